@@ -1,0 +1,1 @@
+//! Consentry: a transparent SMPP proxy that lets no message through that the law forbids.
