@@ -1,0 +1,59 @@
+//! One file a sub-command. Each has its `Args` and a `run` that answers yes, no, or why it could
+//! not tell; the exit status is made of that in one place.
+
+use std::process::ExitCode;
+
+mod load;
+mod smsc;
+
+/// What a command found out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Answer {
+    /// It did what was asked; the chain holds; nothing differs. Exit status 0.
+    Yes,
+    /// Refused, differs, broken. Exit status 1.
+    No,
+}
+
+/// Why a command could not tell: bad arguments, bad configuration, missing file. Exit status 2.
+/// One sentence that names the file, line and field where there is one, and the way out.
+#[derive(Debug)]
+pub struct Failure(pub String);
+
+impl<E: std::error::Error> From<E> for Failure {
+    fn from(error: E) -> Failure {
+        Failure(error.to_string())
+    }
+}
+
+/// A transparent SMPP proxy that lets no message through that the law forbids.
+#[derive(clap::Parser)]
+#[command(name = "consentry", version, about, arg_required_else_help = true)]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(clap::Subcommand)]
+enum Command {
+    Smsc(smsc::Args),
+    Load(load::Args),
+}
+
+impl Cli {
+    /// Runs the command and makes its exit status: 0 yes, 1 no, 2 could not tell.
+    pub fn run(self) -> ExitCode {
+        let answer = match self.command {
+            Command::Smsc(args) => smsc::run(args),
+            Command::Load(args) => load::run(args),
+        };
+        match answer {
+            Ok(Answer::Yes) => ExitCode::SUCCESS,
+            Ok(Answer::No) => ExitCode::from(1),
+            Err(Failure(why)) => {
+                eprintln!("consentry: {why}");
+                ExitCode::from(2)
+            }
+        }
+    }
+}

@@ -1,0 +1,42 @@
+//! submit_sm_resp, data_sm_resp, deliver_sm_resp, query_sm_resp (SMPP 3.4 4.4.2, 4.7.2, 4.6.2, 4.8.2).
+
+use super::cursor::{Cursor, Malformed};
+use super::header::body;
+use super::message::TIME_OCTETS_MAX;
+use super::operation::MESSAGE_ID_OCTETS_MAX;
+
+/// The message_id of a submit_sm_resp, data_sm_resp or submit_multi_resp.
+///
+/// Peers leave the body out, whole or in part, and on an error nobody can tell a message_id from a
+/// TLV (SMPP 3.4 omits the body then, 5.0 allows parameters): so this never fails, answers `None`
+/// where no terminated id of legal length stands first, and is to be asked of successes only.
+#[inline]
+pub fn message_id(frame: &[u8]) -> Option<&[u8]> {
+    Cursor::new(body(frame)).c_octets("message_id", MESSAGE_ID_OCTETS_MAX).ok()
+}
+
+/// What became of a message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct QuerySmResp<'a> {
+    /// The message asked for.
+    pub message_id: &'a [u8],
+    /// When it reached its final state; empty while it has not.
+    pub final_date: &'a [u8],
+    /// Its state (SMPP 3.4 5.2.28).
+    pub message_state: u8,
+    /// A network error, zero for none.
+    pub error_code: u8,
+}
+
+impl<'a> QuerySmResp<'a> {
+    /// Reads a query_sm_resp frame with a body.
+    pub fn parse(frame: &'a [u8]) -> Result<QuerySmResp<'a>, Malformed> {
+        let mut c = Cursor::new(body(frame));
+        Ok(QuerySmResp {
+            message_id: c.c_octets("message_id", MESSAGE_ID_OCTETS_MAX)?,
+            final_date: c.c_octets("final_date", TIME_OCTETS_MAX)?,
+            message_state: c.u8("message_state")?,
+            error_code: c.u8("error_code")?,
+        })
+    }
+}
