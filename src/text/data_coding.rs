@@ -1,0 +1,114 @@
+//! data_coding to an alphabet (SMPP 3.4 5.2.19, 3GPP TS 23.038 4).
+//!
+//! Group bits first: 0x00-0x0F are SMPP's own values, everything above is TS 23.038's. A decoder
+//! that masks with 0x0F reads 0xF5 (eight-bit data) as JIS; this one has a place for all 256.
+
+/// What data_coding 0 stands for on a route. The specification leaves it to the SMSC.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum DefaultAlphabet {
+    /// GSM 7 bit, one septet an octet.
+    #[default]
+    Gsm7,
+    /// US-ASCII.
+    Ascii,
+    /// ISO 8859-1.
+    Latin1,
+    /// GBK.
+    Gbk,
+}
+
+/// How the octets of a text stand for characters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Alphabet {
+    /// GSM 7 bit default alphabet, one septet an octet.
+    Gsm7,
+    /// US-ASCII: octets from 0x80 on are no text.
+    Ascii,
+    /// ISO 8859-1.
+    Latin1,
+    /// UTF-16, big endian.
+    Ucs2,
+    /// GBK, where a route says so.
+    Gbk,
+    /// Eight-bit data: not text by its own word.
+    Octets,
+    /// A character set that has a name and that we do not decode.
+    Named(&'static str),
+    /// Compressed text: unreadable to anybody on the way.
+    Compressed,
+    /// A value that the specifications reserve.
+    Reserved,
+}
+
+/// The alphabet of a data_coding on a route whose value 0 stands for `default`.
+pub fn alphabet(data_coding: u8, default: DefaultAlphabet) -> Alphabet {
+    match data_coding {
+        0x00 => match default {
+            DefaultAlphabet::Gsm7 => Alphabet::Gsm7,
+            DefaultAlphabet::Ascii => Alphabet::Ascii,
+            DefaultAlphabet::Latin1 => Alphabet::Latin1,
+            DefaultAlphabet::Gbk => Alphabet::Gbk,
+        },
+        0x01 => Alphabet::Ascii,
+        0x02 | 0x04 => Alphabet::Octets,
+        0x03 => Alphabet::Latin1,
+        0x05 => Alphabet::Named("JIS X 0208"),
+        0x06 => Alphabet::Named("ISO 8859-5"),
+        0x07 => Alphabet::Named("ISO 8859-8"),
+        0x08 => Alphabet::Ucs2,
+        0x09 => Alphabet::Named("pictograms"),
+        0x0a => Alphabet::Named("ISO 2022-JP"),
+        0x0d => Alphabet::Named("JIS X 0212"),
+        0x0e => Alphabet::Named("KS C 5601"),
+        0x0f if default == DefaultAlphabet::Gbk => Alphabet::Gbk,
+        0x0b | 0x0c | 0x0f => Alphabet::Reserved,
+        0x10..=0x1f | 0x40..=0x5f => general(data_coding),
+        0x20..=0x3f | 0x60..=0x7f => Alphabet::Compressed,
+        0x80..=0xbf => Alphabet::Reserved,
+        0xc0..=0xdf => Alphabet::Gsm7,
+        0xe0..=0xef => Alphabet::Ucs2,
+        0xf0..=0xff if data_coding & 0x04 == 0 => Alphabet::Gsm7,
+        0xf0..=0xff => Alphabet::Octets,
+    }
+}
+
+/// Bits 3 and 2 of the uncompressed general groups (TS 23.038 4, groups 00xx and 01xx).
+fn general(data_coding: u8) -> Alphabet {
+    match (data_coding >> 2) & 0b11 {
+        0 => Alphabet::Gsm7,
+        1 => Alphabet::Octets,
+        2 => Alphabet::Ucs2,
+        _ => Alphabet::Reserved,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn group_bits_come_first() {
+        let cases = [
+            (0x00, Alphabet::Gsm7),
+            (0x08, Alphabet::Ucs2),
+            (0x0f, Alphabet::Reserved),
+            (0x11, Alphabet::Gsm7),
+            (0x15, Alphabet::Octets),
+            (0x18, Alphabet::Ucs2),
+            (0x1c, Alphabet::Reserved),
+            (0x25, Alphabet::Compressed),
+            (0x48, Alphabet::Ucs2),
+            (0x7f, Alphabet::Compressed),
+            (0x88, Alphabet::Reserved),
+            (0xc8, Alphabet::Gsm7),
+            (0xe0, Alphabet::Ucs2),
+            (0xf1, Alphabet::Gsm7),
+            (0xf5, Alphabet::Octets),
+        ];
+        for (data_coding, expected) in cases {
+            let read = alphabet(data_coding, DefaultAlphabet::Gsm7);
+            assert_eq!(read, expected, "data_coding {data_coding:#04x}");
+        }
+        assert_eq!(alphabet(0x0f, DefaultAlphabet::Gbk), Alphabet::Gbk);
+    }
+}

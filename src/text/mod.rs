@@ -1,0 +1,12 @@
+//! Body octets to characters, as the handset will show them (3GPP TS 23.038, TS 23.040).
+//!
+//! Knows neither SMPP nor the law: it is given a data_coding and octets, and answers with text or
+//! with why there is none. Nothing here guesses.
+
+pub mod data_coding;
+pub mod decode;
+pub mod gsm7;
+pub mod udh;
+
+pub use data_coding::{Alphabet, DefaultAlphabet};
+pub use decode::{Undecodable, decode};

@@ -1,0 +1,103 @@
+//! The user data header at the front of a text (3GPP TS 23.040 9.2.3.24).
+
+/// Information element: concatenation with an 8-bit reference.
+pub const IE_CONCATENATION_8: u8 = 0x00;
+/// Information element: concatenation with a 16-bit reference.
+pub const IE_CONCATENATION_16: u8 = 0x08;
+/// Information element: reply address, a second sender (TS 23.040 9.2.3.24.16).
+pub const IE_REPLY_ADDRESS: u8 = 0x22;
+
+/// A user data header, split from the text behind it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Udh<'a> {
+    elements: &'a [u8],
+}
+
+/// One information element.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Element<'a> {
+    /// What it is.
+    pub identifier: u8,
+    /// Its data.
+    pub data: &'a [u8],
+}
+
+/// Which part of a long message a text is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Part {
+    /// The same in all parts of one message.
+    pub reference: u16,
+    /// How many parts there are.
+    pub total: u8,
+    /// Which one this is, from 1.
+    pub number: u8,
+}
+
+impl<'a> Udh<'a> {
+    /// Splits a text that begins with a header into the header and the rest; `None` when the
+    /// header's length goes past the end or its elements do not fill it exactly.
+    pub fn split(octets: &'a [u8]) -> Option<(Udh<'a>, &'a [u8])> {
+        let (&length, behind) = octets.split_first()?;
+        let (elements, text) = behind.split_at_checked(usize::from(length))?;
+        let mut rest = elements;
+        while !rest.is_empty() {
+            let (&[_, length], behind) = rest.split_first_chunk::<2>()?;
+            rest = behind.get(usize::from(length)..)?;
+        }
+        Some((Udh { elements }, text))
+    }
+
+    /// The elements in the order in which they stand.
+    pub fn elements(self) -> impl Iterator<Item = Element<'a>> {
+        let mut rest = self.elements;
+        std::iter::from_fn(move || {
+            let (&[identifier, length], behind) = rest.split_first_chunk::<2>()?;
+            let (data, behind) = behind.split_at_checked(usize::from(length))?;
+            rest = behind;
+            Some(Element { identifier, data })
+        })
+    }
+
+    /// The first well-formed concatenation element; where it stands does not matter.
+    pub fn part(self) -> Option<Part> {
+        self.elements().find_map(|element| match (element.identifier, element.data) {
+            (IE_CONCATENATION_8, &[reference, total, number]) => {
+                Some(Part { reference: u16::from(reference), total, number })
+            }
+            (IE_CONCATENATION_16, &[high, low, total, number]) => {
+                Some(Part { reference: u16::from_be_bytes([high, low]), total, number })
+            }
+            _ => None,
+        })
+    }
+
+    /// Whether an element names another address to reply to.
+    pub fn has_reply_address(self) -> bool {
+        self.elements().any(|element| element.identifier == IE_REPLY_ADDRESS)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn elements_are_read_in_any_order_and_never_past_the_end() {
+        let part = |reference, total, number| Some(Part { reference, total, number });
+        let cases: &[(&[u8], Option<(Option<Part>, bool, &[u8])>)] = &[
+            (b"\x05\x00\x03\xaa\x02\x01hi", Some((part(0xaa, 2, 1), false, b"hi"))),
+            (b"\x06\x08\x04\xbe\xef\x03\x02x", Some((part(0xbeef, 3, 2), false, b"x"))),
+            (b"\x09\x24\x01\x03\x08\x04\x00\x07\x02\x02!", Some((part(7, 2, 2), false, b"!"))),
+            (b"\x04\x22\x02\x91\x19t", Some((None, true, b"t"))),
+            (b"\x00text", Some((None, false, b"text"))),
+            (b"", None),
+            (b"\x05\x00\x03\xaa\x02", None),
+            (b"\x05\x00\x04\xaa\x02\x01", None),
+            (b"\x01\x00", None),
+        ];
+        for (octets, expected) in cases {
+            let read = Udh::split(octets).map(|(u, t)| (u.part(), u.has_reply_address(), t));
+            assert_eq!(&read, expected, "{octets:02x?}");
+        }
+    }
+}
