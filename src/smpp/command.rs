@@ -35,6 +35,16 @@ macro_rules! commands {
                 }
             }
 
+            /// A small number of this command, below [`Command::SLOTS`]; all unknown codes share
+            /// the last. For tables of counters.
+            pub const fn slot(self) -> usize {
+                enum Slot { $($variant,)* Unknown }
+                match self {
+                    $(Command::$variant => Slot::$variant as usize,)*
+                    Command::Unknown(_) => Slot::Unknown as usize,
+                }
+            }
+
             /// The specification's name; `unknown` for a code it does not have.
             pub const fn name(self) -> &'static str {
                 match self {
@@ -88,6 +98,18 @@ impl Command {
         self.id() & RESPONSE_BIT != 0
     }
 
+    /// Whether the request brings a text on its way to recipients.
+    pub const fn carries_message(self) -> bool {
+        matches!(
+            self,
+            Command::SubmitSm
+                | Command::SubmitMulti
+                | Command::DataSm
+                | Command::ReplaceSm
+                | Command::BroadcastSm
+        )
+    }
+
     /// The command_id of the response to this request; a response's own for a response.
     pub const fn response_id(self) -> u32 {
         self.id() | RESPONSE_BIT
@@ -95,11 +117,6 @@ impl Command {
 
     /// The number of codes counted apart in metrics: those of [`Command::ALL`] and one for the rest.
     pub const SLOTS: usize = Command::ALL.len() + 1;
-
-    /// A small number of this command, below [`Command::SLOTS`]; all unknown codes share the last.
-    pub fn slot(self) -> usize {
-        Command::ALL.iter().position(|c| *c == self).unwrap_or(Command::ALL.len())
-    }
 }
 
 impl fmt::Debug for Command {
@@ -123,9 +140,9 @@ mod tests {
 
     #[test]
     fn codes_and_commands_agree_both_ways() {
-        for &command in Command::ALL {
+        for (at, &command) in Command::ALL.iter().enumerate() {
             assert_eq!(Command::of(command.id()), command);
-            assert!(command.slot() < Command::ALL.len());
+            assert_eq!(command.slot(), at);
         }
         for id in (0..0x200).chain(0x8000_0000..0x8000_0200) {
             assert_eq!(Command::of(id).id(), id);

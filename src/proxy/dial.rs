@@ -1,0 +1,39 @@
+//! A connection to the first address of a list that takes one.
+
+use std::io;
+use std::net::SocketAddr;
+
+use tokio::net::{TcpStream, lookup_host};
+use tokio::time::timeout;
+
+use super::{Settings, socket};
+
+/// Tries each `host:port` in order, each of its addresses for at most the connect time. The
+/// error is the last one met.
+pub async fn dial(targets: &[String], settings: &Settings) -> io::Result<(TcpStream, SocketAddr)> {
+    let mut last = io::Error::from(io::ErrorKind::NotFound);
+    for target in targets {
+        let found = match timeout(settings.connect, lookup_host(target.as_str())).await {
+            Ok(Ok(found)) => found,
+            Ok(Err(error)) => {
+                last = error;
+                continue;
+            }
+            Err(_) => {
+                last = io::ErrorKind::TimedOut.into();
+                continue;
+            }
+        };
+        for address in found {
+            match timeout(settings.connect, TcpStream::connect(address)).await {
+                Ok(Ok(stream)) => {
+                    socket::prepare(&stream, settings)?;
+                    return Ok((stream, address));
+                }
+                Ok(Err(error)) => last = error,
+                Err(_) => last = io::ErrorKind::TimedOut.into(),
+            }
+        }
+    }
+    Err(last)
+}

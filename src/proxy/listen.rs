@@ -1,0 +1,108 @@
+//! Accepting connections and giving each its pair.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
+
+use super::pump::{self, FirstLeg};
+use super::{Shared, socket};
+use crate::metrics::Refused;
+
+/// Connections that the system may hold ready to be accepted.
+const BACKLOG: u32 = 1024;
+
+/// Pause after the system refused to accept (no file descriptor left), before trying again.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// Who connects to an address, and where the other leg goes.
+#[derive(Debug, Clone)]
+pub enum Route {
+    /// ESMEs connect; the SMSC is at one of these, tried in order.
+    ToSmsc(Vec<String>),
+    /// An SMSC connects to send outbind (SMPP 3.4 2.2.1); the ESME is at one of these.
+    ToEsme(Vec<String>),
+}
+
+/// An address that is listened on.
+#[derive(Debug)]
+pub struct Listening {
+    /// The address that was taken: with its port, where the configuration said 0.
+    pub address: SocketAddr,
+    listener: TcpListener,
+    route: Route,
+}
+
+/// Why an address cannot be listened on.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot listen on {address}: {source}; free the port or choose another in [[listen]]")]
+pub struct ListenFault {
+    address: SocketAddr,
+    source: std::io::Error,
+}
+
+/// Takes an address. Nothing is accepted before [`Listening::serve`].
+pub fn listen(address: SocketAddr, route: Route) -> Result<Listening, ListenFault> {
+    let take = || -> std::io::Result<TcpListener> {
+        let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+        socket.set_reuseaddr(true)?;
+        socket.bind(address)?;
+        socket.listen(BACKLOG)
+    };
+    let fault = |source| ListenFault { address, source };
+    let listener = take().map_err(fault)?;
+    let address = listener.local_addr().map_err(fault)?;
+    Ok(Listening { address, listener, route })
+}
+
+impl Listening {
+    /// Accepts until the shutdown begins.
+    pub async fn serve(self, shared: Arc<Shared>) {
+        let name: Arc<str> = self.address.to_string().into();
+        let route = Arc::new(self.route);
+        loop {
+            let accepted = tokio::select! {
+                accepted = self.listener.accept() => accepted,
+                () = shared.drain.cancelled() => return,
+            };
+            match accepted {
+                Ok((stream, peer)) => admit(&shared, &route, &name, stream, peer),
+                Err(error) => {
+                    shared.metrics.connections_refused(Refused::System).inc();
+                    tracing::warn!(listener = %name, %error, "a connection could not be accepted");
+                    tokio::time::sleep(ACCEPT_PAUSE).await;
+                }
+            }
+        }
+    }
+}
+
+fn admit(
+    shared: &Arc<Shared>,
+    route: &Arc<Route>,
+    name: &Arc<str>,
+    stream: TcpStream,
+    peer: SocketAddr,
+) {
+    if let Err(reason) = shared.admit(peer) {
+        shared.metrics.connections_refused(reason).inc();
+        tracing::debug!(%peer, reason = reason.name(), "connection refused");
+        return;
+    }
+    if let Err(error) = socket::prepare(&stream, &shared.settings) {
+        shared.dismiss(peer);
+        shared.metrics.connections_refused(Refused::System).inc();
+        tracing::debug!(%peer, %error, "connection lost before it began");
+        return;
+    }
+    let first = match **route {
+        Route::ToSmsc(_) => FirstLeg::Esme(stream),
+        Route::ToEsme(_) => FirstLeg::Smsc(stream),
+    };
+    let (shared, route, name) = (shared.clone(), route.clone(), name.clone());
+    shared.clone().tasks.spawn(async move {
+        pump::run(&shared, &route, &name, first, peer).await;
+        shared.dismiss(peer);
+    });
+}

@@ -1,0 +1,112 @@
+//! Sockets: listening, dialling, the pump of each pair, limits, drain.
+//!
+//! One task a pair ([`pump`]); what it does with the octets is decided in
+//! [`crate::session`]. This room only waits, reads, writes and counts.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
+use std::time::Duration;
+
+use dashmap::DashMap;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::audit::Journal;
+use crate::metrics::Metrics;
+use crate::session::{Knowledge, Timeouts};
+
+mod clock;
+mod close;
+mod count;
+mod dial;
+mod listen;
+mod live;
+mod out;
+mod pump;
+mod scratch;
+mod socket;
+
+pub use clock::Clock;
+pub use listen::{ListenFault, Listening, Route, listen};
+pub use live::{Live, Named};
+
+/// Limits and times of this room. Every one has its unit in its name or type.
+#[derive(Debug, Clone, Copy)]
+pub struct Settings {
+    /// Most sessions at once.
+    pub sessions_max: usize,
+    /// Most sessions at once from one address.
+    pub sessions_per_address_max: usize,
+    /// Octets that may wait in each direction of a session before its peer is not read any more.
+    pub session_buffer_octets: usize,
+    /// Octets that may wait in all sessions together before ESMEs are not read any more.
+    pub buffered_octets_max: usize,
+    /// The sessions' own waits.
+    pub timeouts: Timeouts,
+    /// For one SMSC address to take a connection.
+    pub connect: Duration,
+    /// For a peer to take anything at all of what waits for it.
+    pub write: Duration,
+    /// Silence after which TCP probes a peer.
+    pub keepalive: Duration,
+    /// How long sent octets may stay unacknowledged before TCP gives up (TCP_USER_TIMEOUT).
+    pub user_timeout: Duration,
+    /// For open requests to be answered after the shutdown began.
+    pub drain: Duration,
+    /// For the last octets to leave and the peer's close to come.
+    pub close: Duration,
+}
+
+/// What all sessions share.
+pub struct Shared {
+    /// Rules and registry.
+    pub knowledge: Knowledge,
+    /// Where records go.
+    pub journal: Journal,
+    /// What is counted.
+    pub metrics: Arc<Metrics>,
+    /// Limits and times.
+    pub settings: Settings,
+    /// Time.
+    pub clock: Clock,
+    /// Cancelled when the shutdown begins.
+    pub drain: CancellationToken,
+    /// Every session's task.
+    pub tasks: TaskTracker,
+    /// The sessions that live, by their journal number.
+    pub live: DashMap<u64, Arc<Live>>,
+    /// Sessions by the ESME's address.
+    pub by_address: DashMap<std::net::IpAddr, usize>,
+    /// Octets that wait in all sessions.
+    pub buffered_octets: AtomicUsize,
+}
+
+impl Shared {
+    /// Whether one more session may begin from that address; it is counted when it may.
+    fn admit(&self, peer: SocketAddr) -> Result<(), crate::metrics::Refused> {
+        use crate::metrics::Refused;
+        if self.drain.is_cancelled() {
+            return Err(Refused::Draining);
+        }
+        if self.tasks.len() >= self.settings.sessions_max {
+            return Err(Refused::Sessions);
+        }
+        let mut count = self.by_address.entry(peer.ip()).or_insert(0);
+        if *count >= self.settings.sessions_per_address_max {
+            return Err(Refused::SessionsPerAddress);
+        }
+        *count += 1;
+        Ok(())
+    }
+
+    fn dismiss(&self, peer: SocketAddr) {
+        use dashmap::mapref::entry::Entry;
+        if let Entry::Occupied(mut count) = self.by_address.entry(peer.ip()) {
+            *count.get_mut() -= 1;
+            if *count.get() == 0 {
+                count.remove();
+            }
+        }
+    }
+}

@@ -1,0 +1,97 @@
+//! What waits to be written. Each side has its own type, so that nothing but [`Cleared`] octets can
+//! be put before the SMSC.
+
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use tokio::io::AsyncWrite;
+use tokio::net::TcpStream;
+
+use crate::session::Cleared;
+
+/// Octets for one socket, oldest first. Gives its room back when it is empty.
+#[derive(Debug, Default)]
+struct Out {
+    octets: Vec<u8>,
+    sent: usize,
+}
+
+impl Out {
+    fn len(&self) -> usize {
+        self.octets.len() - self.sent
+    }
+
+    /// Writes until nothing is left or the socket takes no more; how many octets it took.
+    fn poll_flush(
+        &mut self,
+        stream: &mut TcpStream,
+        cx: &mut Context<'_>,
+    ) -> Poll<io::Result<usize>> {
+        let before = self.len();
+        while let Some(rest) = self.octets.get(self.sent..).filter(|rest| !rest.is_empty()) {
+            match Pin::new(&mut *stream).poll_write(cx, rest) {
+                Poll::Ready(Ok(0)) => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
+                Poll::Ready(Ok(count)) => self.sent += count,
+                Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
+                Poll::Pending if self.len() < before => break,
+                Poll::Pending => return Poll::Pending,
+            }
+        }
+        let count = before - self.len();
+        if self.len() == 0 {
+            *self = Out::default();
+        }
+        Poll::Ready(Ok(count))
+    }
+}
+
+/// What waits for the ESME: the SMSC's octets and our own refusals.
+#[derive(Debug, Default)]
+pub struct ToEsme(Out);
+
+impl ToEsme {
+    /// Octets that wait.
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Where to append whole PDUs.
+    pub fn room(&mut self) -> &mut Vec<u8> {
+        &mut self.0.octets
+    }
+
+    /// Writes what the socket takes.
+    pub fn poll_flush(
+        &mut self,
+        stream: &mut TcpStream,
+        cx: &mut Context<'_>,
+    ) -> Poll<io::Result<usize>> {
+        self.0.poll_flush(stream, cx)
+    }
+}
+
+/// What waits for the SMSC: cleared octets and nothing else.
+#[derive(Debug, Default)]
+pub struct ToSmsc(Out);
+
+impl ToSmsc {
+    /// Octets that wait.
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Appends cleared octets.
+    pub fn push(&mut self, cleared: Cleared<'_>) {
+        self.0.octets.extend_from_slice(cleared.octets());
+    }
+
+    /// Writes what the socket takes.
+    pub fn poll_flush(
+        &mut self,
+        stream: &mut TcpStream,
+        cx: &mut Context<'_>,
+    ) -> Poll<io::Result<usize>> {
+        self.0.poll_flush(stream, cx)
+    }
+}

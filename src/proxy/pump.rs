@@ -1,0 +1,553 @@
+//! One pair: wait in one place, change in another.
+//!
+//! [`Pair::poll`] looks at every source at once and changes nothing but buffers; [`Pair::turn`]
+//! then does, synchronously, all that follows. No socket is ever awaited inside what another
+//! socket brought: an SMSC that answers in line cannot lock the pair up. Back-pressure is not
+//! reading: the ESME is read only while both directions have room (a refusal answers back).
+
+use std::future::{Future, poll_fn};
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use tokio::net::TcpStream;
+use tokio::time::{Instant, Sleep};
+use tokio_util::sync::WaitForCancellationFutureOwned;
+
+use super::close;
+use super::listen::Route;
+use super::live::Live;
+use super::out::{ToEsme, ToSmsc};
+use super::{Shared, count, dial, scratch};
+use crate::audit::Ticket;
+use crate::metrics::{SessionState, Verdict};
+use crate::session::{BindState, EndReason, Moment, Session, Side};
+
+/// How long a session that may not read for the sake of all others waits before it looks again.
+const CROWDED_PAUSE_US: u64 = 10_000;
+
+/// Octets of answers' records that a session keeps for a journal that is not available; beyond it
+/// they are given up, and said so.
+const LATER_RECORDS_OCTETS_MAX: usize = 64 * 1024;
+
+/// The leg that was there first.
+pub enum FirstLeg {
+    /// An ESME connected.
+    Esme(TcpStream),
+    /// An SMSC connected, to send outbind.
+    Smsc(TcpStream),
+}
+
+/// One connection of the pair.
+#[derive(Debug)]
+pub(super) struct Leg {
+    pub(super) stream: TcpStream,
+    /// The peer sends no more, or is gone.
+    pub(super) ended: bool,
+    /// The peer takes no more.
+    pub(super) deaf: bool,
+}
+
+impl Leg {
+    fn new(stream: TcpStream) -> Leg {
+        Leg { stream, ended: false, deaf: false }
+    }
+}
+
+/// How far the shutdown of a session has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Drain {
+    No,
+    /// Open requests may be answered until then (steady clock).
+    Until(u64),
+    /// Both sides were sent unbind; their answers may come until then.
+    Unbound(u64),
+}
+
+/// An ESME and an SMSC.
+pub(super) struct Pair {
+    pub(super) shared: Arc<Shared>,
+    pub(super) session: Session,
+    pub(super) esme: Leg,
+    pub(super) smsc: Option<Leg>,
+    pub(super) to_esme: ToEsme,
+    pub(super) to_smsc: ToSmsc,
+    live: Arc<Live>,
+    ticket: Option<(Ticket, bool)>,
+    smsc_wanted: bool,
+    drain: Drain,
+    drain_begins: Pin<Box<WaitForCancellationFutureOwned>>,
+    timer: Pin<Box<Sleep>>,
+    timer_at_us: u64,
+    read_us: Option<u64>,
+    passing: Option<(u64, u64)>,
+    stuck_since_us: Option<u64>,
+    shown_state: BindState,
+    shown_open: usize,
+    shown_octets: usize,
+}
+
+/// Serves a pair from its first connection to its last octet.
+pub async fn run(
+    shared: &Arc<Shared>,
+    route: &Route,
+    listener: &str,
+    first: FirstLeg,
+    peer: SocketAddr,
+) {
+    let now = shared.clock.now();
+    let (esme, smsc, peer) = match (first, route) {
+        (FirstLeg::Esme(esme), _) => (esme, None, peer),
+        (FirstLeg::Smsc(smsc), Route::ToEsme(targets) | Route::ToSmsc(targets)) => {
+            match dial::dial(targets, &shared.settings).await {
+                Ok((esme, address)) => (esme, Some(smsc), address),
+                Err(error) => {
+                    tracing::warn!(listener, smsc = %peer, %error, "no ESME takes the outbind");
+                    return;
+                }
+            }
+        }
+    };
+    let id = shared.journal.next_session_id();
+    let session = Session::new(id, peer, listener, shared.settings.timeouts, now);
+    let live = Arc::new(Live::new(&session, peer));
+    shared.live.insert(id, live.clone());
+    shared.metrics.sessions(SessionState::Open).inc();
+    let mut pair = Pair {
+        session,
+        esme: Leg::new(esme),
+        smsc: smsc.map(Leg::new),
+        to_esme: ToEsme::default(),
+        to_smsc: ToSmsc::default(),
+        live,
+        ticket: None,
+        smsc_wanted: false,
+        drain: Drain::No,
+        drain_begins: Box::pin(shared.drain.clone().cancelled_owned()),
+        timer: Box::pin(tokio::time::sleep(Duration::ZERO)),
+        timer_at_us: 0,
+        read_us: None,
+        passing: None,
+        stuck_since_us: None,
+        shown_state: BindState::Open,
+        shown_open: 0,
+        shown_octets: 0,
+        shared: shared.clone(),
+    };
+    pair.serve(route).await;
+    close::close(&mut pair).await;
+    pair.leave();
+}
+
+impl Pair {
+    async fn serve(&mut self, route: &Route) {
+        loop {
+            self.turn();
+            if self.smsc_wanted {
+                self.connect(route).await;
+                continue;
+            }
+            if self.session.ending().is_some() && self.ticket.is_none() {
+                return;
+            }
+            poll_fn(|cx| self.poll(cx)).await;
+        }
+    }
+
+    /// All that follows from what has come: relays, judges, records, releases, counts.
+    pub(super) fn turn(&mut self) {
+        let shared = self.shared.clone();
+        let now = shared.clock.now();
+        self.session.relay(shared.knowledge.pdu_octets_max, self.to_esme.room(), now);
+        while self.advance(&shared, now) {}
+        self.drain_on(now);
+        self.notice_ends();
+        self.hand_on_later_records(&shared);
+        self.show(&shared, now);
+    }
+
+    /// One step of the batch under way, or the next batch; whether there may be more to do.
+    fn advance(&mut self, shared: &Shared, now: Moment) -> bool {
+        if self.smsc_wanted {
+            return false;
+        }
+        if let Some((ticket, _)) = self.ticket {
+            match shared.journal.is_complete(ticket) {
+                Ok(false) => return false,
+                Ok(true) => self.session.recorded(),
+                Err(_) => self.session.unrecorded(&shared.knowledge),
+            }
+            self.ticket = None;
+            return self.release();
+        }
+        if !self.has_room(shared) || !self.session.judge(&shared.knowledge, now) {
+            // Answers without a verdict (a nack for lost framing) go back all the same.
+            self.session.take_replies(self.to_esme.room());
+            return false;
+        }
+        if self.session.batch_records().is_empty() {
+            self.session.recorded();
+            return self.release();
+        }
+        match shared.journal.append(self.session.batch_records()) {
+            Ok(ticket) => {
+                self.ticket = Some((ticket, false));
+                true
+            }
+            Err(_) => {
+                self.session.unrecorded(&shared.knowledge);
+                self.release()
+            }
+        }
+    }
+
+    /// Carries out the batch whose records are accepted, once there is an SMSC to carry it to.
+    fn release(&mut self) -> bool {
+        if self.smsc.is_none() && matches!(self.session.state(), BindState::Binding(_)) {
+            self.smsc_wanted = true;
+            return false;
+        }
+        let (passed, refused) = self.session.batch_counts();
+        for cleared in self.session.cleared() {
+            self.to_smsc.push(cleared);
+        }
+        self.session.take_replies(self.to_esme.room());
+        self.session.release();
+        if let Some(read_us) = self.read_us.take() {
+            let (since_us, before) = self.passing.unwrap_or((read_us, 0));
+            self.passing = Some((since_us, before + passed));
+            let waited = self.shared.clock.now().steady_us.saturating_sub(read_us);
+            let refusals = self.shared.metrics.added_latency(Verdict::Refuse);
+            refusals.observe_n(Duration::from_micros(waited), refused);
+        }
+        true
+    }
+
+    async fn connect(&mut self, route: &Route) {
+        let (Route::ToSmsc(targets) | Route::ToEsme(targets)) = route;
+        match dial::dial(targets, &self.shared.settings).await {
+            Ok((stream, address)) => {
+                self.live.name(|named| named.smsc = Some(address));
+                self.smsc = Some(Leg::new(stream));
+            }
+            Err(error) => {
+                tracing::warn!(session = self.session.id(), %error, "no SMSC can be reached");
+                self.session.unreachable();
+            }
+        }
+        self.smsc_wanted = false;
+        if self.smsc.is_some() {
+            self.release();
+        }
+    }
+
+    fn drain_on(&mut self, now: Moment) {
+        match self.drain {
+            Drain::Until(deadline) if self.session.is_drained() || now.steady_us >= deadline => {
+                if self.ticket.is_some() || self.session.ending().is_some() {
+                    return;
+                }
+                self.session.unbind(self.to_esme.room());
+                for cleared in self.session.cleared() {
+                    self.to_smsc.push(cleared);
+                }
+                self.session.release();
+                let close_us = self.shared.settings.close.as_micros() as u64;
+                self.drain = Drain::Unbound(now.steady_us + close_us);
+            }
+            Drain::Unbound(deadline) if now.steady_us >= deadline => {
+                self.session.end(EndReason::Drained);
+            }
+            Drain::No | Drain::Until(_) | Drain::Unbound(_) => {}
+        }
+    }
+
+    /// A side that has gone ends the session, once what it sent before is under way no more.
+    fn notice_ends(&mut self) {
+        let unbinding = self.session.state() == BindState::Unbinding;
+        let why = |gone| if unbinding { EndReason::Unbound } else { gone };
+        if self.smsc.as_ref().is_some_and(|leg| leg.ended) {
+            self.session.end(why(EndReason::SmscClosed));
+        } else if self.esme.ended && self.ticket.is_none() && !self.smsc_wanted {
+            self.session.end(why(EndReason::EsmeClosed));
+        }
+    }
+
+    fn hand_on_later_records(&mut self, shared: &Shared) {
+        let records = self.session.later_records();
+        if records.is_empty() || shared.journal.append_unwaited(records).is_ok() {
+            return;
+        }
+        if records.octets().len() > LATER_RECORDS_OCTETS_MAX {
+            let lost = records.len();
+            records.clear();
+            tracing::error!(lost, "answers are not on record: the journal is not available");
+        }
+    }
+
+    /// Renews metrics, listings, log and the sum of what waits.
+    fn show(&mut self, shared: &Shared, now: Moment) {
+        count::add(&shared.metrics, self.session.tally());
+        self.live.renew(&self.session);
+        let open = self.session.open_requests();
+        shared.metrics.window_messages.add(open as i64 - self.shown_open as i64);
+        self.shown_open = open;
+        let octets = self.session.waiting_octets() + self.to_esme.len() + self.to_smsc.len();
+        if octets != self.shown_octets {
+            let sum = &shared.buffered_octets;
+            sum.fetch_add(octets, Ordering::Relaxed);
+            sum.fetch_sub(self.shown_octets, Ordering::Relaxed);
+            shared.metrics.buffered_octets.add(octets as i64 - self.shown_octets as i64);
+            self.shown_octets = octets;
+        }
+        let waits = self.to_esme.len() + self.to_smsc.len() > 0;
+        self.stuck_since_us = waits.then(|| self.stuck_since_us.unwrap_or(now.steady_us));
+        let state = self.session.state();
+        if state != self.shown_state {
+            shared.metrics.sessions(shown(self.shown_state)).dec();
+            shared.metrics.sessions(shown(state)).inc();
+            self.shown_state = state;
+            self.tell(state);
+        }
+    }
+
+    fn tell(&self, state: BindState) {
+        let provider = self.provider_name();
+        self.live.name(|named| {
+            named.state = state.name();
+            named.provider = provider.to_owned();
+            named.system_id = self.system_id();
+        });
+        if let BindState::Bound(kind) = state {
+            let (session, bind) = (self.session.id(), kind.name());
+            let system_id = self.system_id();
+            let peer = self.live.peer;
+            tracing::info!(session, %peer, system_id, provider, bind, "bound");
+        }
+    }
+
+    /// system_id as text that cannot break a log line.
+    fn system_id(&self) -> String {
+        self.session.system_id().escape_ascii().to_string()
+    }
+
+    fn provider_name(&self) -> &str {
+        let registry = &self.shared.knowledge.registry;
+        self.session.provider().map_or("", |id| registry.provider(id).name.as_str())
+    }
+
+    fn has_room(&self, shared: &Shared) -> bool {
+        let most = shared.settings.session_buffer_octets;
+        self.to_esme.len() < most && self.to_smsc.len() < most
+    }
+
+    fn is_crowded(&self) -> bool {
+        let shared = &self.shared;
+        shared.buffered_octets.load(Ordering::Relaxed) >= shared.settings.buffered_octets_max
+    }
+
+    /// Waits until any source has something.
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let mut any = self.poll_drain(cx);
+        any |= self.poll_ticket(cx);
+        any |= self.poll_writes(cx);
+        any |= self.poll_reads(cx);
+        any |= self.poll_timer(cx);
+        if any { Poll::Ready(()) } else { Poll::Pending }
+    }
+
+    fn poll_drain(&mut self, cx: &mut Context<'_>) -> bool {
+        if self.drain != Drain::No || self.drain_begins.as_mut().poll(cx).is_pending() {
+            return false;
+        }
+        let now = self.shared.clock.now();
+        self.session.drain();
+        self.drain = Drain::Until(now.steady_us + self.shared.settings.drain.as_micros() as u64);
+        true
+    }
+
+    fn poll_ticket(&mut self, cx: &mut Context<'_>) -> bool {
+        let Some((ticket, registered)) = &mut self.ticket else {
+            return false;
+        };
+        if !*registered {
+            *registered = true;
+            self.shared.journal.on_complete(*ticket, cx.waker().clone());
+        }
+        !matches!(self.shared.journal.is_complete(*ticket), Ok(false))
+    }
+
+    pub(super) fn poll_writes(&mut self, cx: &mut Context<'_>) -> bool {
+        let mut any = false;
+        if self.to_esme.len() > 0 {
+            any |= took(self.to_esme.poll_flush(&mut self.esme.stream, cx), &mut self.esme);
+            if self.esme.deaf {
+                self.to_esme = ToEsme::default();
+            }
+        }
+        if self.to_smsc.len() > 0
+            && let Some(smsc) = &mut self.smsc
+        {
+            any |= took(self.to_smsc.poll_flush(&mut smsc.stream, cx), smsc);
+            if smsc.deaf {
+                self.to_smsc = ToSmsc::default();
+            }
+        }
+        if any {
+            self.stuck_since_us = None;
+        }
+        if self.to_smsc.len() == 0
+            && let Some((since_us, count)) = self.passing.take()
+        {
+            let waited = self.shared.clock.now().steady_us.saturating_sub(since_us);
+            let passes = self.shared.metrics.added_latency(Verdict::Pass);
+            passes.observe_n(Duration::from_micros(waited), count);
+        }
+        any
+    }
+
+    fn poll_reads(&mut self, cx: &mut Context<'_>) -> bool {
+        let mut any = self.poll_read_smsc(cx);
+        let most = self.shared.settings.session_buffer_octets;
+        let may_read_esme = !self.esme.ended
+            && self.ticket.is_none()
+            && self.has_room(&self.shared)
+            && self.session.waiting_octets() < most
+            && self.session.open_requests() < self.shared.knowledge.window_requests_max
+            && !self.is_crowded();
+        if may_read_esme {
+            let (session, clock) = (&mut self.session, self.shared.clock);
+            let read_us = &mut self.read_us;
+            let read = scratch::poll_read(&mut self.esme.stream, cx, |octets| {
+                let now = clock.now();
+                read_us.get_or_insert(now.steady_us);
+                session.receive(Side::Esme, octets, now);
+            });
+            any |= came(read, &mut self.esme);
+        }
+        any
+    }
+
+    pub(super) fn poll_read_smsc(&mut self, cx: &mut Context<'_>) -> bool {
+        let room = self.to_esme.len() < self.shared.settings.session_buffer_octets;
+        match &mut self.smsc {
+            Some(smsc) if !smsc.ended && room => {
+                let (session, clock) = (&mut self.session, self.shared.clock);
+                let read = scratch::poll_read(&mut smsc.stream, cx, |octets| {
+                    session.receive(Side::Smsc, octets, clock.now());
+                });
+                came(read, smsc)
+            }
+            Some(_) | None => false,
+        }
+    }
+
+    fn poll_timer(&mut self, cx: &mut Context<'_>) -> bool {
+        let deadline_us = self.next_deadline_us();
+        if deadline_us < self.timer_at_us || self.timer.is_elapsed() {
+            self.arm(deadline_us);
+        }
+        if self.timer.as_mut().poll(cx).is_pending() {
+            return false;
+        }
+        let now = self.shared.clock.now();
+        self.session.tick(now);
+        let write_us = self.shared.settings.write.as_micros() as u64;
+        if self.stuck_since_us.is_some_and(|since| now.steady_us >= since + write_us) {
+            self.session.end(EndReason::PeerStuck);
+        }
+        let deadline_us = self.next_deadline_us();
+        self.arm(deadline_us);
+        // Registers the new deadline; what it fires for is seen next time.
+        let _ = self.timer.as_mut().poll(cx);
+        true
+    }
+
+    fn arm(&mut self, deadline_us: u64) {
+        self.timer_at_us = deadline_us;
+        let at = Instant::from_std(self.shared.clock.instant(deadline_us));
+        self.timer.as_mut().reset(at);
+    }
+
+    fn next_deadline_us(&self) -> u64 {
+        let mut deadline_us = self.session.next_deadline_us();
+        if let Some(since) = self.stuck_since_us {
+            deadline_us = deadline_us.min(since + self.shared.settings.write.as_micros() as u64);
+        }
+        if let Drain::Until(at) | Drain::Unbound(at) = self.drain {
+            deadline_us = deadline_us.min(at);
+        }
+        if self.is_crowded() {
+            deadline_us = deadline_us.min(self.shared.clock.now().steady_us + CROWDED_PAUSE_US);
+        }
+        deadline_us
+    }
+
+    /// The last records, the last log line, and out of every sum.
+    fn leave(&mut self) {
+        let shared = self.shared.clone();
+        let now = shared.clock.now();
+        self.session.close(now);
+        self.hand_on_later_records(&shared);
+        self.to_esme = ToEsme::default();
+        self.to_smsc = ToSmsc::default();
+        self.show(&shared, now);
+        shared.buffered_octets.fetch_sub(self.shown_octets, Ordering::Relaxed);
+        shared.metrics.buffered_octets.sub(self.shown_octets as i64);
+        shared.metrics.window_messages.sub(self.shown_open as i64);
+        shared.metrics.sessions(shown(self.shown_state)).dec();
+        shared.live.remove(&self.session.id());
+        let reason = self.session.ending().unwrap_or(EndReason::EsmeClosed);
+        shared.metrics.sessions_ended(reason).inc();
+        let (forwarded, refused) = self.session.counts();
+        let (session, peer, why) = (self.session.id(), self.live.peer, reason.name());
+        if self.session.system_id().is_empty() {
+            tracing::debug!(session, %peer, why, "ended without a bind");
+        } else {
+            let system_id = self.system_id();
+            tracing::info!(session, %peer, system_id, why, forwarded, refused, "ended");
+        }
+    }
+}
+
+/// Whether a flush moved anything; a peer that cannot be written to is deaf and gone.
+fn took(flushed: Poll<std::io::Result<usize>>, leg: &mut Leg) -> bool {
+    match flushed {
+        Poll::Ready(Ok(count)) => count > 0,
+        Poll::Ready(Err(_)) => {
+            leg.deaf = true;
+            leg.ended = true;
+            true
+        }
+        Poll::Pending => false,
+    }
+}
+
+/// Whether a read brought anything: octets, or the end.
+fn came(read: Poll<std::io::Result<usize>>, leg: &mut Leg) -> bool {
+    match read {
+        Poll::Ready(Ok(0)) => leg.ended = true,
+        Poll::Ready(Ok(_)) => {}
+        Poll::Ready(Err(_)) => {
+            leg.ended = true;
+            leg.deaf = true;
+        }
+        Poll::Pending => return false,
+    }
+    true
+}
+
+fn shown(state: BindState) -> SessionState {
+    use crate::session::BindKind;
+    match state {
+        BindState::Open => SessionState::Open,
+        BindState::Binding(_) => SessionState::Binding,
+        BindState::Bound(BindKind::Transmitter) => SessionState::BoundTx,
+        BindState::Bound(BindKind::Receiver) => SessionState::BoundRx,
+        BindState::Bound(BindKind::Transceiver) => SessionState::BoundTrx,
+        BindState::Unbinding => SessionState::Unbinding,
+    }
+}

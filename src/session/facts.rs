@@ -1,0 +1,69 @@
+//! From an SMPP message to what the rules look at. The only place that knows both.
+
+use crate::policy::SecondSender;
+use crate::registry::{Address, Npi, Ton};
+use crate::smpp::message::{ESM_CLASS_REPLY_PATH, Message, WireAddress};
+use crate::smpp::tlv::{Tag, Tlvs};
+use crate::text::udh::{Part, Udh};
+
+/// What one walk over a message finds besides its addresses.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Gathered {
+    /// Another sender than source_addr, the first found.
+    pub second_sender: Option<SecondSender>,
+    /// Whether there is more than one text.
+    pub two_bodies: bool,
+    /// Which part of a long message it is, by its user data header or its SAR parameters.
+    pub part: Option<Part>,
+}
+
+/// Walks a message's header octets and parameters once.
+pub fn gather(message: &Message<'_>) -> Gathered {
+    let mut found = Gathered::default();
+    if message.esm_class & ESM_CLASS_REPLY_PATH != 0 {
+        found.second_sender = Some(SecondSender::ReplyPath);
+    }
+    if message.tlvs != Tlvs::NONE {
+        walk_parameters(message, &mut found);
+    }
+    if message.has_udh()
+        && let Some((udh, _)) = Udh::split(message.text_octets())
+    {
+        if udh.has_reply_address() {
+            found.second_sender = found.second_sender.or(Some(SecondSender::ReplyAddress));
+        }
+        found.part = udh.part().or(found.part);
+    }
+    found
+}
+
+fn walk_parameters(message: &Message<'_>, found: &mut Gathered) {
+    let mut payloads = 0;
+    let (mut reference, mut total, mut number) = (None, None, None);
+    for tlv in message.tlvs {
+        match (tlv.tag, tlv.value) {
+            (Tag::MESSAGE_PAYLOAD, _) => payloads += 1,
+            (Tag::CALLBACK_NUM, _) => {
+                found.second_sender = found.second_sender.or(Some(SecondSender::CallbackNum));
+            }
+            (Tag::SOURCE_SUBADDRESS, _) => {
+                found.second_sender = found.second_sender.or(Some(SecondSender::SourceSubaddress));
+            }
+            (Tag::SAR_MSG_REF_NUM, &[high, low]) => {
+                reference = Some(u16::from_be_bytes([high, low]));
+            }
+            (Tag::SAR_TOTAL_SEGMENTS, &[value]) => total = Some(value),
+            (Tag::SAR_SEGMENT_SEQNUM, &[value]) => number = Some(value),
+            _ => {}
+        }
+    }
+    found.two_bodies = payloads > 1 || (payloads == 1 && !message.short_message.is_empty());
+    if let (Some(reference), Some(total), Some(number)) = (reference, total, number) {
+        found.part = Some(Part { reference, total, number });
+    }
+}
+
+/// An address of the wire in the registry's words.
+pub(super) fn address<'a>(wire: &WireAddress<'a>) -> Address<'a> {
+    Address { ton: Ton(wire.ton), npi: Npi(wire.npi), value: wire.value }
+}

@@ -1,0 +1,475 @@
+//! From the ESME to the SMSC: every frame has its place, and what carries a text is judged.
+
+use super::end::EndReason;
+use super::facts::{Gathered, address, gather};
+use super::knowledge::Knowledge;
+use super::moment::Moment;
+use super::session::{FRAMES_A_TURN, Session, Side, Step, StepKind};
+use super::table::{self, BindKind, BindState, Place};
+use crate::audit::{self, BindRecord, VerdictRecord};
+use crate::policy::{self, BindFacts, Decision, Facts, Rate, Reason};
+use crate::smpp::bind::Bind;
+use crate::smpp::frame::{FrameFault, cut};
+use crate::smpp::message::{Message, WireAddress};
+use crate::smpp::operation::{CancelSm, QuerySm};
+use crate::smpp::{Command, CommandStatus, Header, Malformed, write};
+
+/// What the record of a verdict says beside the decision.
+#[derive(Clone, Copy)]
+struct Judged<'a> {
+    header: Header,
+    source: WireAddress<'a>,
+    destination: WireAddress<'a>,
+    esm_class: u8,
+    data_coding: u8,
+    part: Option<audit::Part>,
+}
+
+/// Refusals that a peer may provoke, and have recorded, before it has bound.
+const REFUSALS_BEFORE_BIND_MAX: u64 = 16;
+
+const NO_ADDRESS: WireAddress<'static> = WireAddress { ton: 0, npi: 0, value: b"" };
+
+impl<'a> Judged<'a> {
+    fn bare(header: Header) -> Judged<'a> {
+        Judged {
+            header,
+            source: NO_ADDRESS,
+            destination: NO_ADDRESS,
+            esm_class: 0,
+            data_coding: 0,
+            part: None,
+        }
+    }
+
+    fn message(header: Header, message: &Message<'a>, gathered: &Gathered) -> Judged<'a> {
+        Judged {
+            header,
+            source: message.source,
+            destination: message.destination,
+            esm_class: message.esm_class,
+            data_coding: message.data_coding,
+            part: gathered.part.map(|part| audit::Part {
+                number: part.number,
+                total: part.total,
+                reference: part.reference,
+            }),
+        }
+    }
+}
+
+impl Session {
+    /// Judges the whole frames that wait from the ESME as one batch; whether there were any.
+    ///
+    /// Afterwards the batch is under way: its records are to be handed to the journal, and nothing
+    /// goes on or back before [`Session::recorded`]. Stops early where the window is full: what is
+    /// left is judged when answers have come.
+    pub fn judge(&mut self, knowledge: &Knowledge, now: Moment) -> bool {
+        if self.under_way || self.ending.is_some() {
+            return false;
+        }
+        let waiting = std::mem::take(&mut self.esme);
+        let octets = waiting.octets();
+        let mut at = 0;
+        while self.steps.len() < FRAMES_A_TURN
+            && self.window.len() < knowledge.window_requests_max
+            && self.ending.is_none()
+        {
+            let rest = octets.get(at..).unwrap_or(&[]);
+            match cut(rest, knowledge.pdu_octets_max) {
+                Ok(Some(length)) => {
+                    let frame = rest.get(..length).unwrap_or(&[]);
+                    let kind = self.place(knowledge, frame, now);
+                    self.steps.push(Step { octets: length as u32, kind });
+                    at += length;
+                }
+                Ok(None) => break,
+                Err(fault) => {
+                    self.lost_framing(fault, rest);
+                    break;
+                }
+            }
+        }
+        self.esme = waiting;
+        self.under_way = !self.steps.is_empty();
+        self.under_way
+    }
+
+    /// Whether frames may wait that a full window kept from being judged, or that a batch is in
+    /// the way of.
+    pub fn has_waiting_frames(&self) -> bool {
+        !self.esme.is_empty()
+    }
+
+    /// The stream cannot be cut any more: the ESME is told, unless it speaks something else.
+    fn lost_framing(&mut self, fault: FrameFault, rest: &[u8]) {
+        match fault {
+            FrameFault::Foreign(_) => self.end(EndReason::Foreign),
+            FrameFault::TooShort(_) | FrameFault::TooLong(_) => {
+                let number = Header::of(rest).map_or(0, |header| header.sequence_number);
+                write::generic_nack(&mut self.replies, CommandStatus::ESME_RINVCMDLEN, number);
+                self.end(EndReason::EsmeFraming);
+            }
+        }
+    }
+
+    fn place(&mut self, knowledge: &Knowledge, frame: &[u8], now: Moment) -> StepKind {
+        let Some(header) = Header::of(frame) else {
+            return StepKind::Kept;
+        };
+        self.tally.from_esme[header.command.slot()] += 1;
+        if self.answers_own_unbind(Side::Esme, header.command, header.sequence_number) {
+            return StepKind::Kept;
+        }
+        match table::from_esme(header.command, self.state, knowledge.unknown_command) {
+            Place::JudgeMessage => self.judge_message(knowledge, header, frame, now),
+            Place::JudgeOperation => self.judge_operation(knowledge, header, frame, now),
+            Place::JudgeBind => self.judge_bind(knowledge, header, frame, now),
+            Place::Forward => {
+                if header.command == Command::Unbind {
+                    self.state = BindState::Unbinding;
+                }
+                StepKind::Cross
+            }
+            Place::AnswerHere => self.answer_here(header),
+            Place::Refuse(status) => self.refuse_command(knowledge, header, status, now),
+            Place::Drop => StepKind::Kept,
+        }
+    }
+
+    /// enquire_link and unbind before there is an SMSC to ask (SMPP 3.4 4.2, 4.11).
+    fn answer_here(&mut self, header: Header) -> StepKind {
+        let ok = CommandStatus::ESME_ROK;
+        write::refusal(&mut self.replies, header.command, ok, header.sequence_number);
+        if header.command == Command::Unbind {
+            self.end(EndReason::Unbound);
+        }
+        StepKind::Kept
+    }
+
+    /// A command that may not cross, by its kind or by the session's state. Unknown ones get a
+    /// generic_nack, since nobody can say what their response would be (SMPP 3.4 4.3).
+    fn refuse_command(
+        &mut self,
+        knowledge: &Knowledge,
+        header: Header,
+        status: CommandStatus,
+        now: Moment,
+    ) -> StepKind {
+        if self.system_id.is_empty() && self.refused >= REFUSALS_BEFORE_BIND_MAX {
+            self.end(EndReason::NeverBound);
+        }
+        if self.draining && header.command.carries_message() {
+            return self.refuse(knowledge, Judged::bare(header), Reason::SessionDraining, now);
+        }
+        let reason = match (header.command, status) {
+            (Command::Unknown(_), _) => Reason::CommandUnknown,
+            (_, CommandStatus::ESME_RINVBNDSTS | CommandStatus::ESME_RALYBND) => {
+                Reason::CommandState
+            }
+            (_, _) => Reason::CommandNotCarried,
+        };
+        let decision = Decision { refused: Some(reason), ..Decision::default() };
+        self.carry_out(Judged::bare(header), decision, status, now)
+    }
+
+    fn judge_message(
+        &mut self,
+        knowledge: &Knowledge,
+        header: Header,
+        frame: &[u8],
+        now: Moment,
+    ) -> StepKind {
+        let parsed = match header.command {
+            Command::DataSm => Message::parse_data_sm(frame),
+            _ => Message::parse(frame),
+        };
+        let message = match parsed {
+            Ok(message) => message,
+            Err(malformed) => return self.refuse_malformed(knowledge, header, malformed, now),
+        };
+        let gathered = gather(&message);
+        let judged = Judged::message(header, &message, &gathered);
+        if self.draining {
+            return self.refuse(knowledge, judged, Reason::SessionDraining, now);
+        }
+        let mut facts = Facts::fetch(
+            &knowledge.registry,
+            now.wall_us,
+            self.provider,
+            &address(&message.source),
+            &address(&message.destination),
+        );
+        facts.second_sender = gathered.second_sender;
+        facts.two_bodies = gathered.two_bodies;
+        let later_part = gathered.part.is_some_and(|part| part.number > 1);
+        if let Some(provider) = self.provider
+            && !knowledge.rates.take(provider, later_part, now.steady_us)
+        {
+            facts.rate = Rate::Exceeded;
+        }
+        let decision = policy::decide(&facts, &knowledge.modes);
+        self.carry_out_decision(knowledge, judged, decision, now)
+    }
+
+    /// query_sm and cancel_sm name a message by its sender: only one's own.
+    fn judge_operation(
+        &mut self,
+        knowledge: &Knowledge,
+        header: Header,
+        frame: &[u8],
+        now: Moment,
+    ) -> StepKind {
+        let parsed = match header.command {
+            Command::CancelSm => CancelSm::parse(frame).map(|c| (c.source, c.destination)),
+            _ => QuerySm::parse(frame).map(|q| (q.source, NO_ADDRESS)),
+        };
+        let (source, destination) = match parsed {
+            Ok(addresses) => addresses,
+            Err(malformed) => return self.refuse_malformed(knowledge, header, malformed, now),
+        };
+        let judged = Judged { source, destination, ..Judged::bare(header) };
+        let facts = Facts::fetch(
+            &knowledge.registry,
+            now.wall_us,
+            self.provider,
+            &address(&source),
+            &address(&destination),
+        );
+        let decision = policy::decide_operation(&facts, &knowledge.modes);
+        self.carry_out_decision(knowledge, judged, decision, now)
+    }
+
+    fn refuse_malformed(
+        &mut self,
+        knowledge: &Knowledge,
+        header: Header,
+        malformed: Malformed,
+        now: Moment,
+    ) -> StepKind {
+        let reason = if malformed.field == "tlv" { Reason::PduParameter } else { Reason::PduField };
+        let set = knowledge.statuses.of(reason);
+        let status = if set == CommandStatus::ESME_RINVCMDLEN { malformed.status() } else { set };
+        let decision = Decision { refused: Some(reason), ..Decision::default() };
+        self.carry_out(Judged::bare(header), decision, status, now)
+    }
+
+    fn refuse(
+        &mut self,
+        knowledge: &Knowledge,
+        judged: Judged<'_>,
+        reason: Reason,
+        now: Moment,
+    ) -> StepKind {
+        let decision = Decision { refused: Some(reason), ..Decision::default() };
+        self.carry_out_decision(knowledge, judged, decision, now)
+    }
+
+    fn carry_out_decision(
+        &mut self,
+        knowledge: &Knowledge,
+        judged: Judged<'_>,
+        decision: Decision,
+        now: Moment,
+    ) -> StepKind {
+        let status = decision
+            .refused
+            .map_or(CommandStatus::ESME_ROK, |reason| knowledge.statuses.of(reason));
+        self.carry_out(judged, decision, status, now)
+    }
+
+    /// Records a verdict and prepares its step: on into the window, or back as a refusal.
+    fn carry_out(
+        &mut self,
+        judged: Judged<'_>,
+        decision: Decision,
+        status: CommandStatus,
+        now: Moment,
+    ) -> StepKind {
+        let header = judged.header;
+        self.record_verdict(&judged, &decision, status, now);
+        let Some(reason) = decision.refused else {
+            let observed = decision.observed.first().map_or(0, |reason| reason.rule().code());
+            *self.tally.passed_slot(observed) += 1;
+            self.forwarded += 1;
+            self.window.open(header.command, header.sequence_number, now);
+            let (command, sequence_number) = (header.command, header.sequence_number);
+            return StepKind::Pass { command, sequence_number, observed };
+        };
+        self.tally.refused[usize::from(reason.rule().code())] += 1;
+        self.refused += 1;
+        self.write_refusal(header.command, status, header.sequence_number);
+        StepKind::Refused(header.command, header.sequence_number)
+    }
+
+    fn write_refusal(&mut self, command: Command, status: CommandStatus, number: u32) {
+        match command {
+            // They have no response of their own (SMPP 3.4 4.1.7, 4.12.1), or one nobody knows.
+            Command::Unknown(_) | Command::Outbind | Command::AlertNotification => {
+                write::generic_nack(&mut self.replies, status, number);
+            }
+            known => write::refusal(&mut self.replies, known, status, number),
+        }
+    }
+
+    fn record_verdict(
+        &mut self,
+        judged: &Judged<'_>,
+        decision: &Decision,
+        status: CommandStatus,
+        now: Moment,
+    ) {
+        let (verdict, rule) = verdict_and_rule(decision);
+        let wire = |a: WireAddress<'_>| (a.ton, a.npi);
+        let ((source_ton, source_npi), (dest_ton, dest_npi)) =
+            (wire(judged.source), wire(judged.destination));
+        let record = VerdictRecord {
+            session: self.id,
+            command_id: judged.header.command.id(),
+            sequence_number: judged.header.sequence_number,
+            verdict,
+            rule,
+            observed: decision.observed.bits(),
+            status: status.0,
+            command_length: judged.header.command_length,
+            source: audit::Address { ton: source_ton, npi: source_npi, raw: judged.source.value },
+            destination: audit::Address {
+                ton: dest_ton,
+                npi: dest_npi,
+                raw: judged.destination.value,
+            },
+            esm_class: judged.esm_class,
+            data_coding: judged.data_coding,
+            part: judged.part,
+        };
+        self.batch_records.verdict(now.wall_us, &record);
+        self.tally.records += 1;
+    }
+
+    fn judge_bind(
+        &mut self,
+        knowledge: &Knowledge,
+        header: Header,
+        frame: &[u8],
+        now: Moment,
+    ) -> StepKind {
+        let (Some(kind), false) = (BindKind::of(header.command), self.draining) else {
+            let status = CommandStatus::ESME_RBINDFAIL;
+            self.write_refusal(header.command, status, header.sequence_number);
+            self.end(EndReason::Drained);
+            return StepKind::Kept;
+        };
+        let bind = match Bind::parse(frame) {
+            Ok(bind) => bind,
+            Err(malformed) => {
+                let kind = self.refuse_malformed(knowledge, header, malformed, now);
+                self.end(EndReason::BindRefused);
+                return kind;
+            }
+        };
+        let provider = knowledge.registry.provider_of(bind.system_id);
+        let facts = BindFacts {
+            now_us: now.wall_us,
+            provider: provider.map(|id| knowledge.registry.provider(id)),
+            peer: self.peer.ip(),
+        };
+        let decision = policy::decide_bind(&facts, &knowledge.modes);
+        let status = decision
+            .refused
+            .map_or(CommandStatus::ESME_ROK, |reason| knowledge.statuses.of(reason));
+        self.system_id = bind.system_id.to_vec();
+        self.record_bind(knowledge, header, &bind, &decision, status, now);
+        if decision.refused.is_some() {
+            self.write_refusal(header.command, status, header.sequence_number);
+            self.end(EndReason::BindRefused);
+            return StepKind::Refused(header.command, header.sequence_number);
+        }
+        self.provider = provider;
+        self.state = BindState::Binding(kind);
+        self.bind = Some((header.command, header.sequence_number));
+        self.bind_since_us = now.steady_us;
+        StepKind::Cross
+    }
+
+    fn record_bind(
+        &mut self,
+        knowledge: &Knowledge,
+        header: Header,
+        bind: &Bind<'_>,
+        decision: &Decision,
+        status: CommandStatus,
+        now: Moment,
+    ) {
+        let (verdict, rule) = verdict_and_rule(decision);
+        let provider = knowledge.registry.provider_of(bind.system_id);
+        let record = BindRecord {
+            session: self.id,
+            command_id: header.command.id(),
+            sequence_number: header.sequence_number,
+            verdict,
+            rule,
+            observed: decision.observed.bits(),
+            status: status.0,
+            interface_version: bind.interface_version,
+            peer: self.peer,
+            smsc: None,
+            listener: &self.listener,
+            provider: provider.map_or("", |id| knowledge.registry.provider(id).name.as_str()),
+            system_id: bind.system_id,
+        };
+        self.batch_records.bind(now.wall_us, &record);
+        self.tally.records += 1;
+        self.tally.bind = Some((header.command, status));
+    }
+
+    /// The journal cannot take the batch's records: nothing that was judged goes on, and everything
+    /// judged is answered so that it is sent again. What carries no text crosses all the same.
+    pub fn unrecorded(&mut self, knowledge: &Knowledge) {
+        let status = knowledge.statuses.of(Reason::AuditUnavailable);
+        self.batch_records.clear();
+        self.replies.clear();
+        let mut steps = std::mem::take(&mut self.steps);
+        for step in &mut steps {
+            match step.kind {
+                StepKind::Pass { command, sequence_number, observed } => {
+                    self.window.take_back(sequence_number);
+                    self.forwarded -= 1;
+                    *self.tally.passed_slot(observed) -= 1;
+                    self.write_unavailable(command, status, sequence_number);
+                    step.kind = StepKind::Refused(command, sequence_number);
+                }
+                StepKind::Refused(command, number) => {
+                    self.write_unavailable(command, status, number);
+                }
+                StepKind::Cross | StepKind::Kept => {}
+            }
+        }
+        if let Some((command, number)) = self.bind.take() {
+            // A bind whose record is not kept is no bind: it counts as never let through.
+            write::refusal(&mut self.replies, command, CommandStatus::ESME_RBINDFAIL, number);
+            self.state = BindState::Open;
+            for step in &mut steps {
+                step.kind = StepKind::Kept;
+            }
+            self.end(EndReason::BindRefused);
+        }
+        self.steps = steps;
+        self.under_way = false;
+    }
+
+    fn write_unavailable(&mut self, command: Command, status: CommandStatus, number: u32) {
+        self.tally.refused[usize::from(policy::Rule::AuditUnavailable.code())] += 1;
+        self.refused += 1;
+        self.write_refusal(command, status, number);
+    }
+}
+
+/// The verdict's code in records, and the rule that it names: the one that refused, or the first
+/// that would have.
+fn verdict_and_rule(decision: &Decision) -> (u8, u8) {
+    match (decision.refused, decision.observed.first()) {
+        (Some(reason), _) => (audit::REFUSE, reason.rule().code()),
+        (None, Some(reason)) => (audit::OBSERVE, reason.rule().code()),
+        (None, None) => (audit::PASS, 0),
+    }
+}

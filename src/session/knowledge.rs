@@ -1,0 +1,38 @@
+//! What every session judges by: rules, registry, statuses, rates. Fixed while it is in force.
+
+use super::rates::Rates;
+use super::statuses::Statuses;
+use super::table::UnknownCommand;
+use crate::policy::{Modes, RuleSet};
+use crate::registry::Registry;
+
+/// Whether refusals use the statuses that every ESME knows or those that say the exact cause.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum StatusStyle {
+    /// Statuses of SMPP 3.4.
+    #[default]
+    Compatible,
+    /// Codes 0x0401-0x0430 of the vendor range (SMPP 3.4 5.1.3), one for each cause.
+    Precise,
+}
+
+/// The rules in force, and all that they look up.
+#[derive(Debug)]
+pub struct Knowledge {
+    /// Who is admitted.
+    pub registry: Registry,
+    /// Which law the verdicts name.
+    pub rule_set: RuleSet,
+    /// Enforce, observe or off, for each rule.
+    pub modes: Modes,
+    /// What a refusal answers, for each reason.
+    pub statuses: Statuses,
+    /// What becomes of command_ids that no specification names.
+    pub unknown_command: UnknownCommand,
+    /// The providers' rates.
+    pub rates: Rates,
+    /// Longest PDU, octets.
+    pub pdu_octets_max: usize,
+    /// Most open requests of one session.
+    pub window_requests_max: usize,
+}

@@ -1,0 +1,43 @@
+//! One ESME-SMSC pair without sockets: the one place where SMPP, text and policy meet.
+//!
+//! A [`Session`] is given octets and the time, and keeps everything that it may let through until
+//! it is told that the records are accepted. It is driven by five verbs:
+//!
+//! | verb | when |
+//! |---|---|
+//! | [`Session::receive`] | octets came from one side |
+//! | [`Session::judge`] | whole frames from the ESME wait and no batch is under way |
+//! | [`Session::recorded`], [`Session::unrecorded`] | the journal took the batch's records, or cannot |
+//! | [`Session::relay`] | octets came from the SMSC |
+//! | [`Session::tick`] | time passed |
+//!
+//! What comes out: octets for the ESME, [`Cleared`] octets for the SMSC, records for the journal,
+//! counts for the metrics, and at last an [`EndReason`]. The same session, given the same octets
+//! and times, makes the same records: that is what replay rests on.
+
+mod cleared;
+mod end;
+mod facts;
+mod judge;
+mod knowledge;
+mod moment;
+mod rates;
+mod relay;
+#[allow(clippy::module_inception)] // the room is named after the one thing in it
+mod session;
+mod statuses;
+pub mod table;
+mod tally;
+mod window;
+
+pub use cleared::Cleared;
+pub use end::EndReason;
+pub use facts::{Gathered, gather};
+pub use knowledge::{Knowledge, StatusStyle};
+pub use moment::Moment;
+pub use rates::{BURST_US, LATER_PARTS_US, Rates};
+pub use session::{FRAMES_A_TURN, Session, Side, Timeouts};
+pub use statuses::Statuses;
+pub use table::{BindKind, BindState, UnknownCommand};
+pub use tally::{RULE_CODES, Tally};
+pub use window::{Open, WINDOW_REQUESTS_LIMIT, Window};

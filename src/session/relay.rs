@@ -1,0 +1,111 @@
+//! From the SMSC to the ESME: everything crosses as it came, and the session watches.
+
+use super::end::EndReason;
+use super::moment::Moment;
+use super::session::{Session, Side};
+use super::table::{self, BindState, Sign};
+use crate::audit::ResponseRecord;
+use crate::smpp::frame::cut;
+use crate::smpp::{Command, Header, response};
+
+impl Session {
+    /// Appends the whole frames that wait from the SMSC to `out`, as they came.
+    pub fn relay(&mut self, pdu_octets_max: usize, out: &mut Vec<u8>, now: Moment) {
+        let waiting = std::mem::take(&mut self.smsc);
+        let octets = waiting.octets();
+        let mut at = 0;
+        let mut run = 0;
+        loop {
+            let rest = octets.get(at..).unwrap_or(&[]);
+            let length = match cut(rest, pdu_octets_max) {
+                Ok(Some(length)) => length,
+                Ok(None) => break,
+                Err(_) => {
+                    self.end(EndReason::SmscFraming);
+                    break;
+                }
+            };
+            let frame = rest.get(..length).unwrap_or(&[]);
+            if self.watch(frame, now) {
+                at += length;
+            } else {
+                out.extend_from_slice(octets.get(run..at).unwrap_or(&[]));
+                at += length;
+                run = at;
+            }
+        }
+        out.extend_from_slice(octets.get(run..at).unwrap_or(&[]));
+        self.smsc = waiting;
+        self.smsc.consume(at);
+    }
+
+    /// Takes note of one frame; whether it crosses.
+    fn watch(&mut self, frame: &[u8], now: Moment) -> bool {
+        let Some(header) = Header::of(frame) else {
+            return false;
+        };
+        self.tally.from_smsc[header.command.slot()] += 1;
+        if self.answers_own_unbind(Side::Smsc, header.command, header.sequence_number) {
+            return false;
+        }
+        match table::from_smsc(header.command) {
+            Sign::BindAnswer => self.bind_answered(header, now),
+            Sign::Answer => self.answered(header, frame, now),
+            Sign::Leave => self.state = BindState::Unbinding,
+            Sign::None => {}
+        }
+        true
+    }
+
+    fn bind_answered(&mut self, header: Header, now: Moment) {
+        let BindState::Binding(kind) = self.state else {
+            return;
+        };
+        self.bind = None;
+        if header.command_status.is_ok() {
+            self.state = BindState::Bound(kind);
+        } else {
+            self.state = BindState::Open;
+        }
+        let latency_us = now.steady_us.saturating_sub(self.bind_since_us);
+        self.bind_since_us = now.steady_us;
+        self.progress_us = now.steady_us;
+        self.record_response(header, b"", latency_us, 0, now);
+    }
+
+    fn answered(&mut self, header: Header, frame: &[u8], now: Moment) {
+        let Some(open) = self.window.answer(header.sequence_number) else {
+            // An answer to nothing that waits: late, double, or to an enquire_link. It crosses.
+            return;
+        };
+        self.progress_us = now.steady_us;
+        let latency_us = now.steady_us.saturating_sub(open.asked_us);
+        let has_id = header.command_status.is_ok()
+            && matches!(header.command, Command::SubmitSmResp | Command::DataSmResp);
+        let message_id = if has_id { response::message_id(frame).unwrap_or(b"") } else { b"" };
+        let flags = if open.duplicate { ResponseRecord::DUPLICATE_SEQUENCE } else { 0 };
+        self.record_response(header, message_id, latency_us, flags, now);
+        self.tally.responses_us.push(u32::try_from(latency_us).unwrap_or(u32::MAX));
+    }
+
+    fn record_response(
+        &mut self,
+        header: Header,
+        message_id: &[u8],
+        latency_us: u64,
+        flags: u8,
+        now: Moment,
+    ) {
+        let record = ResponseRecord {
+            session: self.id,
+            command_id: header.command.id(),
+            sequence_number: header.sequence_number,
+            status: header.command_status.0,
+            latency_us: u32::try_from(latency_us).unwrap_or(u32::MAX),
+            flags,
+            message_id,
+        };
+        self.later_records.response(now.wall_us, &record);
+        self.tally.records += 1;
+    }
+}

@@ -1,0 +1,426 @@
+//! The pair's state and its verbs; judging and relaying have files of their own.
+
+use std::net::SocketAddr;
+use std::ops::Range;
+
+use super::cleared::Cleared;
+use super::end::EndReason;
+use super::moment::Moment;
+use super::table::BindState;
+use super::tally::Tally;
+use super::window::Window;
+use crate::audit::{EndRecord, Records, UnansweredRecord};
+use crate::registry::ProviderId;
+use crate::smpp::frame::FrameBuf;
+use crate::smpp::{Command, CommandStatus, write};
+
+/// Most frames that one turn judges. A read of 64 KiB holds at most as many.
+pub const FRAMES_A_TURN: usize = 4096;
+
+/// sequence_number of the unbind that we send at shutdown: the last one there is (SMPP 3.4 5.1.4),
+/// where no ESME and no SMSC counts to.
+const OWN_SEQUENCE_NUMBER: u32 = 0x7fff_ffff;
+
+/// One of the two peers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Side {
+    /// The content provider's side.
+    Esme,
+    /// The carrier's side.
+    Smsc,
+}
+
+/// How long a session waits, microseconds.
+#[derive(Debug, Clone, Copy)]
+pub struct Timeouts {
+    /// For a bind after the connection, and for the SMSC's answer to it.
+    pub bind_us: u64,
+    /// For anything at all from the ESME.
+    pub idle_us: u64,
+    /// For the SMSC's answer to a request.
+    pub response_us: u64,
+}
+
+/// What was decided of one frame of the batch under way.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Step {
+    pub(super) octets: u32,
+    pub(super) kind: StepKind,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum StepKind {
+    /// A judged request that goes on; `observed` is the code of the rule that would have refused
+    /// it, or 0.
+    Pass { command: Command, sequence_number: u32, observed: u8 },
+    /// A frame without text that goes on.
+    Cross,
+    /// A judged request that was answered here.
+    Refused(Command, u32),
+    /// Answered or swallowed without a verdict.
+    Kept,
+}
+
+/// One ESME-SMSC pair.
+#[derive(Debug)]
+pub struct Session {
+    pub(super) id: u64,
+    pub(super) peer: SocketAddr,
+    pub(super) listener: String,
+    pub(super) timeouts: Timeouts,
+    pub(super) state: BindState,
+    pub(super) provider: Option<ProviderId>,
+    pub(super) system_id: Vec<u8>,
+    pub(super) bind: Option<(Command, u32)>,
+    pub(super) esme: FrameBuf,
+    pub(super) smsc: FrameBuf,
+    pub(super) steps: Vec<Step>,
+    pub(super) under_way: bool,
+    pub(super) replies: Vec<u8>,
+    pub(super) batch_records: Records,
+    pub(super) later_records: Records,
+    pub(super) window: Window,
+    pub(super) tally: Tally,
+    pub(super) own_frame: Vec<u8>,
+    pub(super) draining: bool,
+    pub(super) unbound: [bool; 2],
+    pub(super) ending: Option<EndReason>,
+    /// Of the time of day; those below are of the steady clock.
+    pub(super) since_us: u64,
+    pub(super) bind_since_us: u64,
+    pub(super) esme_active_us: u64,
+    pub(super) progress_us: u64,
+    pub(super) forwarded: u64,
+    pub(super) refused: u64,
+    pub(super) unanswered: u64,
+}
+
+impl Session {
+    /// A session whose ESME connected at `now`. `id` is the journal's next session id.
+    pub fn new(
+        id: u64,
+        peer: SocketAddr,
+        listener: &str,
+        timeouts: Timeouts,
+        now: Moment,
+    ) -> Session {
+        Session {
+            id,
+            peer,
+            listener: listener.to_owned(),
+            timeouts,
+            state: BindState::Open,
+            provider: None,
+            system_id: Vec::new(),
+            bind: None,
+            esme: FrameBuf::default(),
+            smsc: FrameBuf::default(),
+            steps: Vec::new(),
+            under_way: false,
+            replies: Vec::new(),
+            batch_records: Records::new(),
+            later_records: Records::new(),
+            window: Window::default(),
+            tally: Tally::default(),
+            own_frame: Vec::new(),
+            draining: false,
+            unbound: [false; 2],
+            ending: None,
+            since_us: now.wall_us,
+            bind_since_us: now.steady_us,
+            esme_active_us: now.steady_us,
+            progress_us: now.steady_us,
+            forwarded: 0,
+            refused: 0,
+            unanswered: 0,
+        }
+    }
+
+    /// Takes octets that came from one side.
+    pub fn receive(&mut self, side: Side, octets: &[u8], now: Moment) {
+        match side {
+            Side::Esme => {
+                self.esme_active_us = now.steady_us;
+                self.esme.extend(octets);
+            }
+            Side::Smsc => self.smsc.extend(octets),
+        }
+    }
+
+    /// Whether a batch waits for its records to be accepted.
+    pub fn is_under_way(&self) -> bool {
+        self.under_way
+    }
+
+    /// Octets from both sides that are not yet let go.
+    pub fn waiting_octets(&self) -> usize {
+        self.esme.octets().len() + self.smsc.octets().len()
+    }
+
+    /// The records that the batch under way rests on. The caller hands them to the journal and
+    /// calls [`Session::recorded`] or [`Session::unrecorded`].
+    pub fn batch_records(&mut self) -> &mut Records {
+        &mut self.batch_records
+    }
+
+    /// Records that nothing waits for: answers, requests given up.
+    pub fn later_records(&mut self) -> &mut Records {
+        &mut self.later_records
+    }
+
+    /// The octets that the batch lets through to the SMSC, in order. Empty until
+    /// [`Session::recorded`] was called, and again after [`Session::release`].
+    pub fn cleared(&self) -> impl Iterator<Item = Cleared<'_>> {
+        let octets = self.esme.octets();
+        let own = (!self.own_frame.is_empty()).then(|| Cleared::of(&self.own_frame));
+        self.cleared_ranges().filter_map(move |range| octets.get(range).map(Cleared::of)).chain(own)
+    }
+
+    /// Neighbouring frames that go on are one run: they are written as one slice.
+    fn cleared_ranges(&self) -> impl Iterator<Item = Range<usize>> {
+        let mut steps = if self.under_way { [].iter() } else { self.steps.iter() }.peekable();
+        let mut at = 0;
+        std::iter::from_fn(move || {
+            loop {
+                let step = steps.next()?;
+                let start = at;
+                at += step.octets as usize;
+                if !step.kind.goes_on() {
+                    continue;
+                }
+                while let Some(next) = steps.next_if(|next| next.kind.goes_on()) {
+                    at += next.octets as usize;
+                }
+                return Some(start..at);
+            }
+        })
+    }
+
+    /// What the batch answers the ESME: taken once its records are accepted.
+    pub fn take_replies(&mut self, out: &mut Vec<u8>) {
+        if !self.under_way {
+            out.append(&mut self.replies);
+            if self.replies.capacity() > 4096 {
+                self.replies = Vec::new();
+            }
+        }
+    }
+
+    /// The journal accepted the batch's records: what was decided may be carried out.
+    pub fn recorded(&mut self) {
+        self.batch_records.clear();
+        self.under_way = false;
+    }
+
+    /// How many requests of the batch pass, and how many are refused.
+    pub fn batch_counts(&self) -> (u64, u64) {
+        self.steps.iter().fold((0, 0), |(passed, refused), step| match step.kind {
+            StepKind::Pass { .. } => (passed + 1, refused),
+            StepKind::Refused(..) => (passed, refused + 1),
+            StepKind::Cross | StepKind::Kept => (passed, refused),
+        })
+    }
+
+    /// Forgets the batch after its octets were handed on.
+    pub fn release(&mut self) {
+        let octets: usize = self.steps.iter().map(|step| step.octets as usize).sum();
+        self.esme.consume(octets);
+        self.steps.clear();
+        self.own_frame.clear();
+        if self.esme.is_empty() {
+            // An idle session holds no room: ten thousand of them stay small.
+            self.steps = Vec::new();
+            self.batch_records = Records::new();
+            self.own_frame = Vec::new();
+        }
+    }
+
+    /// Why the session has to end, once it has to.
+    pub fn ending(&self) -> Option<EndReason> {
+        self.ending
+    }
+
+    /// Marks the session as ending; the first cause stands.
+    pub fn end(&mut self, reason: EndReason) {
+        self.ending.get_or_insert(reason);
+    }
+
+    /// How far the session has come.
+    pub fn state(&self) -> BindState {
+        self.state
+    }
+
+    /// The journal's number of this session.
+    pub fn id(&self) -> u64 {
+        self.id
+    }
+
+    /// system_id of the bind, as it came; empty before one.
+    pub fn system_id(&self) -> &[u8] {
+        &self.system_id
+    }
+
+    /// The provider that the bind was let through for.
+    pub fn provider(&self) -> Option<ProviderId> {
+        self.provider
+    }
+
+    /// Requests that the SMSC has not answered.
+    pub fn open_requests(&self) -> usize {
+        self.window.len()
+    }
+
+    /// Messages that went on and messages refused so far.
+    pub fn counts(&self) -> (u64, u64) {
+        (self.forwarded, self.refused)
+    }
+
+    /// What happened since the last clear.
+    pub fn tally(&mut self) -> &mut Tally {
+        &mut self.tally
+    }
+
+    /// No SMSC could be reached for the bind that was let through: it is answered
+    /// ESME_RBINDFAIL and the session ends.
+    pub fn unreachable(&mut self) {
+        if let Some((command, sequence_number)) = self.bind.take() {
+            let status = CommandStatus::ESME_RBINDFAIL;
+            write::refusal(&mut self.replies, command, status, sequence_number);
+        }
+        self.release();
+        self.state = BindState::Open;
+        self.end(EndReason::SmscUnreachable);
+    }
+
+    /// Begins the shutdown: new messages are refused so that they are sent elsewhere, open requests
+    /// may still be answered.
+    pub fn drain(&mut self) {
+        self.draining = true;
+        if matches!(self.state, BindState::Open | BindState::Binding(_)) {
+            self.end(EndReason::Drained);
+        }
+    }
+
+    /// Whether the shutdown has nothing more to wait for before the unbinds.
+    pub fn is_drained(&self) -> bool {
+        self.draining && self.window.is_empty() && !self.under_way
+    }
+
+    /// Writes our unbind to both sides (SMPP 3.4 4.2.1): to the ESME into `out`, to the SMSC as
+    /// the next [`Session::cleared`] frame.
+    pub fn unbind(&mut self, out: &mut Vec<u8>) {
+        let command_id = Command::Unbind.id();
+        let status = CommandStatus::ESME_ROK;
+        write::header_only(out, command_id, status, OWN_SEQUENCE_NUMBER);
+        write::header_only(&mut self.own_frame, command_id, status, OWN_SEQUENCE_NUMBER);
+        self.state = BindState::Unbinding;
+    }
+
+    /// Whether this frame answers our own unbind; it is then kept from the other side.
+    pub(super) fn answers_own_unbind(&mut self, side: Side, command: Command, number: u32) -> bool {
+        let own = self.draining && command == Command::UnbindResp && number == OWN_SEQUENCE_NUMBER;
+        if own {
+            self.unbound[side as usize] = true;
+            if self.unbound == [true; 2] {
+                self.end(EndReason::Drained);
+            }
+        }
+        own
+    }
+
+    /// Looks at the clock. Answers nothing: see [`Session::ending`].
+    pub fn tick(&mut self, now: Moment) {
+        let since = |then: u64| now.steady_us.saturating_sub(then);
+        match self.state {
+            BindState::Open if since(self.bind_since_us) >= self.timeouts.bind_us => {
+                self.end(EndReason::BindTimeout);
+            }
+            BindState::Binding(_) if since(self.bind_since_us) >= self.timeouts.bind_us => {
+                self.unreachable();
+                self.ending = Some(EndReason::SmscSilent);
+            }
+            BindState::Open
+            | BindState::Binding(_)
+            | BindState::Bound(_)
+            | BindState::Unbinding => {}
+        }
+        if since(self.esme_active_us) >= self.timeouts.idle_us {
+            self.end(EndReason::Idle);
+        }
+        while let Some(oldest) = self.window.oldest() {
+            if since(oldest.asked_us) < self.timeouts.response_us {
+                break;
+            }
+            // One lost answer among others costs one slot; an SMSC that answers nothing at all
+            // is gone, and its session with it.
+            if since(self.progress_us) >= self.timeouts.response_us {
+                self.end(EndReason::SmscSilent);
+                break;
+            }
+            self.give_up_oldest(now);
+        }
+    }
+
+    /// When [`Session::tick`] has something to do next, on the steady clock.
+    pub fn next_deadline_us(&self) -> u64 {
+        let idle = self.esme_active_us.saturating_add(self.timeouts.idle_us);
+        let bind = match self.state {
+            BindState::Open | BindState::Binding(_) => {
+                self.bind_since_us.saturating_add(self.timeouts.bind_us)
+            }
+            BindState::Bound(_) | BindState::Unbinding => u64::MAX,
+        };
+        let response = self
+            .window
+            .oldest()
+            .map_or(u64::MAX, |o| o.asked_us.saturating_add(self.timeouts.response_us));
+        idle.min(bind).min(response)
+    }
+
+    fn give_up_oldest(&mut self, now: Moment) -> bool {
+        let Some(open) = self.window.give_up_oldest() else {
+            return false;
+        };
+        self.unanswered += 1;
+        self.tally.unanswered += 1;
+        let record = UnansweredRecord {
+            session: self.id,
+            command_id: open.command.id(),
+            sequence_number: open.sequence_number,
+            verdict_us: open.judged_us,
+        };
+        self.later_records.unanswered(now.wall_us, &record);
+        true
+    }
+
+    /// Writes the last records: every open request as unanswered, then the end itself. Sessions
+    /// that never got as far as a bind leave no record.
+    pub fn close(&mut self, now: Moment) {
+        while self.give_up_oldest(now) {}
+        if self.system_id.is_empty() && self.forwarded == 0 && self.refused == 0 {
+            return;
+        }
+        let record = EndRecord {
+            session: self.id,
+            reason: self.ending.map_or(0, |reason| reason as u8),
+            forwarded: self.forwarded,
+            refused: self.refused,
+            unanswered: self.unanswered,
+        };
+        self.later_records.end(now.wall_us, &record);
+    }
+
+    /// When the ESME connected, microseconds since the Unix epoch.
+    pub fn since_us(&self) -> u64 {
+        self.since_us
+    }
+}
+
+impl StepKind {
+    pub(super) fn goes_on(self) -> bool {
+        match self {
+            StepKind::Pass { .. } | StepKind::Cross => true,
+            StepKind::Refused(..) | StepKind::Kept => false,
+        }
+    }
+}

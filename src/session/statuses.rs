@@ -1,0 +1,143 @@
+//! Which command_status answers which refusal.
+//!
+//! A refusal by law never uses a status that ESMEs retry: sent again it would be refused again, and
+//! the ESME's operator would see a network fault where there is a legal one.
+
+use super::knowledge::StatusStyle;
+use crate::policy::{Reason, Rule};
+use crate::smpp::CommandStatus;
+
+/// The status of every reason: the style's own, or what the operator set for the rule.
+#[derive(Debug, Clone)]
+pub struct Statuses {
+    by_reason: [CommandStatus; Reason::ALL.len()],
+}
+
+impl Statuses {
+    /// The statuses of a style.
+    pub fn new(style: StatusStyle) -> Statuses {
+        let mut by_reason = [CommandStatus::ESME_RSYSERR; Reason::ALL.len()];
+        for (slot, &reason) in by_reason.iter_mut().zip(Reason::ALL) {
+            *slot = match style {
+                StatusStyle::Compatible => compatible(reason),
+                StatusStyle::Precise => precise(reason).unwrap_or(compatible(reason)),
+            };
+        }
+        Statuses { by_reason }
+    }
+
+    /// Sets one status for all reasons of a rule.
+    pub fn set(&mut self, rule: Rule, status: CommandStatus) {
+        for (slot, &reason) in self.by_reason.iter_mut().zip(Reason::ALL) {
+            if reason.rule() == rule {
+                *slot = status;
+            }
+        }
+    }
+
+    /// What a refusal for this reason answers.
+    pub fn of(&self, reason: Reason) -> CommandStatus {
+        self.by_reason.get(reason as usize).copied().unwrap_or(CommandStatus::ESME_RSYSERR)
+    }
+}
+
+fn compatible(reason: Reason) -> CommandStatus {
+    match reason {
+        Reason::BindUnknown => CommandStatus::ESME_RINVSYSID,
+        Reason::BindLicence | Reason::BindLocation => CommandStatus::ESME_RBINDFAIL,
+        Reason::ProviderUnknown | Reason::ProviderLicence | Reason::ProviderIdentity => {
+            CommandStatus::ESME_RSUBMITFAIL
+        }
+        Reason::SourceMissing | Reason::SourceMalformed | Reason::SourceForged => {
+            CommandStatus::ESME_RINVSRCADR
+        }
+        Reason::SourceTon => CommandStatus::ESME_RINVSRCTON,
+        Reason::SourceNpi => CommandStatus::ESME_RINVSRCNPI,
+        Reason::CallbackNumber
+        | Reason::SourceSubaddress
+        | Reason::ReplyAddress
+        | Reason::ReplyPath
+        | Reason::BodyAmbiguous => CommandStatus::ESME_ROPTPARNOTALLWD,
+        Reason::CodeLength => CommandStatus::ESME_RINVSRCADR,
+        Reason::CodeRegion | Reason::DestinationMissing | Reason::DestinationMalformed => {
+            CommandStatus::ESME_RINVDSTADR
+        }
+        Reason::DestinationTon => CommandStatus::ESME_RINVDSTTON,
+        Reason::DestinationNpi => CommandStatus::ESME_RINVDSTNPI,
+        Reason::RateExceeded => CommandStatus::ESME_RTHROTTLED,
+        Reason::CommandUnknown | Reason::CommandNotCarried => CommandStatus::ESME_RINVCMDID,
+        Reason::CommandState => CommandStatus::ESME_RINVBNDSTS,
+        Reason::PduLength | Reason::PduField | Reason::PduParameter => {
+            CommandStatus::ESME_RINVCMDLEN
+        }
+        Reason::AuditUnavailable => CommandStatus::ESME_RMSGQFUL,
+        Reason::SessionDraining => CommandStatus::ESME_RTHROTTLED,
+    }
+}
+
+/// Codes of the vendor range that name the cause; none where SMPP has an exact status itself.
+fn precise(reason: Reason) -> Option<CommandStatus> {
+    Some(CommandStatus(match reason {
+        Reason::SourceMissing => 0x0401,
+        Reason::SourceForged => 0x0402,
+        Reason::CodeRegion => 0x0403,
+        Reason::BindLicence | Reason::ProviderLicence => 0x0404,
+        Reason::SourceMalformed => 0x0405,
+        Reason::CodeLength => 0x0406,
+        Reason::CallbackNumber
+        | Reason::SourceSubaddress
+        | Reason::ReplyAddress
+        | Reason::ReplyPath => 0x0407,
+        Reason::ProviderUnknown => 0x0408,
+        Reason::ProviderIdentity => 0x0409,
+        Reason::BindLocation => 0x040a,
+        Reason::BodyAmbiguous => 0x0427,
+        Reason::BindUnknown
+        | Reason::SourceTon
+        | Reason::SourceNpi
+        | Reason::DestinationMissing
+        | Reason::DestinationMalformed
+        | Reason::DestinationTon
+        | Reason::DestinationNpi
+        | Reason::RateExceeded
+        | Reason::CommandUnknown
+        | Reason::CommandState
+        | Reason::CommandNotCarried
+        | Reason::PduLength
+        | Reason::PduField
+        | Reason::PduParameter
+        | Reason::AuditUnavailable
+        | Reason::SessionDraining => return None,
+    }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_may_be_sent_again_answers_with_a_status_that_is_retried() {
+        for style in [StatusStyle::Compatible, StatusStyle::Precise] {
+            let statuses = Statuses::new(style);
+            for &reason in Reason::ALL {
+                let again = matches!(
+                    reason.rule(),
+                    Rule::RateExceeded | Rule::AuditUnavailable | Rule::SessionDraining
+                );
+                let status = statuses.of(reason);
+                assert_eq!(status.is_retried(), again, "{reason:?} answers {status}");
+                assert!(!status.is_ok());
+                let own = (0x0401..=0x0430).contains(&status.0);
+                assert!(status.name().is_some() || own, "{reason:?} answers {status}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_rule_that_is_set_answers_the_same_for_all_its_reasons() {
+        let mut statuses = Statuses::new(StatusStyle::Precise);
+        statuses.set(Rule::SourceMalformed, CommandStatus::ESME_RSUBMITFAIL);
+        assert_eq!(statuses.of(Reason::SourceTon), CommandStatus::ESME_RSUBMITFAIL);
+        assert_eq!(statuses.of(Reason::SourceForged), CommandStatus(0x0402));
+    }
+}

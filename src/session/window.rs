@@ -1,0 +1,158 @@
+//! The requests of one session that the SMSC has not answered.
+//!
+//! Answers come mostly in the order of the requests, so the front of the queue is looked at first;
+//! an answer out of order is found by walking. A sequence_number used twice while outstanding is
+//! answered first-in first-out and flagged: ESMEs do it, and the proxy keeps no map of its own.
+
+use std::collections::VecDeque;
+
+use super::moment::Moment;
+use crate::smpp::Command;
+
+/// Most open requests that a session may be configured to have.
+pub const WINDOW_REQUESTS_LIMIT: usize = 65_536;
+
+/// A request that was let through.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Open {
+    /// Its sequence_number.
+    pub sequence_number: u32,
+    /// What it asked.
+    pub command: Command,
+    /// When it was judged: time of day, microseconds since the Unix epoch.
+    pub judged_us: u64,
+    /// The same moment on the steady clock.
+    pub asked_us: u64,
+    /// Whether its sequence_number was already outstanding.
+    pub duplicate: bool,
+    answered: bool,
+}
+
+/// The open requests, oldest first.
+#[derive(Debug, Default)]
+pub struct Window {
+    open: VecDeque<Open>,
+    count: usize,
+}
+
+impl Window {
+    /// How many requests are open.
+    pub fn len(&self) -> usize {
+        self.count
+    }
+
+    /// Whether none is.
+    pub fn is_empty(&self) -> bool {
+        self.count == 0
+    }
+
+    /// Adds a request.
+    pub fn open(&mut self, command: Command, sequence_number: u32, now: Moment) {
+        // Numbers rise as a rule: only a number that is not above the newest can be a duplicate of
+        // one that is outstanding, so the walk is for the exception.
+        let duplicate =
+            self.open.back().is_some_and(|last| sequence_number <= last.sequence_number)
+                && self.open.iter().any(|o| !o.answered && o.sequence_number == sequence_number);
+        self.open.push_back(Open {
+            sequence_number,
+            command,
+            judged_us: now.wall_us,
+            asked_us: now.steady_us,
+            duplicate,
+            answered: false,
+        });
+        self.count += 1;
+    }
+
+    /// Takes out the oldest open request with that number.
+    pub fn answer(&mut self, sequence_number: u32) -> Option<Open> {
+        let found =
+            self.open.iter_mut().find(|o| !o.answered && o.sequence_number == sequence_number)?;
+        found.answered = true;
+        let answered = *found;
+        self.count -= 1;
+        self.trim();
+        Some(answered)
+    }
+
+    /// Takes back the newest request with that number: it never went on.
+    pub fn take_back(&mut self, sequence_number: u32) {
+        let newest =
+            self.open.iter().rposition(|o| !o.answered && o.sequence_number == sequence_number);
+        if let Some(at) = newest
+            && self.open.remove(at).is_some()
+        {
+            self.count -= 1;
+            self.trim();
+        }
+    }
+
+    /// The oldest open request.
+    pub fn oldest(&self) -> Option<Open> {
+        self.open.front().copied()
+    }
+
+    /// Takes out the oldest open request.
+    pub fn give_up_oldest(&mut self) -> Option<Open> {
+        let oldest = self.open.pop_front()?;
+        self.count -= 1;
+        self.trim();
+        Some(oldest)
+    }
+
+    /// Drops answered requests from the front, so that the front is open or nothing is there.
+    fn trim(&mut self) {
+        while self.open.front().is_some_and(|o| o.answered) {
+            self.open.pop_front();
+        }
+        if self.open.is_empty() && self.open.capacity() > 1024 {
+            self.open = VecDeque::new();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn window(numbers: &[u32]) -> Window {
+        let mut window = Window::default();
+        for (at, &number) in numbers.iter().enumerate() {
+            let now = Moment { wall_us: at as u64, steady_us: 0 };
+            window.open(Command::SubmitSm, number, now);
+        }
+        window
+    }
+
+    #[test]
+    fn answers_find_their_request_in_any_order() {
+        let cases: &[(&[u32], &[u32], &[Option<(u64, bool)>])] = &[
+            (&[1, 2, 3], &[1, 2, 3], &[Some((0, false)), Some((1, false)), Some((2, false))]),
+            (&[1, 2, 3], &[3, 1, 2], &[Some((2, false)), Some((0, false)), Some((1, false))]),
+            (&[7, 7, 8], &[7, 7, 7], &[Some((0, false)), Some((1, true)), None]),
+            (&[9, 5, 9], &[5, 9, 9], &[Some((1, false)), Some((0, false)), Some((2, true))]),
+            (&[0x7fff_ffff, 1], &[1], &[Some((1, false))]),
+            (&[], &[1], &[None]),
+        ];
+        for (opened, answers, expected) in cases {
+            let mut window = window(opened);
+            let found: Vec<_> = answers
+                .iter()
+                .map(|&n| window.answer(n).map(|o| (o.judged_us, o.duplicate)))
+                .collect();
+            assert_eq!(&found, expected, "{opened:?} answered {answers:?}");
+            let left = opened.len() - found.iter().flatten().count();
+            assert_eq!(window.len(), left);
+        }
+    }
+
+    #[test]
+    fn the_front_is_always_open() {
+        let mut window = window(&[1, 2, 3, 4]);
+        window.answer(2);
+        window.answer(1);
+        assert_eq!(window.oldest().map(|o| o.sequence_number), Some(3));
+        assert_eq!(window.give_up_oldest().map(|o| o.sequence_number), Some(3));
+        assert_eq!((window.len(), window.oldest().map(|o| o.sequence_number)), (1, Some(4)));
+    }
+}
