@@ -290,8 +290,8 @@ impl Source<'_> {
             let other = |c: char| !c.is_alphanumeric() && c != '_';
             return key.rsplit(other).next().unwrap_or_default();
         }
-        match after.strip_prefix("[[").or(after.strip_prefix('[')).and_then(|t| t.split_once(']')) {
-            Some((table, _)) if line.is_empty() => table,
+        match after.trim_start_matches('[').split_once(']') {
+            Some((table, _)) if line.chars().all(|c| c == '[') => table,
             _ => "toml",
         }
     }
