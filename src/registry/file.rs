@@ -299,14 +299,20 @@ impl Source<'_> {
 
 /// A region as a prefix of E.164 digits. National ones begin with 1 (mobile) or 0 (area code).
 fn region_digits(text: &[u8]) -> Option<Digits> {
-    let national = match written(text)? {
-        Written::Prefixed(digits) => return Digits::new(digits).filter(|_| digits[0] != b'0'),
-        Written::Bare(digits) if digits.starts_with(HOME) => return Digits::new(digits),
-        Written::Bare([b'0', area @ ..]) => area,
-        Written::Bare(digits) if digits.starts_with(b"1") => digits,
-        Written::Bare(_) => return None,
+    let (digits, country_said) = match written(text)? {
+        Written::Prefixed(digits) => (digits, true),
+        Written::Bare(digits) => (digits, digits.starts_with(HOME)),
     };
-    Digits::new(&[HOME, national].concat())
+    match digits {
+        _ if country_said => {
+            // A 0 in front of, or behind, the country code would match nobody.
+            let area = digits.strip_prefix(HOME).unwrap_or(digits);
+            Digits::new(digits).filter(|_| area.first() != Some(&b'0'))
+        }
+        [b'0', area @ ..] => Digits::new(&[HOME, area].concat()),
+        [b'1', ..] => Digits::new(&[HOME, digits].concat()),
+        _ => None,
+    }
 }
 
 /// The first microsecond after a day in Asia/Shanghai, which is UTC+8 all year since 1991.
@@ -421,6 +427,29 @@ number = "+447700900123"
             let fault = parse(&text, "r.toml").unwrap_err().to_string();
             assert!(fault.starts_with(expected), "{from} -> {to}: {fault}");
             assert!(!fault.contains('\n'), "{fault}");
+        }
+    }
+
+    #[test]
+    fn regions_are_prefixes_of_canonical_numbers() {
+        for (text, expected) in [
+            ("138", Some("86138")),
+            ("0571", Some("86571")),
+            ("86", Some("86")),
+            ("+86", Some("86")),
+            ("0086571", Some("86571")),
+            ("+44", Some("44")),
+            ("44", None),
+            ("+860571", None),
+            ("860571", None),
+            ("+044", None),
+            ("", None),
+            ("+", None),
+            ("13 8", None),
+            ("1234567890123456789", None),
+        ] {
+            let got = region_digits(text.as_bytes());
+            assert_eq!(got.as_ref().map(Digits::unmasked), expected, "{text}");
         }
     }
 

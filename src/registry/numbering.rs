@@ -146,7 +146,7 @@ pub enum Plan {
 pub(super) const HOME: &[u8] = b"86";
 
 /// The shortest code, in digits.
-const CODE_DIGITS_MIN: usize = 3;
+pub(super) const CODE_DIGITS_MIN: usize = 3;
 
 /// The longest code, in digits.
 const CODE_DIGITS_MAX: usize = super::NUMBER_DIGITS_MAX;

@@ -1,7 +1,8 @@
 //! The sender's address: one canonical form, or the fault that forbids it.
 
 use super::numbering::{
-    HOME, Written, follows_home, is_code, is_foreign, is_machine, is_mobile, is_reserved, written,
+    CODE_DIGITS_MIN, HOME, Written, follows_home, is_code, is_foreign, is_machine, is_mobile,
+    is_reserved, written,
 };
 use super::{Address, Digits, Ton};
 
@@ -143,30 +144,40 @@ fn alphanumeric(value: &[u8]) -> Result<Sender<'_>, SenderFault> {
 }
 
 /// Whether a handset's user would read the octets as a number: digits, ASCII or full-width (UTF-8
-/// and GBK), with nothing between them but blanks, separators and letters shaped like digits.
+/// and GBK), with nothing between them but separators; or as many digits and letters shaped like
+/// digits as the shortest code has. `O2` is a name, `lO69` is none.
 fn looks_numeric(value: &[u8]) -> bool {
-    let (mut rest, mut digits) = (value, false);
+    let (mut rest, mut digits, mut lookalikes) = (value, 0, 0);
     loop {
         rest = match rest {
-            [] => return digits,
+            [] => break,
             [b'0'..=b'9', rest @ ..]
             | [0xEF, 0xBC, 0x90..=0x99, rest @ ..]
             | [0xA3, 0xB0..=0xB9, rest @ ..] => {
-                digits = true;
+                digits += 1;
                 rest
             }
-            [b' ' | b'+' | b'-' | b'.' | b',' | b'(' | b')' | b'/' | b'_' | b'#' | b'*', rest @ ..]
-            | [b'O' | b'o' | b'Q' | b'D' | b'l' | b'I' | b'i' | b'|' | b'!', rest @ ..]
-            | [b'Z' | b'z' | b'S' | b's' | b'B' | b'b' | b'G' | b'q' | b'g', rest @ ..]
-            // Cyrillic and Greek O; full-width O, o, l, I and +; the same in GBK.
+            // O, o, l, I; Cyrillic and Greek O; the full-width ones, in UTF-8 and GBK.
+            [b'O' | b'o' | b'l' | b'I' | b'|', rest @ ..]
             | [0xD0, 0x9E | 0xBE, rest @ ..]
             | [0xCE, 0x9F | 0xBF, rest @ ..]
-            | [0xEF, 0xBC, 0xAF | 0xA9 | 0x8B, rest @ ..]
+            | [0xEF, 0xBC, 0xAF | 0xA9, rest @ ..]
             | [0xEF, 0xBD, 0x8F | 0x8C, rest @ ..]
-            | [0xA3, 0xCF | 0xEF | 0xEC | 0xC9 | 0xAB, rest @ ..] => rest,
+            | [0xA3, 0xCF | 0xEF | 0xEC | 0xC9, rest @ ..] => {
+                lookalikes += 1;
+                rest
+            }
+            // Separators; the full-width plus.
+            [
+                b' ' | b'+' | b'-' | b'.' | b',' | b'(' | b')' | b'/' | b'_' | b'#' | b'*',
+                rest @ ..,
+            ]
+            | [0xEF, 0xBC, 0x8B, rest @ ..]
+            | [0xA3, 0xAB, rest @ ..] => rest,
             _ => return false,
         }
     }
+    digits > 0 && (lookalikes == 0 || digits + lookalikes >= CODE_DIGITS_MIN)
 }
 
 /// Whether a code stands in a range that can be nobody's, for the loader's message.
@@ -301,6 +312,10 @@ mod tests {
             ("1О69".as_bytes(), "Malformed"),
             (b"A\x07B", "Malformed"),
             (b"12345678901A", "Malformed"),
+            (b"12", "Malformed"),
+            (b"OO7", "Malformed"),
+            (b"O2", "'O2'"),
+            (b"B2B", "'B2B'"),
             (b"OIL", "'OIL'"),
             (b"4PAWS", "'4PAWS'"),
             (b"ABCDEFGHIJK", "'ABCDEFGHIJK'"),
