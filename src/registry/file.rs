@@ -170,8 +170,8 @@ impl Source<'_> {
         FileFault::Value {
             file: self.name.to_owned(),
             line: self.line(at),
-            field: field.to_owned(),
-            why: why.into(),
+            field: one_line(field),
+            why: one_line(&why.into()),
         }
     }
 
@@ -261,7 +261,7 @@ impl Source<'_> {
     /// Says in our words what the TOML reader found.
     fn toml_fault(&self, error: &toml::de::Error) -> FileFault {
         let at = error.span().map_or(0, |span| span.start);
-        let message = error.message().replace('\n', ", ");
+        let message = error.message().trim().replace('\n', ", ");
         let mut quoted = message.split('`').skip(1).step_by(2);
         if message.starts_with("unknown field") || message.starts_with("unknown variant") {
             let word = quoted.next().unwrap_or_default().to_owned();
@@ -270,8 +270,12 @@ impl Source<'_> {
                 Some(near) => format!("did you mean `{near}`?"),
                 None => format!("known are: {}", known.join(", ")),
             };
-            let (file, line) = (self.name.to_owned(), self.line(at));
-            return FileFault::Unknown { file, line, word, way_out };
+            return FileFault::Unknown {
+                file: self.name.to_owned(),
+                line: self.line(at),
+                word: one_line(&word),
+                way_out,
+            };
         }
         if message.starts_with("missing field") {
             let field = quoted.next().unwrap_or_default().to_owned();
@@ -290,11 +294,17 @@ impl Source<'_> {
             let other = |c: char| !c.is_alphanumeric() && c != '_';
             return key.rsplit(other).next().unwrap_or_default();
         }
+        let after = after.split('\n').next().unwrap_or_default();
         match after.trim_start_matches('[').split_once(']') {
             Some((table, _)) if line.chars().all(|c| c == '[') => table,
             _ => "toml",
         }
     }
+}
+
+/// A file's own words may hold line breaks and terminal controls; an error holds none.
+fn one_line(text: &str) -> String {
+    text.replace(char::is_control, " ")
 }
 
 /// A region as a prefix of E.164 digits. National ones begin with 1 (mobile) or 0 (area code).
@@ -420,6 +430,11 @@ number = "+447700900123"
                 "r.toml:5: system_ids: a system_",
             ),
             ("rate       =", "rate", "r.toml:8: "),
+            (
+                "\"shop2\"",
+                "\"a\\u0000\\n\"",
+                "r.toml:4: system_ids: a system_id has 1 to 15 octets w",
+            ),
             ("[[provider]]", "[[providers]]", "r.toml:11: provider.code: invalid type: map, ex"),
         ] {
             let text = EXAMPLE.replacen(from, to, 1);
@@ -472,5 +487,21 @@ number = "+447700900123"
         let schema = serde_json::to_value(schemars::schema_for!(RegistryFile)).unwrap();
         assert_eq!(schema["additionalProperties"], false);
         assert_eq!(schema["$defs"]["LicenceTable"]["properties"]["valid_until"]["format"], "date");
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn no_text_panics_and_every_fault_names_the_file(
+            at in 0_usize..600, cut in 0_usize..12, put in "[\\[\\]=\"{}#,\n0-9a-z+ 中-]{0,6}"
+        ) {
+            let mut text: Vec<char> = EXAMPLE.chars().collect();
+            let at = at.min(text.len());
+            let end = (at + cut).min(text.len());
+            text.splice(at..end, put.chars());
+            if let Err(fault) = parse(&text.into_iter().collect::<String>(), "r.toml") {
+                let fault = fault.to_string();
+                proptest::prop_assert!(fault.starts_with("r.toml:") && !fault.contains('\n'));
+            }
+        }
     }
 }
