@@ -1,4 +1,63 @@
 //! Consentry: a transparent SMPP proxy that lets no message through that the law forbids.
+//!
+//! ```text
+//!  ESME socket                                                              SMSC socket
+//!      | octets                                                                  ^
+//!      v                                                                         | octets
+//!  proxy::listen -> proxy::pump -> smpp::frame -> a frame                   proxy::out
+//!                                                    |                           ^
+//!                                                    v borrows                   | Cleared
+//!                                               smpp views                       |
+//!                                                    | text:: reads headers      |
+//!                                                    v                           |
+//!                                               policy::Facts (+ registry, now: fetched first)
+//!                                                    |                           |
+//!                                                    v                           |
+//!                                               policy::decide -> Decision -> session
+//!                                                                                |
+//!                                                     audit::Journal <- records -+
+//!                                                     (nothing goes on before it has them)
+//! ```
+//!
+//! # Layout
+//!
+//! In the order in which a message meets them:
+//!
+//! | room | what it does |
+//! |---|---|
+//! | [`proxy`] | sockets: listen, pump, limits, drain |
+//! | [`smpp`] | octets to PDUs and nothing else |
+//! | [`text`] | body octets to characters: user data header, data_coding, alphabets |
+//! | [`registry`] | who is admitted: providers, licences, codes, numbering plan |
+//! | [`policy`] | facts in, decision out |
+//! | [`session`] | one pair without sockets; where SMPP, text and policy meet |
+//! | [`audit`] | what was decided: records, journal, hash chain, search |
+//! | [`admin`] | HTTP: metrics, health, sessions |
+//! | [`metrics`] | every metric family and its closed labels |
+//! | [`config`] | the file that users write |
+//! | [`peer`] | a small ESME and a small SMSC, for demo, load and tests |
+//! | [`cmd`] | one file a sub-command |
+//!
+//! # Invariants
+//!
+//! 1. No message leaves for the SMSC but inside a [`session::Cleared`], which only `session` makes.
+//! 2. No verdict without a record; the record is accepted before the step is carried out.
+//! 3. The pure rooms (`smpp`, `text`, `registry`, `policy`, `session`) name no clock, socket, file,
+//!    task or log; `tests/architecture.rs` holds them to it.
+//! 4. Every command that carries a text or a recipient is judged or refused: [`session::table`].
+//! 5. Everything has a limit, named with its unit.
+//! 6. The same octets at the same times under the same rules make the same records.
+//! 7. No phone number, text or password in a log, label or error.
+
+pub mod admin;
+pub mod audit;
 pub mod cmd;
+pub mod config;
+pub mod metrics;
+pub mod peer;
+pub mod policy;
+pub mod proxy;
+pub mod registry;
+pub mod session;
 pub mod smpp;
 pub mod text;

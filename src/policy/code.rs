@@ -1,0 +1,25 @@
+//! The family `code`: a code is used with the length and scope it was approved for
+//! (Order 31 art. 13).
+
+use crate::registry::Allotment;
+
+use super::{Facts, Reason};
+
+/// More digits than allotted.
+pub(super) fn length(facts: &Facts<'_>) -> Option<Reason> {
+    let Allotment::Code(found, code) = facts.allotment else { return None };
+    let digits = code.number.len() + usize::from(found.extension_digits);
+    (digits > usize::from(code.digits_max)).then_some(Reason::CodeLength)
+}
+
+/// A recipient outside the code's regions. What is no recipient is for `destination.malformed`.
+pub(super) fn region(facts: &Facts<'_>) -> Option<Reason> {
+    let (Allotment::Code(_, code), Ok(recipient)) = (facts.allotment, facts.recipient) else {
+        return None;
+    };
+    let digits = recipient.msisdn.digits();
+    let mut regions = code.regions.iter();
+    let inside = code.regions.is_empty()
+        || regions.any(|region| digits.as_bytes().starts_with(region.as_bytes()));
+    (!inside).then_some(Reason::CodeRegion)
+}

@@ -1,0 +1,86 @@
+//! All that a decision may look at. References and small copies: nothing allocated a message.
+
+use std::net::IpAddr;
+
+use crate::registry::{
+    Address, Allotment, Provider, ProviderId, Recipient, RecipientFault, Registry, Sender,
+    SenderFault, recipient, sender,
+};
+
+/// The facts of one message to one recipient.
+#[derive(Clone, Copy, Debug)]
+pub struct Facts<'a> {
+    /// The time: microseconds since the Unix epoch, UTC.
+    pub now_us: u64,
+    /// Whose bind the message came over; `None` when an unknown system_id was let in (observed).
+    pub provider: Option<(ProviderId, &'a Provider)>,
+    /// The sender in canonical form.
+    pub sender: Result<Sender<'a>, SenderFault>,
+    /// To whom the sender is allotted; [`Allotment::None`] when there is no valid sender.
+    pub allotment: Allotment<'a>,
+    /// The recipient in canonical form.
+    pub recipient: Result<Recipient, RecipientFault>,
+    /// Another sender beside source_addr; the first found.
+    pub second_sender: Option<SecondSender>,
+    /// Whether both short_message and message_payload are there.
+    pub two_bodies: bool,
+    /// Whether the message is within the provider's rate.
+    pub rate: Rate,
+}
+
+impl<'a> Facts<'a> {
+    /// Fetches what the registry knows: the provider, both canonical numbers and the allotment.
+    /// No second sender, one body, within the rate: set these fields where it is otherwise.
+    pub fn fetch(
+        registry: &'a Registry,
+        now_us: u64,
+        provider: Option<ProviderId>,
+        source: &Address<'a>,
+        destination: &Address<'_>,
+    ) -> Self {
+        let sender = sender(source);
+        Self {
+            now_us,
+            provider: provider.map(|id| (id, registry.provider(id))),
+            sender,
+            allotment: sender.map_or(Allotment::None, |sender| registry.allotment(&sender)),
+            recipient: recipient(destination),
+            second_sender: None,
+            two_bodies: false,
+            rate: Rate::Within,
+        }
+    }
+}
+
+/// The facts of one bind.
+#[derive(Clone, Copy, Debug)]
+pub struct BindFacts<'a> {
+    /// The time: microseconds since the Unix epoch, UTC.
+    pub now_us: u64,
+    /// Who has the bind's system_id, if anybody.
+    pub provider: Option<&'a Provider>,
+    /// Where the connection comes from.
+    pub peer: IpAddr,
+}
+
+/// Where a message carries another sender than its source_addr.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SecondSender {
+    /// The callback_num parameter (SMPP 3.4 5.3.2.36): handsets may show it as the sender.
+    CallbackNum,
+    /// The source_subaddress parameter (SMPP 3.4 5.3.2.15).
+    SourceSubaddress,
+    /// The reply address element, 0x22, of the user data header (3GPP TS 23.040 9.2.3.24.17).
+    ReplyAddress,
+    /// The reply path bit of esm_class (SMPP 3.4 5.2.12).
+    ReplyPath,
+}
+
+/// Whether a message is within its provider's rate.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Rate {
+    /// Within, or no rate was agreed.
+    Within,
+    /// Over it.
+    Exceeded,
+}

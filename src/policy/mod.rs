@@ -1,0 +1,26 @@
+//! Facts in, decision out. Pure: knows no SMPP, clock, store or log.
+//!
+//! - `rule`: the rules by name and number, and the articles they rest on.
+//! - `reason`: the fine cause inside a rule, on which statuses hang.
+//! - `facts`: all that a decision may look at, fetched before.
+//! - `provider`, `source`, `code`, `destination`, `body`, `rate`: one file a family of rules.
+//! - `modes`: whether a rule refuses, only records, or sleeps.
+//! - `decide`: the rules in their order, and what they come to.
+
+mod body;
+mod code;
+mod decide;
+mod destination;
+mod facts;
+mod modes;
+mod provider;
+mod rate;
+mod reason;
+mod rule;
+mod source;
+
+pub use decide::{Decision, Look, Looked, Observed, decide, decide_bind, decide_operation, trace, trace_bind};
+pub use facts::{BindFacts, Facts, Rate, SecondSender};
+pub use modes::{Mode, ModeFault, Modes};
+pub use reason::Reason;
+pub use rule::{Rule, RuleSet};

@@ -1,0 +1,66 @@
+//! The fine cause inside a rule: what a status hangs on.
+
+use super::Rule;
+
+macro_rules! reasons {
+    ($($(#[$doc:meta])* $reason:ident => $rule:ident, $detail:literal;)+) => {
+        /// Why a rule refuses. Each belongs to one rule; the status of a refusal hangs on it.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        pub enum Reason {
+            $(#[doc = $detail] $reason,)+
+        }
+
+        impl Reason {
+            /// All reasons.
+            pub const ALL: &[Self] = &[$(Self::$reason,)+];
+
+            /// The rule it belongs to.
+            pub fn rule(self) -> Rule {
+                match self {
+                    $(Self::$reason => Rule::$rule,)+
+                }
+            }
+
+            /// One sentence that tells the sender's operator what was wrong.
+            pub fn detail(self) -> &'static str {
+                match self {
+                    $(Self::$reason => $detail,)+
+                }
+            }
+        }
+    };
+}
+
+reasons! {
+    BindUnknown => ProviderUnknown, "The bind's system_id is not registered.";
+    BindLicence => ProviderLicence, "At the bind the provider's licence is not in force.";
+    BindLocation => ProviderLocation, "The bind comes from outside the provider's networks.";
+    ProviderUnknown => ProviderUnknown, "The message comes over a bind of no registered provider.";
+    ProviderLicence => ProviderLicence, "At the message the provider's licence is not in force.";
+    ProviderIdentity => ProviderIdentity, "The provider's identity is not verified.";
+    SourceMissing => SourceMissing, "source_addr is empty or blank.";
+    SourceMalformed => SourceMalformed, "source_addr is no code and no number of the plan.";
+    SourceTon => SourceMalformed, "source_addr_ton is unknown or contradicts source_addr.";
+    SourceNpi => SourceMalformed, "source_addr_npi is unknown or contradicts source_addr.";
+    SourceForged => SourceForged, "source_addr is not allotted to this provider.";
+    CallbackNumber => SourceSecond, "callback_num names another sender.";
+    SourceSubaddress => SourceSecond, "source_subaddress names another sender.";
+    ReplyAddress => SourceSecond, "A reply address element in the user data names another sender.";
+    ReplyPath => SourceSecond, "esm_class asks for a reply path, past the sender.";
+    CodeLength => CodeLength, "source_addr has more digits than the code was allotted with.";
+    CodeRegion => CodeRegion, "The recipient is outside the code's regions.";
+    DestinationMissing => DestinationMalformed, "destination_addr is empty or blank.";
+    DestinationMalformed => DestinationMalformed, "destination_addr is no subscriber's number.";
+    DestinationTon => DestinationMalformed, "dest_addr_ton is unknown or contradicts the address.";
+    DestinationNpi => DestinationMalformed, "dest_addr_npi is unknown or contradicts the address.";
+    BodyAmbiguous => BodyAmbiguous, "short_message and message_payload are both there.";
+    RateExceeded => RateExceeded, "The provider sends more messages a second than agreed.";
+    CommandUnknown => CommandRefused, "The command_id is not known.";
+    CommandState => CommandRefused, "The command is not allowed in this state of the session.";
+    CommandNotCarried => CommandRefused, "The command is known, but the proxy does not carry it.";
+    PduLength => PduMalformed, "command_length is out of bounds or contradicts the content.";
+    PduField => PduMalformed, "A mandatory field is overlong, unterminated or out of range.";
+    PduParameter => PduMalformed, "An optional parameter is malformed or stands there twice.";
+    AuditUnavailable => AuditUnavailable, "The journal takes no record now.";
+    SessionDraining => SessionDraining, "The proxy is shutting down.";
+}

@@ -1,0 +1,103 @@
+//! What the operator knows of a content provider: its licence, its identity, where it may connect
+//! from and which codes are its own.
+
+use std::net::IpAddr;
+use std::num::NonZeroU32;
+
+use ipnet::IpNet;
+
+use super::{Digits, Plan};
+
+/// A content provider: a legal entity with its licence and codes (Order 31 art. 7).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Provider {
+    /// The legal entity's name, 1 to 256 octets; unique. Consent and opt-out bind it.
+    pub name: String,
+    /// The system_ids it binds with, each 1 to 15 octets and no other provider's.
+    pub system_ids: Vec<String>,
+    /// Its telecom licence, if it has one (Order 31 art. 6).
+    pub licence: Option<Licence>,
+    /// How far its identity has been verified (Order 31 art. 12).
+    pub identity: Identity,
+    /// Where it may connect from; empty = anywhere.
+    pub from: Vec<IpNet>,
+    /// Messages a second, over all its binds; `None` = no limit of its own.
+    pub rate: Option<NonZeroU32>,
+    /// The codes allotted to it (Order 31 art. 13).
+    pub codes: Vec<Code>,
+    /// Alphanumeric senders it may use, as they stand on the wire, each 1 to 11 octets.
+    pub alphanumeric: Vec<Vec<u8>>,
+}
+
+impl Provider {
+    /// Whether it may connect from there. An IPv4 address inside IPv6 counts as IPv4.
+    pub fn may_connect_from(&self, peer: IpAddr) -> bool {
+        let peer = peer.to_canonical();
+        self.from.is_empty() || self.from.iter().any(|net| net.contains(&peer))
+    }
+}
+
+/// A telecom licence.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Licence {
+    /// Its number as printed.
+    pub number: String,
+    /// The first moment after its last day in Asia/Shanghai: microseconds since the Unix epoch.
+    pub valid_until_us: u64,
+    /// Whether the authority suspended it.
+    pub suspended: bool,
+}
+
+impl Licence {
+    /// Whether it is in force at `now_us`, microseconds since the Unix epoch.
+    pub fn is_in_force(&self, now_us: u64) -> bool {
+        !self.suspended && now_us < self.valid_until_us
+    }
+}
+
+/// How far an identity has been verified.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Identity {
+    /// Verified and registered.
+    Verified,
+    /// Not verified yet: messages are refused. The default, so that forgetting it is safe.
+    #[default]
+    Pending,
+    /// Verification failed.
+    Refused,
+}
+
+/// What a code was approved for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Purpose {
+    /// Commercial messages.
+    Commercial,
+    /// Business management and service.
+    Service,
+    /// Public interest.
+    Public,
+    /// Several; each message is judged by its text. The default.
+    #[default]
+    Mixed,
+}
+
+/// A code as it was allotted (Order 31 art. 13: structure, length, purpose, scope).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Code {
+    /// Which plan its digits are of.
+    pub plan: Plan,
+    /// Its digits as allotted, canonical: no `+`, no 86 in the national plan.
+    pub number: Digits,
+    /// The most digits it may have with its extension: its own length up to 20.
+    pub digits_max: u8,
+    /// What it was approved for.
+    pub purpose: Purpose,
+    /// Destinations it may send to, as prefixes of E.164 digits (`86571`); empty = everywhere.
+    pub regions: Vec<Digits>,
+    /// Signatures registered for it, without their brackets.
+    pub signatures: Vec<String>,
+    /// Paths of its registered templates, as written in the file.
+    pub templates: Vec<String>,
+}
