@@ -124,7 +124,7 @@ class Kannel:
         return ended
 
     def logs(self):
-        return "".join(f"--- {path.name}\n" + "".join(path.read_text(errors="replace").splitlines(True)[-40:])
+        return "".join(f"--- {path.name}\n" + "".join(path.read_text(errors="replace").splitlines(True)[-20:])
                        for path in sorted(self.path.glob("*.log")) + [self.path / "out"] if path.exists())
 
 

@@ -13,9 +13,10 @@ def run(peer):
     args = peer.args
     client = smpplib.client.Client("127.0.0.1", args.port, timeout=STEP_SECONDS_MAX, allow_unknown_opt_params=True)
     accepted, refused, receipts, pongs = [], [], [], []
-    client.set_message_sent_handler(lambda pdu: accepted.append(pdu.message_id.decode()))
+    # A refused submit_sm_resp comes to both handlers, without a message_id.
+    client.set_message_sent_handler(lambda pdu: pdu.is_error() or accepted.append(pdu.message_id.decode()))
     client.set_error_pdu_handler(lambda pdu: refused.append((pdu.command, int(pdu.status), pdu.sequence)))
-    client.set_message_received_handler(lambda pdu: receipts.append(pdu) and None)
+    client.set_message_received_handler(lambda pdu: receipts.append(pdu))
     read_pdu = client.read_pdu
 
     def witness():
@@ -31,7 +32,10 @@ def run(peer):
         while not condition():
             if time.monotonic() > deadline:
                 raise Failed(f"{step}: nothing within {STEP_SECONDS_MAX} s")
-            client.read_once(auto_send_enquire_link=False)
+            try:
+                client.read_once(auto_send_enquire_link=False)
+            except TimeoutError:
+                raise Failed(f"{step}: nothing within {STEP_SECONDS_MAX} s") from None
 
     def send(text, encoding=smpplib.consts.SMPP_ENCODING_DEFAULT, source=args.source, registered=False):
         parts, coding, esm_class = smpplib.gsm.make_parts(text, encoding=encoding)

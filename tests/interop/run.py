@@ -33,6 +33,8 @@ FOREIGN_CODE = "106911119999"
 DESTINATION = "8613800138000"
 PASSWORD = "s3cretpw"
 UNKNOWN_SYSTEM_ID = "nobody"
+# Closes its socket right behind its unbind, so whether the answer still travels the ESME leg is a matter of timing.
+LEAVES_EARLY = "aiosmpplib"
 
 SMSCS = {
     "node smpp": ["node", str(HERE / "smsc_node.js")],
@@ -254,6 +256,13 @@ def is_the_refusal(request, response):
     return response == struct.pack("!III", 16, command_id(request) | 0x80000000, status) + request[12:16]
 
 
+def awaited(there, here):
+    """The SMSC's PDUs that the ESME stays to read: all, but for the unbind_resp of the one that leaves early."""
+    if there and LEAVES_EARLY.encode() in there[0]:
+        return [pdu for pdu in here if command_id(pdu) != 0x80000006]
+    return here
+
+
 def brief(pdus):
     return "; ".join(pdu.hex() for pdu in list(pdus)[:3]) + (f" and {len(pdus) - 3} more" if len(pdus) > 3 else "")
 
@@ -267,7 +276,7 @@ def compare(tally, name, esme_leg, smsc_leg):
         mine = [next((r for r in here if is_the_refusal(pdu, r)), None) for pdu in there if is_forged(pdu)]
         refusals += mine
         towards.append(tuple(pdu for pdu in there if not is_forged(pdu)))
-        back.append(tuple(pdu for pdu in here if pdu not in mine))
+        back.append(tuple(pdu for pdu in awaited(there, here) if pdu not in mine))
     tally.check(f"{name}: each forged request is answered with 16 octets, its sequence_number and its status",
                 None not in refusals, f"{refusals.count(None)} are not")
     leaked = [pdu for pdu in smsc_leg.pdus(False) if is_forged(pdu)]
@@ -275,7 +284,7 @@ def compare(tally, name, esme_leg, smsc_leg):
 
     for what, at_esme, at_smsc in (
             ("ESME to SMSC", towards, [tuple(session[0]) for session in smsc_leg.sessions.values()]),
-            ("SMSC to ESME", back, [tuple(session[1]) for session in smsc_leg.sessions.values()])):
+            ("SMSC to ESME", back, [tuple(awaited(*session)) for session in smsc_leg.sessions.values()])):
         one = collections.Counter(pdu for session in at_esme for pdu in session)
         other = collections.Counter(pdu for session in at_smsc for pdu in session)
         count = sum(one.values())
