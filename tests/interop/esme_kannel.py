@@ -2,6 +2,7 @@
 
 import http.server
 import pathlib
+import random
 import socket
 import subprocess
 import tempfile
@@ -18,10 +19,15 @@ DLR_DELIVERED, DLR_ACCEPTED, DLR_REJECTED = 1, 8, 16
 
 
 def free_ports(count):
-    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    ports = [s.getsockname()[1] for s in sockets]
-    for s in sockets:
-        s.close()
+    """Ports free now and below those the kernel gives to clients, so that none is taken before Kannel opens it."""
+    ports = []
+    while len(ports) < count:
+        port = random.randrange(20000, 32000)
+        try:
+            socket.create_server(("127.0.0.1", port)).close()
+        except OSError:
+            continue
+        ports.append(port)
     return ports
 
 
@@ -99,6 +105,10 @@ class Kannel:
         self.alive("status")
         return fetch(f"http://127.0.0.1:{self.admin_port}/status.txt?password={HTTP_PASSWORD}")[1]
 
+    def bearerbox_log(self):
+        path = self.path / "bearerbox.log"
+        return path.read_text(errors="replace") if path.exists() else ""
+
     def send(self, peer, text, coding, source, tag=None, receipts=None):
         query = {"username": "interop", "password": HTTP_PASSWORD, "from": source, "to": peer.args.destination,
                  "text": text, "coding": coding, "charset": "UTF-8"}
@@ -131,11 +141,13 @@ class Kannel:
 def steps(peer, kannel, receipts):
     source = peer.args.source
     kannel.start("/usr/sbin/bearerbox")
-    wait("bearerbox", lambda: "Kannel" in kannel.status())
+    # The admin port answers before the smsbox port is open, and smsbox gives up when it cannot connect.
+    wait("bearerbox", lambda: kannel.alive("bearerbox") or "Start-up done" in kannel.bearerbox_log())
     kannel.start("/usr/sbin/smsbox")
     wait("bind_transceiver", lambda: "(online" in kannel.status())
     peer.expect("bind_transceiver", peer.received("bind_transceiver"), "not at the SMSC")
-    wait("smsbox", lambda: fetch(f"http://127.0.0.1:{kannel.http_port}/cgi-bin/sendsms")[0] != 0)
+    wait("smsbox", lambda: "smsbox:" in kannel.status()
+         and fetch(f"http://127.0.0.1:{kannel.http_port}/cgi-bin/sendsms")[0] != 0)
 
     def message(step, text, coding, parts=1, **how):
         sent = len(peer.received())
