@@ -1,1 +1,3 @@
 //! Consentry: a transparent SMPP proxy that lets no message through that the law forbids.
+
+pub mod audit;

@@ -1,0 +1,51 @@
+//! What was decided: the journal, its format, its proof and its search.
+//!
+//! A verdict that is not recorded has not been given: a message leaves for the SMSC only after
+//! [`Journal`] has taken its record, as firmly as [`Durability`] says. The octets on disk are
+//! described field by field in [`format`]; everything else here writes, checks or reads them.
+//!
+//! # Layout
+//!
+//! | file | subject |
+//! |---|---|
+//! | `format` | the octets: segment header, record head, link, hash chain |
+//! | `record` | the bodies: one structure a kind, written and read |
+//! | `records` | a reusable batch that a session fills without allocating |
+//! | `segment` | one segment file, walked group by group |
+//! | `recover` | what opening finds, what it cuts off and what it refuses |
+//! | `writer` | the file side: numbers, sums, links, rotation, rolling back |
+//! | `journal` | the shared side: pending records, tickets, wakers, states |
+//! | `flusher` | the thread that writes, synchronises and tries again |
+//! | `read` | all records of a directory in order, also while it is written |
+//! | `verify` | the whole proof, or the first place where it fails |
+//! | `search` | messages and binds by what an inspector asks for |
+//!
+//! This room knows no SMPP and no policy: commands and statuses are the `u32` of the wire, rules
+//! and verdicts the `u8` codes that their owners keep stable for ever.
+
+mod flusher;
+pub mod format;
+mod journal;
+mod read;
+mod record;
+mod records;
+mod recover;
+mod search;
+mod segment;
+mod verify;
+mod writer;
+
+pub use journal::{
+    Durability, Journal, Options, PENDING_OCTETS_MAX, RETRY, State, Stats, Ticket, Unavailable,
+};
+pub use read::{Ending, Entry, Kept, ReadFault, Reader, show};
+pub use record::{
+    ADDRESS_OCTETS_MAX, Address, BindRecord, EndRecord, Kind, LinkRecord, MESSAGE_ID_OCTETS_MAX,
+    NAME_OCTETS_MAX, OBSERVE, PASS, Part, REFUSE, Record, ResponseRecord, RulesRecord, StartRecord,
+    UnansweredRecord, VerdictRecord,
+};
+pub use records::Records;
+pub use recover::{OpenFault, Recovered};
+pub use search::{Answer, Found, IsMeant, Query, Searched, search};
+pub use segment::Fault;
+pub use verify::{Verified, verify};

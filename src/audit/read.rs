@@ -1,0 +1,390 @@
+//! All records of a directory in order, in bounded memory, also while a proxy writes it.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use super::format::{Chain, Header, LINK_OCTETS, RECORD_HEAD_OCTETS, segment_name, u16_at, u64_at};
+use super::record::{Kind, Record};
+use super::segment::{Failed, Fault, Next, Segment, SegmentFile, Tail, list};
+
+/// Why a journal could not be read to its end.
+#[derive(Debug, thiserror::Error)]
+pub enum ReadFault {
+    /// It is not what was written.
+    #[error("{0}")]
+    Broken(Fault),
+    /// The directory holds no segment.
+    #[error("{} holds no journal: is audit.path right?", path.display())]
+    Empty {
+        /// The directory.
+        path: PathBuf,
+    },
+    /// The operating system refused.
+    #[error("{} cannot be read: {source}", path.display())]
+    Io {
+        /// The directory, or the file in it.
+        path: PathBuf,
+        /// What it said.
+        source: io::Error,
+    },
+}
+
+/// How a journal ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ending {
+    /// With a stop record: it was closed in good order.
+    Stopped,
+    /// With a link: it is being written, or its writer was killed.
+    Open,
+    /// With records that no link covers: its writer was killed, or is just writing them.
+    Torn {
+        /// Octets of them.
+        octets: u64,
+    },
+    /// With a seal: the segment after it was removed, or the writer was killed just between the
+    /// two, which opening the journal once settles.
+    NextMissing,
+}
+
+/// A group as the walk finds it: records and their link, checked.
+pub(super) struct Walked<'a> {
+    pub segment: &'a str,
+    /// Octet of the file where the first record begins.
+    pub octet: u64,
+    /// Number of the first record.
+    pub first: u64,
+    pub records: &'a [u8],
+    pub link: &'a [u8],
+}
+
+/// Walks the groups of all segments and checks how the segments follow each other.
+pub(super) struct Walk {
+    directory: PathBuf,
+    files: Vec<SegmentFile>,
+    /// The segment at hand is `files[at]`.
+    at: usize,
+    segment: Option<Segment>,
+    /// What the next header must say: sequence, first record, previous chain.
+    expect: (u64, u64, Chain),
+    stopped: bool,
+    pub segments: u64,
+}
+
+impl Walk {
+    pub fn open(directory: &Path) -> Result<Walk, ReadFault> {
+        let files = list(directory)
+            .map_err(|source| ReadFault::Io { path: directory.to_owned(), source })?;
+        if files.is_empty() {
+            return Err(ReadFault::Empty { path: directory.to_owned() });
+        }
+        Ok(Walk {
+            directory: directory.to_owned(),
+            files,
+            at: 0,
+            segment: None,
+            expect: (1, 1, [0; 32]),
+            stopped: false,
+            segments: 0,
+        })
+    }
+
+    /// The chain value up to here.
+    pub fn chain(&self) -> Chain {
+        self.segment.as_ref().map_or(self.expect.2, Segment::chain)
+    }
+
+    /// The header of the segment at hand.
+    pub fn header(&self) -> Option<&Header> {
+        self.segment.as_ref().map(|segment| &segment.header)
+    }
+
+    /// Calls `each` with the next group; `Some` says that there is none and how the journal ends.
+    pub fn next(&mut self, each: &mut dyn FnMut(Walked<'_>)) -> Result<Option<Ending>, ReadFault> {
+        let mut looked_again = false;
+        loop {
+            if self.segment.is_none() && !self.enter()? {
+                return Ok(Some(self.ending(None)));
+            }
+            let (Some(segment), Some(file)) = (&mut self.segment, self.files.get(self.at)) else {
+                return Ok(Some(self.ending(None)));
+            };
+            let name = file.name.clone();
+            let path = file.path.clone();
+            let tail = match segment.next().map_err(|failed| fault(&path, failed))? {
+                Next::Group(group) => {
+                    self.stopped = is_stop(group.records);
+                    each(Walked {
+                        segment: &name,
+                        octet: group.octet,
+                        first: group.link.first,
+                        records: group.records,
+                        link: group.link_octets,
+                    });
+                    return Ok(None);
+                }
+                Next::End => None,
+                Next::Torn(tail) => Some(tail),
+            };
+            if self.at + 1 == self.files.len() {
+                if !self.list_again()? {
+                    return Ok(Some(self.ending(tail)));
+                }
+            } else if looked_again {
+                self.leave(tail)?;
+                looked_again = false;
+            } else {
+                // This look may have been before the writer finished the segment: look once more
+                // now that the next one is known to exist.
+                looked_again = true;
+            }
+        }
+    }
+
+    /// Opens the segment at hand; `false` if it is the last and was torn off in its header.
+    fn enter(&mut self) -> Result<bool, ReadFault> {
+        let Some(file) = self.files.get(self.at) else { return Ok(false) };
+        let segment = Segment::open(file).map_err(|failed| fault(&file.path, failed))?;
+        let Some(segment) = segment else {
+            if self.at + 1 == self.files.len() && self.at > 0 {
+                return Ok(false);
+            }
+            return Err(ReadFault::Broken(Fault {
+                segment: file.name.clone(),
+                record: file.first,
+                octet: 0,
+                what: "the header of the segment is not whole".to_owned(),
+            }));
+        };
+        let (sequence, first, previous) = self.expect;
+        if segment.header.sequence != sequence {
+            return Err(ReadFault::Broken(segment.fault_here(&format!(
+                "this is segment {} where segment {sequence}, {}, should be: it is missing",
+                segment.header.sequence,
+                segment_name(first)
+            ))));
+        }
+        if segment.header.first != first || segment.header.previous != previous {
+            let what = "the segment does not continue the one before it: one of them was replaced";
+            return Err(ReadFault::Broken(segment.fault_here(what)));
+        }
+        self.segments += 1;
+        self.segment = Some(segment);
+        Ok(true)
+    }
+
+    /// Moves on to the next segment, which exists.
+    fn leave(&mut self, tail: Option<Tail>) -> Result<(), ReadFault> {
+        let Some(segment) = self.segment.take() else { return Ok(()) };
+        if tail.is_some() {
+            let what = "the segment does not end with a link, though another follows";
+            return Err(ReadFault::Broken(segment.fault_here(what)));
+        }
+        self.expect = (segment.header.sequence + 1, segment.number(), segment.chain());
+        self.at += 1;
+        Ok(())
+    }
+
+    /// Looks for segments that were begun since; says whether there are any.
+    fn list_again(&mut self) -> Result<bool, ReadFault> {
+        let last = self.files.last().map_or(0, |file| file.first);
+        let listed = list(&self.directory)
+            .map_err(|source| ReadFault::Io { path: self.directory.clone(), source })?;
+        let before = self.files.len();
+        self.files.extend(listed.into_iter().filter(|file| file.first > last));
+        Ok(self.files.len() > before)
+    }
+
+    fn ending(&self, tail: Option<Tail>) -> Ending {
+        match (&self.segment, tail) {
+            (_, Some(tail)) => Ending::Torn { octets: tail.octets },
+            (None, None) => {
+                let path = self.files.get(self.at).map(|file| &file.path);
+                let octets = path.and_then(|path| std::fs::metadata(path).ok());
+                Ending::Torn { octets: octets.map_or(0, |found| found.len()) }
+            }
+            (Some(segment), None) if segment.sealed() => Ending::NextMissing,
+            (Some(_), None) if self.stopped => Ending::Stopped,
+            (Some(_), None) => Ending::Open,
+        }
+    }
+}
+
+fn fault(path: &Path, failed: Failed) -> ReadFault {
+    match failed {
+        Failed::Broken(fault) => ReadFault::Broken(fault),
+        Failed::Io(source) => ReadFault::Io { path: path.to_owned(), source },
+    }
+}
+
+/// Whether the group is a stop record alone, as the journal writes it.
+fn is_stop(records: &[u8]) -> bool {
+    records.len() == RECORD_HEAD_OCTETS && records.get(2) == Some(&(Kind::Stop as u8))
+}
+
+/// The first record of `octets` and what follows it.
+pub(super) fn split_record(octets: &[u8]) -> Option<(&[u8], &[u8])> {
+    if octets.is_empty() {
+        return None;
+    }
+    octets.split_at_checked(usize::from(u16_at(octets, 0)).max(RECORD_HEAD_OCTETS))
+}
+
+/// A record and where it stands.
+#[derive(Debug)]
+pub struct Entry<'a> {
+    /// Its number in the journal, from 1.
+    pub number: u64,
+    /// Its time, microseconds since the Unix epoch.
+    pub time_us: u64,
+    /// File name of its segment.
+    pub segment: &'a str,
+    /// Octet of the segment where it begins.
+    pub octet: u64,
+    /// Its octets, head and body.
+    pub octets: &'a [u8],
+}
+
+impl<'a> Entry<'a> {
+    /// The number of its kind, also when this program does not know it.
+    pub fn kind(&self) -> u8 {
+        self.octets.get(2).copied().unwrap_or_default()
+    }
+
+    /// What it says.
+    pub fn record(&self) -> Record<'a> {
+        decode(self.octets)
+    }
+
+    /// A copy that outlives the reader.
+    pub fn keep(&self) -> Kept {
+        Kept { number: self.number, time_us: self.time_us, octets: self.octets.into() }
+    }
+}
+
+fn decode(octets: &[u8]) -> Record<'_> {
+    let kind = octets.get(2).copied().unwrap_or_default();
+    let form = octets.get(3).copied().unwrap_or_default();
+    Record::decode(kind, form, octets.get(RECORD_HEAD_OCTETS..).unwrap_or_default())
+}
+
+/// A record that was copied out of the journal.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Kept {
+    /// Its number in the journal.
+    pub number: u64,
+    /// Its time, microseconds since the Unix epoch.
+    pub time_us: u64,
+    octets: Box<[u8]>,
+}
+
+impl Kept {
+    /// What it says.
+    pub fn record(&self) -> Record<'_> {
+        decode(&self.octets)
+    }
+}
+
+impl std::fmt::Debug for Kept {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Kept")
+            .field("number", &self.number)
+            .field("time_us", &self.time_us)
+            .field("record", &self.record())
+            .finish()
+    }
+}
+
+/// Reads the records of a journal from its first segment on; only what a link covers.
+pub struct Reader {
+    walk: Walk,
+    group: Vec<u8>,
+    at: usize,
+    /// Number of the record at `at`.
+    number: u64,
+    segment: String,
+    /// Octet of the segment where the group begins.
+    octet: u64,
+    ending: Option<Ending>,
+}
+
+impl std::fmt::Debug for Reader {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Reader").field("number", &self.number).finish_non_exhaustive()
+    }
+}
+
+impl Reader {
+    /// Opens the journal in `directory` for reading; it needs no lock.
+    pub fn open(directory: &Path) -> Result<Reader, ReadFault> {
+        Ok(Reader {
+            walk: Walk::open(directory)?,
+            group: Vec::new(),
+            at: 0,
+            number: 0,
+            segment: String::new(),
+            octet: 0,
+            ending: None,
+        })
+    }
+
+    /// The next record, links too; `None` at the end as it is now. Asked again later, it goes on
+    /// with what was written since.
+    #[allow(clippy::should_implement_trait)]
+    pub fn next(&mut self) -> Result<Option<Entry<'_>>, ReadFault> {
+        while self.at >= self.group.len() {
+            let Reader { walk, group, number, segment, octet, .. } = self;
+            let ending = walk.next(&mut |walked| {
+                group.clear();
+                group.extend_from_slice(walked.records);
+                group.extend_from_slice(walked.link);
+                *number = walked.first;
+                segment.clear();
+                segment.push_str(walked.segment);
+                *octet = walked.octet;
+            })?;
+            self.ending = ending;
+            if ending.is_some() {
+                return Ok(None);
+            }
+            self.at = 0;
+        }
+        let rest = self.group.get(self.at..).unwrap_or_default();
+        let Some((octets, _)) = split_record(rest) else { return Ok(None) };
+        let entry = Entry {
+            number: self.number,
+            time_us: u64_at(octets, 8),
+            segment: &self.segment,
+            octet: self.octet + self.at as u64,
+            octets,
+        };
+        self.at += octets.len();
+        self.number += 1;
+        Ok(Some(entry))
+    }
+
+    /// How the journal ends; known once `next` has returned `None`.
+    pub fn ending(&self) -> Option<Ending> {
+        self.ending
+    }
+
+    /// The header of the segment that was read last.
+    pub fn header(&self) -> Option<&Header> {
+        self.walk.header()
+    }
+}
+
+/// The record with this number, if the journal has it.
+pub fn show(directory: &Path, number: u64) -> Result<Option<Kept>, ReadFault> {
+    let mut reader = Reader::open(directory)?;
+    while let Some(entry) = reader.next()? {
+        if entry.number == number {
+            return Ok(Some(entry.keep()));
+        }
+        if entry.number > number {
+            break;
+        }
+    }
+    Ok(None)
+}
+
+const _: () = assert!(LINK_OCTETS > RECORD_HEAD_OCTETS);

@@ -1,0 +1,511 @@
+//! The bodies of records: one structure a kind, the same for writing and for reading.
+//!
+//! Texts are a length octet and then the octets; an address is TON, NPI, a length octet and the
+//! raw octets of the PDU; a socket address is 0 (none), 4 or 6, then the port (u16) and the IP.
+//! The fields stand in the order of the structures unless the encoder says otherwise.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+
+use super::format::{Chain, KIND_LINK, KIND_RULES, LINK_OCTETS, Link, RECORD_HEAD_OCTETS};
+
+/// Octets of a text: provider, system_id, listener, versions. Longer texts are cut.
+pub const NAME_OCTETS_MAX: usize = 255;
+/// Octets of an address without its NUL: data_sm has room for 65 (SMPP 3.4 4.7.1). Longer are cut.
+pub const ADDRESS_OCTETS_MAX: usize = 64;
+/// Octets of a message_id without its NUL (SMPP 3.4 5.2.23 has 65 with it). Longer are cut.
+pub const MESSAGE_ID_OCTETS_MAX: usize = 65;
+
+/// Verdict: the message goes on.
+pub const PASS: u8 = 1;
+/// Verdict: the message is answered with a status and goes no further.
+pub const REFUSE: u8 = 2;
+/// Verdict: the message goes on although a rule in observe mode would have refused it.
+pub const OBSERVE: u8 = 3;
+
+/// What a record is. The numbers are stable for ever.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[repr(u8)]
+pub enum Kind {
+    /// Covers the group before it.
+    Link = KIND_LINK,
+    /// The journal was opened.
+    Start = 2,
+    /// The journal was closed in good order.
+    Stop = 3,
+    /// Other rules or another registry are in force.
+    Rules = KIND_RULES,
+    /// A bind was judged.
+    Bind = 5,
+    /// A message was judged.
+    Verdict = 6,
+    /// The SMSC answered a message that went on.
+    Response = 7,
+    /// The SMSC did not answer a message that went on.
+    Unanswered = 8,
+    /// A session ended.
+    End = 9,
+}
+
+impl Kind {
+    /// The kind with this number, if this program knows it.
+    pub fn from_code(code: u8) -> Option<Kind> {
+        Some(match code {
+            1 => Kind::Link,
+            2 => Kind::Start,
+            3 => Kind::Stop,
+            4 => Kind::Rules,
+            5 => Kind::Bind,
+            6 => Kind::Verdict,
+            7 => Kind::Response,
+            8 => Kind::Unanswered,
+            9 => Kind::End,
+            _ => return None,
+        })
+    }
+
+    /// The name in listings, lower case.
+    pub fn name(self) -> &'static str {
+        match self {
+            Kind::Link => "link",
+            Kind::Start => "start",
+            Kind::Stop => "stop",
+            Kind::Rules => "rules",
+            Kind::Bind => "bind",
+            Kind::Verdict => "verdict",
+            Kind::Response => "response",
+            Kind::Unanswered => "unanswered",
+            Kind::End => "end",
+        }
+    }
+}
+
+/// A record as it was read, borrowing from the octets of the journal.
+#[derive(Clone, PartialEq, Eq)]
+pub enum Record<'a> {
+    /// See [`LinkRecord`].
+    Link(LinkRecord),
+    /// See [`StartRecord`].
+    Start(StartRecord<'a>),
+    /// The journal was closed in good order.
+    Stop,
+    /// See [`RulesRecord`].
+    Rules(RulesRecord<'a>),
+    /// See [`BindRecord`].
+    Bind(BindRecord<'a>),
+    /// See [`VerdictRecord`].
+    Verdict(VerdictRecord<'a>),
+    /// See [`ResponseRecord`].
+    Response(ResponseRecord<'a>),
+    /// See [`UnansweredRecord`].
+    Unanswered(UnansweredRecord),
+    /// See [`EndRecord`].
+    End(EndRecord),
+    /// A kind, a form or a layout that a later program wrote: shown as `unknown`.
+    Unknown {
+        /// The kind's number.
+        kind: u8,
+        /// The form's number.
+        form: u8,
+        /// The body as it is.
+        body: &'a [u8],
+    },
+}
+
+/// Covers the group before it with the hash chain.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LinkRecord {
+    /// Number of the first record covered.
+    pub first: u64,
+    /// Records covered.
+    pub count: u32,
+    /// Whether the segment ends here and another follows.
+    pub sealed: bool,
+    /// The chain value from here on.
+    pub chain: Chain,
+}
+
+/// The journal was opened.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StartRecord<'a> {
+    /// SHA-256 of the configuration.
+    pub config: [u8; 32],
+    /// SHA-256 of rules and registry in force.
+    pub rules: [u8; 32],
+    /// Version of the program, as `--version` prints it.
+    pub program: &'a str,
+    /// Name of the rule set, as `cn-order74-2026`.
+    pub rule_set: &'a str,
+}
+
+/// Other rules or another registry came into force.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RulesRecord<'a> {
+    /// SHA-256 of rules and registry now in force.
+    pub rules: [u8; 32],
+    /// Name of the rule set.
+    pub rule_set: &'a str,
+}
+
+/// A bind was judged.
+#[derive(Clone, PartialEq, Eq)]
+pub struct BindRecord<'a> {
+    /// The session, from `Journal::next_session_id`.
+    pub session: u64,
+    /// bind_receiver, bind_transmitter or bind_transceiver (SMPP 3.4 5.1.2.1).
+    pub command_id: u32,
+    /// sequence_number of the bind.
+    pub sequence_number: u32,
+    /// [`PASS`], [`REFUSE`] or [`OBSERVE`].
+    pub verdict: u8,
+    /// Code of the rule that decided; 0 when none did.
+    pub rule: u8,
+    /// Bit n: rule code n in observe mode would have refused.
+    pub observed: u64,
+    /// command_status returned to the ESME.
+    pub status: u32,
+    /// interface_version of the bind.
+    pub interface_version: u8,
+    /// Address and port that the ESME came from.
+    pub peer: SocketAddr,
+    /// Address and port of the SMSC; none when the bind was refused before one was tried.
+    pub smsc: Option<SocketAddr>,
+    /// The listener, as the configuration writes its address.
+    pub listener: &'a str,
+    /// The provider's name from the registry; empty when unknown.
+    pub provider: &'a str,
+    /// system_id as it came, without its NUL (at most 15 octets when well formed).
+    pub system_id: &'a [u8],
+}
+
+/// An address as it came in the PDU.
+#[derive(Clone, Copy, PartialEq, Eq, Default)]
+pub struct Address<'a> {
+    /// Type of number (SMPP 3.4 5.2.5).
+    pub ton: u8,
+    /// Numbering plan indicator (SMPP 3.4 5.2.6).
+    pub npi: u8,
+    /// The octets without NUL; more than [`ADDRESS_OCTETS_MAX`] are cut.
+    pub raw: &'a [u8],
+}
+
+/// Which part of a concatenated message a PDU is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Part {
+    /// From 1.
+    pub number: u8,
+    /// Parts in all.
+    pub total: u8,
+    /// Reference number, 8 or 16 bits.
+    pub reference: u16,
+}
+
+/// A message was judged.
+#[derive(Clone, PartialEq, Eq)]
+pub struct VerdictRecord<'a> {
+    /// The session.
+    pub session: u64,
+    /// command_id of the request.
+    pub command_id: u32,
+    /// sequence_number of the request.
+    pub sequence_number: u32,
+    /// [`PASS`], [`REFUSE`] or [`OBSERVE`].
+    pub verdict: u8,
+    /// Code of the rule that decided, or that was observed; 0 when none did.
+    pub rule: u8,
+    /// Bit n: rule code n in observe mode would have refused.
+    pub observed: u64,
+    /// command_status returned; 0 when the message goes on.
+    pub status: u32,
+    /// command_length of the request, octets.
+    pub command_length: u32,
+    /// Its source address.
+    pub source: Address<'a>,
+    /// Its destination address; the first, or the one this record is about, of a submit_multi.
+    pub destination: Address<'a>,
+    /// esm_class (SMPP 3.4 5.2.12).
+    pub esm_class: u8,
+    /// data_coding (SMPP 3.4 5.2.19).
+    pub data_coding: u8,
+    /// The part it is of a longer message.
+    pub part: Option<Part>,
+}
+
+/// The SMSC answered.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ResponseRecord<'a> {
+    /// The session.
+    pub session: u64,
+    /// command_id of the response.
+    pub command_id: u32,
+    /// sequence_number of request and response.
+    pub sequence_number: u32,
+    /// command_status of the response.
+    pub status: u32,
+    /// From forwarding the request to reading the response, microseconds.
+    pub latency_us: u32,
+    /// [`ResponseRecord::DUPLICATE_SEQUENCE`] and bits yet to come.
+    pub flags: u8,
+    /// message_id without its NUL; empty when the response had none.
+    pub message_id: &'a [u8],
+}
+
+impl ResponseRecord<'_> {
+    /// Flag: the ESME used the sequence_number again while a request with it was open.
+    pub const DUPLICATE_SEQUENCE: u8 = 1;
+}
+
+/// A message went on and was not answered before its session ended or its time ran out.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UnansweredRecord {
+    /// The session.
+    pub session: u64,
+    /// command_id of the request.
+    pub command_id: u32,
+    /// sequence_number of the request.
+    pub sequence_number: u32,
+    /// Time of its verdict record, microseconds since the Unix epoch.
+    pub verdict_us: u64,
+}
+
+/// A session ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EndRecord {
+    /// The session.
+    pub session: u64,
+    /// Why, a code of the session's.
+    pub reason: u8,
+    /// Messages that went on.
+    pub forwarded: u64,
+    /// Messages refused.
+    pub refused: u64,
+    /// Messages that went on and were never answered.
+    pub unanswered: u64,
+}
+
+// Numbers and system_ids stay out of logs: Debug shows what is no person's and lengths.
+impl std::fmt::Debug for Address<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "ton {} npi {} {} octets", self.ton, self.npi, self.raw.len())
+    }
+}
+
+impl std::fmt::Debug for VerdictRecord<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("VerdictRecord")
+            .field("session", &self.session)
+            .field("command_id", &format_args!("{:#010x}", self.command_id))
+            .field("sequence_number", &self.sequence_number)
+            .field("verdict", &self.verdict)
+            .field("rule", &self.rule)
+            .field("status", &format_args!("{:#010x}", self.status))
+            .finish_non_exhaustive()
+    }
+}
+
+impl std::fmt::Debug for BindRecord<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("BindRecord")
+            .field("session", &self.session)
+            .field("provider", &self.provider)
+            .field("verdict", &self.verdict)
+            .field("rule", &self.rule)
+            .field("status", &format_args!("{:#010x}", self.status))
+            .finish_non_exhaustive()
+    }
+}
+
+impl std::fmt::Debug for Record<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Record::Link(record) => record.fmt(f),
+            Record::Start(record) => record.fmt(f),
+            Record::Stop => f.write_str("Stop"),
+            Record::Rules(record) => record.fmt(f),
+            Record::Bind(record) => record.fmt(f),
+            Record::Verdict(record) => record.fmt(f),
+            Record::Response(record) => record.fmt(f),
+            Record::Unanswered(record) => record.fmt(f),
+            Record::End(record) => record.fmt(f),
+            Record::Unknown { kind, form, body } => {
+                write!(f, "Unknown {{ kind {kind}, form {form}, {} octets }}", body.len())
+            }
+        }
+    }
+}
+
+impl<'a> Record<'a> {
+    /// Reads the body of a record whose sum was found right.
+    pub fn decode(kind: u8, form: u8, body: &'a [u8]) -> Record<'a> {
+        let known = if form == 0 { Kind::from_code(kind) } else { None };
+        known.and_then(|known| Record::decode_known(known, body)).unwrap_or(Record::Unknown {
+            kind,
+            form,
+            body,
+        })
+    }
+
+    fn decode_known(kind: Kind, body: &'a [u8]) -> Option<Record<'a>> {
+        let mut rest = Rest(body);
+        let record = match kind {
+            Kind::Link => {
+                let mut octets = [0; LINK_OCTETS];
+                octets[RECORD_HEAD_OCTETS..]
+                    .copy_from_slice(rest.take(LINK_OCTETS - RECORD_HEAD_OCTETS)?);
+                let Link { first, count, sealed, chain, .. } = Link::decode(&octets);
+                Record::Link(LinkRecord { first, count, sealed, chain })
+            }
+            Kind::Start => Record::Start(StartRecord {
+                config: rest.array()?,
+                rules: rest.array()?,
+                program: rest.text()?,
+                rule_set: rest.text()?,
+            }),
+            Kind::Stop => Record::Stop,
+            Kind::Rules => {
+                Record::Rules(RulesRecord { rules: rest.array()?, rule_set: rest.text()? })
+            }
+            Kind::Bind => Record::Bind(decode_bind(&mut rest)?),
+            Kind::Verdict => Record::Verdict(decode_verdict(&mut rest)?),
+            Kind::Response => Record::Response(ResponseRecord {
+                session: rest.u64()?,
+                command_id: rest.u32()?,
+                sequence_number: rest.u32()?,
+                status: rest.u32()?,
+                latency_us: rest.u32()?,
+                flags: rest.u8()?,
+                message_id: rest.counted()?,
+            }),
+            Kind::Unanswered => Record::Unanswered(UnansweredRecord {
+                session: rest.u64()?,
+                command_id: rest.u32()?,
+                sequence_number: rest.u32()?,
+                verdict_us: rest.u64()?,
+            }),
+            Kind::End => Record::End(EndRecord {
+                session: rest.u64()?,
+                reason: rest.u8()?,
+                forwarded: rest.u64()?,
+                refused: rest.u64()?,
+                unanswered: rest.u64()?,
+            }),
+        };
+        rest.0.is_empty().then_some(record)
+    }
+}
+
+fn decode_bind<'a>(rest: &mut Rest<'a>) -> Option<BindRecord<'a>> {
+    Some(BindRecord {
+        session: rest.u64()?,
+        command_id: rest.u32()?,
+        sequence_number: rest.u32()?,
+        verdict: rest.u8()?,
+        rule: rest.u8()?,
+        observed: rest.u64()?,
+        status: rest.u32()?,
+        interface_version: rest.u8()?,
+        peer: rest.socket()??,
+        smsc: rest.socket()?,
+        listener: rest.text()?,
+        provider: rest.text()?,
+        system_id: rest.counted()?,
+    })
+}
+
+/// Octets of a verdict's body before its addresses.
+pub(super) const VERDICT_FIXED_OCTETS: usize = 37;
+
+fn decode_verdict<'a>(rest: &mut Rest<'a>) -> Option<VerdictRecord<'a>> {
+    let session = rest.u64()?;
+    let command_id = rest.u32()?;
+    let sequence_number = rest.u32()?;
+    let verdict = rest.u8()?;
+    let rule = rest.u8()?;
+    let observed = rest.u64()?;
+    let status = rest.u32()?;
+    let command_length = rest.u32()?;
+    let esm_class = rest.u8()?;
+    let data_coding = rest.u8()?;
+    let has_part = rest.u8()?;
+    let source = rest.address()?;
+    let destination = rest.address()?;
+    let part = match has_part {
+        0 => None,
+        1 => Some(Part { number: rest.u8()?, total: rest.u8()?, reference: rest.u16()? }),
+        _ => return None,
+    };
+    Some(VerdictRecord {
+        session,
+        command_id,
+        sequence_number,
+        verdict,
+        rule,
+        observed,
+        status,
+        command_length,
+        source,
+        destination,
+        esm_class,
+        data_coding,
+        part,
+    })
+}
+
+/// What is left of a body.
+struct Rest<'a>(&'a [u8]);
+
+impl<'a> Rest<'a> {
+    fn take(&mut self, octets: usize) -> Option<&'a [u8]> {
+        let (taken, rest) = self.0.split_at_checked(octets)?;
+        self.0 = rest;
+        Some(taken)
+    }
+
+    fn array<const N: usize>(&mut self) -> Option<[u8; N]> {
+        self.take(N)?.first_chunk().copied()
+    }
+
+    fn u8(&mut self) -> Option<u8> {
+        self.array().map(u8::from_le_bytes)
+    }
+
+    fn u16(&mut self) -> Option<u16> {
+        self.array().map(u16::from_le_bytes)
+    }
+
+    fn u32(&mut self) -> Option<u32> {
+        self.array().map(u32::from_le_bytes)
+    }
+
+    fn u64(&mut self) -> Option<u64> {
+        self.array().map(u64::from_le_bytes)
+    }
+
+    fn counted(&mut self) -> Option<&'a [u8]> {
+        let octets = self.u8()?;
+        self.take(usize::from(octets))
+    }
+
+    fn text(&mut self) -> Option<&'a str> {
+        std::str::from_utf8(self.counted()?).ok()
+    }
+
+    fn address(&mut self) -> Option<Address<'a>> {
+        Some(Address { ton: self.u8()?, npi: self.u8()?, raw: self.counted()? })
+    }
+
+    /// The outer `None`: malformed; the inner: no address.
+    #[allow(clippy::option_option)]
+    fn socket(&mut self) -> Option<Option<SocketAddr>> {
+        let family = self.u8()?;
+        if family == 0 {
+            return Some(None);
+        }
+        let port = self.u16()?;
+        let ip = match family {
+            4 => IpAddr::V4(Ipv4Addr::from(self.array::<4>()?)),
+            6 => IpAddr::V6(Ipv6Addr::from(self.array::<16>()?)),
+            _ => return None,
+        };
+        Some(Some(SocketAddr::new(ip, port)))
+    }
+}

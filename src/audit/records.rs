@@ -1,0 +1,201 @@
+//! A batch of records: filled by a session, emptied by the journal, used again.
+
+use std::net::{IpAddr, SocketAddr};
+
+use super::format::RECORD_HEAD_OCTETS;
+use super::record::{
+    ADDRESS_OCTETS_MAX, Address, BindRecord, EndRecord, Kind, MESSAGE_ID_OCTETS_MAX,
+    NAME_OCTETS_MAX, ResponseRecord, RulesRecord, StartRecord, UnansweredRecord,
+    VERDICT_FIXED_OCTETS, VerdictRecord,
+};
+
+/// Records on their way to the journal, encoded but for number and sum.
+///
+/// It allocates only when it grows beyond what it ever held. Every `time_us` is the time of the
+/// event in microseconds since the Unix epoch, UTC.
+#[derive(Default)]
+pub struct Records {
+    octets: Vec<u8>,
+    count: usize,
+}
+
+impl std::fmt::Debug for Records {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Records {{ {} records, {} octets }}", self.count, self.octets.len())
+    }
+}
+
+impl Records {
+    /// An empty batch that holds nothing yet.
+    pub const fn new() -> Records {
+        Records { octets: Vec::new(), count: 0 }
+    }
+
+    /// Records in it.
+    pub fn len(&self) -> usize {
+        self.count
+    }
+
+    /// Whether nothing is in it.
+    pub fn is_empty(&self) -> bool {
+        self.count == 0
+    }
+
+    /// The encoded records, one after the other, their sums still zero.
+    ///
+    /// Two batches with equal octets become equal records: this is what replay compares.
+    pub fn octets(&self) -> &[u8] {
+        &self.octets
+    }
+
+    /// Drops the records and keeps the room.
+    pub fn clear(&mut self) {
+        self.octets.clear();
+        self.count = 0;
+    }
+
+    /// A message was judged.
+    pub fn verdict(&mut self, time_us: u64, record: &VerdictRecord<'_>) {
+        let mut fixed = [0; RECORD_HEAD_OCTETS + VERDICT_FIXED_OCTETS];
+        fixed[2] = Kind::Verdict as u8;
+        fixed[8..16].copy_from_slice(&time_us.to_le_bytes());
+        fixed[16..24].copy_from_slice(&record.session.to_le_bytes());
+        fixed[24..28].copy_from_slice(&record.command_id.to_le_bytes());
+        fixed[28..32].copy_from_slice(&record.sequence_number.to_le_bytes());
+        fixed[32] = record.verdict;
+        fixed[33] = record.rule;
+        fixed[34..42].copy_from_slice(&record.observed.to_le_bytes());
+        fixed[42..46].copy_from_slice(&record.status.to_le_bytes());
+        fixed[46..50].copy_from_slice(&record.command_length.to_le_bytes());
+        fixed[50] = record.esm_class;
+        fixed[51] = record.data_coding;
+        fixed[52] = u8::from(record.part.is_some());
+        let start = self.octets.len();
+        self.octets.extend_from_slice(&fixed);
+        self.address(record.source);
+        self.address(record.destination);
+        if let Some(part) = record.part {
+            self.octets.extend_from_slice(&[part.number, part.total]);
+            self.octets.extend_from_slice(&part.reference.to_le_bytes());
+        }
+        self.finish(start);
+    }
+
+    /// The SMSC answered a message.
+    pub fn response(&mut self, time_us: u64, record: &ResponseRecord<'_>) {
+        let start = self.begin(Kind::Response, time_us);
+        self.octets.extend_from_slice(&record.session.to_le_bytes());
+        self.octets.extend_from_slice(&record.command_id.to_le_bytes());
+        self.octets.extend_from_slice(&record.sequence_number.to_le_bytes());
+        self.octets.extend_from_slice(&record.status.to_le_bytes());
+        self.octets.extend_from_slice(&record.latency_us.to_le_bytes());
+        self.octets.push(record.flags);
+        self.counted(record.message_id, MESSAGE_ID_OCTETS_MAX);
+        self.finish(start);
+    }
+
+    /// A message that went on was never answered.
+    pub fn unanswered(&mut self, time_us: u64, record: &UnansweredRecord) {
+        let start = self.begin(Kind::Unanswered, time_us);
+        self.octets.extend_from_slice(&record.session.to_le_bytes());
+        self.octets.extend_from_slice(&record.command_id.to_le_bytes());
+        self.octets.extend_from_slice(&record.sequence_number.to_le_bytes());
+        self.octets.extend_from_slice(&record.verdict_us.to_le_bytes());
+        self.finish(start);
+    }
+
+    /// A bind was judged.
+    pub fn bind(&mut self, time_us: u64, record: &BindRecord<'_>) {
+        let start = self.begin(Kind::Bind, time_us);
+        self.octets.extend_from_slice(&record.session.to_le_bytes());
+        self.octets.extend_from_slice(&record.command_id.to_le_bytes());
+        self.octets.extend_from_slice(&record.sequence_number.to_le_bytes());
+        self.octets.extend_from_slice(&[record.verdict, record.rule]);
+        self.octets.extend_from_slice(&record.observed.to_le_bytes());
+        self.octets.extend_from_slice(&record.status.to_le_bytes());
+        self.octets.push(record.interface_version);
+        self.socket(Some(record.peer));
+        self.socket(record.smsc);
+        self.text(record.listener);
+        self.text(record.provider);
+        self.counted(record.system_id, NAME_OCTETS_MAX);
+        self.finish(start);
+    }
+
+    /// A session ended.
+    pub fn end(&mut self, time_us: u64, record: &EndRecord) {
+        let start = self.begin(Kind::End, time_us);
+        self.octets.extend_from_slice(&record.session.to_le_bytes());
+        self.octets.push(record.reason);
+        self.octets.extend_from_slice(&record.forwarded.to_le_bytes());
+        self.octets.extend_from_slice(&record.refused.to_le_bytes());
+        self.octets.extend_from_slice(&record.unanswered.to_le_bytes());
+        self.finish(start);
+    }
+
+    /// Other rules or another registry came into force.
+    pub fn rules(&mut self, time_us: u64, record: &RulesRecord<'_>) {
+        let start = self.begin(Kind::Rules, time_us);
+        self.octets.extend_from_slice(&record.rules);
+        self.text(record.rule_set);
+        self.finish(start);
+    }
+
+    /// The journal was opened: written by the journal itself.
+    pub(super) fn start(&mut self, time_us: u64, record: &StartRecord<'_>) {
+        let start = self.begin(Kind::Start, time_us);
+        self.octets.extend_from_slice(&record.config);
+        self.octets.extend_from_slice(&record.rules);
+        self.text(record.program);
+        self.text(record.rule_set);
+        self.finish(start);
+    }
+
+    /// The journal was closed: written by the journal itself.
+    pub(super) fn stop(&mut self, time_us: u64) {
+        let start = self.begin(Kind::Stop, time_us);
+        self.finish(start);
+    }
+
+    fn begin(&mut self, kind: Kind, time_us: u64) -> usize {
+        let start = self.octets.len();
+        let mut head = [0; RECORD_HEAD_OCTETS];
+        head[2] = kind as u8;
+        head[8..16].copy_from_slice(&time_us.to_le_bytes());
+        self.octets.extend_from_slice(&head);
+        start
+    }
+
+    /// Writes the length. Texts and addresses are cut, so no record comes near the limit of u16.
+    fn finish(&mut self, start: usize) {
+        let length = (self.octets.len() - start) as u16;
+        self.octets[start..start + 2].copy_from_slice(&length.to_le_bytes());
+        self.count += 1;
+    }
+
+    fn address(&mut self, address: Address<'_>) {
+        self.octets.extend_from_slice(&[address.ton, address.npi]);
+        self.counted(address.raw, ADDRESS_OCTETS_MAX);
+    }
+
+    fn counted(&mut self, raw: &[u8], octets_max: usize) {
+        let cut = raw.get(..octets_max).unwrap_or(raw);
+        self.octets.push(cut.len() as u8);
+        self.octets.extend_from_slice(cut);
+    }
+
+    fn text(&mut self, text: &str) {
+        let end = text.floor_char_boundary(NAME_OCTETS_MAX);
+        self.counted(text.get(..end).unwrap_or_default().as_bytes(), NAME_OCTETS_MAX);
+    }
+
+    fn socket(&mut self, socket: Option<SocketAddr>) {
+        let Some(socket) = socket else { return self.octets.push(0) };
+        self.octets.push(if socket.is_ipv4() { 4 } else { 6 });
+        self.octets.extend_from_slice(&socket.port().to_le_bytes());
+        match socket.ip() {
+            IpAddr::V4(ip) => self.octets.extend_from_slice(&ip.octets()),
+            IpAddr::V6(ip) => self.octets.extend_from_slice(&ip.octets()),
+        }
+    }
+}

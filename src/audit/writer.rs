@@ -1,0 +1,329 @@
+//! The file side of the journal: numbers, sums, links, rotation, rolling back.
+//!
+//! One thread at a time is here, behind the journal's file mutex.
+
+use std::fs::{File, OpenOptions};
+use std::io;
+use std::os::unix::fs::{FileExt, OpenOptionsExt};
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use super::format::{
+    Chain, GROUP_OCTETS_MAX, HEADER_OCTETS, Header, KIND_RULES, LINK_OCTETS, Link,
+    RECORD_HEAD_OCTETS, chain_of_header, record_sum, segment_name, u16_at, u64_at,
+};
+use super::recover::Last;
+
+/// Where the journal ends, in every sense that a roll-back has to restore.
+#[derive(Clone)]
+pub(super) struct Mark {
+    /// Octets of the open segment.
+    octet: u64,
+    /// Number of the next record.
+    number: u64,
+    chain: Chain,
+    /// Digest of rules and registry in force.
+    rules: [u8; 32],
+    /// Time of the last record.
+    pub time_us: u64,
+}
+
+/// The open segment.
+struct Open {
+    file: Arc<File>,
+    path: PathBuf,
+    /// The mark before its header was written.
+    before: Mark,
+}
+
+pub(super) struct Writer {
+    directory: PathBuf,
+    /// The directory, open: it carries the lock and is synchronised when a segment is begun.
+    lock: File,
+    opening: u32,
+    segment_octets: u64,
+    open: Option<Open>,
+    /// Number of the open segment, or of the last one.
+    sequence: u64,
+    end: Mark,
+    /// The end as of the last group that was accepted.
+    good: Mark,
+    /// Records of the group at hand, sums to be filled in.
+    pub group: Vec<u8>,
+    /// Segments that were left and are not known to be on the disk.
+    retired: Vec<Arc<File>>,
+    directory_changed: bool,
+    /// A segment whose end must be cut off before anything else, as a first try failed.
+    cut: Option<(Arc<File>, u64)>,
+}
+
+impl Writer {
+    /// Goes on after `last`; nothing is written yet.
+    pub fn new(
+        directory: PathBuf,
+        lock: File,
+        opening: u32,
+        segment_octets: u64,
+        rules: [u8; 32],
+        last: Option<&Last>,
+    ) -> io::Result<Writer> {
+        let end = Mark {
+            octet: last.map_or(0, |last| last.octets),
+            number: last.map_or(1, |last| last.number),
+            chain: last.map_or([0; 32], |last| last.chain),
+            rules: last.map_or(rules, |last| last.rules),
+            time_us: last.map_or(0, |last| last.time_us),
+        };
+        let mut writer = Writer {
+            directory,
+            lock,
+            opening,
+            segment_octets,
+            open: None,
+            sequence: last.map_or(0, |last| last.sequence),
+            good: end.clone(),
+            end,
+            group: Vec::new(),
+            retired: Vec::new(),
+            directory_changed: false,
+            cut: None,
+        };
+        if let Some(last) = last.filter(|last| !last.sealed) {
+            let file = Arc::new(OpenOptions::new().write(true).open(&last.path)?);
+            let before = writer.end.clone();
+            writer.open = Some(Open { file, path: last.path.clone(), before });
+            writer.leave_segment()?;
+        }
+        writer.end.rules = rules;
+        writer.good = writer.end.clone();
+        Ok(writer)
+    }
+
+    /// The time of the last record accepted.
+    pub fn last_us(&self) -> u64 {
+        self.good.time_us
+    }
+
+    /// Writes `group` behind the end, linked, beginning a new segment first where one is due.
+    ///
+    /// On an error the caller rolls back.
+    pub fn write(&mut self, rotate: bool) -> io::Result<()> {
+        let due = rotate || self.end.octet >= self.segment_octets;
+        if due && self.open.is_some() && self.end.octet > HEADER_OCTETS as u64 {
+            self.leave_segment()?;
+        }
+        if self.open.is_none() {
+            self.begin_segment(u64_at(&self.group, 8))?;
+        }
+        let mut group = std::mem::take(&mut self.group);
+        let records = group.len();
+        let written = self.write_chunks(&mut group);
+        group.truncate(records);
+        self.group = group;
+        written
+    }
+
+    fn write_chunks(&mut self, group: &mut Vec<u8>) -> io::Result<()> {
+        let mut at = 0;
+        while at < group.len() {
+            let Some(rest) = group.get_mut(at..) else { return Ok(()) };
+            let chunk = self.number(rest);
+            let covered = rest.get(..chunk.octets).unwrap_or_default();
+            let (link, chain) = Link::over(
+                &self.end.chain,
+                covered,
+                self.end.number,
+                chunk.records,
+                chunk.time_us,
+                false,
+            );
+            let last = chunk.octets == rest.len();
+            if last {
+                group.extend_from_slice(&link);
+                self.put(group.get(at..).unwrap_or_default())?;
+            } else {
+                self.put(covered)?;
+                self.put(&link)?;
+            }
+            self.end.number += u64::from(chunk.records) + 1;
+            self.end.chain = chain;
+            self.end.time_us = chunk.time_us;
+            at += chunk.octets;
+            if last {
+                return Ok(());
+            }
+        }
+        Ok(())
+    }
+
+    /// Fills in the sums of as many records as one link may cover.
+    fn number(&mut self, records: &mut [u8]) -> Chunk {
+        let mut chunk = Chunk { octets: 0, records: 0, time_us: self.end.time_us };
+        let mut number = self.end.number;
+        while chunk.octets < records.len() {
+            let length = usize::from(u16_at(records, chunk.octets));
+            let until = chunk.octets + length;
+            let full = until > GROUP_OCTETS_MAX && chunk.records > 0;
+            let Some(record) = records.get_mut(chunk.octets..until) else { break };
+            if full || length < RECORD_HEAD_OCTETS {
+                break;
+            }
+            let sum = record_sum(number, record);
+            record[4..8].copy_from_slice(&sum.to_le_bytes());
+            chunk.time_us = u64_at(record, 8);
+            if record[2] == KIND_RULES
+                && let Some(rules) = record.get(RECORD_HEAD_OCTETS..).and_then(<[u8]>::first_chunk)
+            {
+                self.end.rules = *rules;
+            }
+            chunk.octets = until;
+            chunk.records += 1;
+            number += 1;
+        }
+        chunk
+    }
+
+    fn put(&mut self, octets: &[u8]) -> io::Result<()> {
+        let Some(open) = &self.open else { return Err(io::ErrorKind::NotFound.into()) };
+        open.file.write_all_at(octets, self.end.octet)?;
+        self.end.octet += octets.len() as u64;
+        Ok(())
+    }
+
+    /// Seals the open segment with a link of its own and leaves it.
+    fn leave_segment(&mut self) -> io::Result<()> {
+        let (number, time_us) = (self.end.number, self.end.time_us);
+        let (link, chain) = Link::over(&self.end.chain, &[], number, 0, time_us, true);
+        self.put(&link)?;
+        self.end.number += 1;
+        self.end.chain = chain;
+        self.good = self.end.clone();
+        if let Some(open) = self.open.take() {
+            self.retired.push(open.file);
+        }
+        Ok(())
+    }
+
+    /// Creates the next segment and writes its header.
+    fn begin_segment(&mut self, now_us: u64) -> io::Result<()> {
+        let header = Header {
+            opening: self.opening,
+            sequence: self.sequence + 1,
+            first: self.end.number,
+            created_us: now_us,
+            rules: self.end.rules,
+            previous: self.end.chain,
+        }
+        .encode();
+        let path = self.directory.join(segment_name(self.end.number));
+        // A segment that was begun and rolled back leaves a file without a record under the very
+        // name; one with records is somebody else's and is not touched.
+        if std::fs::metadata(&path).is_ok_and(|found| found.len() <= HEADER_OCTETS as u64) {
+            std::fs::remove_file(&path)?;
+        }
+        let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path)?;
+        self.directory_changed = true;
+        self.open = Some(Open { file: Arc::new(file), path, before: self.end.clone() });
+        self.sequence += 1;
+        self.end.octet = 0;
+        self.put(&header)?;
+        self.end.chain = chain_of_header(&header);
+        Ok(())
+    }
+
+    /// The group was accepted: what is written stays.
+    pub fn keep(&mut self) {
+        self.group.clear();
+        self.good = self.end.clone();
+    }
+
+    /// Cuts off what was written since the last accepted group and leaves the segment.
+    ///
+    /// The next group goes to a new segment: a file that failed once is not trusted again.
+    pub fn roll_back(&mut self) {
+        let Some(open) = self.open.take() else {
+            self.end = self.good.clone();
+            return;
+        };
+        if self.good.number > open.before.number {
+            if open.file.set_len(self.good.octet).is_err() {
+                self.cut = Some((open.file.clone(), self.good.octet));
+            }
+            self.end = self.good.clone();
+            self.retired.push(open.file);
+        } else {
+            // Nothing in it was accepted: the segment itself is undone.
+            if std::fs::remove_file(&open.path).is_err() && open.file.set_len(0).is_err() {
+                self.cut = Some((open.file, 0));
+            }
+            self.sequence -= 1;
+            self.end = open.before;
+            self.good = self.end.clone();
+        }
+    }
+
+    /// Tries whether writing works again: cuts what is left to cut and begins a new segment.
+    pub fn try_again(&mut self, now_us: u64) -> io::Result<()> {
+        if let Some((file, octets)) = &self.cut {
+            file.set_len(*octets)?;
+            self.cut = None;
+        }
+        // What was accepted and what was cut off before should be so on the disk as well. An answer
+        // proves nothing: a file that failed to synchronise once may pretend to succeed now.
+        for file in &self.retired {
+            let _ = file.sync_all();
+        }
+        if self.open.is_none() {
+            self.begin_segment(now_us)?;
+        }
+        let synced = self.unsynced_segment().sync();
+        if synced.is_ok() {
+            self.retired.clear();
+        }
+        synced
+    }
+
+    /// What has to be synchronised for everything written so far to be on the disk.
+    pub fn unsynced(&mut self) -> Unsynced {
+        let mut unsynced = self.unsynced_segment();
+        unsynced.files.append(&mut self.retired);
+        unsynced
+    }
+
+    /// Lets another process open the journal.
+    pub fn unlock(&self) {
+        let _ = self.lock.unlock();
+    }
+
+    fn unsynced_segment(&mut self) -> Unsynced {
+        let files = self.open.iter().map(|open| open.file.clone()).collect();
+        let directory = std::mem::take(&mut self.directory_changed);
+        Unsynced { files, directory: directory.then(|| self.lock.try_clone()) }
+    }
+}
+
+struct Chunk {
+    octets: usize,
+    records: u32,
+    time_us: u64,
+}
+
+/// Files to synchronise, held apart from the writer so that it can write on meanwhile.
+pub(super) struct Unsynced {
+    files: Vec<Arc<File>>,
+    directory: Option<io::Result<File>>,
+}
+
+impl Unsynced {
+    pub fn sync(self) -> io::Result<()> {
+        for file in &self.files {
+            file.sync_data()?;
+        }
+        match self.directory {
+            Some(directory) => directory?.sync_all(),
+            None => Ok(()),
+        }
+    }
+}
+
+const _: () = assert!(LINK_OCTETS < GROUP_OCTETS_MAX);
