@@ -17,7 +17,7 @@ const SESSIONS_MAX: usize = 1 << 16;
 const OPEN_MAX: usize = 1 << 16;
 
 /// Says of raw source and destination octets whether a message between them is looked for.
-pub type IsMeant = dyn Fn(&[u8], &[u8]) -> bool;
+pub type IsMeant<'a> = dyn Fn(&[u8], &[u8]) -> bool + 'a;
 
 /// What is looked for. An empty query finds every bind and every message.
 #[derive(Default, Clone, Copy)]
@@ -28,7 +28,7 @@ pub struct Query<'a> {
     pub until_us: Option<u64>,
     /// Whether these raw source or destination octets are meant: comparing numbers is the
     /// caller's, who knows their canonical form. Finds messages only.
-    pub number: Option<&'a IsMeant>,
+    pub number: Option<&'a IsMeant<'a>>,
     /// The provider's name, whole.
     pub provider: Option<&'a str>,
     /// A rule's code: decided, or observed.
