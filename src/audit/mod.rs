@@ -46,6 +46,6 @@ pub use record::{
 };
 pub use records::Records;
 pub use recover::{OpenFault, Recovered};
-pub use search::{Answer, Found, Query, Searched, search};
+pub use search::{Answer, Found, IsMeant, Query, Searched, search};
 pub use segment::Fault;
 pub use verify::{Verified, verify};

@@ -16,6 +16,9 @@ const SESSIONS_MAX: usize = 1 << 16;
 /// Messages found that wait for their answer; beyond it the oldest is given without one.
 const OPEN_MAX: usize = 1 << 16;
 
+/// Says of raw source and destination octets whether a message between them is looked for.
+pub type IsMeant<'a> = dyn Fn(&[u8], &[u8]) -> bool + 'a;
+
 /// What is looked for. An empty query finds every bind and every message.
 #[derive(Default, Clone, Copy)]
 pub struct Query<'a> {
@@ -25,7 +28,7 @@ pub struct Query<'a> {
     pub until_us: Option<u64>,
     /// Whether these raw source or destination octets are meant: comparing numbers is the
     /// caller's, who knows their canonical form. Finds messages only.
-    pub number: Option<&'a dyn Fn(&[u8], &[u8]) -> bool>,
+    pub number: Option<&'a IsMeant<'a>>,
     /// The provider's name, whole.
     pub provider: Option<&'a str>,
     /// A rule's code: decided, or observed.

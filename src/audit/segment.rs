@@ -178,11 +178,6 @@ impl Segment {
         self.sealed
     }
 
-    /// The file name of the segment.
-    pub fn name(&self) -> &str {
-        &self.name
-    }
-
     /// A fault at the place that is looked at next.
     pub fn fault_here(&self, what: &str) -> Fault {
         self.fault(0, self.number, what)
