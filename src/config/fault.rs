@@ -89,6 +89,8 @@ fn reworded(message: &str) -> String {
         format!("cannot be \"{written}\"; {}", advice())
     } else if message.starts_with("missing field ") {
         format!("has no {written}")
+    } else if message.starts_with("invalid ") {
+        format!("cannot be read: {}", one_line(message))
     } else {
         one_line(message)
     }
