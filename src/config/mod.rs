@@ -354,6 +354,17 @@ fn written_or_not(schema: &mut schemars::Schema) {
     }
 }
 
+impl Rules {
+    /// The mode of a rule: its override's, or the one for all.
+    pub fn mode_of(&self, rule: &str) -> OverrideMode {
+        match (self.overrides.get(rule).and_then(|one| one.mode), self.mode) {
+            (Some(mode), _) => mode,
+            (None, Mode::Observe) if !NEVER_LOOSENED.contains(&rule) => OverrideMode::Observe,
+            (None, _) => OverrideMode::Enforce,
+        }
+    }
+}
+
 impl Config {
     /// The digest in hexadecimal, for `consentry_config_info{hash}`.
     pub fn digest_hex(&self) -> String {
