@@ -3,6 +3,8 @@
 
 use std::process::ExitCode;
 
+mod check;
+mod init;
 mod load;
 mod smsc;
 
@@ -36,6 +38,8 @@ pub struct Cli {
 
 #[derive(clap::Subcommand)]
 enum Command {
+    Init(init::Args),
+    Check(check::Args),
     Smsc(smsc::Args),
     Load(load::Args),
 }
@@ -44,6 +48,8 @@ impl Cli {
     /// Runs the command and makes its exit status: 0 yes, 1 no, 2 could not tell.
     pub fn run(self) -> ExitCode {
         let answer = match self.command {
+            Command::Init(args) => init::run(args),
+            Command::Check(args) => check::run(args),
             Command::Smsc(args) => smsc::run(args),
             Command::Load(args) => load::run(args),
         };

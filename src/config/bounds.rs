@@ -1,0 +1,81 @@
+//! Every number that the file may set: what it is when unwritten, and how far it may go.
+
+use std::time::Duration;
+
+/// A setting's value when unwritten, and the least and the most that may be written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Bounds<T> {
+    /// Taken when the key is not written.
+    pub default: T,
+    /// The least.
+    pub min: T,
+    /// The most.
+    pub max: T,
+}
+
+const fn millis(default: u64, min: u64, max: u64) -> Bounds<Duration> {
+    Bounds {
+        default: Duration::from_millis(default),
+        min: Duration::from_millis(min),
+        max: Duration::from_millis(max),
+    }
+}
+
+const SECOND: u64 = 1_000;
+const MINUTE: u64 = 60 * SECOND;
+const HOUR: u64 = 60 * MINUTE;
+const KIB: usize = 1 << 10;
+const MIB: usize = 1 << 20;
+const GIB: usize = 1 << 30;
+
+/// `[limits] sessions`: ESME connections at once.
+pub const SESSIONS: Bounds<usize> = Bounds { default: 12_000, min: 1, max: 1_000_000 };
+/// `[limits] sessions_per_address`: ESME connections at once from one IP address. Generous, because
+/// a provider's many binds may come through one address translator.
+pub const SESSIONS_PER_ADDRESS: Bounds<usize> = Bounds { default: 1_000, min: 1, max: 1_000_000 };
+/// `[limits] pdu`: the longest command_length, octets. The least still carries a submit_sm with 254
+/// octets of short_message and optional parameters.
+pub const PDU_OCTETS: Bounds<usize> = Bounds {
+    default: crate::smpp::frame::PDU_OCTETS_MAX,
+    min: KIB,
+    max: crate::smpp::frame::PDU_OCTETS_LIMIT,
+};
+/// `[limits] session_buffer`: octets that wait in one session, each direction.
+pub const SESSION_BUFFER_OCTETS: Bounds<usize> =
+    Bounds { default: 256 * KIB, min: 4 * KIB, max: 64 * MIB };
+/// `[limits] buffered`: octets that wait in all sessions together.
+pub const BUFFERED_OCTETS: Bounds<usize> = Bounds { default: 512 * MIB, min: MIB, max: 64 * GIB };
+/// `[limits] window`: requests of one session that wait for their response.
+pub const WINDOW: Bounds<usize> = Bounds { default: 4_096, min: 1, max: 65_536 };
+
+/// `[timeouts] bind`: from the connection to a bind that succeeded.
+pub const BIND: Bounds<Duration> = millis(30 * SECOND, SECOND, 10 * MINUTE);
+/// `[timeouts] connect`: for one SMSC address to take a connection.
+pub const CONNECT: Bounds<Duration> = millis(5 * SECOND, 100, 2 * MINUTE);
+/// `[timeouts] idle`: without a PDU either way. Long, because peers send enquire_link only every few
+/// minutes.
+pub const IDLE: Bounds<Duration> = millis(10 * MINUTE, 10 * SECOND, 24 * HOUR);
+/// `[timeouts] response`: a request's wait before it counts as unanswered.
+pub const RESPONSE: Bounds<Duration> = millis(MINUTE, SECOND, HOUR);
+/// `[timeouts] write`: a peer that takes nothing of what waits for it.
+pub const WRITE: Bounds<Duration> = millis(30 * SECOND, SECOND, 10 * MINUTE);
+/// `[timeouts] keepalive`: silence before TCP probes the peer.
+pub const KEEPALIVE: Bounds<Duration> = millis(MINUTE, SECOND, 2 * HOUR);
+/// `[timeouts] user_timeout`: octets sent and not acknowledged by the peer's TCP (RFC 5482).
+pub const USER_TIMEOUT: Bounds<Duration> = millis(MINUTE, SECOND, HOUR);
+/// `[timeouts] drain`: for open requests to be answered after SIGTERM.
+pub const DRAIN: Bounds<Duration> = millis(30 * SECOND, 0, HOUR);
+/// `[timeouts] close`: for a last PDU to be taken before the connection is cut.
+pub const CLOSE: Bounds<Duration> = millis(2 * SECOND, 100, MINUTE);
+
+/// `[audit] keep_months`: calendar months.
+pub const KEEP_MONTHS: Bounds<usize> = Bounds { default: 6, min: 1, max: 120 };
+/// `[audit] segment`: octets of one journal file.
+pub const SEGMENT_OCTETS: Bounds<usize> = Bounds { default: 64 * MIB, min: MIB, max: 4 * GIB };
+
+/// Listening addresses, `[[listen]]` or `[[outbind]]` each.
+pub const LISTEN_MAX: usize = 64;
+/// Peers of one listening address.
+pub const PEERS_MAX: usize = 16;
+/// The longest `consentry.toml`, octets.
+pub const CONFIG_OCTETS_MAX: usize = MIB;

@@ -1,0 +1,382 @@
+//! The file that users write, `consentry.toml`, to plain validated data.
+//!
+//! | file | subject |
+//! |---|---|
+//! | `written` | every key as it stands in the file, and its JSON schema |
+//! | [`bounds`] | defaults, and how far each number may go |
+//! | `validate` | what is written to what is meant |
+//! | [`fault`] | a mistake's line and key, in one sentence |
+//! | [`nearest`] | the name that was probably meant |
+//! | [`duration`], [`size`], [`address`] | small readers of values |
+//! | `warnings` | what is allowed and rarely wanted |
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::io::Read;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use crate::smpp::CommandStatus;
+
+pub mod address;
+pub mod bounds;
+pub mod duration;
+pub mod fault;
+pub mod nearest;
+pub mod size;
+mod validate;
+mod warnings;
+mod written;
+
+pub use fault::Fault;
+pub use validate::{NEVER_LOOSENED, RETRIED};
+
+const REGISTRY_FILE: &str = "registry.toml";
+const CONSENT_PATH: &str = "state/consent";
+const AUDIT_PATH: &str = "state/audit";
+
+/// All settings, validated, defaults filled in, paths resolved.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Config {
+    /// Where ESMEs connect; there is at least one of these or of `outbind`.
+    pub listen: Vec<Listen>,
+    /// Where SMSCs connect to send outbind.
+    pub outbind: Vec<Outbind>,
+    /// What may be used at most.
+    pub limits: Limits,
+    /// How long is waited.
+    pub timeouts: Timeouts,
+    /// What is judged and what happens then.
+    pub rules: Rules,
+    /// The registry's file.
+    pub registry_file: PathBuf,
+    /// Where consent is kept.
+    pub consent: Consent,
+    /// Where decisions are recorded.
+    pub audit: Audit,
+    /// The HTTP listener; `None` without one.
+    pub admin: Option<Admin>,
+    /// The log.
+    pub log: Log,
+    /// SHA-256 of the file's text.
+    pub digest: [u8; 32],
+}
+
+/// A `[[listen]]`: one ESME bind becomes one SMSC bind.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Listen {
+    /// Our address; port 0 takes a free one.
+    pub address: SocketAddr,
+    /// `host:port` of the SMSC, 1 to [`bounds::PEERS_MAX`], tried in order.
+    pub smsc: Vec<String>,
+    /// How the SMSC reads data_coding 0.
+    pub default_alphabet: Alphabet,
+}
+
+/// An `[[outbind]]`: a connecting SMSC is led to the ESME.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Outbind {
+    /// Our address; port 0 takes a free one.
+    pub address: SocketAddr,
+    /// `host:port` of the ESME, 1 to [`bounds::PEERS_MAX`], tried in order.
+    pub esme: Vec<String>,
+}
+
+/// `[limits]`: what may be used at most. Defaults and bounds: [`bounds`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// ESME connections at once.
+    pub sessions: usize,
+    /// ESME connections at once from one IP address; never above `sessions`.
+    pub sessions_per_address: usize,
+    /// The longest command_length, octets.
+    pub pdu_octets: usize,
+    /// Octets that may wait in one session, each direction; never below `pdu_octets`.
+    pub session_buffer_octets: usize,
+    /// Octets that may wait in all sessions together; never below twice `session_buffer_octets`.
+    pub buffered_octets: usize,
+    /// Requests of one session that wait for their response.
+    pub window: usize,
+}
+
+/// `[timeouts]`: how long is waited. Defaults and bounds: [`bounds`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Timeouts {
+    /// From the connection to a bind that succeeded.
+    pub bind: Duration,
+    /// For one SMSC address to take a connection.
+    pub connect: Duration,
+    /// Without a PDU either way.
+    pub idle: Duration,
+    /// For the response to a request.
+    pub response: Duration,
+    /// For a peer that takes nothing of what waits for it.
+    pub write: Duration,
+    /// Silence before TCP probes the peer.
+    pub keepalive: Duration,
+    /// For octets that the peer's TCP does not acknowledge.
+    pub user_timeout: Duration,
+    /// For open requests to be answered after SIGTERM; zero waits for none.
+    pub drain: Duration,
+    /// For a last PDU to be taken before the connection is cut.
+    pub close: Duration,
+}
+
+/// `[rules]`: what is judged, by which law, and what happens then.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rules {
+    /// The law.
+    pub set: RuleSet,
+    /// For every rule without an override, [`NEVER_LOOSENED`] excepted.
+    pub mode: Mode,
+    /// Which statuses refusals carry.
+    pub status: Statuses,
+    /// What happens to a command_id that no specification names.
+    pub unknown_command: UnknownCommand,
+    /// Exceptions by the rule's name, each one of the names that [`parse`] was given.
+    pub overrides: BTreeMap<String, Override>,
+}
+
+/// How one rule differs from the rest; at least one field is set.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Override {
+    /// Its mode.
+    pub mode: Option<OverrideMode>,
+    /// The status of its refusals: never ESME_ROK; one that ESMEs retry only for a rule of [`RETRIED`].
+    pub status: Option<CommandStatus>,
+}
+
+/// `[consent]`: where consent is kept.
+#[derive(Clone, PartialEq, Eq)]
+pub enum Consent {
+    /// In a folder of ours.
+    Folder(PathBuf),
+    /// In a database that many nodes share: a `postgres://` URL, which may hold a password.
+    Shared(String),
+}
+
+impl fmt::Debug for Consent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Consent::Folder(path) => f.debug_tuple("Folder").field(path).finish(),
+            Consent::Shared(_) => f.write_str("Shared"),
+        }
+    }
+}
+
+/// `[audit]`: where decisions are recorded.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Audit {
+    /// The journal's folder.
+    pub path: PathBuf,
+    /// When a message may go on.
+    pub durability: Durability,
+    /// Calendar months that records are kept.
+    pub keep_months: u32,
+    /// Size of one journal file, octets.
+    pub segment_octets: usize,
+}
+
+/// `[admin]`: the HTTP listener.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Admin {
+    /// Our address; port 0 takes a free one.
+    pub address: SocketAddr,
+    /// A file with the token that `/api/v1` asks for.
+    pub token_file: Option<PathBuf>,
+}
+
+/// `[log]`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Log {
+    /// How lines look.
+    pub format: LogFormat,
+    /// The least that is logged.
+    pub level: LogLevel,
+}
+
+macro_rules! choices {
+    ($($(#[$doc:meta])* $name:ident { $($(#[$choice_doc:meta])* $choice:ident $written:literal)* })*) => {$(
+        $(#[$doc])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+        pub enum $name {
+            $($(#[$choice_doc])* #[serde(rename = $written)] $choice,)*
+        }
+
+        impl $name {
+            /// The choice as it is written in the file.
+            pub const fn name(self) -> &'static str {
+                match self { $($name::$choice => $written,)* }
+            }
+        }
+    )*};
+}
+
+choices! {
+    /// The law whose rules apply.
+    RuleSet {
+        /// The draft of 2014 that Order 31 grew from.
+        CnDraft2014 "cn-draft-2014"
+        /// MIIT Order 31, in force 2015-06-30 to 2026-04-30.
+        CnOrder31 "cn-order31-2015"
+        /// MIIT Order 74, in force since 2026-05-01.
+        CnOrder74 "cn-order74-2026"
+    }
+    /// Whether what a rule refuses is refused.
+    Mode {
+        /// It is refused.
+        Enforce "enforce"
+        /// It is recorded as refused, and forwarded.
+        Observe "observe"
+    }
+    /// The mode of one rule.
+    OverrideMode {
+        /// What it refuses is refused.
+        Enforce "enforce"
+        /// What it refuses is recorded as refused, and forwarded.
+        Observe "observe"
+        /// It is not asked.
+        Off "off"
+    }
+    /// Which command_status a refusal carries.
+    Statuses {
+        /// One of SMPP 3.4's, which every ESME knows.
+        Compatible "compatible"
+        /// One a rule, of the vendors' range (0x0401-0x0430).
+        Precise "precise"
+    }
+    /// What happens to a command_id that no specification names.
+    UnknownCommand {
+        /// It is answered with a generic_nack, because it may carry text.
+        Refuse "refuse"
+        /// It goes on unjudged.
+        Forward "forward"
+    }
+    /// How an SMSC reads data_coding 0 (SMPP 3.4 5.2.19: the SMSC's default alphabet).
+    Alphabet {
+        /// GSM 03.38's 7-bit alphabet, an octet a septet.
+        Gsm7 "gsm7"
+        /// ISO 8859-1.
+        Latin1 "latin1"
+        /// IA5.
+        Ascii "ascii"
+        /// GBK.
+        Gbk "gbk"
+    }
+    /// When a message may go on.
+    Durability {
+        /// Its record is on the disk.
+        Synced "synced"
+        /// Its record is with the operating system: lost with the machine, not with the process.
+        Written "written"
+        /// Its record is in memory: lost with the process.
+        Queued "queued"
+    }
+    /// How log lines look.
+    LogFormat {
+        /// For people.
+        Text "text"
+        /// One JSON object a line.
+        Json "json"
+    }
+    /// The least that is logged.
+    LogLevel {
+        /// Data lost, or an operator needed.
+        Error "error"
+        /// Something was done otherwise than asked.
+        Warn "warn"
+        /// Beginnings, endings, sessions.
+        Info "info"
+        /// Steps within these.
+        Debug "debug"
+        /// Every PDU, without its text.
+        Trace "trace"
+    }
+}
+
+/// Reads the text of a `consentry.toml`. `file_name` is named in faults, relative paths are relative
+/// to `folder`, and `rule_names` are the rules that `[rules.override]` may name.
+pub fn parse(
+    text: &str,
+    file_name: &str,
+    folder: &Path,
+    rule_names: &[&str],
+) -> Result<Config, Fault> {
+    validate::config(text, file_name, folder, rule_names)
+}
+
+/// Reads a `consentry.toml` of at most [`bounds::CONFIG_OCTETS_MAX`] octets.
+pub fn load(file: &Path, rule_names: &[&str]) -> Result<Config, Fault> {
+    let name = file.display().to_string();
+    let fault = |says: String| Fault { file: name.clone(), line: None, says };
+    let mut octets = Vec::new();
+    std::fs::File::open(file)
+        .and_then(|file| file.take(bounds::CONFIG_OCTETS_MAX as u64 + 1).read_to_end(&mut octets))
+        .map_err(|error| fault(format!("cannot be read: {error}")))?;
+    if octets.len() > bounds::CONFIG_OCTETS_MAX {
+        return Err(fault(format!("is longer than {}", size::text(bounds::CONFIG_OCTETS_MAX))));
+    }
+    let text = String::from_utf8(octets).map_err(|_| fault("is not UTF-8 text".to_owned()))?;
+    parse(&text, &name, file.parent().unwrap_or(Path::new("")), rule_names)
+}
+
+/// The JSON schema of `consentry.toml` (draft 2020-12).
+pub fn schema() -> serde_json::Value {
+    let generator = schemars::generate::SchemaSettings::draft2020_12()
+        .with_transform(schemars::transform::RecursiveTransform(written_or_not))
+        .into_generator();
+    generator.into_root_schema_for::<written::File>().to_value()
+}
+
+/// An unwritten key is absent; TOML has no null that it could be instead.
+fn written_or_not(schema: &mut schemars::Schema) {
+    if let Some(types) = schema.get_mut("type").and_then(|types| types.as_array_mut()) {
+        types.retain(|name| name != "null");
+        if let [one] = types.as_slice() {
+            let one = one.clone();
+            schema.insert("type".to_owned(), one);
+        }
+    }
+    if let Some(choices) = schema.get_mut("anyOf").and_then(|choices| choices.as_array_mut()) {
+        choices.retain(|choice| choice.get("type").is_none_or(|name| name != "null"));
+        if let [serde_json::Value::Object(one)] = choices.as_slice() {
+            let one = one.clone();
+            schema.remove("anyOf");
+            for (key, value) in one {
+                schema.insert(key, value);
+            }
+        }
+    }
+}
+
+impl Rules {
+    /// The mode of a rule: its override's, or the one for all.
+    pub fn mode_of(&self, rule: &str) -> OverrideMode {
+        match (self.overrides.get(rule).and_then(|one| one.mode), self.mode) {
+            (Some(mode), _) => mode,
+            (None, Mode::Observe) if !NEVER_LOOSENED.contains(&rule) => OverrideMode::Observe,
+            (None, _) => OverrideMode::Enforce,
+        }
+    }
+}
+
+impl Config {
+    /// The digest in hexadecimal, for `consentry_config_info{hash}`.
+    pub fn digest_hex(&self) -> String {
+        self.digest.iter().map(|octet| format!("{octet:02x}")).collect()
+    }
+
+    /// What is allowed and rarely wanted in production, a sentence each.
+    pub fn warnings(&self) -> Vec<String> {
+        warnings::warnings(self)
+    }
+}
+
+fn digest(text: &str) -> [u8; 32] {
+    Sha256::digest(text.as_bytes()).into()
+}

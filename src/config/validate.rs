@@ -1,0 +1,372 @@
+//! What is written to what is meant: bounds, addresses, names of rules and statuses, and settings
+//! that must agree with each other.
+
+use std::collections::{BTreeMap, HashSet};
+use std::fmt::Display;
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use serde::Deserialize;
+use toml::Spanned;
+use toml::de::DeTable;
+
+use super::bounds::{self, Bounds};
+use super::fault::{self, Source};
+use super::nearest::nearest;
+use super::written::{self, Size, Time};
+use super::{AUDIT_PATH, CONSENT_PATH, REGISTRY_FILE, UnknownCommand, address, duration, size};
+use super::{
+    Admin, Audit, Config, Consent, Fault, Limits, Listen, Log, Outbind, Override, Timeouts,
+};
+use super::{
+    Alphabet, Durability, LogFormat, LogLevel, Mode, OverrideMode, RuleSet, Rules, Statuses,
+};
+use crate::smpp::CommandStatus;
+
+/// Rules whose refusal may carry a status that ESMEs retry, because the same message may pass later.
+/// What the law forbids is forbidden however often it is sent.
+pub const RETRIED: [&str; 4] =
+    ["rate.exceeded", "audit.unavailable", "ledger.unavailable", "session.draining"];
+
+/// Rules that say what the proxy can do, not what the law asks: they are always enforced. A message
+/// that cannot be recorded cannot be forwarded as observed either.
+pub const NEVER_LOOSENED: [&str; 3] =
+    ["audit.unavailable", "ledger.unavailable", "session.draining"];
+
+pub(super) fn config(
+    text: &str,
+    file: &str,
+    folder: &Path,
+    rule_names: &[&str],
+) -> Result<Config, Fault> {
+    let tree = DeTable::parse(text).map_err(|error| fault::not_toml(file, text, &error))?;
+    let source = Source { file, text, tree: tree.get_ref() };
+    let written = toml::Deserializer::parse(text)
+        .and_then(written::File::deserialize)
+        .map_err(|error| source.unreadable(&error))?;
+    let (listen, outbind) = listeners(
+        &source,
+        written.listen.unwrap_or_default(),
+        written.outbind.unwrap_or_default(),
+    )?;
+    let registry = written.registry.unwrap_or_default();
+    let config = Config {
+        listen,
+        outbind,
+        limits: limits(&source, written.limits.unwrap_or_default())?,
+        timeouts: timeouts(&source, written.timeouts.unwrap_or_default())?,
+        rules: rules(&source, written.rules.unwrap_or_default(), rule_names)?,
+        registry_file: path(&source, folder, registry.file, REGISTRY_FILE)?,
+        consent: consent(&source, folder, written.consent.unwrap_or_default())?,
+        audit: audit(&source, folder, written.audit.unwrap_or_default())?,
+        admin: written.admin.map(|admin| self::admin(&source, folder, admin)).transpose()?,
+        log: log(written.log.unwrap_or_default()),
+        digest: super::digest(text),
+    };
+    match &config.consent {
+        Consent::Folder(folder) if *folder == config.audit.path => {
+            Err(source.whole("[consent] path and [audit] path are the same folder; write two"))
+        }
+        _ => Ok(config),
+    }
+}
+
+fn listeners(
+    source: &Source<'_>,
+    listen: Vec<Spanned<written::Listen>>,
+    outbind: Vec<Spanned<written::Outbind>>,
+) -> Result<(Vec<Listen>, Vec<Outbind>), Fault> {
+    if listen.is_empty() && outbind.is_empty() {
+        return Err(source.whole("there is no [[listen]]; write one with address and smsc"));
+    }
+    if listen.len() + outbind.len() > bounds::LISTEN_MAX {
+        return Err(source.whole(format_args!(
+            "there are more than {} [[listen]] and [[outbind]] together",
+            bounds::LISTEN_MAX
+        )));
+    }
+    let mut taken = HashSet::new();
+    let mut ours = |written: &Spanned<String>| {
+        let address = address::own(written.get_ref())
+            .map_err(|fault| source.fault(written.span(), quoted(written, fault)))?;
+        if address.port() != 0 && !taken.insert(address) {
+            return Err(source.fault(written.span(), quoted(written, "is listened on already")));
+        }
+        Ok(address)
+    };
+    let mut listens = Vec::new();
+    for written in listen.into_iter().map(Spanned::into_inner) {
+        listens.push(Listen {
+            address: ours(&written.address)?,
+            smsc: peers(source, &written.smsc, written.address.get_ref())?,
+            default_alphabet: written.default_alphabet.unwrap_or(Alphabet::Gsm7),
+        });
+    }
+    let mut outbinds = Vec::new();
+    for written in outbind.into_iter().map(Spanned::into_inner) {
+        outbinds.push(Outbind {
+            address: ours(&written.address)?,
+            esme: peers(source, &written.esme, written.address.get_ref())?,
+        });
+    }
+    Ok((listens, outbinds))
+}
+
+fn peers(
+    source: &Source<'_>,
+    written: &Spanned<Vec<Spanned<String>>>,
+    own: &str,
+) -> Result<Vec<String>, Fault> {
+    let count = written.get_ref().len();
+    if !(1..=bounds::PEERS_MAX).contains(&count) {
+        let says = format_args!("has {count} addresses; write 1 to {}", bounds::PEERS_MAX);
+        return Err(source.fault(written.span(), says));
+    }
+    let mut peers: Vec<String> = Vec::new();
+    for peer in written.get_ref() {
+        let fault = |says: &dyn Display| source.fault(peer.span(), quoted(peer, says));
+        address::peer(peer.get_ref()).map_err(|why| fault(&why))?;
+        if peer.get_ref() == own {
+            return Err(fault(&"is this listener itself"));
+        }
+        if peers.contains(peer.get_ref()) {
+            return Err(fault(&"is there twice"));
+        }
+        peers.push(peer.get_ref().clone());
+    }
+    Ok(peers)
+}
+
+fn limits(source: &Source<'_>, written: written::Limits) -> Result<Limits, Fault> {
+    let session_buffer_at = written.session_buffer.as_ref().map(Spanned::span);
+    let buffered_at = written.buffered.as_ref().map(Spanned::span);
+    let pdu_at = written.pdu.as_ref().map(Spanned::span);
+    let per_address_at = written.sessions_per_address.as_ref().map(Spanned::span);
+    let mut limits = Limits {
+        sessions: count(source, written.sessions, bounds::SESSIONS)?,
+        sessions_per_address: count(
+            source,
+            written.sessions_per_address,
+            bounds::SESSIONS_PER_ADDRESS,
+        )?,
+        pdu_octets: octets(source, written.pdu, bounds::PDU_OCTETS)?,
+        session_buffer_octets: octets(
+            source,
+            written.session_buffer,
+            bounds::SESSION_BUFFER_OCTETS,
+        )?,
+        buffered_octets: octets(source, written.buffered, bounds::BUFFERED_OCTETS)?,
+        window: count(source, written.window, bounds::WINDOW)?,
+    };
+    if limits.sessions_per_address > limits.sessions {
+        match per_address_at {
+            Some(at) => return Err(source.fault(at, "is above sessions")),
+            None => limits.sessions_per_address = limits.sessions,
+        }
+    }
+    if limits.session_buffer_octets < limits.pdu_octets {
+        let says = "leaves no room for one PDU: session_buffer must be at least as large as pdu";
+        return Err(source.fault_at_one_of([session_buffer_at, pdu_at], says));
+    }
+    if limits.buffered_octets < 2 * limits.session_buffer_octets {
+        let says = "leaves no room for one session: buffered must be at least twice session_buffer";
+        return Err(source.fault_at_one_of([buffered_at, session_buffer_at], says));
+    }
+    Ok(limits)
+}
+
+fn timeouts(source: &Source<'_>, written: written::Timeouts) -> Result<Timeouts, Fault> {
+    Ok(Timeouts {
+        bind: time(source, written.bind, bounds::BIND)?,
+        connect: time(source, written.connect, bounds::CONNECT)?,
+        idle: time(source, written.idle, bounds::IDLE)?,
+        response: time(source, written.response, bounds::RESPONSE)?,
+        write: time(source, written.write, bounds::WRITE)?,
+        keepalive: time(source, written.keepalive, bounds::KEEPALIVE)?,
+        user_timeout: time(source, written.user_timeout, bounds::USER_TIMEOUT)?,
+        drain: time(source, written.drain, bounds::DRAIN)?,
+        close: time(source, written.close, bounds::CLOSE)?,
+    })
+}
+
+fn rules(
+    source: &Source<'_>,
+    written: written::Rules,
+    rule_names: &[&str],
+) -> Result<Rules, Fault> {
+    let mut overrides = BTreeMap::new();
+    for (name, written) in written.overrides.unwrap_or_default() {
+        if !rule_names.contains(&name.get_ref().as_str()) {
+            let advice = match nearest(name.get_ref(), rule_names.iter().copied()) {
+                Some(known) => format!("did you mean {known}?"),
+                None => "consentry check lists the rules".to_owned(),
+            };
+            return Err(source.fault(name.span(), format_args!("names no rule; {advice}")));
+        }
+        let one = one_override(source, &name, written.get_ref())?;
+        overrides.insert(name.into_inner(), one);
+    }
+    Ok(Rules {
+        set: written.set.unwrap_or(RuleSet::CnOrder74),
+        mode: written.mode.unwrap_or(Mode::Enforce),
+        status: written.status.unwrap_or(Statuses::Compatible),
+        unknown_command: written.unknown_command.unwrap_or(UnknownCommand::Refuse),
+        overrides,
+    })
+}
+
+fn one_override(
+    source: &Source<'_>,
+    name: &Spanned<String>,
+    written: &written::Override,
+) -> Result<Override, Fault> {
+    let rule = name.get_ref().as_str();
+    if written.mode.is_none() && written.status.is_none() {
+        return Err(source.fault(name.span(), "changes nothing; write a mode, a status or both"));
+    }
+    if let Some(mode) = &written.mode
+        && *mode.get_ref() != OverrideMode::Enforce
+        && NEVER_LOOSENED.contains(&rule)
+    {
+        let says = "must stay enforce: this rule says what the proxy can do, not what the law asks";
+        return Err(source.fault(mode.span(), says));
+    }
+    let status = written.status.as_ref().map(|status| self::status(source, rule, status));
+    Ok(Override {
+        mode: written.mode.as_ref().map(|mode| *mode.get_ref()),
+        status: status.transpose()?,
+    })
+}
+
+fn status(
+    source: &Source<'_>,
+    rule: &str,
+    written: &Spanned<String>,
+) -> Result<CommandStatus, Fault> {
+    let fault = |says: &dyn Display| source.fault(written.span(), quoted(written, says));
+    let Some(status) = CommandStatus::from_name(written.get_ref()) else {
+        let names = CommandStatus::ALL.iter().filter_map(|status| status.name());
+        let advice = match nearest(written.get_ref(), names) {
+            Some(name) => format!("is no status; did you mean {name}?"),
+            None => "is no status; write a name of SMPP 3.4 5.1.3, such as ESME_RSUBMITFAIL".into(),
+        };
+        return Err(fault(&advice));
+    };
+    if status.is_ok() {
+        return Err(fault(&"tells the ESME that the message was taken; write an error's name"));
+    }
+    if status.is_retried() && !RETRIED.contains(&rule) {
+        return Err(fault(&"makes ESMEs send again what the law forbids; write ESME_RSUBMITFAIL"));
+    }
+    Ok(status)
+}
+
+fn consent(
+    source: &Source<'_>,
+    folder: &Path,
+    written: written::Consent,
+) -> Result<Consent, Fault> {
+    let Some(url) = written.url else {
+        return path(source, folder, written.path, CONSENT_PATH).map(Consent::Folder);
+    };
+    if written.path.is_some() {
+        return Err(source.fault(url.span(), "stands beside path; write one of the two"));
+    }
+    // The value is not repeated: it may hold a password.
+    let scheme = url.get_ref().split("://").next().unwrap_or_default();
+    let is_good = ["postgres", "postgresql"].contains(&scheme) && url.get_ref().contains("://");
+    if !is_good {
+        return Err(source.fault(url.span(), "must begin with postgres://"));
+    }
+    Ok(Consent::Shared(url.into_inner()))
+}
+
+fn audit(source: &Source<'_>, folder: &Path, written: written::Audit) -> Result<Audit, Fault> {
+    let keep_months = count(source, written.keep_months, bounds::KEEP_MONTHS)?;
+    Ok(Audit {
+        path: path(source, folder, written.path, AUDIT_PATH)?,
+        durability: written.durability.unwrap_or(Durability::Synced),
+        keep_months: u32::try_from(keep_months).unwrap_or(u32::MAX),
+        segment_octets: octets(source, written.segment, bounds::SEGMENT_OCTETS)?,
+    })
+}
+
+fn admin(source: &Source<'_>, folder: &Path, written: written::Admin) -> Result<Admin, Fault> {
+    let at = written.address.span();
+    let address = address::own(written.address.get_ref())
+        .map_err(|fault| source.fault(at, quoted(&written.address, fault)))?;
+    let token_file = match written.token_file {
+        Some(file) => Some(path(source, folder, Some(file), "")?),
+        None => None,
+    };
+    Ok(Admin { address, token_file })
+}
+
+fn log(written: written::Log) -> Log {
+    Log {
+        format: written.format.unwrap_or(LogFormat::Text),
+        level: written.level.unwrap_or(LogLevel::Info),
+    }
+}
+
+fn path(
+    source: &Source<'_>,
+    folder: &Path,
+    written: Option<Spanned<String>>,
+    default: &str,
+) -> Result<PathBuf, Fault> {
+    match written {
+        Some(written)
+            if written.get_ref().trim().is_empty() || written.get_ref().contains('\0') =>
+        {
+            Err(source.fault(written.span(), "is not a path"))
+        }
+        Some(written) => Ok(folder.join(written.get_ref())),
+        None => Ok(folder.join(default)),
+    }
+}
+
+fn count(
+    source: &Source<'_>,
+    written: Option<Spanned<u32>>,
+    bounds: Bounds<usize>,
+) -> Result<usize, Fault> {
+    let written = written.map(|number| (number.span(), *number.get_ref() as usize));
+    within(source, written, bounds, |number| number.to_string())
+}
+
+fn octets(
+    source: &Source<'_>,
+    written: Option<Spanned<Size>>,
+    bounds: Bounds<usize>,
+) -> Result<usize, Fault> {
+    within(source, written.map(|size| (size.span(), size.get_ref().0)), bounds, size::text)
+}
+
+fn time(
+    source: &Source<'_>,
+    written: Option<Spanned<Time>>,
+    bounds: Bounds<Duration>,
+) -> Result<Duration, Fault> {
+    within(source, written.map(|time| (time.span(), time.get_ref().0)), bounds, duration::text)
+}
+
+fn within<T: Copy + PartialOrd>(
+    source: &Source<'_>,
+    written: Option<(Range<usize>, T)>,
+    bounds: Bounds<T>,
+    text: fn(T) -> String,
+) -> Result<T, Fault> {
+    let Some((at, value)) = written else { return Ok(bounds.default) };
+    if value < bounds.min || value > bounds.max {
+        let (min, max) = (text(bounds.min), text(bounds.max));
+        let says = format_args!("is {}; it may be {min} to {max}", text(value));
+        return Err(source.fault(at, says));
+    }
+    Ok(value)
+}
+
+fn quoted(written: &Spanned<String>, says: impl Display) -> String {
+    format!("{:?} {says}", written.get_ref())
+}

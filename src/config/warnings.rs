@@ -1,0 +1,60 @@
+//! What is allowed and rarely wanted in production. `check` prints these and `run` logs them.
+
+use super::{Config, Consent, Durability, Mode, OverrideMode, RuleSet, UnknownCommand};
+
+impl RuleSet {
+    /// Calendar months that the law wants records kept: Order 31 art. 11 five, Order 74 six.
+    pub const fn keep_months_min(self) -> u32 {
+        match self {
+            RuleSet::CnDraft2014 | RuleSet::CnOrder31 => 5,
+            RuleSet::CnOrder74 => 6,
+        }
+    }
+}
+
+pub(super) fn warnings(config: &Config) -> Vec<String> {
+    let rules = &config.rules;
+    let mut warnings = Vec::new();
+    if rules.set != RuleSet::CnOrder74 {
+        warnings.push(format!("[rules] set {} is no longer the law in force", rules.set.name()));
+    }
+    if rules.mode == Mode::Observe {
+        warnings.push("[rules] mode observe forwards what the law forbids".to_owned());
+    }
+    for (rule, one) in &rules.overrides {
+        match one.mode {
+            Some(OverrideMode::Off) => warnings.push(format!("rule {rule} is off")),
+            Some(OverrideMode::Observe) if rules.mode == Mode::Enforce => {
+                warnings.push(format!("rule {rule} only observes"));
+            }
+            _ => {}
+        }
+    }
+    if rules.unknown_command == UnknownCommand::Forward {
+        warnings.push("[rules] unknown_command forward lets text pass unjudged".to_owned());
+    }
+    let least = rules.set.keep_months_min();
+    if config.audit.keep_months < least {
+        warnings.push(format!(
+            "[audit] keep_months {} is below the {least} that {} asks for",
+            config.audit.keep_months,
+            rules.set.name(),
+        ));
+    }
+    if config.audit.durability == Durability::Queued {
+        warnings.push("[audit] durability queued loses records with the process".to_owned());
+    }
+    if let Consent::Shared(url) = &config.consent
+        && !url.contains("sslmode=verify-full")
+    {
+        warnings.push("[consent] url does not say sslmode=verify-full".to_owned());
+    }
+    if let Some(admin) = &config.admin
+        && !admin.address.ip().is_loopback()
+        && admin.token_file.is_none()
+    {
+        warnings
+            .push("[admin] without token_file, /api/v1 is served to this machine only".to_owned());
+    }
+    warnings
+}

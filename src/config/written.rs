@@ -1,0 +1,309 @@
+//! The file as it is written: every key, optional or not, with its place. serde reads it and
+//! schemars describes it; what the values mean is decided by the other files of this room.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::time::Duration;
+
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::Deserialize;
+use serde::de::{self, Deserializer, Visitor};
+use toml::Spanned;
+
+use super::{Alphabet, Durability, LogFormat, LogLevel, Mode, OverrideMode, RuleSet, Statuses};
+use super::{bounds, duration, size};
+
+/// A duration with its unit.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Time(pub Duration);
+
+/// A size with its unit.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Size(pub usize);
+
+/// Settings of the proxy. Relative paths are relative to the folder of this file.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(title = "consentry.toml")]
+pub(super) struct File {
+    /// Addresses where ESMEs connect, with the SMSC behind each.
+    #[schemars(with = "Option<Vec<Listen>>")]
+    pub listen: Option<Vec<Spanned<Listen>>>,
+    /// Addresses where an SMSC connects to send outbind, with the ESME behind each.
+    #[schemars(with = "Option<Vec<Outbind>>")]
+    pub outbind: Option<Vec<Spanned<Outbind>>>,
+    /// What may be used at most.
+    pub limits: Option<Limits>,
+    /// How long is waited.
+    pub timeouts: Option<Timeouts>,
+    /// What is judged, by which law, and what happens then.
+    pub rules: Option<Rules>,
+    /// Who is admitted.
+    pub registry: Option<Registry>,
+    /// Where consent is kept.
+    pub consent: Option<Consent>,
+    /// Where decisions are recorded.
+    pub audit: Option<Audit>,
+    /// Metrics, health and the API over HTTP. Without this section there is none.
+    pub admin: Option<Admin>,
+    /// The log on standard error.
+    pub log: Option<Log>,
+}
+
+/// One ESME bind becomes one SMSC bind.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Listen {
+    /// IP address and port; port 0 takes a free one and the log names it.
+    #[schemars(with = "String")]
+    pub address: Spanned<String>,
+    /// `host:port` of the SMSC; several are tried in order.
+    #[schemars(with = "Vec<String>", length(min = 1, max = bounds::PEERS_MAX))]
+    pub smsc: Spanned<Vec<Spanned<String>>>,
+    /// How the SMSC reads data_coding 0.
+    #[schemars(extend("default" = "gsm7"))]
+    pub default_alphabet: Option<Alphabet>,
+}
+
+/// An SMSC that connects here and sends outbind is led to the ESME.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Outbind {
+    /// IP address and port; port 0 takes a free one and the log names it.
+    #[schemars(with = "String")]
+    pub address: Spanned<String>,
+    /// `host:port` of the ESME; several are tried in order.
+    #[schemars(with = "Vec<String>", length(min = 1, max = bounds::PEERS_MAX))]
+    pub esme: Spanned<Vec<Spanned<String>>>,
+}
+
+/// What may be used at most.
+#[derive(Deserialize, JsonSchema, Default)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Limits {
+    /// ESME connections at once.
+    #[schemars(with = "Option<u32>", extend("default" = bounds::SESSIONS.default))]
+    pub sessions: Option<Spanned<u32>>,
+    /// ESME connections at once from one IP address.
+    #[schemars(with = "Option<u32>", extend("default" = bounds::SESSIONS_PER_ADDRESS.default))]
+    pub sessions_per_address: Option<Spanned<u32>>,
+    /// The longest PDU (command_length).
+    #[schemars(with = "Option<Size>", extend("default" = size::text(bounds::PDU_OCTETS.default)))]
+    pub pdu: Option<Spanned<Size>>,
+    /// What may wait in one session, each direction.
+    #[schemars(
+        with = "Option<Size>",
+        extend("default" = size::text(bounds::SESSION_BUFFER_OCTETS.default))
+    )]
+    pub session_buffer: Option<Spanned<Size>>,
+    /// What may wait in all sessions together.
+    #[schemars(
+        with = "Option<Size>",
+        extend("default" = size::text(bounds::BUFFERED_OCTETS.default))
+    )]
+    pub buffered: Option<Spanned<Size>>,
+    /// Requests of one session that wait for their response.
+    #[schemars(with = "Option<u32>", extend("default" = bounds::WINDOW.default))]
+    pub window: Option<Spanned<u32>>,
+}
+
+/// How long is waited.
+#[derive(Deserialize, JsonSchema, Default)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Timeouts {
+    /// From the connection to a bind that succeeded.
+    #[schemars(with = "Option<Time>", extend("default" = duration::text(bounds::BIND.default)))]
+    pub bind: Option<Spanned<Time>>,
+    /// For one SMSC address to take a connection.
+    #[schemars(with = "Option<Time>", extend("default" = duration::text(bounds::CONNECT.default)))]
+    pub connect: Option<Spanned<Time>>,
+    /// Without a PDU either way.
+    #[schemars(with = "Option<Time>", extend("default" = duration::text(bounds::IDLE.default)))]
+    pub idle: Option<Spanned<Time>>,
+    /// For the response to a request.
+    #[schemars(with = "Option<Time>", extend("default" = duration::text(bounds::RESPONSE.default)))]
+    pub response: Option<Spanned<Time>>,
+    /// For a peer that takes nothing of what waits for it.
+    #[schemars(with = "Option<Time>", extend("default" = duration::text(bounds::WRITE.default)))]
+    pub write: Option<Spanned<Time>>,
+    /// Silence before TCP probes the peer.
+    #[schemars(with = "Option<Time>", extend("default" = duration::text(bounds::KEEPALIVE.default)))]
+    pub keepalive: Option<Spanned<Time>>,
+    /// For octets that the peer's TCP does not acknowledge.
+    #[schemars(
+        with = "Option<Time>",
+        extend("default" = duration::text(bounds::USER_TIMEOUT.default))
+    )]
+    pub user_timeout: Option<Spanned<Time>>,
+    /// For open requests to be answered after SIGTERM.
+    #[schemars(with = "Option<Time>", extend("default" = duration::text(bounds::DRAIN.default)))]
+    pub drain: Option<Spanned<Time>>,
+    /// For a last PDU to be taken before the connection is cut.
+    #[schemars(with = "Option<Time>", extend("default" = duration::text(bounds::CLOSE.default)))]
+    pub close: Option<Spanned<Time>>,
+}
+
+/// What is judged, by which law, and what happens then.
+#[derive(Deserialize, JsonSchema, Default)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Rules {
+    /// The law.
+    #[schemars(extend("default" = "cn-order74-2026"))]
+    pub set: Option<RuleSet>,
+    /// Whether what a rule refuses is refused, or only recorded and forwarded.
+    #[schemars(extend("default" = "enforce"))]
+    pub mode: Option<Mode>,
+    /// Which statuses refusals carry: those that every ESME knows, or one a rule (0x0401-0x0430).
+    #[schemars(extend("default" = "compatible"))]
+    pub status: Option<Statuses>,
+    /// What happens to a command_id that no specification names.
+    #[schemars(extend("default" = "refuse"))]
+    pub unknown_command: Option<super::UnknownCommand>,
+    /// Exceptions, by the rule's name.
+    #[schemars(rename = "override", with = "Option<BTreeMap<String, Override>>")]
+    #[serde(rename = "override")]
+    pub overrides: Option<BTreeMap<Spanned<String>, Spanned<Override>>>,
+}
+
+/// How one rule differs from the rest.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Override {
+    /// Its mode.
+    #[schemars(with = "Option<OverrideMode>")]
+    pub mode: Option<Spanned<OverrideMode>>,
+    /// The command_status of its refusals, by the specification's name.
+    #[schemars(with = "Option<String>")]
+    pub status: Option<Spanned<String>>,
+}
+
+/// Who is admitted.
+#[derive(Deserialize, JsonSchema, Default)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Registry {
+    /// The registry's file.
+    #[schemars(with = "Option<String>", extend("default" = super::REGISTRY_FILE))]
+    pub file: Option<Spanned<String>>,
+}
+
+/// Where consent is kept: a folder of ours, or a database that many nodes share.
+#[derive(Deserialize, JsonSchema, Default)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Consent {
+    /// The folder.
+    #[schemars(with = "Option<String>", extend("default" = super::CONSENT_PATH))]
+    pub path: Option<Spanned<String>>,
+    /// `postgres://...`, instead of a folder.
+    #[schemars(with = "Option<String>")]
+    pub url: Option<Spanned<String>>,
+}
+
+/// Where decisions are recorded.
+#[derive(Deserialize, JsonSchema, Default)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Audit {
+    /// The journal's folder.
+    #[schemars(with = "Option<String>", extend("default" = super::AUDIT_PATH))]
+    pub path: Option<Spanned<String>>,
+    /// When a message may go on: its record is synced to disk, written, or queued.
+    #[schemars(extend("default" = "synced"))]
+    pub durability: Option<Durability>,
+    /// Calendar months that records are kept.
+    #[schemars(with = "Option<u32>", extend("default" = bounds::KEEP_MONTHS.default))]
+    pub keep_months: Option<Spanned<u32>>,
+    /// Size of one journal file.
+    #[schemars(with = "Option<Size>", extend("default" = size::text(bounds::SEGMENT_OCTETS.default)))]
+    pub segment: Option<Spanned<Size>>,
+}
+
+/// Metrics, health and the API over HTTP.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Admin {
+    /// IP address and port; port 0 takes a free one and the log names it.
+    #[schemars(with = "String")]
+    pub address: Spanned<String>,
+    /// A file with the token that /api/v1 asks for. Without it, /api/v1 is served to this machine only.
+    #[schemars(with = "Option<String>")]
+    pub token_file: Option<Spanned<String>>,
+}
+
+/// The log on standard error.
+#[derive(Deserialize, JsonSchema, Default)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Log {
+    /// Lines for people, or one JSON object a line.
+    #[schemars(extend("default" = "text"))]
+    pub format: Option<LogFormat>,
+    /// The least that is logged.
+    #[schemars(extend("default" = "info"))]
+    pub level: Option<LogLevel>,
+}
+
+struct Reader<T> {
+    expecting: &'static str,
+    read: fn(&str) -> Result<T, String>,
+}
+
+impl<T> Visitor<'_> for Reader<T> {
+    type Value = T;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.expecting)
+    }
+
+    fn visit_str<E: de::Error>(self, text: &str) -> Result<T, E> {
+        (self.read)(text).map_err(E::custom)
+    }
+
+    /// A number that stands without quotes and unit gets the same advice as one in quotes.
+    fn visit_i64<E: de::Error>(self, number: i64) -> Result<T, E> {
+        self.visit_str(&number.to_string())
+    }
+}
+
+impl<'de> Deserialize<'de> for Time {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Time, D::Error> {
+        deserializer.deserialize_str(Reader {
+            expecting: "a duration such as \"30s\"",
+            read: |text| duration::parse(text).map(Time).map_err(|fault| fault.to_string()),
+        })
+    }
+}
+
+impl<'de> Deserialize<'de> for Size {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Size, D::Error> {
+        deserializer.deserialize_str(Reader {
+            expecting: "a size such as \"64KiB\"",
+            read: |text| size::parse(text).map(Size).map_err(|fault| fault.to_string()),
+        })
+    }
+}
+
+impl JsonSchema for Time {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Duration".into()
+    }
+
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": "string", "pattern": "^[0-9]+(ms|s|m|h)$" })
+    }
+}
+
+impl JsonSchema for Size {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Size".into()
+    }
+
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": "string", "pattern": "^[0-9]+(B|KiB|MiB|GiB)$" })
+    }
+}

@@ -1,0 +1,106 @@
+//! What each label may be: closed sets, named by the code and never by a peer.
+
+macro_rules! labels {
+    ($($(#[$doc:meta])* $name:ident { $($(#[$value_doc:meta])* $value:ident $label:literal)* })*) => {$(
+        $(#[$doc])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+        pub enum $name {
+            $($(#[$value_doc])* $value,)*
+        }
+
+        impl $name {
+            /// Every value, in the order of `as usize`.
+            pub const ALL: [$name; [$($name::$value),*].len()] = [$($name::$value),*];
+
+            /// The value as the label shows it.
+            pub const fn name(self) -> &'static str {
+                match self { $($name::$value => $label,)* }
+            }
+        }
+    )*};
+}
+
+labels! {
+    /// Who sent a PDU.
+    Side {
+        /// The client.
+        Esme "esme"
+        /// The message centre.
+        Smsc "smsc"
+    }
+    /// What became of a request.
+    Verdict {
+        /// It went on.
+        Pass "pass"
+        /// It was answered by us.
+        Refuse "refuse"
+        /// It went on although a rule refuses it, because that rule only observes.
+        Observe "observe"
+    }
+    /// What an ESME asked to be bound as (SMPP 3.4 2.2).
+    BindMode {
+        /// bind_transmitter.
+        Transmitter "transmitter"
+        /// bind_receiver.
+        Receiver "receiver"
+        /// bind_transceiver.
+        Transceiver "transceiver"
+    }
+    /// State of a session (SMPP 3.4 2.2, 5.0 2.3).
+    SessionState {
+        /// Connected, no bind yet.
+        Open "open"
+        /// The bind is with the SMSC.
+        Binding "binding"
+        /// Bound as a transmitter.
+        BoundTx "bound_tx"
+        /// Bound as a receiver.
+        BoundRx "bound_rx"
+        /// Bound as a transceiver.
+        BoundTrx "bound_trx"
+        /// An unbind was sent, or the last answers are awaited.
+        Unbinding "unbinding"
+    }
+    /// Why a connection never became a session.
+    Refused {
+        /// `[limits] sessions`.
+        Sessions "sessions"
+        /// `[limits] sessions_per_address`.
+        SessionsPerAddress "sessions_per_address"
+        /// `[limits] buffered`.
+        Buffered "buffered"
+        /// The process is being stopped.
+        Draining "draining"
+        /// The system has no socket or file descriptor left.
+        System "system"
+    }
+    /// Protocols that are met on SMPP ports.
+    ForeignProtocol {
+        /// HTTP.
+        Http "http"
+        /// AMQP.
+        Amqp "amqp"
+        /// SSH.
+        Ssh "ssh"
+        /// HAProxy's PROXY protocol.
+        Proxy "proxy"
+        /// TLS.
+        Tls "tls"
+        /// Any other.
+        Other "other"
+    }
+}
+
+impl ForeignProtocol {
+    /// The label of a name in [`FrameFault::Foreign`](crate::smpp::frame::FrameFault::Foreign).
+    pub fn of(name: &str) -> ForeignProtocol {
+        match name {
+            "HTTP" => ForeignProtocol::Http,
+            "AMQP" => ForeignProtocol::Amqp,
+            "SSH" => ForeignProtocol::Ssh,
+            "PROXY protocol" => ForeignProtocol::Proxy,
+            "TLS" => ForeignProtocol::Tls,
+            _ => ForeignProtocol::Other,
+        }
+    }
+}

@@ -1,0 +1,406 @@
+//! Every metric family, its help, its closed labels.
+//!
+//! No label ever holds a number, an address or a system_id: the number of series is fixed when the
+//! process starts. All handles are made then, so that counting is an addition to an atomic; a turn
+//! of the pump adds up what it did and counts it once.
+//!
+//! | file | subject |
+//! |---|---|
+//! | this | the families |
+//! | [`labels`] | what each label may be |
+//! | [`histogram`] | durations, many equal ones at once |
+//! | `process` | the standard process metrics |
+
+use std::sync::Arc;
+
+use prometheus::core::Collector;
+use prometheus::{IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry, TextEncoder};
+
+use crate::session::EndReason;
+use crate::smpp::{Command, CommandStatus};
+
+pub mod histogram;
+pub mod labels;
+mod process;
+
+pub use histogram::Histogram;
+pub use labels::{BindMode, ForeignProtocol, Refused, SessionState, Side, Verdict};
+
+/// The metrics of one process. Families that count what nobody has done yet stand at 0.
+pub struct Metrics {
+    registry: Registry,
+    rules: usize,
+    sessions: Vec<IntGauge>,
+    binds: Vec<IntCounter>,
+    pdus: Vec<IntCounter>,
+    verdicts: Vec<IntCounter>,
+    added_latency: Vec<Arc<Histogram>>,
+    connections_refused: Vec<IntCounter>,
+    sessions_ended: Vec<IntCounter>,
+    foreign_protocol: Vec<IntCounter>,
+    frame_faults: Vec<IntCounter>,
+    config_info: IntGaugeVec,
+    /// `consentry_smsc_response_seconds`: from a request written to the SMSC to its response read.
+    pub smsc_response: Arc<Histogram>,
+    /// `consentry_window_messages`: requests of all sessions that wait for the SMSC's response.
+    pub window_messages: IntGauge,
+    /// `consentry_unanswered_total`: requests whose response did not come in time.
+    pub unanswered: IntCounter,
+    /// `consentry_audit_records_total`: records that the journal accepted.
+    pub audit_records: IntCounter,
+    /// `consentry_audit_sync_seconds`: one sync of the journal to disk.
+    pub audit_sync: Arc<Histogram>,
+    /// `consentry_audit_backlog_records`: records that wait to be written.
+    pub audit_backlog: IntGauge,
+    /// `consentry_buffered_octets`: octets that wait in the buffers of all sessions.
+    pub buffered_octets: IntGauge,
+}
+
+/// The rule of a verdict that no rule made.
+const NO_RULE: &str = "none";
+/// The label of all statuses that no specification names.
+const OTHER_STATUS: &str = "other";
+
+impl Metrics {
+    /// All families. `rule_names` are the values of the label `rule`; verdicts name a rule by its
+    /// index in this list.
+    pub fn new(rule_names: &[&str]) -> Metrics {
+        Metrics::made(rule_names).expect("names and labels of metrics are fixed and well formed")
+    }
+
+    fn made(rule_names: &[&str]) -> prometheus::Result<Metrics> {
+        let make = Maker { registry: Registry::new() };
+        let build = make.gauges(
+            "consentry_build_info",
+            "Always 1; the version is in the label.",
+            &["version"],
+        )?;
+        build.with_label_values(&[env!("CARGO_PKG_VERSION")]).set(1);
+        let statuses: Vec<&str> = CommandStatus::ALL
+            .iter()
+            .map(|status| status.name().unwrap_or(OTHER_STATUS))
+            .chain([OTHER_STATUS])
+            .collect();
+        let commands: Vec<&str> = Command::ALL
+            .iter()
+            .chain([&Command::Unknown(0)])
+            .map(|command| command.name())
+            .collect();
+        let rules: Vec<&str> = rule_names.iter().copied().chain([NO_RULE]).collect();
+        let sessions = make.gauges("consentry_sessions", "Sessions by state.", &["state"])?;
+        let state_names = SessionState::ALL.iter().map(|state| state.name());
+        Ok(Metrics {
+            rules: rule_names.len(),
+            sessions: state_names.map(|name| sessions.with_label_values(&[name])).collect(),
+            binds: make.counters2(
+                "consentry_binds_total",
+                "Answered binds by mode and command_status.",
+                ("mode", &BindMode::ALL.map(BindMode::name)),
+                ("status", &statuses),
+            )?,
+            pdus: make.counters2(
+                "consentry_pdus_total",
+                "PDUs read, by the side that sent them and command.",
+                ("side", &Side::ALL.map(Side::name)),
+                ("command", &commands),
+            )?,
+            verdicts: make.counters2(
+                "consentry_verdicts_total",
+                "Judged requests by verdict and the rule that made it.",
+                ("verdict", &Verdict::ALL.map(Verdict::name)),
+                ("rule", &rules),
+            )?,
+            added_latency: make.histograms(histogram::Family::labelled(
+                "consentry_added_latency_seconds",
+                "From a PDU read from the ESME to its octets (or its refusal) written, by verdict.",
+                "verdict",
+                &Verdict::ALL.map(Verdict::name),
+            )?)?,
+            connections_refused: make.counters(
+                "consentry_connections_refused_total",
+                "Connections closed before they became a session, by reason.",
+                ("reason", &Refused::ALL.map(Refused::name)),
+            )?,
+            sessions_ended: make.counters(
+                "consentry_sessions_ended_total",
+                "Sessions that ended, by reason.",
+                ("reason", &EndReason::ALL.map(EndReason::name)),
+            )?,
+            foreign_protocol: make.counters(
+                "consentry_foreign_protocol_total",
+                "Connections of peers that speak another protocol.",
+                ("protocol", &ForeignProtocol::ALL.map(ForeignProtocol::name)),
+            )?,
+            frame_faults: make.counters(
+                "consentry_frame_faults_total",
+                "Streams that could not be cut into PDUs, by the side that sent them.",
+                ("side", &Side::ALL.map(Side::name)),
+            )?,
+            config_info: make.gauges(
+                "consentry_config_info",
+                "Always 1; the SHA-256 of the configuration in force is in the label.",
+                &["hash"],
+            )?,
+            smsc_response: make.histogram(
+                "consentry_smsc_response_seconds",
+                "From a request written to the SMSC to its response read.",
+            )?,
+            window_messages: make.gauge(
+                "consentry_window_messages",
+                "Requests that wait for the SMSC's response.",
+            )?,
+            unanswered: make.counter(
+                "consentry_unanswered_total",
+                "Requests whose response did not come in time.",
+            )?,
+            audit_records: make
+                .counter("consentry_audit_records_total", "Records that the journal accepted.")?,
+            audit_sync: make
+                .histogram("consentry_audit_sync_seconds", "One sync of the journal to disk.")?,
+            audit_backlog: make
+                .gauge("consentry_audit_backlog_records", "Records that wait to be written.")?,
+            buffered_octets: make.gauge(
+                "consentry_buffered_octets",
+                "Octets that wait in the buffers of all sessions.",
+            )?,
+            registry: make.registry,
+        })
+    }
+
+    /// `consentry_sessions{state}`.
+    pub fn sessions(&self, state: SessionState) -> &IntGauge {
+        &self.sessions[state as usize]
+    }
+
+    /// `consentry_binds_total{mode,status}`.
+    pub fn bind(&self, mode: BindMode, status: CommandStatus) -> &IntCounter {
+        let known = CommandStatus::ALL.iter().position(|known| *known == status);
+        let statuses = CommandStatus::ALL.len() + 1;
+        &self.binds[mode as usize * statuses + known.unwrap_or(statuses - 1)]
+    }
+
+    /// `consentry_pdus_total{side,command}` for a [`Command::slot`]; slots that do not exist count
+    /// as unknown commands.
+    pub fn pdus(&self, from: Side, slot: usize) -> &IntCounter {
+        &self.pdus[from as usize * Command::SLOTS + slot.min(Command::SLOTS - 1)]
+    }
+
+    /// `consentry_verdicts_total{verdict,rule}` for an index in the list that [`Metrics::new`] was
+    /// given; `None`, and an index outside it, is the label `none`.
+    pub fn verdicts(&self, verdict: Verdict, rule: Option<usize>) -> &IntCounter {
+        let rule = rule.unwrap_or(self.rules).min(self.rules);
+        &self.verdicts[verdict as usize * (self.rules + 1) + rule]
+    }
+
+    /// `consentry_added_latency_seconds{verdict}`.
+    pub fn added_latency(&self, verdict: Verdict) -> &Histogram {
+        &self.added_latency[verdict as usize]
+    }
+
+    /// `consentry_connections_refused_total{reason}`.
+    pub fn connections_refused(&self, reason: Refused) -> &IntCounter {
+        &self.connections_refused[reason as usize]
+    }
+
+    /// `consentry_sessions_ended_total{reason}`.
+    pub fn sessions_ended(&self, reason: EndReason) -> &IntCounter {
+        let at = EndReason::ALL.iter().position(|known| *known == reason);
+        &self.sessions_ended[at.unwrap_or(0)]
+    }
+
+    /// `consentry_foreign_protocol_total{protocol}`.
+    pub fn foreign_protocol(&self, protocol: ForeignProtocol) -> &IntCounter {
+        &self.foreign_protocol[protocol as usize]
+    }
+
+    /// `consentry_frame_faults_total{side}`.
+    pub fn frame_faults(&self, from: Side) -> &IntCounter {
+        &self.frame_faults[from as usize]
+    }
+
+    /// Makes `hash` the only one of `consentry_config_info{hash}`.
+    pub fn config(&self, hash: &str) {
+        self.config_info.reset();
+        self.config_info.with_label_values(&[hash]).set(1);
+    }
+
+    /// All families in Prometheus's text exposition format 0.0.4.
+    pub fn render(&self) -> String {
+        let mut text = String::new();
+        // The encoder fails on families without name or series, and none is such.
+        if let Err(error) = TextEncoder::new().encode_utf8(&self.registry.gather(), &mut text) {
+            tracing::error!(%error, "metrics could not be written in full");
+        }
+        process::append(&mut text);
+        text
+    }
+}
+
+/// Makes families and puts them into the registry.
+struct Maker {
+    registry: Registry,
+}
+
+impl Maker {
+    fn register<C: Collector + Clone + 'static>(&self, family: C) -> prometheus::Result<C> {
+        self.registry.register(Box::new(family.clone()))?;
+        Ok(family)
+    }
+
+    fn counter(&self, name: &str, help: &str) -> prometheus::Result<IntCounter> {
+        self.register(IntCounter::new(name, help)?)
+    }
+
+    fn gauge(&self, name: &str, help: &str) -> prometheus::Result<IntGauge> {
+        self.register(IntGauge::new(name, help)?)
+    }
+
+    fn gauges(&self, name: &str, help: &str, labels: &[&str]) -> prometheus::Result<IntGaugeVec> {
+        self.register(IntGaugeVec::new(Opts::new(name, help), labels)?)
+    }
+
+    fn counters(
+        &self,
+        name: &str,
+        help: &str,
+        (label, values): (&str, &[&str]),
+    ) -> prometheus::Result<Vec<IntCounter>> {
+        let family = self.register(IntCounterVec::new(Opts::new(name, help), &[label])?)?;
+        Ok(values.iter().map(|value| family.with_label_values(&[*value])).collect())
+    }
+
+    /// A counter for each pair of values; all of the second label's for the first of the first's
+    /// come first.
+    fn counters2(
+        &self,
+        name: &str,
+        help: &str,
+        (outer, outer_values): (&str, &[&str]),
+        (inner, inner_values): (&str, &[&str]),
+    ) -> prometheus::Result<Vec<IntCounter>> {
+        let family = self.register(IntCounterVec::new(Opts::new(name, help), &[outer, inner])?)?;
+        let mut counters = Vec::with_capacity(outer_values.len() * inner_values.len());
+        for outer in outer_values {
+            counters.extend(
+                inner_values.iter().map(|inner| family.with_label_values(&[*outer, *inner])),
+            );
+        }
+        Ok(counters)
+    }
+
+    fn histogram(&self, name: &str, help: &str) -> prometheus::Result<Arc<Histogram>> {
+        let family = histogram::Family::single(name, help)?;
+        Ok(self.histograms(family)?.swap_remove(0))
+    }
+
+    fn histograms(&self, family: histogram::Family) -> prometheus::Result<Vec<Arc<Histogram>>> {
+        let members = family.members();
+        self.registry.register(Box::new(family))?;
+        Ok(members)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+    use std::time::Duration;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const RULES: &[&str] = &["source.forged", "rate.exceeded"];
+
+    /// The value of one series, from the text.
+    fn value(metrics: &Metrics, series: &str) -> Option<f64> {
+        let text = metrics.render();
+        let line = text
+            .lines()
+            .find(|line| line.strip_prefix(series).is_some_and(|rest| rest.starts_with(' ')))?;
+        line.rsplit(' ').next()?.parse().ok()
+    }
+
+    fn series(metrics: &Metrics) -> BTreeSet<String> {
+        let text = metrics.render();
+        let samples = text.lines().filter(|line| !line.starts_with('#'));
+        samples.filter_map(|line| line.rsplit_once(' ')).map(|(name, _)| name.to_owned()).collect()
+    }
+
+    #[test]
+    fn each_handle_counts_its_own_series() {
+        let metrics = Metrics::new(RULES);
+        metrics.sessions(SessionState::BoundTrx).inc();
+        metrics.bind(BindMode::Receiver, CommandStatus::ESME_RINVSYSID).inc();
+        metrics.bind(BindMode::Transceiver, CommandStatus(0x0401)).inc_by(2);
+        metrics.pdus(Side::Smsc, Command::DeliverSm.slot()).inc_by(3);
+        metrics.pdus(Side::Esme, usize::MAX).inc_by(4);
+        metrics.verdicts(Verdict::Refuse, Some(1)).inc_by(5);
+        metrics.verdicts(Verdict::Pass, None).inc_by(6);
+        metrics.verdicts(Verdict::Observe, Some(99)).inc_by(7);
+        metrics.added_latency(Verdict::Refuse).observe_n(Duration::from_micros(60), 8);
+        metrics.connections_refused(Refused::Draining).inc();
+        metrics.sessions_ended(Ended::Idle).inc();
+        metrics.foreign_protocol(ForeignProtocol::Tls).inc();
+        metrics.frame_faults(Side::Smsc).inc();
+        metrics.smsc_response.observe(Duration::from_secs(11));
+        metrics.config("ab");
+        metrics.config("cd");
+        for (series, expected) in [
+            (r#"consentry_sessions{state="bound_trx"}"#, Some(1.0)),
+            (r#"consentry_sessions{state="open"}"#, Some(0.0)),
+            (r#"consentry_binds_total{mode="receiver",status="ESME_RINVSYSID"}"#, Some(1.0)),
+            (r#"consentry_binds_total{mode="transceiver",status="other"}"#, Some(2.0)),
+            (r#"consentry_pdus_total{command="deliver_sm",side="smsc"}"#, Some(3.0)),
+            (r#"consentry_pdus_total{command="unknown",side="esme"}"#, Some(4.0)),
+            (r#"consentry_verdicts_total{rule="rate.exceeded",verdict="refuse"}"#, Some(5.0)),
+            (r#"consentry_verdicts_total{rule="none",verdict="pass"}"#, Some(6.0)),
+            (r#"consentry_verdicts_total{rule="none",verdict="observe"}"#, Some(7.0)),
+            (r#"consentry_added_latency_seconds_bucket{verdict="refuse",le="0.00005"}"#, Some(0.0)),
+            (
+                r#"consentry_added_latency_seconds_bucket{verdict="refuse",le="0.000075"}"#,
+                Some(8.0),
+            ),
+            (r#"consentry_added_latency_seconds_bucket{verdict="refuse",le="+Inf"}"#, Some(8.0)),
+            (r#"consentry_added_latency_seconds_count{verdict="refuse"}"#, Some(8.0)),
+            (r#"consentry_connections_refused_total{reason="draining"}"#, Some(1.0)),
+            (r#"consentry_sessions_ended_total{reason="idle"}"#, Some(1.0)),
+            (r#"consentry_foreign_protocol_total{protocol="tls"}"#, Some(1.0)),
+            (r#"consentry_frame_faults_total{side="smsc"}"#, Some(1.0)),
+            (r#"consentry_smsc_response_seconds_bucket{le="10"}"#, Some(0.0)),
+            (r#"consentry_smsc_response_seconds_bucket{le="+Inf"}"#, Some(1.0)),
+            (r#"consentry_config_info{hash="cd"}"#, Some(1.0)),
+            (r#"consentry_config_info{hash="ab"}"#, None),
+            ("consentry_unanswered_total", Some(0.0)),
+        ] {
+            assert_eq!(value(&metrics, series), expected, "{series}\n{}", metrics.render());
+        }
+    }
+
+    #[test]
+    fn every_protocol_that_a_frame_fault_names_has_a_label() {
+        for first in [*b"GET ", *b"AMQP", *b"SSH-", *b"PROX", [0x16, 3, 1, 0]] {
+            let Err(crate::smpp::frame::FrameFault::Foreign(name)) =
+                crate::smpp::frame::cut(&first, 70_000)
+            else {
+                panic!("{first:?} is not foreign");
+            };
+            assert_ne!(ForeignProtocol::of(name), ForeignProtocol::Other, "{name}");
+        }
+    }
+
+    proptest! {
+        /// Whatever peers send, the series are those that were there at the start.
+        #[test]
+        fn no_input_adds_a_series(ids in prop::collection::vec(any::<u32>(), 1..50), rule in any::<usize>()) {
+            let metrics = Metrics::new(RULES);
+            let before = series(&metrics);
+            for id in ids {
+                metrics.pdus(Side::Esme, Command::of(id).slot()).inc();
+                metrics.bind(BindMode::Transmitter, CommandStatus(id)).inc();
+                metrics.verdicts(Verdict::Refuse, Some(rule)).inc();
+                metrics.foreign_protocol(ForeignProtocol::of(&id.to_string())).inc();
+            }
+            prop_assert_eq!(series(&metrics), before);
+        }
+    }
+}

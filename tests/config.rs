@@ -1,0 +1,333 @@
+//! `consentry.toml`: what is read, what is refused and in which words, and the template of `init`.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use consentry::config::{self, Config, Consent, OverrideMode};
+use consentry::smpp::CommandStatus;
+use proptest::prelude::*;
+
+const TEMPLATE: &str = include_str!("../deploy/examples/consentry.toml");
+const RULES: &[&str] =
+    &["signature.missing", "source.forged", "rate.exceeded", "audit.unavailable"];
+const LISTEN: &str = "[[listen]]\naddress = \"127.0.0.1:0\"\nsmsc = [\"192.0.2.10:2775\"]\n";
+
+fn parse(text: &str) -> Result<Config, config::Fault> {
+    config::parse(text, "consentry.toml", Path::new("/etc/consentry"), RULES)
+}
+
+fn good(text: &str) -> Config {
+    parse(text).unwrap_or_else(|fault| panic!("{fault}\n{text}"))
+}
+
+#[test]
+fn unwritten_keys_take_their_defaults_and_paths_their_folder() {
+    let config = good(LISTEN);
+    assert_eq!(config.listen[0].address, SocketAddr::from(([127, 0, 0, 1], 0)));
+    assert_eq!(config.listen[0].smsc, ["192.0.2.10:2775"]);
+    assert_eq!(config.limits.sessions, 12_000);
+    assert_eq!(config.limits.pdu_octets, 70_000);
+    assert_eq!(config.limits.session_buffer_octets, 256 << 10);
+    assert_eq!(config.timeouts.idle, Duration::from_secs(600));
+    assert_eq!(config.timeouts.close, Duration::from_secs(2));
+    assert_eq!(config.registry_file, PathBuf::from("/etc/consentry/registry.toml"));
+    assert_eq!(config.consent, Consent::Folder("/etc/consentry/state/consent".into()));
+    assert_eq!(config.audit.path, PathBuf::from("/etc/consentry/state/audit"));
+    assert_eq!(config.admin, None);
+    assert_eq!(config.warnings(), Vec::<String>::new());
+    assert_eq!(config.digest_hex().len(), 64);
+    assert_ne!(good(&format!("{LISTEN}\n")).digest, config.digest);
+}
+
+#[test]
+fn what_is_written_is_taken() {
+    let config = good(
+        r#"
+        [[listen]]
+        address = "[::1]:2775"
+        smsc = ["a.example:1", "b.example:2"]
+        default_alphabet = "gbk"
+        [[outbind]]
+        address = "127.0.0.1:2776"
+        esme = ["[2001:db8::1]:3"]
+        [limits]
+        sessions = 10
+        session_buffer = "70000B"
+        buffered = "1MiB"
+        [timeouts]
+        drain = "0s"
+        connect = "250ms"
+        [rules.override]
+        "signature.missing" = { mode = "off" }
+        "source.forged" = { mode = "observe", status = "ESME_RSUBMITFAIL" }
+        "rate.exceeded" = { status = "ESME_RMSGQFUL" }
+        [consent]
+        url = "postgres://u:hunter2@db/c"
+        [audit]
+        path = "/var/lib/consentry/audit"
+        [admin]
+        address = "127.0.0.1:0"
+        token_file = "token"
+        "#,
+    );
+    assert_eq!(config.listen[0].default_alphabet.name(), "gbk");
+    assert_eq!(config.outbind[0].esme, ["[2001:db8::1]:3"]);
+    assert_eq!(config.limits.sessions_per_address, 10, "never above sessions");
+    assert_eq!(config.limits.buffered_octets, 1 << 20);
+    assert_eq!(config.timeouts.drain, Duration::ZERO);
+    let overrides = &config.rules.overrides;
+    assert_eq!(overrides["signature.missing"].mode, Some(OverrideMode::Off));
+    assert_eq!(overrides["rate.exceeded"].status, Some(CommandStatus::ESME_RMSGQFUL));
+    assert_eq!(config.audit.path, PathBuf::from("/var/lib/consentry/audit"));
+    assert_eq!(config.admin.as_ref().unwrap().token_file, Some("/etc/consentry/token".into()));
+    assert!(!format!("{config:?}").contains("hunter2"), "a password in Debug");
+    assert!(!config.warnings().join("\n").contains("hunter2"), "a password in a warning");
+}
+
+/// Each row follows [`LISTEN`], whose last line is 3.
+#[test]
+fn mistakes_are_told_in_one_sentence() {
+    for (text, told) in [
+        ("[limits]\nwindwo = 1", "line 5: [limits] windwo is not a key here; did you mean window?"),
+        ("[limit]\nwindow = 1", "line 4: [limit] is not a key here; did you mean limits?"),
+        ("smcs = []", "line 4: [[listen]] smcs is not a key here; did you mean smsc?"),
+        (
+            "[log]\ncolour = true",
+            "line 5: [log] colour is not a key here; known here: format, level",
+        ),
+        (
+            "[rules]\nmode = \"enforced\"",
+            "line 5: [rules] mode cannot be \"enforced\"; did you mean enforce?",
+        ),
+        (
+            "[rules]\nset = \"eu\"",
+            "line 5: [rules] set cannot be \"eu\"; known here: cn-draft-2014, cn-order31-2015, cn-order74-2026",
+        ),
+        ("[[listen]]\nsmsc = []", "line 4: [[listen]] has no address"),
+        ("[admin]", "line 4: [admin] has no address"),
+        (
+            "[timeouts]\nidle = 30",
+            "line 5: [timeouts] idle has no unit: write 30ms, 30s, 30m or 30h",
+        ),
+        (
+            "[timeouts]\nidle = \"30\"",
+            "line 5: [timeouts] idle has no unit: write 30ms, 30s, 30m or 30h",
+        ),
+        (
+            "[timeouts]\nidle = \"5 s\"",
+            "line 5: [timeouts] idle is not a duration: write a whole number and ms, s, m or h, such as \"30s\"",
+        ),
+        (
+            "[timeouts]\nidle = true",
+            "line 5: [timeouts] idle cannot be read: invalid type: boolean `true`, expected a duration such as \"30s\"",
+        ),
+        (
+            "[timeouts]\n\nidle = \"9999ms\"",
+            "line 6: [timeouts] idle is 9999ms; it may be 10s to 24h",
+        ),
+        (
+            "[timeouts]\nidle = \"86401s\"",
+            "line 5: [timeouts] idle is 86401s; it may be 10s to 24h",
+        ),
+        (
+            "[limits]\npdu = 70000",
+            "line 5: [limits] pdu has no unit: write 70000B, 70000KiB, 70000MiB or 70000GiB",
+        ),
+        ("[limits]\npdu = \"1023B\"", "line 5: [limits] pdu is 1023B; it may be 1KiB to 1MiB"),
+        ("[limits]\nwindow = 0", "line 5: [limits] window is 0; it may be 1 to 65536"),
+        ("[limits]\nwindow = 65537", "line 5: [limits] window is 65537; it may be 1 to 65536"),
+        (
+            "[limits]\nwindow = -1",
+            "line 5: [limits] window cannot be read: invalid value: integer `-1`, expected u32",
+        ),
+        (
+            "[limits]\nsessions = 5\nsessions_per_address = 6",
+            "line 6: [limits] sessions_per_address is above sessions",
+        ),
+        (
+            "[limits]\npdu = \"1MiB\"",
+            "line 5: [limits] pdu leaves no room for one PDU: session_buffer must be at least as large as pdu",
+        ),
+        (
+            "[limits]\nbuffered = \"1MiB\"\nsession_buffer = \"1MiB\"",
+            "line 5: [limits] buffered leaves no room for one session: buffered must be at least twice session_buffer",
+        ),
+        (
+            "[[listen]]\naddress = \"localhost:1\"\nsmsc = [\"a:1\"]",
+            "line 5: [[listen]] address \"localhost:1\" is not an address to listen on: write an IP address and a port, such as \"0.0.0.0:2775\"",
+        ),
+        (
+            "[[listen]]\naddress = \"0.0.0.0:1\"\nsmsc = []",
+            "line 6: [[listen]] smsc has 0 addresses; write 1 to 16",
+        ),
+        (
+            "[[listen]]\naddress = \"0.0.0.0:1\"\nsmsc = [\n\"a:1\",\n\"b\"]",
+            "line 8: [[listen]] smsc \"b\" is not host:port, such as \"192.0.2.10:2775\", \"[2001:db8::1]:2775\" or \"smsc.example:2775\"",
+        ),
+        (
+            "[[listen]]\naddress = \"0.0.0.0:1\"\nsmsc = [\"a:1\", \"a:1\"]",
+            "line 6: [[listen]] smsc \"a:1\" is there twice",
+        ),
+        (
+            "[[listen]]\naddress = \"0.0.0.0:1\"\nsmsc = [\"0.0.0.0:1\"]",
+            "line 6: [[listen]] smsc \"0.0.0.0:1\" is this listener itself",
+        ),
+        (
+            "[[listen]]\naddress = \"0.0.0.0:1\"\nsmsc = [\"a:1\"]\n[[outbind]]\naddress = \"0.0.0.0:1\"\nesme = [\"a:1\"]",
+            "line 8: [[outbind]] address \"0.0.0.0:1\" is listened on already",
+        ),
+        (
+            "[rules.override]\n\"signature.mising\" = { mode = \"off\" }",
+            "line 5: [rules.override.\"signature.mising\"] names no rule; did you mean signature.missing?",
+        ),
+        (
+            "[rules.override]\n\"signature.missing\" = {}",
+            "line 5: [rules.override.\"signature.missing\"] changes nothing; write a mode, a status or both",
+        ),
+        (
+            "[rules.override]\n\"signature.missing\" = { status = \"ESME_RSUBMITFIAL\" }",
+            "line 5: [rules.override.\"signature.missing\"] status \"ESME_RSUBMITFIAL\" is no status; did you mean ESME_RSUBMITFAIL?",
+        ),
+        (
+            "[rules.override]\n\"signature.missing\" = { status = \"88\" }",
+            "line 5: [rules.override.\"signature.missing\"] status \"88\" is no status; write a name of SMPP 3.4 5.1.3, such as ESME_RSUBMITFAIL",
+        ),
+        (
+            "[rules.override]\n\"signature.missing\" = { status = \"ESME_RTHROTTLED\" }",
+            "line 5: [rules.override.\"signature.missing\"] status \"ESME_RTHROTTLED\" makes ESMEs send again what the law forbids; write ESME_RSUBMITFAIL",
+        ),
+        (
+            "[rules.override]\n\"rate.exceeded\" = { status = \"ESME_ROK\" }",
+            "line 5: [rules.override.\"rate.exceeded\"] status \"ESME_ROK\" tells the ESME that the message was taken; write an error's name",
+        ),
+        (
+            "[rules.override.\"audit.unavailable\"]\nmode = \"observe\"",
+            "line 5: [rules.override.\"audit.unavailable\"] mode must stay enforce: this rule says what the proxy can do, not what the law asks",
+        ),
+        (
+            "[consent]\npath = \"a\"\nurl = \"postgres://db\"",
+            "line 6: [consent] url stands beside path; write one of the two",
+        ),
+        (
+            "[consent]\nurl = \"mysql://u:hunter2@db\"",
+            "line 5: [consent] url must begin with postgres://",
+        ),
+        ("[registry]\nfile = \"\"", "line 5: [registry] file is not a path"),
+        ("[audit]\nkeep_months = 121", "line 5: [audit] keep_months is 121; it may be 1 to 120"),
+        (
+            "[audit]\npath = \"state/consent\"",
+            ": [consent] path and [audit] path are the same folder; write two",
+        ),
+    ] {
+        let fault = parse(&format!("{LISTEN}{text}\n")).expect_err(text).to_string();
+        let told = format!("consentry.toml {told}").replace(" : ", ": ");
+        assert_eq!(fault, told, "{text}");
+    }
+    let none = parse("").unwrap_err().to_string();
+    assert_eq!(none, "consentry.toml: there is no [[listen]]; write one with address and smsc");
+    for not_toml in ["[limits", "a = ", "[log]\n[log]", "a = 1\na = 2", "\u{0}"] {
+        let fault = parse(not_toml).unwrap_err().to_string();
+        assert!(fault.starts_with("consentry.toml line "), "{fault}");
+        assert!(!fault.contains('\n'), "{fault}");
+    }
+}
+
+#[test]
+fn one_listener_too_many_is_refused() {
+    let listeners = |count| LISTEN.repeat(count);
+    assert!(parse(&listeners(config::bounds::LISTEN_MAX)).is_ok());
+    assert!(parse(&listeners(config::bounds::LISTEN_MAX + 1)).is_err());
+    let peers = |count: usize| {
+        let peers: Vec<String> = (1..=count).map(|port| format!("\"a:{port}\"")).collect();
+        format!("[[listen]]\naddress = \"127.0.0.1:0\"\nsmsc = [{}]", peers.join(","))
+    };
+    assert!(parse(&peers(16)).is_ok());
+    assert!(parse(&peers(17)).is_err());
+}
+
+#[test]
+fn the_template_parses_and_its_commented_keys_are_the_defaults() {
+    let template = good(TEMPLATE);
+    let uncommented: String = TEMPLATE
+        .lines()
+        .map(|line| match line.strip_prefix('#') {
+            Some(rest) if rest.starts_with(|c: char| c.is_ascii_lowercase()) => rest,
+            _ => line,
+        })
+        .fold(String::new(), |text, line| text + line + "\n");
+    assert!(uncommented.contains("\nsessions = 12000\n"));
+    let mut changed = good(&uncommented);
+    assert_ne!(changed.digest, template.digest);
+    changed.digest = template.digest;
+    assert_eq!(changed, template);
+    let _: toml::Table = include_str!("../deploy/examples/registry.toml").parse().unwrap();
+}
+
+#[test]
+fn the_template_names_every_key_of_the_schema() {
+    let schema = config::schema();
+    let mut keys = Vec::new();
+    let mut sections = vec![&schema];
+    sections.extend(schema["$defs"].as_object().unwrap().values());
+    for section in sections {
+        if let Some(properties) = section["properties"].as_object() {
+            keys.extend(properties.keys());
+        }
+    }
+    assert!(keys.len() > 40, "{keys:?}");
+    for key in keys {
+        let is_named = TEMPLATE.contains(&format!("{key} = "))
+            || TEMPLATE.contains(&format!("[{key}]"))
+            || TEMPLATE.contains(&format!(".{key}]"));
+        assert!(is_named, "{key} is not in the template");
+    }
+}
+
+#[test]
+fn the_schema_says_what_serde_accepts() {
+    let schema = config::schema();
+    let text = schema.to_string();
+    assert!(!text.contains("null"), "TOML has no null: {text}");
+    assert_eq!(schema["additionalProperties"], false);
+    let limits = &schema["$defs"]["Limits"]["properties"];
+    assert_eq!(limits["window"]["default"], 4096);
+    assert_eq!(limits["pdu"]["default"], "70000B");
+    assert_eq!(limits["pdu"]["type"], "string");
+    assert_eq!(schema["$defs"]["Listen"]["required"], serde_json::json!(["address", "smsc"]));
+    assert_eq!(schema["$defs"]["Limits"]["required"], serde_json::Value::Null);
+    let rules = &schema["$defs"]["Rules"]["properties"];
+    assert!(rules["override"]["additionalProperties"].is_object(), "{rules}");
+}
+
+#[test]
+fn a_file_is_loaded_up_to_its_limit() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("consentry.toml");
+    let padded = |octets: usize| format!("{LISTEN}#{}", " ".repeat(octets - LISTEN.len() - 1));
+    std::fs::write(&file, padded(config::bounds::CONFIG_OCTETS_MAX)).unwrap();
+    let config = config::load(&file, RULES).unwrap();
+    assert_eq!(config.registry_file, folder.path().join("registry.toml"));
+    std::fs::write(&file, padded(config::bounds::CONFIG_OCTETS_MAX + 1)).unwrap();
+    assert!(config::load(&file, RULES).unwrap_err().to_string().ends_with("is longer than 1MiB"));
+    std::fs::write(&file, [0xff]).unwrap();
+    assert!(config::load(&file, RULES).unwrap_err().to_string().ends_with("is not UTF-8 text"));
+    assert!(config::load(&folder.path().join("none"), RULES).is_err());
+}
+
+proptest! {
+    /// Whatever stands in the file, the answer is settings or one line.
+    #[test]
+    fn no_text_panics(
+        lines in prop::collection::vec(prop::sample::select(TEMPLATE.lines().collect::<Vec<_>>()), 0..40),
+        at in any::<prop::sample::Index>(),
+        junk in "\\PC{0,4}",
+    ) {
+        let mut text = lines.join("\n").replace("\n#", "\n");
+        let places: Vec<usize> = text.char_indices().map(|(at, _)| at).chain([text.len()]).collect();
+        text.insert_str(places[at.index(places.len())], &junk);
+        if let Err(fault) = parse(&text) {
+            prop_assert!(!fault.to_string().contains('\n'));
+        }
+    }
+}

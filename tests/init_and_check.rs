@@ -1,0 +1,93 @@
+//! `consentry init` and `consentry check` as a user runs them.
+
+use std::path::Path;
+use std::process::{Command, Output};
+
+fn consentry(folder: &Path, args: &[&str]) -> (Option<i32>, String, String) {
+    let Output { status, stdout, stderr } = Command::new(env!("CARGO_BIN_EXE_consentry"))
+        .args(args)
+        .current_dir(folder)
+        .output()
+        .unwrap();
+    let text = |octets| String::from_utf8(octets).unwrap();
+    (status.code(), text(stdout), text(stderr))
+}
+
+#[test]
+fn what_init_writes_is_good_and_never_overwritten() {
+    let folder = tempfile::tempdir().unwrap();
+    let (code, out, _) = consentry(folder.path(), &["init", "a/b"]);
+    assert_eq!((code, out.as_str()), (Some(0), "a/b/consentry.toml\na/b/registry.toml\n"));
+
+    let (code, out, err) = consentry(folder.path(), &["check", "-c", "a/b/consentry.toml"]);
+    assert_eq!(code, Some(0), "{err}");
+    for line in [
+        "  0.0.0.0:2775           smsc 192.0.2.10:2775  default_alphabet gsm7\n",
+        "  window                 4096\n",
+        "  idle                   10m\n",
+        "  registry.file          a/b/registry.toml\n",
+        "  source.forged          mode enforce\n",
+    ] {
+        assert!(out.contains(line), "{line}{out}");
+    }
+
+    std::fs::remove_file(folder.path().join("a/b/consentry.toml")).unwrap();
+    std::fs::write(folder.path().join("a/b/registry.toml"), "mine").unwrap();
+    let (code, out, err) = consentry(folder.path(), &["init", "a/b"]);
+    assert_eq!((code, out.as_str()), (Some(2), ""));
+    assert!(err.contains("a/b/registry.toml is there already"), "{err}");
+    assert!(!folder.path().join("a/b/consentry.toml").exists(), "half of it was written");
+    assert_eq!(std::fs::read_to_string(folder.path().join("a/b/registry.toml")).unwrap(), "mine");
+}
+
+#[test]
+fn check_tells_the_rules_in_force_one_object_a_line() {
+    let folder = tempfile::tempdir().unwrap();
+    let text = "[[listen]]\naddress = \"127.0.0.1:0\"\nsmsc = [\"a.example:2775\"]\n\
+        [rules]\nmode = \"observe\"\n[rules.override]\n\
+        \"source.forged\" = { mode = \"enforce\", status = \"ESME_RSUBMITFAIL\" }\n\
+        \"body.empty\" = { mode = \"off\" }\n\
+        [consent]\nurl = \"postgres://u:hunter2@db/c\"\n";
+    std::fs::write(folder.path().join("c.toml"), text).unwrap();
+    let (code, out, err) = consentry(folder.path(), &["check", "-c", "c.toml", "--json"]);
+    assert_eq!(code, Some(0), "{err}");
+    assert!(!out.contains("hunter2"), "a password: {out}");
+    let facts: Vec<serde_json::Value> =
+        out.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    for fact in [
+        serde_json::json!({"kind": "rules", "name": "source.forged", "mode": "enforce", "status": "ESME_RSUBMITFAIL"}),
+        serde_json::json!({"kind": "rules", "name": "body.empty", "mode": "off"}),
+        serde_json::json!({"kind": "rules", "name": "body.stored", "mode": "observe"}),
+        serde_json::json!({"kind": "rules", "name": "audit.unavailable", "mode": "enforce"}),
+        serde_json::json!({"kind": "limits", "name": "pdu", "value": "70000B"}),
+        serde_json::json!({"kind": "warnings", "name": "rule body.empty is off"}),
+    ] {
+        assert!(facts.contains(&fact), "{fact} is not in {out}");
+    }
+}
+
+#[test]
+fn a_mistake_is_one_line_and_exit_status_2() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("c.toml");
+    std::fs::write(&file, "[limits]\nwindwo = 1\n").unwrap();
+    let told =
+        "consentry: c.toml line 2: [limits] windwo is not a key here; did you mean window?\n";
+    let (code, out, err) = consentry(folder.path(), &["check", "-c", "c.toml"]);
+    assert_eq!((code, out.as_str(), err.as_str()), (Some(2), "", told));
+
+    let text = "[[listen]]\naddress = \"127.0.0.1:0\"\nsmsc = [\"a:1\"]\n\
+        [admin]\naddress = \"127.0.0.1:0\"\ntoken_file = \"none\"\n";
+    std::fs::write(&file, text).unwrap();
+    let (code, _, err) = consentry(folder.path(), &["check", "-c", "c.toml"]);
+    assert_eq!(code, Some(2));
+    assert!(err.starts_with("consentry: token_file none cannot be read: "), "{err}");
+
+    for args in [&["check"][..], &["check", "-c", "missing.toml"], &["check", "--schema", "--json"]]
+    {
+        assert_eq!(consentry(folder.path(), args).0, Some(2), "{args:?}");
+    }
+    let (code, out, _) = consentry(folder.path(), &["check", "--schema"]);
+    let schema: serde_json::Value = serde_json::from_str(&out).unwrap();
+    assert_eq!((code, &schema["title"]), (Some(0), &"consentry.toml".into()));
+}
