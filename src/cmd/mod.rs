@@ -3,6 +3,7 @@
 
 use std::process::ExitCode;
 
+mod duration;
 mod load;
 mod smsc;
 
