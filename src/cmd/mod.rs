@@ -4,6 +4,7 @@
 use std::process::ExitCode;
 
 mod check;
+mod duration;
 mod init;
 mod load;
 mod smsc;
