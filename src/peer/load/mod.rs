@@ -18,8 +18,8 @@ mod template;
 mod window;
 
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::{Arc, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -63,7 +63,7 @@ pub struct Options {
     /// Stops sending and reading for the second of these at the first of these, counted from the
     /// start of what is measured.
     pub pause: Option<(Duration, Duration)>,
-    /// A session gives up when it waits this long without one answer.
+    /// A session gives up when it waits this long without one answer, to its bind too.
     pub response_timeout: Duration,
     /// Threads that send and read. One more paces them when there is a rate.
     pub threads: usize,
@@ -189,6 +189,7 @@ fn check(options: &Options) -> Result<(), LoadFault> {
 async fn bind(options: &Options, number: usize) -> Result<Esme, LoadFault> {
     let to = options.to[number % options.to.len()];
     let mut esme = Esme::connect(to).await.map_err(|e| LoadFault::Connect(to, e))?;
+    esme.read_deadline = options.response_timeout;
     let kind = Command::BindTransceiver;
     let bound = esme.bind(kind, &options.system_id, &options.password).await;
     match bound.map_err(|e| LoadFault::Connect(to, e))? {
@@ -198,6 +199,8 @@ async fn bind(options: &Options, number: usize) -> Result<Esme, LoadFault> {
 }
 
 /// Lets the sessions go, all from one moment on, and gathers what they counted.
+///
+/// Every thread stays until the CPU time is read: the kernel forgets a thread's when it ends.
 fn measure(
     options: &Options,
     plan: Plan,
@@ -212,19 +215,26 @@ fn measure(
         if plan.rate.is_some() {
             scope.spawn(|| plan.pace(start, wakes, &ended));
         }
-        let crews: Vec<_> = crews
-            .into_iter()
-            .map(|(runtime, sessions)| scope.spawn(move || work(&runtime, sessions, start)))
-            .collect();
+        let (counted, tallies) = mpsc::channel();
+        let mut held = Vec::new();
+        for (runtime, sessions) in crews {
+            let counted = counted.clone();
+            let (hold, released) = mpsc::channel::<()>();
+            held.push(hold);
+            scope.spawn(move || {
+                let sent = counted.send(work(&runtime, sessions, start));
+                drop(counted);
+                // Ends, with an error, when the other side lets go.
+                sent.is_ok() && released.recv().is_ok()
+            });
+        }
+        drop(counted);
         thread::sleep(Duration::from_nanos(plan.warmup_ns).saturating_sub(start.elapsed()));
         let before: Vec<_> = pids.iter().map(|&pid| cpu::used(pid)).collect();
-        while !crews.iter().all(|crew| crew.is_finished()) {
-            thread::sleep(Duration::from_millis(2));
-        }
+        let tallies: Vec<Tally> = tallies.iter().flatten().collect();
         let after: Vec<_> = pids.iter().map(|&pid| cpu::used(pid)).collect();
+        drop(held);
         ended.store(true, Relaxed);
-        let tallies: Vec<Tally> =
-            crews.into_iter().flat_map(|c| c.join().unwrap_or_default()).collect();
         (tallies, before, after)
     });
     let mut report = Report::of(&tallies, plan.warmup_ns);

@@ -47,13 +47,12 @@ impl Plan {
         }
     }
 
-    /// Wakes the sessions whose messages fall due, one after the other, until all are or the run
-    /// has ended.
+    /// Wakes the sessions whose messages fall due, one after the other, until the run has ended.
     pub(super) fn pace(self, start: Instant, wakes: &[Arc<Notify>], ended: &AtomicBool) {
         let (Some(rate), Some(messages)) = (self.rate, self.messages) else { return };
         least_timer_slack();
         let mut woken = 0;
-        while woken < messages && !ended.load(Relaxed) {
+        while !ended.load(Relaxed) {
             let now_ns = start.elapsed().as_nanos() as f64;
             let due = ((now_ns * rate as f64 / SECOND_NS) as u64 + 1).min(messages);
             for index in woken..due.min(woken + wakes.len() as u64) {
@@ -62,7 +61,10 @@ impl Plan {
                 }
             }
             woken = due.max(woken);
-            let next = Duration::from_nanos(due_ns(rate, woken));
+            let next = match woken < messages {
+                true => Duration::from_nanos(due_ns(rate, woken)),
+                false => Duration::MAX,
+            };
             thread::sleep(next.saturating_sub(start.elapsed()).clamp(PACE_TICK, PACE_SLEEP_MAX));
         }
     }
