@@ -339,7 +339,7 @@ mod tests {
         metrics.verdicts(Verdict::Observe, Some(99)).inc_by(7);
         metrics.added_latency(Verdict::Refuse).observe_n(Duration::from_micros(60), 8);
         metrics.connections_refused(Refused::Draining).inc();
-        metrics.sessions_ended(Ended::Idle).inc();
+        metrics.sessions_ended(EndReason::Idle).inc();
         metrics.foreign_protocol(ForeignProtocol::Tls).inc();
         metrics.frame_faults(Side::Smsc).inc();
         metrics.smsc_response.observe(Duration::from_secs(11));

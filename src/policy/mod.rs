@@ -19,7 +19,9 @@ mod reason;
 mod rule;
 mod source;
 
-pub use decide::{Decision, Look, Looked, Observed, decide, decide_bind, decide_operation, trace, trace_bind};
+pub use decide::{
+    Decision, Look, Looked, Observed, decide, decide_bind, decide_operation, trace, trace_bind,
+};
 pub use facts::{BindFacts, Facts, Rate, SecondSender};
 pub use modes::{Mode, ModeFault, Modes};
 pub use reason::Reason;
