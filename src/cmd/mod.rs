@@ -6,7 +6,10 @@ use std::process::ExitCode;
 mod check;
 mod duration;
 mod init;
+mod knowledge;
 mod load;
+mod run;
+mod serve;
 mod smsc;
 
 /// What a command found out.
@@ -41,6 +44,7 @@ pub struct Cli {
 enum Command {
     Init(init::Args),
     Check(check::Args),
+    Run(run::Args),
     Smsc(smsc::Args),
     Load(load::Args),
 }
@@ -51,6 +55,7 @@ impl Cli {
         let answer = match self.command {
             Command::Init(args) => init::run(args),
             Command::Check(args) => check::run(args),
+            Command::Run(args) => run::run(args),
             Command::Smsc(args) => smsc::run(args),
             Command::Load(args) => load::run(args),
         };

@@ -30,6 +30,8 @@ pub struct Named {
     pub provider: String,
     /// The SMSC's address, once connected.
     pub smsc: Option<SocketAddr>,
+    /// What it bound as, once the SMSC accepted the bind.
+    pub bind_mode: Option<&'static str>,
     /// How far it has come, see [`BindState::name`].
     pub state: &'static str,
 }

@@ -318,6 +318,9 @@ impl Pair {
         let provider = self.provider_name();
         self.live.name(|named| {
             named.state = state.name();
+            if let BindState::Bound(kind) = state {
+                named.bind_mode = Some(kind.name());
+            }
             named.provider = provider.to_owned();
             named.system_id = self.system_id();
         });

@@ -1,0 +1,51 @@
+//! `consentry run`: the proxy.
+
+use std::path::PathBuf;
+
+use tokio::signal::unix::{SignalKind, signal};
+use tracing_subscriber::EnvFilter;
+
+use super::{Answer, Failure, knowledge, serve};
+use crate::config::{Log, LogFormat};
+
+/// Runs the proxy until SIGTERM or SIGINT.
+#[derive(clap::Args)]
+pub struct Args {
+    /// The consentry.toml.
+    #[arg(short, long, value_name = "FILE")]
+    config: PathBuf,
+}
+
+/// Serves until told to stop, then drains: exit status 0 when everything ended in good order, 1
+/// when the drain time ran out on something.
+pub fn run(args: Args) -> Result<Answer, Failure> {
+    let loaded = knowledge::load(&args.config)?;
+    begin_log(&loaded.config.log)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    runtime.block_on(async {
+        let mut terminate = signal(SignalKind::terminate())?;
+        let mut interrupt = signal(SignalKind::interrupt())?;
+        let running = serve::start(loaded).await?;
+        tokio::select! {
+            _ = terminate.recv() => tracing::info!("SIGTERM: draining"),
+            _ = interrupt.recv() => tracing::info!("SIGINT: draining"),
+        }
+        let in_time = running.stop().await?;
+        tracing::info!(in_time, "stopped");
+        Ok(if in_time { Answer::Yes } else { Answer::No })
+    })
+}
+
+/// One line a session event on standard error. `RUST_LOG` wins over the configured level.
+fn begin_log(log: &Log) -> Result<(), Failure> {
+    let level = log.level.name();
+    let filter = EnvFilter::try_from_default_env()
+        .or_else(|_| EnvFilter::try_new(level))
+        .map_err(|error| Failure(format!("[log] level: {error}")))?;
+    let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    match log.format {
+        LogFormat::Json => lines.json().init(),
+        LogFormat::Text => lines.with_ansi(false).init(),
+    }
+    Ok(())
+}

@@ -1,0 +1,246 @@
+//! The proxy as a whole: listeners, journal, admin, watch, shutdown. What `run` and `demo` share.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
+use std::time::Duration;
+
+use dashmap::DashMap;
+use tokio::net::TcpListener;
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use super::Failure;
+use super::knowledge::Loaded;
+use crate::admin::{self, Token};
+use crate::audit::{Durability, Journal, Options, State};
+use crate::config::{self, Config};
+use crate::metrics::Metrics;
+use crate::policy::Rule;
+use crate::proxy::{Clock, Listening, Route, Settings, Shared, listen};
+use crate::session::Timeouts;
+
+/// How often the journal's state is looked at.
+const WATCH: Duration = Duration::from_secs(1);
+
+/// Added to the drain and close times before the process ends all the same.
+const LAST_GRACE: Duration = Duration::from_secs(2);
+
+/// A proxy that serves.
+pub(super) struct Running {
+    /// What its sessions share.
+    pub(super) shared: Arc<Shared>,
+    /// Where ESMEs connect, one for each `[[listen]]`, with the ports that were taken.
+    pub(super) listening: Vec<SocketAddr>,
+    /// Where the admin API is served.
+    pub(super) admin: Option<SocketAddr>,
+    drain: Duration,
+}
+
+/// Opens the journal, takes the addresses and begins to serve. Call inside a tokio runtime.
+pub(super) async fn start(loaded: Loaded) -> Result<Running, Failure> {
+    let Loaded { config, knowledge, digest } = loaded;
+    let rule_names: Vec<&str> = Rule::ALL.iter().map(|rule| rule.name()).collect();
+    let metrics = Arc::new(Metrics::new(&rule_names));
+    metrics.config(&config.digest_hex());
+    // Addresses first: a second proxy fails on them before it touches anything.
+    let listeners = take_addresses(&config)?;
+    let admin_listener = match &config.admin {
+        Some(admin) => Some(take_admin(admin.address).await?),
+        None => None,
+    };
+    let clock = Clock::start();
+    let rule_set = knowledge.rule_set.name();
+    let journal = open_journal(&config, digest, rule_set, &metrics, clock)?;
+    let shared = Arc::new(Shared {
+        knowledge,
+        journal,
+        metrics,
+        settings: settings(&config),
+        clock,
+        drain: CancellationToken::new(),
+        tasks: TaskTracker::new(),
+        live: DashMap::new(),
+        by_address: DashMap::new(),
+        buffered_octets: AtomicUsize::new(0),
+    });
+    let listening: Vec<SocketAddr> = listeners.iter().map(|listener| listener.address).collect();
+    for listener in listeners {
+        tracing::info!(address = %listener.address, "listening");
+        tokio::spawn(listener.serve(shared.clone()));
+    }
+    let admin = match admin_listener {
+        Some(listener) => Some(serve_admin(&config, listener, &shared)?),
+        None => None,
+    };
+    tokio::spawn(watch(shared.clone()));
+    Ok(Running { shared, listening, admin, drain: config.timeouts.drain })
+}
+
+impl Running {
+    /// Stops accepting, lets open requests finish, unbinds both sides, closes the journal.
+    /// Whether everything ended in time.
+    pub(super) async fn stop(self) -> Result<bool, Failure> {
+        self.shared.drain.cancel();
+        self.shared.tasks.close();
+        let most = self.drain + 2 * self.shared.settings.close + LAST_GRACE;
+        let in_time = timeout(most, self.shared.tasks.wait()).await.is_ok();
+        let journal = self.shared.journal.clone();
+        let now_us = self.shared.clock.now().wall_us;
+        tokio::task::spawn_blocking(move || journal.close(now_us))
+            .await
+            .map_err(|error| Failure(format!("the journal could not be closed: {error}")))??;
+        Ok(in_time)
+    }
+}
+
+fn take_addresses(config: &Config) -> Result<Vec<Listening>, Failure> {
+    let mut listeners = Vec::new();
+    for one in &config.listen {
+        listeners.push(listen(one.address, Route::ToSmsc(one.smsc.clone()))?);
+    }
+    for one in &config.outbind {
+        listeners.push(listen(one.address, Route::ToEsme(one.esme.clone()))?);
+    }
+    Ok(listeners)
+}
+
+async fn take_admin(address: SocketAddr) -> Result<TcpListener, Failure> {
+    TcpListener::bind(address).await.map_err(|error| {
+        Failure(format!(
+            "cannot listen on {address}: {error}; free the port or choose another in [admin] address"
+        ))
+    })
+}
+
+fn open_journal(
+    config: &Config,
+    rules: [u8; 32],
+    rule_set: &str,
+    metrics: &Arc<Metrics>,
+    clock: Clock,
+) -> Result<Journal, Failure> {
+    let durability = match config.audit.durability {
+        config::Durability::Synced => Durability::Synced,
+        config::Durability::Written => Durability::Written,
+        config::Durability::Queued => Durability::Queued,
+    };
+    let sync_metrics = metrics.clone();
+    let options = Options {
+        segment_octets: config.audit.segment_octets as u64,
+        config: config.digest,
+        rules,
+        rule_set: rule_set.to_owned(),
+        program: env!("CARGO_PKG_VERSION").to_owned(),
+        on_sync: Some(Box::new(move |took| sync_metrics.audit_sync.observe(took))),
+        ..Options::new(durability)
+    };
+    let (journal, found) = Journal::open(&config.audit.path, options, clock.now().wall_us)?;
+    let path = config.audit.path.display();
+    tracing::info!(%path, records = found.records, segments = found.segments, "journal opened");
+    if found.torn_octets > 0 {
+        let (octets, segment) = (found.torn_octets, found.torn_segment.unwrap_or_default());
+        tracing::warn!(octets, segment, "cut unacknowledged records off the end of the journal");
+    }
+    Ok(journal)
+}
+
+fn settings(config: &Config) -> Settings {
+    let us = |time: Duration| time.as_micros() as u64;
+    let (limits, times) = (&config.limits, &config.timeouts);
+    Settings {
+        sessions_max: limits.sessions,
+        sessions_per_address_max: limits.sessions_per_address,
+        session_buffer_octets: limits.session_buffer_octets,
+        buffered_octets_max: limits.buffered_octets,
+        timeouts: Timeouts {
+            bind_us: us(times.bind),
+            idle_us: us(times.idle),
+            response_us: us(times.response),
+        },
+        connect: times.connect,
+        write: times.write,
+        keepalive: times.keepalive,
+        user_timeout: times.user_timeout,
+        drain: times.drain,
+        close: times.close,
+    }
+}
+
+fn serve_admin(
+    config: &Config,
+    listener: TcpListener,
+    shared: &Arc<Shared>,
+) -> Result<SocketAddr, Failure> {
+    let token_file = config.admin.as_ref().and_then(|admin| admin.token_file.as_deref());
+    let token = match token_file {
+        Some(path) => Some(Arc::new(Token::read(path)?)),
+        None => None,
+    };
+    let (ready, listed) = (shared.clone(), shared.clone());
+    let state = admin::State {
+        metrics: shared.metrics.clone(),
+        readiness: Arc::new(move || not_ready(&ready)),
+        sessions: Arc::new(move || listed.live.iter().map(|one| shown(one.value())).collect()),
+        token,
+    };
+    let address = listener.local_addr()?;
+    tracing::info!(%address, "admin");
+    let drain = shared.drain.clone();
+    tokio::spawn(async move {
+        if let Err(error) = admin::serve(listener, state, drain.cancelled_owned()).await {
+            tracing::error!(%error, "the admin listener ended");
+        }
+    });
+    Ok(address)
+}
+
+fn not_ready(shared: &Shared) -> Vec<String> {
+    let mut reasons = Vec::new();
+    if shared.drain.is_cancelled() {
+        reasons.push("draining".to_owned());
+    }
+    if let State::Unavailable(why) = shared.journal.state() {
+        reasons.push(why.to_string());
+    }
+    reasons
+}
+
+fn shown(live: &crate::proxy::Live) -> admin::Session {
+    let named = live.named();
+    let (open_requests, forwarded, refused) = live.figures();
+    admin::Session {
+        id: live.id,
+        provider: (!named.provider.is_empty()).then_some(named.provider),
+        system_id: (!named.system_id.is_empty()).then_some(named.system_id),
+        esme: live.peer,
+        smsc: named.smsc,
+        bind_mode: named.bind_mode,
+        state: named.state,
+        since: live.since_us,
+        open_requests: open_requests as u64,
+        forwarded,
+        refused,
+    }
+}
+
+/// Shows the journal's state: in the metrics always, in the log when it changes.
+async fn watch(shared: Arc<Shared>) {
+    let mut was_available = true;
+    loop {
+        let state = shared.journal.state();
+        let stats = shared.journal.stats();
+        shared.metrics.audit_backlog.set(i64::try_from(stats.backlog_records).unwrap_or(i64::MAX));
+        match (&state, was_available) {
+            (State::Closed, _) => return,
+            (State::Unavailable(why), true) => {
+                tracing::error!(%why, "nothing is forwarded: the journal takes no record");
+            }
+            (State::Available, false) => tracing::info!("the journal takes records again"),
+            (State::Available | State::Unavailable(_), _) => {}
+        }
+        was_available = state == State::Available;
+        tokio::time::sleep(WATCH).await;
+    }
+}
