@@ -4,6 +4,7 @@
 use std::process::ExitCode;
 
 mod check;
+mod demo;
 mod duration;
 mod init;
 mod knowledge;
@@ -44,6 +45,7 @@ pub struct Cli {
 enum Command {
     Init(init::Args),
     Check(check::Args),
+    Demo(demo::Args),
     Run(run::Args),
     Smsc(smsc::Args),
     Load(load::Args),
@@ -55,6 +57,7 @@ impl Cli {
         let answer = match self.command {
             Command::Init(args) => init::run(args),
             Command::Check(args) => check::run(args),
+            Command::Demo(args) => demo::run(args),
             Command::Run(args) => run::run(args),
             Command::Smsc(args) => smsc::run(args),
             Command::Load(args) => load::run(args),
