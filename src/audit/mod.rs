@@ -2,7 +2,7 @@
 //!
 //! A verdict that is not recorded has not been given: a message leaves for the SMSC only after
 //! [`Journal`] has taken its record, as firmly as [`Durability`] says. The octets on disk are
-//! described field by field in [`format`]; everything else here writes, checks or reads them.
+//! described field by field in [`mod@format`]; everything else here writes, checks or reads them.
 //!
 //! # Layout
 //!

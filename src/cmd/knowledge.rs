@@ -20,10 +20,15 @@ pub(super) struct Loaded {
     pub(super) digest: [u8; 32],
 }
 
+/// Reads consentry.toml alone.
+pub(super) fn load_config(config_file: &Path) -> Result<Config, Failure> {
+    let rule_names: Vec<&str> = Rule::ALL.iter().map(|rule| rule.name()).collect();
+    Ok(config::load(config_file, &rule_names)?)
+}
+
 /// Reads consentry.toml and the registry that it names.
 pub(super) fn load(config_file: &Path) -> Result<Loaded, Failure> {
-    let rule_names: Vec<&str> = Rule::ALL.iter().map(|rule| rule.name()).collect();
-    let config = config::load(config_file, &rule_names)?;
+    let config = load_config(config_file)?;
     let name = config.registry_file.display().to_string();
     let text = std::fs::read_to_string(&config.registry_file)
         .map_err(|error| Failure(format!("{name} cannot be read: {error}; see [registry] file")))?;

@@ -3,6 +3,7 @@
 
 use std::process::ExitCode;
 
+mod audit;
 mod check;
 mod demo;
 mod duration;
@@ -11,6 +12,7 @@ mod knowledge;
 mod load;
 mod run;
 mod serve;
+mod shown;
 mod smsc;
 
 /// What a command found out.
@@ -47,6 +49,7 @@ enum Command {
     Check(check::Args),
     Demo(demo::Args),
     Run(run::Args),
+    Audit(audit::Args),
     Smsc(smsc::Args),
     Load(load::Args),
 }
@@ -59,6 +62,7 @@ impl Cli {
             Command::Check(args) => check::run(args),
             Command::Demo(args) => demo::run(args),
             Command::Run(args) => run::run(args),
+            Command::Audit(args) => audit::run(args),
             Command::Smsc(args) => smsc::run(args),
             Command::Load(args) => load::run(args),
         };

@@ -17,9 +17,11 @@ pub(super) fn region(facts: &Facts<'_>) -> Option<Reason> {
     let (Allotment::Code(_, code), Ok(recipient)) = (facts.allotment, facts.recipient) else {
         return None;
     };
+    if code.regions.is_empty() {
+        return None;
+    }
     let digits = recipient.msisdn.digits();
     let mut regions = code.regions.iter();
-    let inside = code.regions.is_empty()
-        || regions.any(|region| digits.as_bytes().starts_with(region.as_bytes()));
+    let inside = regions.any(|region| digits.as_bytes().starts_with(region.as_bytes()));
     (!inside).then_some(Reason::CodeRegion)
 }

@@ -1,6 +1,6 @@
 //! Sockets: listening, dialling, the pump of each pair, limits, drain.
 //!
-//! One task a pair ([`pump`]); what it does with the octets is decided in
+//! One task a pair (`pump`); what it does with the octets is decided in
 //! [`crate::session`]. This room only waits, reads, writes and counts.
 
 use std::net::SocketAddr;

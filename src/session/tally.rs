@@ -5,7 +5,7 @@ use crate::smpp::{Command, CommandStatus};
 /// Room for every rule code: they stay below 64.
 pub const RULE_CODES: usize = 64;
 
-/// Counts of one session since the last [`Tally::take`]. No labels, no atomics: whoever shows them
+/// Counts of one session since the last [`Tally::clear`]. No labels, no atomics: whoever shows them
 /// adds them up once a turn.
 #[derive(Debug, Clone)]
 pub struct Tally {

@@ -14,7 +14,7 @@
 //! | [`tlv`] | optional parameters |
 //! | [`bind`], [`message`], [`operation`], [`response`] | views of the bodies |
 //! | [`multi`], [`broadcast`] | views of the bodies with many or no recipients |
-//! | [`write`] | the few PDUs that we write ourselves |
+//! | [`mod@write`] | the few PDUs that we write ourselves |
 
 pub mod bind;
 pub mod broadcast;
