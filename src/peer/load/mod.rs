@@ -8,7 +8,10 @@
 //!
 //! How exact it is: answers wake the reading task through epoll; due messages are sent by a pacing
 //! thread that sleeps until the next is due, with the kernel's timer slack set to its least, but
-//! never less than [`PACE_TICK`]. Where a core is free the generator adds some tens of microseconds.
+//! never less than [`PACE_TICK`]. What the generator and the machine add is part of every latency
+//! that it reports, and is not known in advance: where timers fire late or a hypervisor takes the
+//! core away, the same delay meets every message due in it. Measure an SMSC directly first, and
+//! read a proxy's latency only as the difference to that.
 
 mod plan;
 mod report;
