@@ -5,47 +5,12 @@ use std::path::PathBuf;
 
 use serde_json::{Map, Value};
 
+use super::knowledge::{self, Loaded};
 use super::{Answer, Failure};
 use crate::admin::Token;
 use crate::config::{self, Config, Consent, duration, size};
-
-/// The rules' names, in the order in which they are listed.
-const RULE_NAMES: &[&str] = &[
-    "provider.unknown",
-    "provider.licence",
-    "provider.location",
-    "provider.identity",
-    "source.missing",
-    "source.malformed",
-    "source.forged",
-    "source.second",
-    "code.length",
-    "code.region",
-    "code.purpose",
-    "destination.malformed",
-    "consent.missing",
-    "consent.revoked",
-    "consent.expired",
-    "consent.repeat",
-    "notice.missing",
-    "signature.missing",
-    "signature.unregistered",
-    "content.prohibited",
-    "content.undecodable",
-    "body.ambiguous",
-    "body.empty",
-    "body.stored",
-    "parts.malformed",
-    "parts.limit",
-    "recipients.swept",
-    "public.unfiled",
-    "command.refused",
-    "pdu.malformed",
-    "rate.exceeded",
-    "audit.unavailable",
-    "ledger.unavailable",
-    "session.draining",
-];
+use crate::policy::Rule;
+use crate::registry::Provider;
 
 /// Validates a configuration and prints what is in force.
 #[derive(clap::Args)]
@@ -75,13 +40,12 @@ pub fn run(args: Args) -> Result<Answer, Failure> {
         writeln!(out, "{:#}", config::schema())?;
         return Ok(Answer::Yes);
     };
-    let config = config::load(&file, RULE_NAMES)?;
+    let loaded = knowledge::load(&file)?;
+    let config = &loaded.config;
     if let Some(path) = config.admin.as_ref().and_then(|admin| admin.token_file.as_deref()) {
         Token::read(path)?;
     }
-    // Each room that reads a file of its own adds its facts here: the registry with its providers,
-    // codes and templates, and policy with each rule's article and default status.
-    let facts = facts(&config, RULE_NAMES);
+    let facts = facts(&loaded);
     let mut kind = "";
     for fact in &facts {
         if args.json {
@@ -101,7 +65,8 @@ fn fact(kind: &'static str, name: impl ToString, fields: Vec<(&'static str, Valu
     Fact { kind, name: name.to_string(), fields }
 }
 
-fn facts(config: &Config, rule_names: &[&str]) -> Vec<Fact> {
+fn facts(loaded: &Loaded) -> Vec<Fact> {
+    let config = &loaded.config;
     let mut facts = vec![fact("config", "sha256", vec![("value", config.digest_hex().into())])];
     for listen in &config.listen {
         let alphabet = listen.default_alphabet.name();
@@ -115,14 +80,60 @@ fn facts(config: &Config, rule_names: &[&str]) -> Vec<Fact> {
     facts.extend(values("limits", limits(config)));
     facts.extend(values("timeouts", timeouts(config)));
     facts.extend(values("settings", settings(config)));
-    for name in rule_names {
-        let mut fields = vec![("mode", Value::from(config.rules.mode_of(name).name()))];
-        let status = config.rules.overrides.get(*name).and_then(|one| one.status);
-        fields.extend(status.map(|status| ("status", status.to_string().into())));
-        facts.push(fact("rules", name, fields));
+    facts.extend(providers(loaded));
+    for rule in Rule::ALL {
+        let own = config.rules.overrides.get(rule.name()).and_then(|one| one.status);
+        let mut fields = vec![
+            ("mode", Value::from(loaded.knowledge.modes.of(rule).name())),
+            ("article", rule.article(loaded.knowledge.rule_set).into()),
+        ];
+        fields.extend(own.map(|status| ("status", status.to_string().into())));
+        facts.push(fact("rules", rule.name(), fields));
     }
-    facts.extend(config.warnings().into_iter().map(|text| fact("warnings", text, Vec::new())));
+    let unready = NOT_YET.iter().map(|text| (*text).to_owned());
+    let warnings = config.warnings().into_iter().chain(lapsing(loaded)).chain(unready);
+    facts.extend(warnings.map(|text| fact("warnings", text, Vec::new())));
     facts
+}
+
+/// What a configuration may name and this version does not do.
+const NOT_YET: [&str; 2] = [
+    "consent is not judged by this version: [consent] is read and has no effect",
+    "nothing is purged by this version: [audit] keep_months is read and has no effect",
+];
+
+/// Days before a licence ends from which `check` says so.
+const LAPSING_DAYS: u64 = 30;
+
+fn providers(loaded: &Loaded) -> impl Iterator<Item = Fact> {
+    loaded.knowledge.registry.providers().iter().map(|provider| {
+        let codes: Vec<&str> = provider.codes.iter().map(|code| code.number.unmasked()).collect();
+        let licence = provider.licence.as_ref().map(|licence| licence.number.clone());
+        let fields = vec![
+            ("system_ids", provider.system_ids.clone().into()),
+            ("codes", codes.into()),
+            ("licence", licence.into()),
+            ("rate", provider.rate.map(|rate| rate.get()).into()),
+        ];
+        fact("providers", &provider.name, fields)
+    })
+}
+
+fn lapsing(loaded: &Loaded) -> Vec<String> {
+    let now_us = u64::try_from(jiff::Timestamp::now().as_microsecond()).unwrap_or(0);
+    let soon_us = now_us + LAPSING_DAYS * 24 * 3_600_000_000;
+    let says = |provider: &Provider| match &provider.licence {
+        None => Some("has no licence: its binds are refused"),
+        Some(licence) if !licence.is_in_force(now_us) => {
+            Some("has a licence that is not in force: its binds are refused")
+        }
+        Some(licence) if !licence.is_in_force(soon_us) => {
+            Some("has a licence that ends within 30 days")
+        }
+        Some(_) => None,
+    };
+    let providers = loaded.knowledge.registry.providers().iter();
+    providers.filter_map(|one| Some(format!("provider {} {}", one.name, says(one)?))).collect()
 }
 
 fn values(kind: &'static str, named: Vec<(&'static str, Value)>) -> impl Iterator<Item = Fact> {

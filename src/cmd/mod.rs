@@ -7,6 +7,7 @@ mod audit;
 mod check;
 mod demo;
 mod duration;
+mod explain;
 mod init;
 mod knowledge;
 mod load;
@@ -50,6 +51,7 @@ enum Command {
     Demo(demo::Args),
     Run(run::Args),
     Audit(audit::Args),
+    Explain(explain::Args),
     Smsc(smsc::Args),
     Load(load::Args),
 }
@@ -63,6 +65,7 @@ impl Cli {
             Command::Demo(args) => demo::run(args),
             Command::Run(args) => run::run(args),
             Command::Audit(args) => audit::run(args),
+            Command::Explain(args) => explain::run(args),
             Command::Smsc(args) => smsc::run(args),
             Command::Load(args) => load::run(args),
         };
