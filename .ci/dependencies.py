@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Checks what the crate depends on: licences, sources, and what must stay out of the release binary.
 
-There is no advisory database here to ask: this is not a search for known vulnerabilities.
+No advisory database and no index is asked: known vulnerabilities and yanked versions are not looked for.
 """
 import json
 import re
@@ -15,11 +15,48 @@ ALLOWED = {
 
 
 def allowed(expression):
-    """Whether some choice that the expression offers is allowed. No licence here uses nested parentheses oddly."""
-    if not expression:
+    """Whether the expression (SPDX, or the older "A/B") can be met with allowed licences alone. What cannot be read is not."""
+    tokens = re.findall(r"[()]|[^\s()]+", (expression or "").replace("/", " OR "))
+    try:
+        return alternatives(tokens) and not tokens
+    except IndexError:
         return False
-    choices = re.split(r"\s+OR\s+|/", expression.replace("(", "").replace(")", ""))
-    return any(all(part.strip() in ALLOWED for part in re.split(r"\s+AND\s+", choice)) for choice in choices)
+
+
+def alternatives(tokens):
+    """A OR B, where AND binds tighter. Takes what it reads off the front of tokens."""
+    met = conjunction(tokens)
+    while tokens[:1] == ["OR"]:
+        tokens.pop(0)
+        met = conjunction(tokens) or met
+    return met
+
+
+def conjunction(tokens):
+    met = licence(tokens)
+    while tokens[:1] == ["AND"]:
+        tokens.pop(0)
+        met = licence(tokens) and met
+    return met
+
+
+def licence(tokens):
+    name = tokens.pop(0)
+    if name == "(":
+        met = alternatives(tokens)
+        return tokens.pop(0) == ")" and met
+    if tokens[:1] == ["WITH"]:
+        tokens.pop(0)
+        name = f"{name} WITH {tokens.pop(0)}"
+    return name in ALLOWED
+
+
+def same_name(packages):
+    """Crates that are there in more than one version: no fault, but each is compiled and reviewed twice."""
+    versions = {}
+    for package in packages:
+        versions.setdefault(package["name"], []).append(package["version"])
+    return {name: found for name, found in versions.items() if len(found) > 1}
 
 
 def main():
@@ -41,6 +78,8 @@ def main():
     for unwanted in ('tokio feature "test-util"', "smpp-pdu"):
         if unwanted in features:
             faults.append(f"{unwanted} must stay out of the release binary (it belongs to the tests)")
+    for name, versions in same_name(packages).items():
+        print(f"note: {name} is there as {' and '.join(versions)}")
     for fault in faults:
         print(f"dependency: {fault}", file=sys.stderr)
     print(f"{len(packages)} packages looked at, {len(faults)} faults")
