@@ -292,6 +292,8 @@ fn the_schema_says_what_serde_accepts() {
     assert_eq!(schema["additionalProperties"], false);
     let limits = &schema["$defs"]["Limits"]["properties"];
     assert_eq!(limits["window"]["default"], 4096);
+    assert_eq!(limits["window"]["minimum"], 1);
+    assert_eq!(limits["window"]["maximum"], 65_536);
     assert_eq!(limits["pdu"]["default"], "70000B");
     assert_eq!(limits["pdu"]["type"], "string");
     assert_eq!(schema["$defs"]["Listen"]["required"], serde_json::json!(["address", "smsc"]));
