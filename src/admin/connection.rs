@@ -147,6 +147,7 @@ mod tests {
     use axum::Router;
     use axum::routing::get;
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::time::timeout;
 
     use super::*;
 
@@ -154,7 +155,7 @@ mod tests {
     #[test]
     fn slow_clients_are_cut_off_at_the_end_of_their_life() {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        runtime.block_on(async {
+        let scene = async {
             let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
             let address = listener.local_addr().unwrap();
             let bounded = Bounded::new(listener, Duration::from_millis(50));
@@ -176,6 +177,8 @@ mod tests {
                 }
             }
             server.abort();
-        });
+        };
+        let ended = runtime.block_on(async { timeout(Duration::from_secs(10), scene).await });
+        assert!(ended.is_ok(), "a slow client was not cut off");
     }
 }

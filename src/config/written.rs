@@ -82,10 +82,18 @@ pub(super) struct Outbind {
 #[serde(deny_unknown_fields)]
 pub(super) struct Limits {
     /// ESME connections at once.
-    #[schemars(with = "Option<u32>", extend("default" = bounds::SESSIONS.default))]
+    #[schemars(with = "Option<u32>", extend(
+        "default" = bounds::SESSIONS.default,
+        "minimum" = bounds::SESSIONS.min,
+        "maximum" = bounds::SESSIONS.max,
+    ))]
     pub sessions: Option<Spanned<u32>>,
     /// ESME connections at once from one IP address.
-    #[schemars(with = "Option<u32>", extend("default" = bounds::SESSIONS_PER_ADDRESS.default))]
+    #[schemars(with = "Option<u32>", extend(
+        "default" = bounds::SESSIONS_PER_ADDRESS.default,
+        "minimum" = bounds::SESSIONS_PER_ADDRESS.min,
+        "maximum" = bounds::SESSIONS_PER_ADDRESS.max,
+    ))]
     pub sessions_per_address: Option<Spanned<u32>>,
     /// The longest PDU (command_length).
     #[schemars(with = "Option<Size>", extend("default" = size::text(bounds::PDU_OCTETS.default)))]
@@ -103,7 +111,11 @@ pub(super) struct Limits {
     )]
     pub buffered: Option<Spanned<Size>>,
     /// Requests of one session that wait for their response.
-    #[schemars(with = "Option<u32>", extend("default" = bounds::WINDOW.default))]
+    #[schemars(with = "Option<u32>", extend(
+        "default" = bounds::WINDOW.default,
+        "minimum" = bounds::WINDOW.min,
+        "maximum" = bounds::WINDOW.max,
+    ))]
     pub window: Option<Spanned<u32>>,
 }
 
@@ -209,7 +221,11 @@ pub(super) struct Audit {
     #[schemars(extend("default" = "synced"))]
     pub durability: Option<Durability>,
     /// Calendar months that records are kept.
-    #[schemars(with = "Option<u32>", extend("default" = bounds::KEEP_MONTHS.default))]
+    #[schemars(with = "Option<u32>", extend(
+        "default" = bounds::KEEP_MONTHS.default,
+        "minimum" = bounds::KEEP_MONTHS.min,
+        "maximum" = bounds::KEEP_MONTHS.max,
+    ))]
     pub keep_months: Option<Spanned<u32>>,
     /// Size of one journal file.
     #[schemars(with = "Option<Size>", extend("default" = size::text(bounds::SEGMENT_OCTETS.default)))]
