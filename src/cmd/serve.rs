@@ -44,6 +44,10 @@ pub(super) async fn start(loaded: Loaded) -> Result<Running, Failure> {
     let rule_names: Vec<&str> = Rule::ALL.iter().map(|rule| rule.name()).collect();
     let metrics = Arc::new(Metrics::new(&rule_names));
     metrics.config(&config.digest_hex());
+    if matches!(config.consent, config::Consent::Shared(_)) {
+        let why = "[consent] url is not served by this version; remove it";
+        return Err(Failure(why.to_owned()));
+    }
     // Addresses first: a second proxy fails on them before it touches anything.
     let listeners = take_addresses(&config)?;
     let admin_listener = match &config.admin {
