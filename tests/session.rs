@@ -1,0 +1,352 @@
+//! One pair without sockets: every command in every bind state, and what becomes of a batch.
+
+use std::net::SocketAddr;
+
+use consentry::policy::{Modes, RuleSet};
+use consentry::session::{
+    BindState, EndReason, Knowledge, Moment, Rates, Session, Side, StatusStyle, Statuses, Timeouts,
+    UnknownCommand,
+};
+use consentry::smpp::frame::PDU_OCTETS_MAX;
+use consentry::smpp::message::WireAddress;
+use consentry::smpp::write::{self, BindFields, MessageFields};
+use consentry::smpp::{Command, CommandStatus, Header};
+use proptest::prelude::*;
+
+const SECOND: u64 = 1_000_000;
+const OURS: &[u8] = b"106900001234";
+
+fn knowledge(unknown_command: UnknownCommand, window_requests_max: usize) -> Knowledge {
+    let text = "[[provider]]\nname = \"测试有限公司\"\nsystem_ids = [\"t\"]\nidentity = \"verified\"\n\
+                licence = { number = \"1\", valid_until = 2099-12-31 }\n\
+                [[provider.code]]\nnumber = \"106900001234\"\ndigits_max = 16\n";
+    let registry = consentry::registry::parse(text, "registry.toml").expect("a registry");
+    Knowledge {
+        rates: Rates::new(&registry),
+        registry,
+        rule_set: RuleSet::default(),
+        modes: Modes::default(),
+        statuses: Statuses::new(StatusStyle::Compatible),
+        unknown_command,
+        pdu_octets_max: PDU_OCTETS_MAX,
+        window_requests_max,
+    }
+}
+
+fn at(seconds: u64) -> Moment {
+    Moment { wall_us: 1_790_000_000 * SECOND + seconds * SECOND, steady_us: seconds * SECOND }
+}
+
+fn open() -> Session {
+    let timeouts =
+        Timeouts { bind_us: 30 * SECOND, idle_us: 600 * SECOND, response_us: 60 * SECOND };
+    Session::new(1, SocketAddr::from(([127, 0, 0, 1], 1)), "test", timeouts, at(0))
+}
+
+fn bind(command: Command) -> Vec<u8> {
+    let mut out = Vec::new();
+    let fields = BindFields {
+        system_id: b"t",
+        password: b"secret",
+        system_type: b"",
+        interface_version: 0x34,
+    };
+    write::bind(&mut out, command, 1, fields);
+    out
+}
+
+fn bare(command_id: u32, status: CommandStatus, sequence: u32) -> Vec<u8> {
+    let mut out = Vec::new();
+    write::header_only(&mut out, command_id, status, sequence);
+    out
+}
+
+fn submit(sequence: u32, source: &[u8]) -> Vec<u8> {
+    let mut out = Vec::new();
+    let address = |value| WireAddress { ton: 0, npi: 1, value };
+    let fields = MessageFields {
+        source: address(source),
+        destination: address(b"8613800138000"),
+        esm_class: 0,
+        registered_delivery: 0,
+        data_coding: 0,
+        short_message: b"text",
+    };
+    write::message(&mut out, Command::SubmitSm, sequence, fields, |_| {});
+    out
+}
+
+fn binding(knowledge: &Knowledge, command: Command) -> Session {
+    let mut session = open();
+    let (cleared, replies) = give(&mut session, knowledge, &bind(command), 0);
+    assert_eq!((cleared, replies.len()), (bind(command), 0));
+    session
+}
+
+fn bound(knowledge: &Knowledge, command: Command) -> Session {
+    let mut session = binding(knowledge, command);
+    let ok = bare(command.response_id(), CommandStatus::ESME_ROK, 1);
+    assert_eq!(relay(&mut session, &ok, 0), ok);
+    session
+}
+
+/// Octets from the ESME, recorded at once: what goes on and what goes back.
+fn give(session: &mut Session, knowledge: &Knowledge, octets: &[u8], s: u64) -> (Vec<u8>, Vec<u8>) {
+    session.receive(Side::Esme, octets, at(s));
+    let (mut cleared, mut replies) = (Vec::new(), Vec::new());
+    while session.judge(knowledge, at(s)) {
+        session.recorded();
+        cleared.extend(session.cleared().flat_map(|one| one.octets().to_vec()));
+        session.take_replies(&mut replies);
+        session.release();
+    }
+    session.take_replies(&mut replies);
+    (cleared, replies)
+}
+
+fn relay(session: &mut Session, octets: &[u8], s: u64) -> Vec<u8> {
+    session.receive(Side::Smsc, octets, at(s));
+    let mut out = Vec::new();
+    session.relay(PDU_OCTETS_MAX, &mut out, at(s));
+    out
+}
+
+fn statuses(replies: &[u8]) -> Vec<(u32, CommandStatus)> {
+    replies
+        .chunks(16)
+        .filter_map(Header::of)
+        .map(|header| (header.sequence_number, header.command_status))
+        .collect()
+}
+
+/// What is done with a bare frame of a command: `+` goes on, `.` swallowed, `a` answered here, `b`
+/// ESME_RINVBNDSTS, `c` ESME_RINVCMDID, `m` a malformed body that is refused, `r` ESME_RALYBND.
+fn fate(session: &mut Session, knowledge: &Knowledge, command: Command) -> char {
+    let frame = bare(command.id(), CommandStatus::ESME_ROK, 9);
+    let (cleared, replies) = give(session, knowledge, &frame, 1);
+    if cleared == frame && replies.is_empty() {
+        return '+';
+    }
+    assert!(cleared.is_empty(), "{command}: other octets than came went on");
+    match statuses(&replies).as_slice() {
+        [] => '.',
+        [(9, CommandStatus::ESME_ROK)] => 'a',
+        [(9, CommandStatus::ESME_RINVBNDSTS)] => 'b',
+        [(9, CommandStatus::ESME_RINVCMDID)] => 'c',
+        [(9, CommandStatus::ESME_RALYBND)] => 'r',
+        [(9, _)] => 'm',
+        other => panic!("{command} was answered {other:?}"),
+    }
+}
+
+#[test]
+fn every_command_has_its_place_in_every_state() {
+    let refuse = knowledge(UnknownCommand::Refuse, 100);
+    let forward = knowledge(UnknownCommand::Forward, 100);
+    // Columns: open, binding, bound as transmitter, receiver, transceiver, unbinding.
+    let rows = [
+        (Command::BindReceiver, "mrrrrr"),
+        (Command::BindTransmitter, "mrrrrr"),
+        (Command::BindTransceiver, "mrrrrr"),
+        (Command::Outbind, "cccccc"),
+        (Command::SubmitSm, "bbmbmb"),
+        (Command::DataSm, "bbmbmb"),
+        (Command::QuerySm, "bbmbmb"),
+        (Command::CancelSm, "bbmbmb"),
+        (Command::SubmitMulti, "bbcbcb"),
+        (Command::ReplaceSm, "bbcbcb"),
+        (Command::BroadcastSm, "bbcbcb"),
+        (Command::QueryBroadcastSm, "bbcbcb"),
+        (Command::CancelBroadcastSm, "bbcbcb"),
+        (Command::DeliverSm, "cccccc"),
+        (Command::AlertNotification, "cccccc"),
+        (Command::EnquireLink, "a+++++"),
+        (Command::Unbind, "a+++++"),
+        (Command::DeliverSmResp, ".+++++"),
+        (Command::DataSmResp, ".+++++"),
+        (Command::EnquireLinkResp, ".+++++"),
+        (Command::UnbindResp, ".+++++"),
+        (Command::GenericNack, ".+++++"),
+        (Command::BindReceiverResp, "......"),
+        (Command::BindTransmitterResp, "......"),
+        (Command::BindTransceiverResp, "......"),
+        (Command::SubmitSmResp, "......"),
+        (Command::SubmitMultiResp, "......"),
+        (Command::QuerySmResp, "......"),
+        (Command::ReplaceSmResp, "......"),
+        (Command::CancelSmResp, "......"),
+        (Command::BroadcastSmResp, "......"),
+        (Command::QueryBroadcastSmResp, "......"),
+        (Command::CancelBroadcastSmResp, "......"),
+    ];
+    assert_eq!(rows.len(), Command::ALL.len(), "every command has a row");
+    let sessions: [fn(&Knowledge) -> Session; 6] = [
+        |_| open(),
+        |k| binding(k, Command::BindTransmitter),
+        |k| bound(k, Command::BindTransmitter),
+        |k| bound(k, Command::BindReceiver),
+        |k| bound(k, Command::BindTransceiver),
+        |k| {
+            let mut session = bound(k, Command::BindTransceiver);
+            give(&mut session, k, &bare(Command::Unbind.id(), CommandStatus::ESME_ROK, 5), 0);
+            assert_eq!(session.state(), BindState::Unbinding);
+            session
+        },
+    ];
+    let check = |knowledge: &Knowledge, command: Command, expected: &str| {
+        let found: String =
+            sessions.iter().map(|make| fate(&mut make(knowledge), knowledge, command)).collect();
+        assert_eq!(found, expected, "{command}");
+    };
+    for (command, expected) in rows {
+        check(&refuse, command, expected);
+    }
+    check(&refuse, Command::Unknown(0x0001_0001), "cccccc");
+    check(&refuse, Command::Unknown(0x8001_0001), "......");
+    check(&forward, Command::Unknown(0x0001_0001), "c+++++");
+}
+
+#[test]
+fn everything_from_the_smsc_crosses_as_it_came() {
+    let knowledge = knowledge(UnknownCommand::Refuse, 100);
+    for command in Command::ALL.iter().copied().chain([Command::Unknown(0x0001_0001)]) {
+        let mut session = bound(&knowledge, Command::BindTransceiver);
+        let frame = bare(command.id(), CommandStatus::ESME_RSYSERR, 3);
+        assert_eq!(relay(&mut session, &frame, 1), frame, "{command}");
+    }
+}
+
+#[test]
+fn a_message_behind_its_bind_in_one_write_is_too_early() {
+    let knowledge = knowledge(UnknownCommand::Refuse, 100);
+    let mut session = open();
+    let both = [bind(Command::BindTransmitter), submit(2, OURS)].concat();
+    let (cleared, replies) = give(&mut session, &knowledge, &both, 0);
+    assert_eq!(cleared, bind(Command::BindTransmitter));
+    assert_eq!(statuses(&replies), [(2, CommandStatus::ESME_RINVBNDSTS)]);
+}
+
+#[test]
+fn what_cannot_be_recorded_is_answered_so_that_it_is_sent_again() {
+    let knowledge = knowledge(UnknownCommand::Refuse, 100);
+    let mut session = bound(&knowledge, Command::BindTransceiver);
+    let enquire = bare(Command::EnquireLink.id(), CommandStatus::ESME_ROK, 4);
+    let batch = [submit(2, OURS), submit(3, b"106911119999"), enquire.clone()].concat();
+    session.receive(Side::Esme, &batch, at(1));
+    assert!(session.judge(&knowledge, at(1)));
+    assert_eq!(session.cleared().count(), 0, "nothing goes on before its record is accepted");
+    session.unrecorded(&knowledge);
+    let cleared: Vec<u8> = session.cleared().flat_map(|one| one.octets().to_vec()).collect();
+    assert_eq!(cleared, enquire, "what carries no text crosses all the same");
+    let mut replies = Vec::new();
+    session.take_replies(&mut replies);
+    let full = CommandStatus::ESME_RMSGQFUL;
+    assert_eq!(statuses(&replies), [(2, full), (3, full)]);
+    assert_eq!(session.open_requests(), 0);
+}
+
+#[test]
+fn a_full_window_waits_for_answers_and_then_goes_on() {
+    let knowledge = knowledge(UnknownCommand::Refuse, 2);
+    let mut session = bound(&knowledge, Command::BindTransceiver);
+    let three: Vec<u8> = (2..5).flat_map(|n| submit(n, OURS)).collect();
+    let (cleared, _) = give(&mut session, &knowledge, &three, 1);
+    assert_eq!(cleared, [submit(2, OURS), submit(3, OURS)].concat());
+    let answer = bare(Command::SubmitSmResp.id(), CommandStatus::ESME_ROK, 3);
+    assert_eq!(relay(&mut session, &answer, 2), answer, "out of order");
+    let (cleared, _) = give(&mut session, &knowledge, b"", 2);
+    assert_eq!(cleared, submit(4, OURS));
+}
+
+#[test]
+fn waits_end_in_the_right_way() {
+    let knowledge = knowledge(UnknownCommand::Refuse, 100);
+    let mut never = open();
+    never.tick(at(29));
+    assert_eq!(never.ending(), None);
+    never.tick(at(30));
+    assert_eq!(never.ending(), Some(EndReason::BindTimeout));
+
+    let mut idle = bound(&knowledge, Command::BindReceiver);
+    idle.tick(at(600));
+    assert_eq!(idle.ending(), Some(EndReason::Idle));
+
+    let mut silent = bound(&knowledge, Command::BindTransceiver);
+    give(&mut silent, &knowledge, &submit(2, OURS), 1);
+    assert_eq!(silent.next_deadline_us(), 61 * SECOND);
+    silent.tick(at(61));
+    assert_eq!(silent.ending(), Some(EndReason::SmscSilent));
+
+    // One answer lost among others costs one slot and not the session.
+    let mut lossy = bound(&knowledge, Command::BindTransceiver);
+    give(&mut lossy, &knowledge, &submit(2, OURS), 1);
+    give(&mut lossy, &knowledge, &submit(3, OURS), 30);
+    relay(&mut lossy, &bare(Command::SubmitSmResp.id(), CommandStatus::ESME_ROK, 3), 40);
+    lossy.tick(at(61));
+    assert_eq!((lossy.ending(), lossy.open_requests()), (None, 0));
+}
+
+#[test]
+fn a_session_that_drains_refuses_finishes_and_unbinds() {
+    let knowledge = knowledge(UnknownCommand::Refuse, 100);
+    let mut session = bound(&knowledge, Command::BindTransceiver);
+    give(&mut session, &knowledge, &submit(2, OURS), 1);
+    session.drain();
+    let (cleared, replies) = give(&mut session, &knowledge, &submit(3, OURS), 1);
+    assert_eq!((cleared.len(), statuses(&replies)), (0, vec![(3, CommandStatus::ESME_RTHROTTLED)]));
+    assert!(!session.is_drained());
+    relay(&mut session, &bare(Command::SubmitSmResp.id(), CommandStatus::ESME_ROK, 2), 2);
+    assert!(session.is_drained());
+    let mut to_esme = Vec::new();
+    session.unbind(&mut to_esme);
+    let to_smsc: Vec<u8> = session.cleared().flat_map(|one| one.octets().to_vec()).collect();
+    session.release();
+    assert_eq!(to_esme, to_smsc);
+    let number = Header::of(&to_esme).map_or(0, |header| header.sequence_number);
+    let answer = bare(Command::UnbindResp.id(), CommandStatus::ESME_ROK, number);
+    assert!(relay(&mut session, &answer, 3).is_empty(), "the answer to our own unbind is ours");
+    assert!(give(&mut session, &knowledge, &answer, 3).0.is_empty());
+    assert_eq!(session.ending(), Some(EndReason::Drained));
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn however_octets_are_cut_the_outcome_is_one(
+        sources in prop::collection::vec(prop::sample::select(vec![OURS, b"", b"1069111"]), 1..8),
+        cuts in prop::collection::vec(0usize..600, 0..12),
+    ) {
+        let knowledge = knowledge(UnknownCommand::Refuse, 100);
+        let pdus: Vec<Vec<u8>> = (2..).zip(&sources).map(|(n, source)| submit(n, source)).collect();
+        let all = pdus.concat();
+        let mut at_once = bound(&knowledge, Command::BindTransceiver);
+        let expected = give(&mut at_once, &knowledge, &all, 1);
+        let passing = pdus.iter().zip(&sources).filter(|(_, source)| **source == OURS);
+        prop_assert_eq!(&expected.0, &passing.flat_map(|(pdu, _)| pdu.clone()).collect::<Vec<u8>>());
+
+        let mut edges: Vec<usize> = cuts.iter().map(|cut| cut % all.len()).collect();
+        edges.extend([0, all.len()]);
+        edges.sort_unstable();
+        let mut in_pieces = bound(&knowledge, Command::BindTransceiver);
+        let mut found = (Vec::new(), Vec::new());
+        for pair in edges.windows(2) {
+            let (cleared, replies) = give(&mut in_pieces, &knowledge, &all[pair[0]..pair[1]], 1);
+            found.0.extend(cleared);
+            found.1.extend(replies);
+        }
+        prop_assert_eq!(found, expected);
+    }
+
+    #[test]
+    fn any_octet_changed_is_passed_as_it_is_or_answered(at in 0usize..70, value: u8) {
+        let knowledge = knowledge(UnknownCommand::Refuse, 100);
+        let mut session = bound(&knowledge, Command::BindTransceiver);
+        let mut pdu = submit(2, OURS);
+        let at = 4 + at % (pdu.len() - 4);
+        pdu[at] = value;
+        let (cleared, replies) = give(&mut session, &knowledge, &pdu, 1);
+        prop_assert!(cleared.is_empty() || cleared == pdu);
+        prop_assert!(cleared.is_empty() || replies.is_empty());
+    }
+}
