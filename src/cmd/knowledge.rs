@@ -54,6 +54,11 @@ pub(super) fn load(config_file: &Path) -> Result<Loaded, Failure> {
 fn modes(config: &Config) -> Result<Modes, Failure> {
     let mut modes = Modes::default();
     for rule in Rule::ALL {
+        // One mode for all means: for all that may have it. Asked for by name, it is a mistake.
+        let named = config.rules.overrides.get(rule.name()).and_then(|one| one.mode).is_some();
+        if !rule.may_be_observed() && !named {
+            continue;
+        }
         if let Some(mode) = Mode::from_name(config.rules.mode_of(rule.name()).name()) {
             modes.set(rule, mode)?;
         }

@@ -128,7 +128,7 @@ pub async fn run(
         drain: Drain::No,
         drain_begins: Box::pin(shared.drain.clone().cancelled_owned()),
         timer: Box::pin(tokio::time::sleep(Duration::ZERO)),
-        timer_at_us: 0,
+        timer_at_us: u64::MAX,
         read_us: None,
         passing: None,
         stuck_since_us: None,
@@ -450,7 +450,7 @@ impl Pair {
 
     fn poll_timer(&mut self, cx: &mut Context<'_>) -> bool {
         let deadline_us = self.next_deadline_us();
-        if deadline_us < self.timer_at_us || self.timer.is_elapsed() {
+        if deadline_us < self.timer_at_us {
             self.arm(deadline_us);
         }
         if self.timer.as_mut().poll(cx).is_pending() {

@@ -33,6 +33,8 @@ pub struct Open {
 pub struct Window {
     open: VecDeque<Open>,
     count: usize,
+    /// The highest sequence_number since the queue was last empty.
+    highest: u32,
 }
 
 impl Window {
@@ -48,11 +50,13 @@ impl Window {
 
     /// Adds a request.
     pub fn open(&mut self, command: Command, sequence_number: u32, now: Moment) {
-        // Numbers rise as a rule: only a number that is not above the newest can be a duplicate of
-        // one that is outstanding, so the walk is for the exception.
+        // Numbers rise as a rule: only one that is not above all others can be a duplicate of one
+        // that is outstanding, so the walk is for the exception.
+        let seen = !self.open.is_empty() && sequence_number <= self.highest;
         let duplicate =
-            self.open.back().is_some_and(|last| sequence_number <= last.sequence_number)
-                && self.open.iter().any(|o| !o.answered && o.sequence_number == sequence_number);
+            seen && self.open.iter().any(|o| !o.answered && o.sequence_number == sequence_number);
+        self.highest =
+            if self.open.is_empty() { sequence_number } else { self.highest.max(sequence_number) };
         self.open.push_back(Open {
             sequence_number,
             command,

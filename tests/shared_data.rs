@@ -1,0 +1,248 @@
+//! Every PDU of `../shared/data/pdus`: other implementations' frames against what their own tests
+//! and Wireshark say of them. A step of its own, since the data is not part of the project:
+//! `cargo test --test shared_data -- --ignored`.
+
+use std::path::Path;
+
+use consentry::policy::{Modes, RuleSet};
+use consentry::session::{
+    Knowledge, Moment, Rates, Session, Side, StatusStyle, Statuses, Timeouts, UnknownCommand,
+};
+use consentry::smpp::bind::{Bind, BindResp, Outbind};
+use consentry::smpp::frame::{PDU_OCTETS_MAX, cut};
+use consentry::smpp::message::Message;
+use consentry::smpp::operation::{AlertNotification, CancelSm, QuerySm, ReplaceSm};
+use consentry::smpp::{Command, Header, response};
+use serde_json::Value;
+
+struct Row {
+    id: String,
+    octets: Vec<u8>,
+    frame: String,
+    is_smpp_4: bool,
+    expected: Value,
+    wireshark: Value,
+}
+
+fn rows() -> Vec<Row> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/data/pdus/pdus.jsonl");
+    let text = std::fs::read_to_string(&path)
+        .unwrap_or_else(|error| panic!("{} is needed for this test: {error}", path.display()));
+    text.lines().map(row).collect()
+}
+
+fn row(line: &str) -> Row {
+    let value: Value = serde_json::from_str(line).expect("a JSON object a line");
+    let text = |key: &str| value[key].as_str().unwrap_or_default().to_owned();
+    let octet = |pair: &[u8]| {
+        let digits = std::str::from_utf8(pair).expect("ASCII");
+        u8::from_str_radix(digits, 16).expect("hexadecimal digits")
+    };
+    Row {
+        id: text("id"),
+        octets: text("hex").as_bytes().chunks(2).map(octet).collect(),
+        frame: text("frame"),
+        is_smpp_4: value.get("note").is_some(),
+        expected: value["expected"].clone(),
+        wireshark: value["wireshark"].clone(),
+    }
+}
+
+/// What we read of a frame, by the specification's field names; `None` where it does not parse.
+fn fields(frame: &[u8]) -> Option<Vec<(&'static str, Vec<u8>)>> {
+    let header = Header::of(frame)?;
+    let number = |value: u32| value.to_string().into_bytes();
+    let mut found = vec![
+        ("command_length", number(header.command_length)),
+        ("command_id", number(header.command.id())),
+        ("sequence_number", number(header.sequence_number)),
+    ];
+    match header.command {
+        Command::BindReceiver | Command::BindTransmitter | Command::BindTransceiver => {
+            let bind = Bind::parse(frame).ok()?;
+            found.push(("system_id", bind.system_id.to_vec()));
+            found.push(("password", bind.password.to_vec()));
+            found.push(("system_type", bind.system_type.to_vec()));
+            found.push(("interface_version", number(bind.interface_version.into())));
+        }
+        Command::BindReceiverResp | Command::BindTransmitterResp | Command::BindTransceiverResp => {
+            found.push(("system_id", BindResp::parse(frame).ok()?.system_id.to_vec()));
+        }
+        Command::Outbind => {
+            found.push(("system_id", Outbind::parse(frame).ok()?.system_id.to_vec()));
+        }
+        Command::SubmitSm | Command::DeliverSm => {
+            let message = Message::parse(frame).ok()?;
+            found.extend(message_fields(&message));
+            found.push(("sm_length", number(message.short_message.len() as u32)));
+            found.push(("protocol_id", number(message.protocol_id.into())));
+        }
+        Command::DataSm => found.extend(message_fields(&Message::parse_data_sm(frame).ok()?)),
+        Command::QuerySm => {
+            let query = QuerySm::parse(frame).ok()?;
+            found.push(("message_id", query.message_id.to_vec()));
+            found.push(("source_addr", query.source.value.to_vec()));
+        }
+        Command::CancelSm => {
+            let cancel = CancelSm::parse(frame).ok()?;
+            found.push(("message_id", cancel.message_id.to_vec()));
+            found.push(("destination_addr", cancel.destination.value.to_vec()));
+        }
+        Command::ReplaceSm => {
+            found.push(("message_id", ReplaceSm::parse(frame).ok()?.message_id.to_vec()));
+        }
+        Command::AlertNotification => {
+            let alert = AlertNotification::parse(frame).ok()?;
+            found.push(("source_addr", alert.source.value.to_vec()));
+            found.push(("esme_addr", alert.esme.value.to_vec()));
+        }
+        Command::SubmitSmResp | Command::DataSmResp if header.command_status.is_ok() => {
+            found.push(("message_id", response::message_id(frame)?.to_vec()));
+        }
+        _ => {}
+    }
+    Some(found)
+}
+
+fn message_fields(message: &Message<'_>) -> Vec<(&'static str, Vec<u8>)> {
+    vec![
+        ("source_addr", message.source.value.to_vec()),
+        ("source_addr_ton", message.source.ton.to_string().into_bytes()),
+        ("source_addr_npi", message.source.npi.to_string().into_bytes()),
+        ("destination_addr", message.destination.value.to_vec()),
+        ("dest_addr_ton", message.destination.ton.to_string().into_bytes()),
+        ("dest_addr_npi", message.destination.npi.to_string().into_bytes()),
+        ("data_coding", message.data_coding.to_string().into_bytes()),
+        ("esm_class", message.esm_class.to_string().into_bytes()),
+    ]
+}
+
+/// A value of either source as the text of a number or of characters; `None` where its notation is
+/// one's own (symbols, lists, objects).
+fn plain(value: &Value) -> Option<Vec<u8>> {
+    match value {
+        Value::Number(number) => Some(number.to_string().into_bytes()),
+        Value::String(text) => Some(match text.strip_prefix("0x") {
+            Some(hex) => u32::from_str_radix(hex, 16).ok()?.to_string().into_bytes(),
+            None => text.clone().into_bytes(),
+        }),
+        _ => None,
+    }
+}
+
+/// Fields that are text; the others are numbers.
+const TEXTS: [&str; 7] = [
+    "system_id",
+    "password",
+    "system_type",
+    "source_addr",
+    "destination_addr",
+    "esme_addr",
+    "message_id",
+];
+
+#[test]
+#[ignore = "needs ../shared/data, which is not part of the project"]
+fn frames_are_cut_where_they_end() {
+    for row in rows() {
+        let found = cut(&row.octets, PDU_OCTETS_MAX);
+        let wrong = match row.frame.as_str() {
+            "ok" => found != Ok(Some(row.octets.len())),
+            "trailing_bytes" => !matches!(found, Ok(Some(length)) if length < row.octets.len()),
+            "bad_length" => found.is_ok(),
+            "truncated" | "short" => matches!(found, Ok(Some(_))),
+            other => panic!("{}: {other} is not a kind of frame", row.id),
+        };
+        assert!(!wrong, "{}: {} was cut {found:?}", row.id, row.frame);
+    }
+}
+
+#[test]
+#[ignore = "needs ../shared/data, which is not part of the project"]
+fn fields_read_as_others_read_them() {
+    let (mut compared, mut unread, mut differ) = (0, Vec::new(), Vec::new());
+    for row in rows().iter().filter(|row| row.frame == "ok" && !row.is_smpp_4) {
+        let Some(fields) = fields(&row.octets) else {
+            unread.push(row.id.clone());
+            continue;
+        };
+        for (name, ours) in fields {
+            for (whose, theirs) in [("expected", &row.expected), ("wireshark", &row.wireshark)] {
+                // command_id is spelled by name there, and numbers by symbols in some sources.
+                let is_text = TEXTS.contains(&name);
+                let comparable = |text: &Vec<u8>| is_text || text.iter().all(u8::is_ascii_digit);
+                let Some(theirs) = plain(&theirs[name]).filter(comparable) else {
+                    continue;
+                };
+                compared += 1;
+                if theirs != ours {
+                    differ.push(format!("{} {name}: not what {whose} says", row.id));
+                }
+            }
+        }
+    }
+    assert!(compared > 1500, "only {compared} comparisons were made");
+    assert!(differ.is_empty(), "\n{}\n", differ.join("\n"));
+    assert!(unread.len() <= 12, "not read: {unread:?}");
+}
+
+fn knowledge() -> Knowledge {
+    let text = "[[provider]]\nname = \"all\"\nsystem_ids = [\"t\"]\nidentity = \"verified\"\n\
+                licence = { number = \"1\", valid_until = 2099-12-31 }\n";
+    let registry = consentry::registry::parse(text, "registry.toml").expect("a registry");
+    Knowledge {
+        rates: Rates::new(&registry),
+        registry,
+        rule_set: RuleSet::default(),
+        modes: Modes::new(consentry::policy::Mode::Off),
+        statuses: Statuses::new(StatusStyle::Compatible),
+        unknown_command: UnknownCommand::Forward,
+        pdu_octets_max: PDU_OCTETS_MAX,
+        window_requests_max: 1000,
+    }
+}
+
+const NOW: Moment = Moment { wall_us: 1, steady_us: 1 };
+
+/// A session that is bound as a transceiver.
+fn bound(knowledge: &Knowledge) -> Session {
+    let timeouts = Timeouts { bind_us: 1 << 40, idle_us: 1 << 40, response_us: 1 << 40 };
+    let peer = std::net::SocketAddr::from(([127, 0, 0, 1], 1));
+    let mut session = Session::new(1, peer, "test", timeouts, NOW);
+    let bind = b"\0\0\0\x19\0\0\0\x09\0\0\0\0\0\0\0\x01t\0\0\0\x34\0\0\0\0";
+    session.receive(Side::Esme, &bind[..], NOW);
+    assert!(session.judge(knowledge, NOW));
+    session.recorded();
+    session.release();
+    let answer = b"\0\0\0\x11\x80\0\0\x09\0\0\0\0\0\0\0\x01\0";
+    session.receive(Side::Smsc, answer, NOW);
+    session.relay(PDU_OCTETS_MAX, &mut Vec::new(), NOW);
+    session
+}
+
+#[test]
+#[ignore = "needs ../shared/data, which is not part of the project"]
+fn what_crosses_crosses_octet_for_octet() {
+    let knowledge = knowledge();
+    let (mut crossed, mut kept) = (0, 0);
+    for row in rows().iter().filter(|row| row.frame == "ok") {
+        let mut session = bound(&knowledge);
+        session.receive(Side::Smsc, &row.octets, NOW);
+        let mut relayed = Vec::new();
+        session.relay(PDU_OCTETS_MAX, &mut relayed, NOW);
+        assert_eq!(relayed, row.octets, "{}: from the SMSC", row.id);
+
+        let mut session = bound(&knowledge);
+        session.receive(Side::Esme, &row.octets, NOW);
+        session.judge(&knowledge, NOW);
+        session.recorded();
+        let cleared: Vec<u8> = session.cleared().flat_map(|one| one.octets().to_vec()).collect();
+        if cleared.is_empty() {
+            kept += 1;
+        } else {
+            crossed += 1;
+            assert_eq!(cleared, row.octets, "{}: from the ESME", row.id);
+        }
+    }
+    assert!(crossed > 60 && kept > 0, "{crossed} crossed, {kept} were kept");
+}
