@@ -45,7 +45,7 @@ pub struct Args {
     #[arg(long, value_name = "DIGITS", default_value = "106900001234")]
     source: String,
     /// The first destination
-    #[arg(long, value_name = "DIGITS", default_value_t = 13_800_000_000)]
+    #[arg(long, value_name = "DIGITS", default_value_t = 8_613_800_000_000)]
     dest_base: u64,
     /// Destinations that follow one another before the first comes again
     #[arg(long, value_name = "N", default_value_t = 1_000_000)]
