@@ -426,6 +426,39 @@ fn nobody_waits_for_ever() {
     }
 }
 
+/// Only waited records, so that no timer for unwaited ones rescues a ticket that was forgotten.
+#[test]
+fn no_waited_record_is_left_behind() {
+    const THREADS: u32 = 4;
+    const EACH: u32 = 3_000;
+    for durability in [Durability::Written, Durability::Synced] {
+        let each = if durability == Durability::Synced { 100 } else { EACH };
+        let directory = tempfile::tempdir().expect("a directory");
+        let journal = open(directory.path(), durability);
+        let (done, finished) = std::sync::mpsc::channel();
+        for thread in 0..THREADS {
+            let (journal, done) = (journal.clone(), done.clone());
+            std::thread::spawn(move || {
+                for at in thread * each..(thread + 1) * each {
+                    append(&journal, |records| records.verdict(NOW_US, &verdict(1, at)));
+                }
+                drop(journal);
+                done.send(()).expect("the test listens");
+            });
+        }
+        for _ in 0..THREADS {
+            let came = finished.recv_timeout(Duration::from_secs(60));
+            assert!(
+                came.is_ok(),
+                "{durability:?}: a ticket never completes: {:?}",
+                journal.stats()
+            );
+        }
+        journal.close(NOW_US).expect("closes");
+        assert_eq!(sequences(directory.path(), 1).len(), (THREADS * each) as usize);
+    }
+}
+
 #[test]
 fn a_waker_is_woken_at_once_when_the_ticket_is_complete() {
     struct Count(AtomicUsize);
@@ -767,7 +800,9 @@ fn measure() {
                         for at in 0..BATCH {
                             records.verdict(NOW_US, &verdict(1, batch * BATCH + at));
                         }
-                        journal.append(&mut records).expect("taken");
+                        // As a session does: nothing goes on before the ticket is complete.
+                        let ticket = journal.append(&mut records).expect("taken");
+                        journal.wait(ticket).expect("kept");
                     }
                 });
             }

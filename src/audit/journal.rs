@@ -3,8 +3,9 @@
 //! Two mutexes, always taken in this order: `writer` (the file; held while hashing, writing and,
 //! when `synced`, synchronising) and `pending` (the queue; held for a copy, never for IO).
 //! Whoever appends takes only `pending`, and under `written` then *tries* `writer`: who gets it
-//! writes for everybody, who does not is told later. The holder looks at `pending` once more after
-//! letting `writer` go, so records that came in between are never left behind.
+//! writes for everybody, who does not is told later. So every holder must look at `pending` once
+//! more after letting `writer` go, or records that came in between are left behind: callers do so
+//! in `combine`, the thread because `Pending::waited` makes them due before it sleeps.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -179,6 +180,9 @@ struct Pending {
     since: Option<Instant>,
     /// Records are pending that are to be written now.
     flush: bool,
+    /// `written`: records are pending that somebody waits for and wanted to write himself. If he
+    /// found the thread at the file he left, and the thread must write them before it sleeps.
+    waited: bool,
     /// `written`: when the oldest record was written that is not synchronised.
     unsynced_since: Option<Instant>,
     waiters: Vec<(u64, Waker)>,
@@ -495,6 +499,7 @@ impl Shared {
                 taken: 0,
                 since: None,
                 flush: false,
+                waited: false,
                 unsynced_since: None,
                 waiters: Vec::new(),
                 state: State::Available,
@@ -545,8 +550,8 @@ impl Shared {
             (Durability::Written | Durability::Synced, false) => {
                 self.wait_at_most(&mut pending, UNWAITED_WAIT);
             }
-            // The caller writes it itself.
-            (Durability::Written, true) => {}
+            // The caller writes it himself, or who holds the file does.
+            (Durability::Written, true) => pending.waited = true,
             (Durability::Synced, true) => {
                 pending.flush = true;
                 pending.ring(&self.bell, None);
@@ -594,6 +599,7 @@ impl Shared {
             }
             pending.since = None;
             pending.flush = false;
+            pending.waited = false;
             if pending.octets.is_empty() && writer.group.is_empty() {
                 return;
             }
@@ -685,6 +691,7 @@ impl Shared {
         pending.taken = through;
         pending.since = None;
         pending.flush = false;
+        pending.waited = false;
         if through == after {
             return;
         }
@@ -742,7 +749,7 @@ impl Shared {
         if let (State::Unavailable(_), Some(at)) = (&pending.state, pending.retry_at) {
             return if now >= at { Ok(Work::Retry) } else { Err(Some(at)) };
         }
-        if pending.flush {
+        if pending.flush || pending.waited {
             return Ok(Work::Flush);
         }
         let wait = if self.durability == Durability::Queued { QUEUED_WAIT } else { UNWAITED_WAIT };
