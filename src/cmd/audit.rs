@@ -128,6 +128,10 @@ impl Place {
 
 fn verify(folder: &Path) -> Result<Answer, Failure> {
     match audit::verify(folder) {
+        Ok(verified) if verified.ending == audit::Ending::NextMissing => {
+            println!("broken: the last segment is sealed and the one after it is missing");
+            Ok(Answer::No)
+        }
         Ok(verified) => {
             let (segments, records) = (verified.segments, verified.records);
             println!("whole: {records} records in {segments} segments, {} octets", verified.octets);
