@@ -18,7 +18,7 @@ use crate::audit::{Durability, Journal, Options, State};
 use crate::config::{self, Config};
 use crate::metrics::Metrics;
 use crate::policy::Rule;
-use crate::proxy::{Clock, Listening, Route, Settings, Shared, listen};
+use crate::proxy::{Clock, Listening, Route, Settings, Shards, Shared, listen};
 use crate::session::Timeouts;
 
 /// How often the journal's state is looked at.
@@ -64,6 +64,7 @@ pub(super) async fn start(loaded: Loaded) -> Result<Running, Failure> {
         settings: settings(&config),
         clock,
         drain: CancellationToken::new(),
+        shards: Shards::start(threads(&config))?,
         tasks: TaskTracker::new(),
         live: DashMap::new(),
         by_address: DashMap::new(),
@@ -97,6 +98,12 @@ impl Running {
             .map_err(|error| Failure(format!("the journal could not be closed: {error}")))??;
         Ok(in_time)
     }
+}
+
+/// As configured; else one for each core that this process may use.
+fn threads(config: &Config) -> usize {
+    let cores = || std::thread::available_parallelism().map_or(1, usize::from);
+    config.limits.threads.unwrap_or_else(cores)
 }
 
 fn take_addresses(config: &Config) -> Result<Vec<Listening>, Failure> {

@@ -96,13 +96,31 @@ fn admit(
         tracing::debug!(%peer, %error, "connection lost before it began");
         return;
     }
-    let first = match **route {
-        Route::ToSmsc(_) => FirstLeg::Esme(stream),
-        Route::ToEsme(_) => FirstLeg::Smsc(stream),
+    // The socket leaves the reactor that accepted it for the one that will carry the pair.
+    let stream = match stream.into_std() {
+        Ok(stream) => stream,
+        Err(error) => {
+            shared.dismiss(peer);
+            tracing::debug!(%peer, %error, "connection lost before it began");
+            return;
+        }
     };
     let (shared, route, name) = (shared.clone(), route.clone(), name.clone());
-    shared.clone().tasks.spawn(async move {
-        pump::run(&shared, &route, &name, first, peer).await;
+    let sharing = shared.clone();
+    sharing.shards.spawn(&sharing.tasks, async move {
+        match TcpStream::from_std(stream) {
+            Ok(stream) => {
+                let first = match *route {
+                    Route::ToSmsc(_) => FirstLeg::Esme(stream),
+                    Route::ToEsme(_) => FirstLeg::Smsc(stream),
+                };
+                pump::run(&shared, &route, &name, first, peer).await;
+            }
+            Err(error) => {
+                shared.metrics.connections_refused(Refused::System).inc();
+                tracing::warn!(%peer, %error, "a connection could not be taken over");
+            }
+        }
         shared.dismiss(peer);
     });
 }

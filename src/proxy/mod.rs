@@ -25,11 +25,13 @@ mod live;
 mod out;
 mod pump;
 mod scratch;
+mod shards;
 mod socket;
 
 pub use clock::Clock;
 pub use listen::{ListenFault, Listening, Route, listen};
 pub use live::{Live, Named};
+pub use shards::{Shards, THREADS_MAX};
 
 /// Limits and times of this room. Every one has its unit in its name or type.
 #[derive(Debug, Clone, Copy)]
@@ -72,6 +74,8 @@ pub struct Shared {
     pub clock: Clock,
     /// Cancelled when the shutdown begins.
     pub drain: CancellationToken,
+    /// The threads that carry traffic.
+    pub shards: Shards,
     /// Every session's task.
     pub tasks: TaskTracker,
     /// The sessions that live, by their journal number.
