@@ -15,8 +15,7 @@ use crate::session::{Gathered, gather};
 use crate::smpp::message::{Message, WireAddress};
 use crate::smpp::write::{self, MessageFields};
 use crate::smpp::{Command, CommandStatus, Header, frame};
-use crate::text::udh::Udh;
-use crate::text::{self, DefaultAlphabet, data_coding};
+use crate::text::{self, DefaultAlphabet};
 
 /// Judges one message as a session would, and shows why. Exit status 0 it passes, 1 it is refused.
 #[derive(clap::Args)]
@@ -224,14 +223,12 @@ fn decoded(loaded: &Loaded, message: &Message<'_>) -> String {
         Some(config::Alphabet::Gbk) => DefaultAlphabet::Gbk,
         Some(config::Alphabet::Gsm7) | None => DefaultAlphabet::Gsm7,
     };
-    let octets = message.text_octets();
-    let octets = match Udh::split(octets) {
-        Some((_, text)) if message.has_udh() => text,
-        Some(_) | None => octets,
-    };
     let mut out = String::new();
-    match text::decode(data_coding::alphabet(message.data_coding, default), octets, &mut out) {
-        Ok(()) => out.escape_debug().to_string(),
+    let options = text::Options { default_alphabet: default, ..text::Options::default() };
+    let read = text::Body::split(message.text_octets(), message.has_udh())
+        .and_then(|body| text::decode(body, message.data_coding, options, &mut out));
+    match read {
+        Ok(_) => out.escape_debug().to_string(),
         Err(fault) => format!("{} ({fault})", out.escape_debug()),
     }
 }

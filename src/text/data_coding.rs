@@ -67,9 +67,50 @@ pub fn alphabet(data_coding: u8, default: DefaultAlphabet) -> Alphabet {
         0x80..=0xbf => Alphabet::Reserved,
         0xc0..=0xdf => Alphabet::Gsm7,
         0xe0..=0xef => Alphabet::Ucs2,
-        0xf0..=0xff if data_coding & 0x04 == 0 => Alphabet::Gsm7,
-        0xf0..=0xff => Alphabet::Octets,
+        0xf0..=0xf3 => Alphabet::Gsm7,
+        0xf4..=0xf7 => Alphabet::Octets,
+        // Bit 3 "is reserved, set to 0".
+        0xf8..=0xff => Alphabet::Reserved,
     }
+}
+
+/// Where a handset puts a message, by the class bits of its data_coding (TS 23.038 4).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum MessageClass {
+    /// Class 0: shown at once and not kept ("flash").
+    Flash,
+    /// Class 1: kept in the handset.
+    Handset,
+    /// Class 2: kept in the SIM, or an instruction to it.
+    Sim,
+    /// Class 3: for equipment that is connected to the handset.
+    Terminal,
+}
+
+/// The class that a data_coding names; `None` where its group has none.
+pub fn message_class(data_coding: u8) -> Option<MessageClass> {
+    match data_coding {
+        0x10..=0x1f | 0x30..=0x3f | 0x50..=0x5f | 0x70..=0x7f | 0xf0..=0xff => {
+            Some(match data_coding & 0b11 {
+                0 => MessageClass::Flash,
+                1 => MessageClass::Handset,
+                2 => MessageClass::Sim,
+                _ => MessageClass::Terminal,
+            })
+        }
+        _ => None,
+    }
+}
+
+/// Whether a data_coding lights or puts out a message-waiting lamp: groups 1100 (the text may be
+/// discarded), 1101 and 1110 (it is stored).
+pub fn is_message_waiting(data_coding: u8) -> bool {
+    matches!(data_coding, 0xc0..=0xef)
+}
+
+/// Whether a data_coding asks for deletion once read (groups 01xx, TS 23.038 4).
+pub fn is_deleted_once_read(data_coding: u8) -> bool {
+    matches!(data_coding, 0x40..=0x7f)
 }
 
 /// Bits 3 and 2 of the uncompressed general groups (TS 23.038 4, groups 00xx and 01xx).

@@ -1,28 +1,35 @@
-//! Octets of one alphabet to text, strictly.
+//! A body to text, strictly.
 
-use super::data_coding::Alphabet;
+use super::body::Body;
+use super::data_coding::{self, Alphabet};
 use super::gsm7;
+use super::options::Options;
+use super::undecodable::Undecodable;
 
-/// Why octets are not text in their alphabet.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum Undecodable {
-    /// An octet that has no character.
-    #[error("octet {0} has no character in {1}")]
-    Octet(usize, &'static str),
-    /// UCS2 text of an odd number of octets.
-    #[error("UCS2 text of an odd number of octets")]
-    OddLength,
-    /// Half of a surrogate pair without the other.
-    #[error("a lone surrogate at octet {0}")]
-    LoneSurrogate(usize),
-    /// The alphabet is not text, or not one that is decoded here.
-    #[error("{0} is not decoded")]
-    Alphabet(&'static str),
+/// What a text was decoded as.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Decoded {
+    /// How its octets stood for characters.
+    pub alphabet: Alphabet,
 }
 
-/// Appends the text of `octets` to `out`. What was appended before a fault stays there: it is
-/// what a reader could make out.
-pub fn decode(alphabet: Alphabet, octets: &[u8], out: &mut String) -> Result<(), Undecodable> {
+/// Appends the text of a body under `data_coding` (SMPP 3.4 5.2.19) on a route with `options`.
+///
+/// No character is ever replaced: what cannot be read as the handset will is an error. What was
+/// appended before a fault stays there: it is what a reader could make out. Nothing is allocated
+/// once `out` has grown to the longest text.
+pub fn decode(
+    body: Body<'_>,
+    data_coding: u8,
+    options: Options,
+    out: &mut String,
+) -> Result<Decoded, Undecodable> {
+    let alphabet = data_coding::alphabet(data_coding, options.default_alphabet);
+    octets(alphabet, body.text, out)?;
+    Ok(Decoded { alphabet })
+}
+
+fn octets(alphabet: Alphabet, octets: &[u8], out: &mut String) -> Result<(), Undecodable> {
     match alphabet {
         Alphabet::Gsm7 => decode_gsm7(octets, out),
         Alphabet::Ascii => {
@@ -46,10 +53,10 @@ pub fn decode(alphabet: Alphabet, octets: &[u8], out: &mut String) -> Result<(),
             }
             Ok(())
         }
-        Alphabet::Octets => Err(Undecodable::Alphabet("eight-bit data")),
-        Alphabet::Named(name) => Err(Undecodable::Alphabet(name)),
-        Alphabet::Compressed => Err(Undecodable::Alphabet("compressed text")),
-        Alphabet::Reserved => Err(Undecodable::Alphabet("a reserved data_coding")),
+        Alphabet::Octets => Err(Undecodable::Binary),
+        Alphabet::Named(name) => Err(Undecodable::CharacterSet(name)),
+        Alphabet::Compressed => Err(Undecodable::Compressed),
+        Alphabet::Reserved => Err(Undecodable::Reserved),
     }
 }
 
@@ -88,25 +95,26 @@ fn decode_ucs2(octets: &[u8], out: &mut String) -> Result<(), Undecodable> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::options::Options;
     use super::*;
 
     #[test]
     fn octets_are_text_only_by_the_rules_of_their_alphabet() {
-        let cases: &[(Alphabet, &[u8], Result<(), Undecodable>, &str)] = &[
-            (Alphabet::Gsm7, b"\x00\x48i\x1b\x65\x1b\x41\x1b", Ok(()), "@Hi€A "),
-            (Alphabet::Gsm7, b"a\x80", Err(Undecodable::Octet(1, "GSM 7 bit")), "a"),
-            (Alphabet::Ascii, b"ok\xe9", Err(Undecodable::Octet(2, "ASCII")), "ok"),
-            (Alphabet::Latin1, b"caf\xe9", Ok(()), "café"),
-            (Alphabet::Ucs2, b"\x4f\x60\xd8\x3d\xde\x00", Ok(()), "你😀"),
-            (Alphabet::Ucs2, b"\x4f\x60\xd8\x3d", Err(Undecodable::LoneSurrogate(2)), "你"),
-            (Alphabet::Ucs2, b"\x4f\x60\x00", Err(Undecodable::OddLength), "你"),
-            (Alphabet::Gbk, b"\xc4\xe3\xba\xc3", Ok(()), "你好"),
-            (Alphabet::Octets, b"x", Err(Undecodable::Alphabet("eight-bit data")), ""),
+        let cases: &[(u8, &[u8], Result<Alphabet, Undecodable>, &str)] = &[
+            (0, b"\x00\x48i\x1b\x65\x1b\x41\x1b", Ok(Alphabet::Gsm7), "@Hi€A "),
+            (0, b"a\x80", Err(Undecodable::Octet(1, "GSM 7 bit")), "a"),
+            (1, b"ok\xe9", Err(Undecodable::Octet(2, "ASCII")), "ok"),
+            (3, b"caf\xe9", Ok(Alphabet::Latin1), "café"),
+            (8, b"\x4f\x60\xd8\x3d\xde\x00", Ok(Alphabet::Ucs2), "你😀"),
+            (8, b"\x4f\x60\xd8\x3d", Err(Undecodable::LoneSurrogate(2)), "你"),
+            (8, b"\x4f\x60\x00", Err(Undecodable::OddLength), "你"),
+            (4, b"\xff\xfe\xfd", Err(Undecodable::Binary), ""),
         ];
-        for (alphabet, octets, expected, text) in cases {
+        for (data_coding, octets, expected, text) in cases {
             let mut out = String::new();
-            let read = decode(*alphabet, octets, &mut out);
-            assert_eq!((&read, out.as_str()), (expected, *text), "{alphabet:?} {octets:02x?}");
+            let read = decode(Body::plain(octets), *data_coding, Options::default(), &mut out);
+            let read = read.map(|decoded| decoded.alphabet);
+            assert_eq!((&read, out.as_str()), (expected, *text), "{data_coding} {octets:02x?}");
         }
     }
 }

@@ -3,10 +3,16 @@
 //! Knows neither SMPP nor the law: it is given a data_coding and octets, and answers with text or
 //! with why there is none. Nothing here guesses.
 
+pub mod body;
 pub mod data_coding;
 pub mod decode;
 pub mod gsm7;
+pub mod options;
 pub mod udh;
+pub mod undecodable;
 
-pub use data_coding::{Alphabet, DefaultAlphabet};
-pub use decode::{Undecodable, decode};
+pub use body::Body;
+pub use data_coding::{Alphabet, DefaultAlphabet, MessageClass};
+pub use decode::{Decoded, decode};
+pub use options::{Options, Packing};
+pub use undecodable::Undecodable;
