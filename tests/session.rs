@@ -7,7 +7,7 @@ use consentry::session::{
     BindState, EndReason, Knowledge, Moment, Rates, Session, Side, StatusStyle, Statuses, Timeouts,
     UnknownCommand,
 };
-use consentry::smpp::frame::PDU_OCTETS_MAX;
+use consentry::smpp::frame::{FrameFault, PDU_OCTETS_MAX};
 use consentry::smpp::message::WireAddress;
 use consentry::smpp::write::{self, BindFields, MessageFields};
 use consentry::smpp::{Command, CommandStatus, Header};
@@ -235,7 +235,11 @@ fn what_cannot_be_recorded_is_answered_so_that_it_is_sent_again() {
     session.receive(Side::Esme, &batch, at(1));
     assert!(session.judge(&knowledge, at(1)));
     assert_eq!(session.cleared().count(), 0, "nothing goes on before its record is accepted");
+    // The journal may fail turns later, when the counts of this turn were shown long ago.
+    assert_eq!(session.tally().passed, 0, "nothing has passed before its record is accepted");
+    session.tally().clear();
     session.unrecorded(&knowledge);
+    assert_eq!(session.tally().passed, 0);
     let cleared: Vec<u8> = session.cleared().flat_map(|one| one.octets().to_vec()).collect();
     assert_eq!(cleared, enquire, "what carries no text crosses all the same");
     let mut replies = Vec::new();
@@ -243,6 +247,34 @@ fn what_cannot_be_recorded_is_answered_so_that_it_is_sent_again() {
     let full = CommandStatus::ESME_RMSGQFUL;
     assert_eq!(statuses(&replies), [(2, full), (3, full)]);
     assert_eq!(session.open_requests(), 0);
+}
+
+#[test]
+fn what_is_counted_is_what_became_of_it() {
+    let knowledge = knowledge(UnknownCommand::Refuse, 100);
+    let mut session = binding(&knowledge, Command::BindReceiver);
+    assert_eq!(session.tally().bind, None, "nobody has answered the bind yet");
+    let refused = CommandStatus::ESME_RINVPASWD;
+    relay(&mut session, &bare(Command::BindReceiverResp.id(), refused, 1), 0);
+    assert_eq!(session.tally().bind, Some((Command::BindReceiver, refused)));
+
+    let mut session = bound(&knowledge, Command::BindTransceiver);
+    give(&mut session, &knowledge, &[submit(2, OURS), submit(3, b"")].concat(), 1);
+    let tally = session.tally();
+    let missing = usize::from(consentry::policy::Rule::SourceMissing.code());
+    assert_eq!((tally.passed, tally.refused[missing]), (1, 1));
+
+    let lost = [0, 0, 0, 15, 0, 0, 0, 4, 0, 0, 0, 0, 0, 0, 0, 9];
+    give(&mut session, &knowledge, &lost, 2);
+    let fault = FrameFault::TooShort(15);
+    assert_eq!(session.tally().lost_framing, Some((Side::Esme, fault)));
+    session.tally().clear();
+    let mut session = bound(&knowledge, Command::BindTransceiver);
+    relay(&mut session, &lost, 2);
+    assert_eq!(session.tally().lost_framing, Some((Side::Smsc, fault)));
+    session.tally().clear();
+    relay(&mut session, b"", 3);
+    assert_eq!(session.tally().lost_framing, None, "counted once");
 }
 
 #[test]

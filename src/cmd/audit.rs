@@ -245,7 +245,7 @@ fn fields(kept: &Kept, unmask: bool) -> Value {
             if let Some(part) = v.part {
                 line["parts"] = json!([part.number, part.total]);
             }
-            decision(&mut line, v.verdict, v.rule, v.status);
+            decision(&mut line, kept, (v.verdict, v.rule, v.status));
         }
         Record::Bind(b) => {
             line["kind"] = "bind".into();
@@ -255,14 +255,15 @@ fn fields(kept: &Kept, unmask: bool) -> Value {
             line["system_id"] = b.system_id.escape_ascii().to_string().into();
             line["peer"] = b.peer.to_string().into();
             line["listener"] = b.listener.into();
-            decision(&mut line, b.verdict, b.rule, b.status);
+            decision(&mut line, kept, (b.verdict, b.rule, b.status));
         }
         other => line["kind"] = format!("{other:?}").into(),
     }
     line
 }
 
-fn decision(line: &mut Value, verdict: u8, rule: u8, status: u32) {
+/// The article is that of the rule set under which the record was made.
+fn decision(line: &mut Value, kept: &Kept, (verdict, rule, status): (u8, u8, u32)) {
     line["verdict"] = match verdict {
         audit::PASS => "pass",
         audit::REFUSE => "refuse",
@@ -272,7 +273,9 @@ fn decision(line: &mut Value, verdict: u8, rule: u8, status: u32) {
     .into();
     let rule = Rule::from_code(rule);
     line["rule"] = rule.map(Rule::name).into();
-    line["article"] = rule.map(|rule| rule.article(RuleSet::default())).into();
+    let rule_set = RuleSet::from_name(&kept.rule_set);
+    line["rule_set"] = (*kept.rule_set).into();
+    line["article"] = rule.zip(rule_set).map(|(rule, set)| rule.article(set)).into();
     line["status"] = CommandStatus(status).to_string().into();
 }
 

@@ -51,6 +51,29 @@ pub(super) fn load(config_file: &Path) -> Result<Loaded, Failure> {
     Ok(Loaded { config, knowledge, digest: digest.into() })
 }
 
+/// Whether every template that the registry names is a file that can be read; the first that is not
+/// is a [`Failure`] with file, line and field.
+pub(super) fn find_templates(loaded: &Loaded) -> Result<(), Failure> {
+    let file = &loaded.config.registry_file;
+    let folder = file.parent().unwrap_or(Path::new(""));
+    let codes = loaded.knowledge.registry.providers().iter().flat_map(|one| &one.codes);
+    for template in codes.flat_map(|code| &code.templates) {
+        let path = folder.join(&template.path);
+        let found = std::fs::File::open(&path).and_then(|file| file.metadata());
+        let why = match found {
+            Ok(found) if found.is_file() => continue,
+            Ok(_) => "it is not a file".to_owned(),
+            Err(error) => error.to_string(),
+        };
+        let path = path.display();
+        let why =
+            format!("the template {path} cannot be read: {why}; put it there or leave it out");
+        let (text, name) = (std::fs::read_to_string(file)?, file.display().to_string());
+        return Err(registry::value_fault(&text, &name, template.at, "templates", &why).into());
+    }
+    Ok(())
+}
+
 fn modes(config: &Config) -> Result<Modes, Failure> {
     let mut modes = Modes::default();
     for rule in Rule::ALL {

@@ -239,9 +239,12 @@ fn shown(live: &crate::proxy::Live) -> admin::Session {
 /// Shows the journal's state: in the metrics always, in the log when it changes.
 async fn watch(shared: Arc<Shared>) {
     let mut was_available = true;
+    let mut counted_records = 0;
     loop {
         let state = shared.journal.state();
         let stats = shared.journal.stats();
+        shared.metrics.audit_records.inc_by(stats.records.saturating_sub(counted_records));
+        counted_records = stats.records;
         shared.metrics.audit_backlog.set(i64::try_from(stats.backlog_records).unwrap_or(i64::MAX));
         match (&state, was_available) {
             (State::Closed, _) => return,

@@ -98,6 +98,15 @@ pub struct Code {
     pub regions: Vec<Digits>,
     /// Signatures registered for it, without their brackets.
     pub signatures: Vec<String>,
-    /// Paths of its registered templates, as written in the file.
-    pub templates: Vec<String>,
+    /// Its registered templates.
+    pub templates: Vec<Template>,
+}
+
+/// Where a registered template is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Template {
+    /// Its path as written: relative to the folder of the registry file.
+    pub path: String,
+    /// Octet of the registry's text where it is written, for [`value_fault`](super::value_fault).
+    pub at: usize,
 }

@@ -103,6 +103,7 @@ impl Session {
 
     /// The stream cannot be cut any more: the ESME is told, unless it speaks something else.
     fn lost_framing(&mut self, fault: FrameFault, rest: &[u8]) {
+        self.tally.lost_framing = Some((Side::Esme, fault));
         match fault {
             FrameFault::Foreign(_) => self.end(EndReason::Foreign),
             FrameFault::TooShort(_) | FrameFault::TooLong(_) => {
@@ -290,7 +291,6 @@ impl Session {
         self.record_verdict(&judged, &decision, status, now);
         let Some(reason) = decision.refused else {
             let observed = decision.observed.first().map_or(0, |reason| reason.rule().code());
-            *self.tally.passed_slot(observed) += 1;
             self.forwarded += 1;
             self.window.open(header.command, header.sequence_number, now);
             let (command, sequence_number) = (header.command, header.sequence_number);
@@ -343,7 +343,6 @@ impl Session {
             part: judged.part,
         };
         self.batch_records.verdict(now.wall_us, &record);
-        self.tally.records += 1;
     }
 
     fn judge_bind(
@@ -418,8 +417,9 @@ impl Session {
             system_id: bind.system_id,
         };
         self.batch_records.bind(now.wall_us, &record);
-        self.tally.records += 1;
-        self.tally.bind = Some((header.command, status));
+        if !status.is_ok() {
+            self.tally.bind = Some((header.command, status));
+        }
     }
 
     /// The journal cannot take the batch's records: nothing that was judged goes on, and everything
@@ -431,10 +431,9 @@ impl Session {
         let mut steps = std::mem::take(&mut self.steps);
         for step in &mut steps {
             match step.kind {
-                StepKind::Pass { command, sequence_number, observed } => {
+                StepKind::Pass { command, sequence_number, .. } => {
                     self.window.take_back(sequence_number);
                     self.forwarded -= 1;
-                    *self.tally.passed_slot(observed) -= 1;
                     self.write_unavailable(command, status, sequence_number);
                     step.kind = StepKind::Refused(command, sequence_number);
                 }
@@ -446,7 +445,9 @@ impl Session {
         }
         if let Some((command, number)) = self.bind.take() {
             // A bind whose record is not kept is no bind: it counts as never let through.
-            write::refusal(&mut self.replies, command, CommandStatus::ESME_RBINDFAIL, number);
+            let status = CommandStatus::ESME_RBINDFAIL;
+            write::refusal(&mut self.replies, command, status, number);
+            self.tally.bind = Some((command, status));
             self.state = BindState::Open;
             for step in &mut steps {
                 step.kind = StepKind::Kept;

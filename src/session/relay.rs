@@ -20,7 +20,10 @@ impl Session {
             let length = match cut(rest, pdu_octets_max) {
                 Ok(Some(length)) => length,
                 Ok(None) => break,
-                Err(_) => {
+                Err(fault) => {
+                    if self.ending.is_none() {
+                        self.tally.lost_framing = Some((Side::Smsc, fault));
+                    }
                     self.end(EndReason::SmscFraming);
                     break;
                 }
@@ -61,7 +64,9 @@ impl Session {
         let BindState::Binding(kind) = self.state else {
             return;
         };
-        self.bind = None;
+        if let Some((command, _)) = self.bind.take() {
+            self.tally.bind = Some((command, header.command_status));
+        }
         if header.command_status.is_ok() {
             self.state = BindState::Bound(kind);
         } else {
@@ -106,6 +111,5 @@ impl Session {
             message_id,
         };
         self.later_records.response(now.wall_us, &record);
-        self.tally.records += 1;
     }
 }

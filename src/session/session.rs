@@ -206,9 +206,15 @@ impl Session {
         }
     }
 
-    /// The journal accepted the batch's records: what was decided may be carried out.
+    /// The journal accepted the batch's records: what was decided may be carried out. Only now does
+    /// a message count as passed: the records may have been waited for over many turns.
     pub fn recorded(&mut self) {
         self.batch_records.clear();
+        for step in &self.steps {
+            if let StepKind::Pass { observed, .. } = step.kind {
+                *self.tally.passed_slot(observed) += 1;
+            }
+        }
         self.under_way = false;
     }
 
@@ -286,6 +292,7 @@ impl Session {
         if let Some((command, sequence_number)) = self.bind.take() {
             let status = CommandStatus::ESME_RBINDFAIL;
             write::refusal(&mut self.replies, command, status, sequence_number);
+            self.tally.bind = Some((command, status));
         }
         self.release();
         self.state = BindState::Open;
