@@ -8,18 +8,19 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("text", &[]),
     ("registry", &[]),
     ("policy", &["registry"]),
+    ("consent", &["registry", "policy"]),
     ("audit", &["policy"]),
     ("session", &["smpp", "text", "registry", "policy", "audit"]),
     ("metrics", &["smpp", "session"]),
     ("proxy", &["smpp", "text", "registry", "policy", "audit", "session", "metrics"]),
-    ("admin", &["metrics"]),
+    ("admin", &["registry", "policy", "consent", "metrics"]),
     ("peer", &["smpp"]),
     ("config", &["smpp", "text", "registry", "policy"]),
     (
         "cmd",
         &[
             "smpp", "text", "registry", "policy", "audit", "session", "metrics", "proxy", "admin",
-            "peer", "config",
+            "peer", "config", "consent",
         ],
     ),
 ];

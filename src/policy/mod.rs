@@ -2,6 +2,7 @@
 //!
 //! - `rule`: the rules by name and number, and the articles they rest on.
 //! - `reason`: the fine cause inside a rule, on which statuses hang.
+//! - `standing`: what a rule may know of consent.
 //! - `facts`: all that a decision may look at, fetched before.
 //! - `provider`, `source`, `code`, `destination`, `body`, `rate`: one file a family of rules.
 //! - `modes`: whether a rule refuses, only records, or sleeps.
@@ -18,6 +19,7 @@ mod rate;
 mod reason;
 mod rule;
 mod source;
+mod standing;
 
 pub use decide::{
     Decision, Look, Looked, Observed, decide, decide_bind, decide_operation, trace, trace_bind,
@@ -26,3 +28,6 @@ pub use facts::{BindFacts, Facts, Rate, SecondSender};
 pub use modes::{Mode, ModeFault, Modes};
 pub use reason::Reason;
 pub use rule::{Rule, RuleSet};
+pub use standing::{
+    Consent, ConsentClass, Period, Promise, Review, ReviewPolicy, Standing, StandingState,
+};
