@@ -41,7 +41,6 @@ pub fn run(args: Args) -> Result<Answer, Failure> {
         return Ok(Answer::Yes);
     };
     let loaded = knowledge::load(&file)?;
-    knowledge::find_templates(&loaded)?;
     let config = &loaded.config;
     if let Some(path) = config.admin.as_ref().and_then(|admin| admin.token_file.as_deref()) {
         Token::read(path)?;

@@ -8,14 +8,13 @@ use sha2::{Digest, Sha256};
 use super::knowledge::{self, Loaded};
 use super::shown::masked;
 use super::{Answer, Failure};
-use crate::config;
 use crate::policy::{self, Facts, Looked, Mode};
 use crate::registry::{Address, Npi, Ton};
 use crate::session::{Gathered, gather};
 use crate::smpp::message::{Message, WireAddress};
 use crate::smpp::write::{self, MessageFields};
 use crate::smpp::{Command, CommandStatus, Header, frame};
-use crate::text::{self, DefaultAlphabet};
+use crate::text;
 
 /// Judges one message as a session would, and shows why. Exit status 0 it passes, 1 it is refused.
 #[derive(clap::Args)]
@@ -217,14 +216,8 @@ fn show(
 
 /// The text as the handset shows it, on the first listener's route.
 fn decoded(loaded: &Loaded, message: &Message<'_>) -> String {
-    let default = match loaded.config.listen.first().map(|listen| listen.default_alphabet) {
-        Some(config::Alphabet::Latin1) => DefaultAlphabet::Latin1,
-        Some(config::Alphabet::Ascii) => DefaultAlphabet::Ascii,
-        Some(config::Alphabet::Gbk) => DefaultAlphabet::Gbk,
-        Some(config::Alphabet::Gsm7) | None => DefaultAlphabet::Gsm7,
-    };
     let mut out = String::new();
-    let options = text::Options { default_alphabet: default, ..text::Options::default() };
+    let options = loaded.config.listen.first().map(knowledge::text_options).unwrap_or_default();
     let read = text::Body::split(message.text_octets(), message.has_udh())
         .and_then(|body| text::decode(body, message.data_coding, options, &mut out));
     match read {

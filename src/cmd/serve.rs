@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::Failure;
-use super::knowledge::Loaded;
+use super::knowledge::{self, Loaded};
 use crate::admin::{self, Token};
 use crate::audit::{Durability, Journal, Options, State};
 use crate::config::{self, Config};
@@ -20,6 +20,7 @@ use crate::metrics::Metrics;
 use crate::policy::Rule;
 use crate::proxy::{Clock, Listening, Route, Settings, Shards, Shared, listen};
 use crate::session::Timeouts;
+use crate::text;
 
 /// How often the journal's state is looked at.
 const WATCH: Duration = Duration::from_secs(1);
@@ -60,6 +61,7 @@ pub(super) async fn start(loaded: Loaded) -> Result<Running, Failure> {
     let shared = Arc::new(Shared {
         knowledge,
         journal,
+        ledger: None,
         metrics,
         settings: settings(&config),
         clock,
@@ -109,10 +111,18 @@ fn threads(config: &Config) -> usize {
 fn take_addresses(config: &Config) -> Result<Vec<Listening>, Failure> {
     let mut listeners = Vec::new();
     for one in &config.listen {
-        listeners.push(listen(one.address, Route::ToSmsc(one.smsc.clone()))?);
+        listeners.push(listen(
+            one.address,
+            Route::ToSmsc(one.smsc.clone()),
+            knowledge::text_options(one),
+        )?);
     }
     for one in &config.outbind {
-        listeners.push(listen(one.address, Route::ToEsme(one.esme.clone()))?);
+        listeners.push(listen(
+            one.address,
+            Route::ToEsme(one.esme.clone()),
+            text::Options::default(),
+        )?);
     }
     Ok(listeners)
 }

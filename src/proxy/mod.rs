@@ -13,8 +13,10 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::audit::Journal;
+use crate::consent::{Ledger, Question};
 use crate::metrics::Metrics;
-use crate::session::{Knowledge, Timeouts};
+use crate::policy::Consent;
+use crate::session::{Knowledge, Moment, Timeouts};
 
 mod clock;
 mod close;
@@ -66,6 +68,8 @@ pub struct Shared {
     pub knowledge: Knowledge,
     /// Where records go.
     pub journal: Journal,
+    /// Who consented; `None` where there is no ledger: then nothing is known of anybody.
+    pub ledger: Option<Ledger>,
     /// What is counted.
     pub metrics: Arc<Metrics>,
     /// Limits and times.
@@ -87,6 +91,15 @@ pub struct Shared {
 }
 
 impl Shared {
+    /// How a batch asks the ledger.
+    fn ask(&self, now: Moment) -> impl FnMut(&[Question], &mut Vec<Consent>) + '_ {
+        move |questions, answers| {
+            if let Some(ledger) = &self.ledger {
+                ledger.standings(questions, now.wall_us, answers);
+            }
+        }
+    }
+
     /// Whether one more session may begin from that address; it is counted when it may.
     fn admit(&self, peer: SocketAddr) -> Result<(), crate::metrics::Refused> {
         use crate::metrics::Refused;

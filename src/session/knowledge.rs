@@ -1,9 +1,11 @@
 //! What every session judges by: rules, registry, statuses, rates. Fixed while it is in force.
 
+use super::prepare::Parties;
 use super::rates::Rates;
 use super::statuses::Statuses;
 use super::table::UnknownCommand;
-use crate::policy::{Modes, RuleSet};
+use super::texts::Texts;
+use crate::policy::{Modes, ReviewPolicy, RuleSet};
 use crate::registry::Registry;
 
 /// Whether refusals use the statuses that every ESME knows or those that say the exact cause.
@@ -31,6 +33,12 @@ pub struct Knowledge {
     pub unknown_command: UnknownCommand,
     /// The providers' rates.
     pub rates: Rates,
+    /// What texts are read with.
+    pub texts: Texts,
+    /// Who everybody is in the consent ledger.
+    pub parties: Parties,
+    /// Whether a proof of consent must have been reviewed.
+    pub review: ReviewPolicy,
     /// Longest PDU, octets.
     pub pdu_octets_max: usize,
     /// Most open requests of one session.
