@@ -10,7 +10,7 @@ use super::record::{fields, hex, line, plain};
 use super::{Answer, Failure, knowledge};
 use crate::audit::{self, Query, ReadFault};
 use crate::policy::Rule;
-use crate::registry::{self, Npi, Ton};
+use crate::registry::{self, Digits, Npi, Sender, Ton};
 
 /// Results after which a search stops unless told otherwise.
 const LIMIT: usize = 1000;
@@ -166,12 +166,24 @@ fn verify(args: &Verify) -> Result<Answer, Failure> {
 }
 
 /// A number in the form in which all its spellings are one: as a recipient, else as a sender.
-fn canonical(value: &[u8]) -> Option<Vec<u8>> {
+fn canonical(value: &[u8]) -> Option<Canonical> {
     let one = registry::Address { ton: Ton(0), npi: Npi(0), value };
     let other = registry::Address { ton: Ton(1), ..one };
-    [one, other].iter().find_map(|address| {
-        registry::recipient(address).ok().map(|found| found.msisdn.unmasked().into_bytes())
+    [one, other].iter().find_map(|address| match registry::recipient(address) {
+        Ok(found) => Some(Canonical::Number(found.msisdn.unmasked().into_bytes())),
+        Err(_) => match registry::sender(address).ok()? {
+            Sender::Code(digits) => Some(Canonical::Code(digits)),
+            Sender::International(digits) => Some(Canonical::Number(digits.as_bytes().to_vec())),
+            Sender::Alphanumeric(_) => None,
+        },
     })
+}
+
+/// A code of the Chinese plan is never the number of the same digits abroad.
+#[derive(PartialEq, Eq)]
+enum Canonical {
+    Code(Digits),
+    Number(Vec<u8>),
 }
 
 fn search(args: &Search) -> Result<Answer, Failure> {
