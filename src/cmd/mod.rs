@@ -11,6 +11,7 @@ mod explain;
 mod init;
 mod knowledge;
 mod load;
+mod record;
 mod run;
 mod serve;
 mod shown;

@@ -160,6 +160,12 @@ fn open_journal(
     let (journal, found) = Journal::open(&config.audit.path, options, clock.now().wall_us)?;
     let path = config.audit.path.display();
     tracing::info!(%path, records = found.records, segments = found.segments, "journal opened");
+    use std::os::unix::fs::PermissionsExt;
+    let mode = std::fs::metadata(&config.audit.path)?.permissions().mode() & 0o777;
+    if mode & 0o077 != 0 {
+        let mode = format_args!("{mode:o}");
+        tracing::warn!(%path, %mode, "others may look into the journal's folder; chmod it to 700");
+    }
     if found.torn_octets > 0 {
         let (octets, segment) = (found.torn_octets, found.torn_segment.unwrap_or_default());
         tracing::warn!(octets, segment, "cut unacknowledged records off the end of the journal");

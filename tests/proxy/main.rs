@@ -18,6 +18,7 @@ mod outbind;
 mod receiver;
 mod running;
 mod sockets;
+mod start;
 mod wire;
 
 const OURS: &[u8] = b"106900001234";

@@ -24,6 +24,8 @@ pub struct Proxy {
     pub listening: Vec<SocketAddr>,
     /// Where it serves metrics, when the configuration has an [admin].
     pub admin: Option<SocketAddr>,
+    /// What it said until it served.
+    pub said: Vec<String>,
 }
 
 impl Proxy {
@@ -52,7 +54,7 @@ impl Proxy {
         let log = child.stderr.take().expect("its log is piped");
         let mut lines = BufReader::new(log).lines();
         let expected = config.matches("[[").count();
-        let (mut listening, mut admin) = (Vec::new(), None);
+        let (mut listening, mut admin, mut said) = (Vec::new(), None, Vec::new());
         while listening.len() < expected || admin.is_some() != config.contains("[admin]") {
             let line = lines.next().expect("it says where it listens").expect("readable text");
             if let Some((_, address)) = line.split_once("listening address=") {
@@ -60,10 +62,11 @@ impl Proxy {
             } else if let Some((_, address)) = line.split_once("admin address=") {
                 admin = Some(address.parse().expect("an address"));
             }
+            said.push(line);
         }
         // The log has to be read on, or the proxy would wait for its reader.
         std::thread::spawn(move || lines.for_each(drop));
-        Proxy { child, listening, admin }
+        Proxy { child, listening, admin, said }
     }
 
     /// Where the first listener is.
