@@ -120,14 +120,18 @@ fn check_packing(body: Body<'_>, shifts: Shifts, packing: Packing) -> Result<(),
     }
     let unpacked = || share(text.iter().copied());
     let packed = || share(gsm7::septets(text, body.header_octets()));
-    let (own, other, name): (_, &dyn Fn() -> Share, _) = match packing {
-        Packing::Unpacked => (unpacked(), &packed, "packed"),
-        Packing::Packed => (packed(), &unpacked, "unpacked"),
+    let is_septets = text.iter().all(|&octet| octet < 0x80);
+    let (wrong, name) = match packing {
+        // Where no octet has its highest bit set the text is legal; only a text of symbols is doubted.
+        Packing::Unpacked if is_septets => {
+            (!unpacked().is_at_least(40) && packed().is_at_least(90), "packed")
+        }
+        Packing::Unpacked => (packed().is_at_least(90), "packed"),
+        Packing::Packed => {
+            (is_septets && !packed().is_at_least(75) && unpacked().is_at_least(90), "unpacked")
+        }
     };
-    if own.is_at_least(75) || !other().is_at_least(90) {
-        return Ok(());
-    }
-    Err(Undecodable::Packing(name))
+    if wrong { Err(Undecodable::Packing(name)) } else { Ok(()) }
 }
 
 fn share(septets: impl Iterator<Item = u8>) -> Share {
