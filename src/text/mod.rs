@@ -11,6 +11,7 @@
 //! | [`mod@decode`] | a body to text |
 //! | [`gsm7`], [`ucs2`], [`gbk`] | the alphabets |
 //! | [`binary`] | eight-bit data that is text after all |
+//! | [`joining`] | the parts of long messages |
 //! | [`undecodable`] | why there is none |
 
 pub mod binary;
@@ -19,6 +20,7 @@ pub mod data_coding;
 pub mod decode;
 pub mod gbk;
 pub mod gsm7;
+pub mod joining;
 mod likeness;
 pub mod options;
 pub mod ucs2;
