@@ -145,11 +145,57 @@ mod tests {
             (0xe0, Alphabet::Ucs2),
             (0xf1, Alphabet::Gsm7),
             (0xf5, Alphabet::Octets),
+            (0xf8, Alphabet::Reserved),
         ];
         for (data_coding, expected) in cases {
             let read = alphabet(data_coding, DefaultAlphabet::Gsm7);
             assert_eq!(read, expected, "data_coding {data_coding:#04x}");
         }
         assert_eq!(alphabet(0x0f, DefaultAlphabet::Gbk), Alphabet::Gbk);
+    }
+
+    #[test]
+    fn every_value_has_its_alphabet_class_and_lamp() {
+        use MessageClass::{Flash, Handset, Sim, Terminal};
+        const CLASSES: [Option<MessageClass>; 4] =
+            [Some(Flash), Some(Handset), Some(Sim), Some(Terminal)];
+        // Group by its four high bits: has a class, waits, is deleted once read, and its alphabets by
+        // bits 3 and 2: g GSM 7 bit, o octets, u UCS2, c compressed, r reserved, s SMPP's own values.
+        let groups = [
+            (false, false, false, "ssss"),
+            (true, false, false, "gour"),
+            (false, false, false, "cccc"),
+            (true, false, false, "cccc"),
+            (false, false, true, "gour"),
+            (true, false, true, "gour"),
+            (false, false, true, "cccc"),
+            (true, false, true, "cccc"),
+            (false, false, false, "rrrr"),
+            (false, false, false, "rrrr"),
+            (false, false, false, "rrrr"),
+            (false, false, false, "rrrr"),
+            (false, true, false, "gggg"),
+            (false, true, false, "gggg"),
+            (false, true, false, "uuuu"),
+            (true, false, false, "gorr"),
+        ];
+        for value in 0..=u8::MAX {
+            let (has_class, waits, deleted, alphabets) = groups[usize::from(value >> 4)];
+            let expected = match alphabets.as_bytes()[usize::from(value >> 2 & 3)] {
+                b'g' => Some(Alphabet::Gsm7),
+                b'o' => Some(Alphabet::Octets),
+                b'u' => Some(Alphabet::Ucs2),
+                b'c' => Some(Alphabet::Compressed),
+                b'r' => Some(Alphabet::Reserved),
+                _ => None,
+            };
+            if let Some(expected) = expected {
+                assert_eq!(alphabet(value, DefaultAlphabet::Gsm7), expected, "{value:#04x}");
+            }
+            let class = CLASSES[usize::from(value & 3)].filter(|_| has_class);
+            assert_eq!(message_class(value), class, "{value:#04x}");
+            assert_eq!(is_message_waiting(value), waits, "{value:#04x}");
+            assert_eq!(is_deleted_once_read(value), deleted, "{value:#04x}");
+        }
     }
 }
