@@ -9,11 +9,9 @@ use sha2::{Digest, Sha256};
 use super::Failure;
 use crate::config::{self, Config};
 use crate::content::{Reader, Templates};
-use crate::policy::{Mode, Modes, ReviewPolicy, Rule, RuleSet};
+use crate::policy::{Mode, Modes, Rule, RuleSet};
 use crate::registry::{self, Registry, Template};
-use crate::session::{
-    CodeTemplates, Knowledge, Parties, Rates, StatusStyle, Statuses, Texts, UnknownCommand,
-};
+use crate::session::{CodeTemplates, Knowledge, StatusStyle, Statuses, Texts, UnknownCommand};
 use crate::text::{self, DefaultAlphabet};
 
 /// Configuration and knowledge, and what identifies them in the journal.
@@ -46,18 +44,14 @@ pub(super) fn load(config_file: &Path) -> Result<Loaded, Failure> {
     let knowledge = Knowledge {
         rule_set: RuleSet::from_name(config.rules.set.name()).unwrap_or_default(),
         texts: Texts::new(Reader::built_in(), templates, &modes),
-        parties: Parties::default(),
-        review: ReviewPolicy::default(),
-        modes,
         statuses: statuses(&config),
         unknown_command: match config.rules.unknown_command {
             config::UnknownCommand::Refuse => UnknownCommand::Refuse,
             config::UnknownCommand::Forward => UnknownCommand::Forward,
         },
-        rates: Rates::new(&registry),
         pdu_octets_max: config.limits.pdu_octets,
         window_requests_max: config.limits.window,
-        registry,
+        ..Knowledge::new(registry, modes)
     };
     Ok(Loaded { config, knowledge, digest: digest.into() })
 }

@@ -156,7 +156,9 @@ impl Pair {
     pub(super) fn turn(&mut self) {
         let shared = self.shared.clone();
         let now = shared.clock.now();
-        self.session.relay(shared.knowledge.pdu_octets_max, self.to_esme.room(), now);
+        scratch::with_desk(|desk| {
+            self.session.relay(&shared.knowledge, desk, self.to_esme.room(), now);
+        });
         while self.advance(&shared, now) {}
         self.drain_on(now);
         self.notice_ends();
