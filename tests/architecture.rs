@@ -7,6 +7,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("smpp", &[]),
     ("text", &[]),
     ("registry", &[]),
+    ("content", &["text"]),
     ("policy", &["registry"]),
     ("audit", &["policy"]),
     ("session", &["smpp", "text", "registry", "policy", "audit"]),
@@ -25,7 +26,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
 ];
 
 /// The rooms without clock, socket, file, task or log.
-const PURE: [&str; 5] = ["smpp", "text", "registry", "policy", "session"];
+const PURE: [&str; 6] = ["smpp", "text", "registry", "content", "policy", "session"];
 
 const IMPURE: [&str; 9] = [
     "std::time",

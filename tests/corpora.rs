@@ -4,6 +4,7 @@
 use std::collections::{BTreeSet, HashMap};
 use std::path::PathBuf;
 
+use consentry::content::reply::{Reply, read};
 use serde::Deserialize;
 
 /// The longest text, in characters: about seven parts of 67.
@@ -151,6 +152,13 @@ fn sequences(text: &str) -> BTreeSet<Vec<char>> {
         return BTreeSet::from([plain]);
     }
     plain.windows(SEQUENCE_CHARS).map(<[char]>::to_vec).collect()
+}
+
+#[test]
+fn no_message_is_taken_for_a_keyword() {
+    for (at, line) in all() {
+        assert_eq!(read(&line.text, &[]), Reply::None, "{at}");
+    }
 }
 
 #[test]

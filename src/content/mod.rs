@@ -1,0 +1,3 @@
+//! What texts say: here, whether a handset's reply ends or gives consent.
+
+pub mod reply;
