@@ -10,6 +10,7 @@ mod notice;
 mod radical;
 mod reader;
 mod reading;
+pub mod reply;
 mod signature;
 mod template;
 mod variable;
