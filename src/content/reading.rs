@@ -19,6 +19,12 @@ impl Span {
         Span { start: octet(start), end: octet(end) }
     }
 
+    /// Octets under it.
+    #[allow(clippy::len_without_is_empty)] // Nobody asks.
+    pub fn len(self) -> u32 {
+        self.end.saturating_sub(self.start)
+    }
+
     /// What lies under it; nothing where the text is another one.
     pub fn of(self, text: &str) -> &str {
         text.get(self.start as usize..self.end as usize).unwrap_or_default()
