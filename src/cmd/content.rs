@@ -173,6 +173,7 @@ fn object(reader: &Reader, reading: &Reading) -> Value {
         "class": reading.class.family(),
         "kind": kind,
         "score": reading.score,
+        "lead": reading.lead,
         "features": features.collect::<Vec<_>>(),
         "weights": reader.digest(),
     })

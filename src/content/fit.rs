@@ -127,8 +127,14 @@ fn importance(rows: &[Labelled], settings: &Settings) -> Vec<f32> {
     let mean = rows.len() as f32 / groups as f32;
     let of = |row: &Labelled| {
         let size = sizes.get(&key(row)).copied().unwrap_or(1) as f32;
-        let cost = if row.classes.contains(&Class::Commercial) { 1.0 } else { settings.alarm_cost };
-        (mean / size).sqrt() * cost
+        let env = |n: &str, d: f32| std::env::var(n).ok().and_then(|v| v.parse().ok()).unwrap_or(d);
+        let cost = match row.classes.first() {
+            Some(Class::Commercial) => 1.0,
+            Some(Class::Service(_)) if !row.classes.contains(&Class::Personal) => env("SERV", 1.5),
+            Some(Class::Public) => env("SERV", 1.5),
+            _ => env("REST", 1.0),
+        };
+        (mean / size).powf(std::env::var("EXPO").ok().and_then(|v| v.parse().ok()).unwrap_or(0.5)) * cost
     };
     rows.iter().map(of).collect()
 }
@@ -243,6 +249,7 @@ fn dropped(kept: u64, feature: u16) -> f32 {
 fn candidates(rows: &[Labelled], settings: &Settings) -> Vec<String> {
     let importance = importance(rows, settings);
     let mut counts: HashMap<String, (u32, Row)> = HashMap::new();
+    let mut srcs: HashMap<String, u64> = HashMap::new();
     let mut totals = Row::default();
     let mut normal = Normal::default();
     let mut words: Vec<String> = Vec::new();
@@ -260,6 +267,7 @@ fn candidates(rows: &[Labelled], settings: &Settings) -> Vec<String> {
         };
         add(&mut totals);
         for word in words.drain(..) {
+            *srcs.entry(word.clone()).or_default() |= 1 << (row.source % 64);
             let (texts, sums) = counts.entry(word).or_default();
             *texts += 1;
             add(sums);
@@ -274,7 +282,8 @@ fn candidates(rows: &[Labelled], settings: &Settings) -> Vec<String> {
         };
         sums.iter().zip(&totals).map(over).fold(0.0_f32, f32::max)
     };
-    let frequent = counts.into_iter().filter(|(_, (texts, _))| *texts >= settings.texts_min);
+    let smin: u32 = std::env::var("SMIN").ok().and_then(|v| v.parse().ok()).unwrap_or(1);
+    let frequent = counts.into_iter().filter(|(word, (texts, _))| *texts >= settings.texts_min && srcs[word].count_ones() >= smin);
     let mut told: Vec<(f32, String)> =
         frequent.map(|(word, (_, sums))| (telling(&sums), word)).collect();
     told.sort_by(|(one, word), (other, second)| {

@@ -166,14 +166,15 @@ impl Reader {
                 sums.iter_mut().zip(row).for_each(|(sum, weight)| *sum += weight);
             }
         }
-        let (class, rival) = self.judge(&sums);
+        let (class, rival, lead) = self.judge(&sums);
         let score = probability(&sums, class.index());
-        self.explain(class, score, rival, scratch)
+        let top = self.top(class, rival, scratch);
+        Reading::new(class, score, lead, top.1.get(..top.0).unwrap_or_default())
     }
 
-    /// The class of sums, and the class that it was weighed against: commercial, or where the text is
-    /// commercial the next best.
-    fn judge(&self, sums: &Row) -> (Class, Class) {
+    /// The class of sums; the class that it was weighed against: commercial, or where the text is
+    /// commercial the next best; and by how much commercial leads.
+    fn judge(&self, sums: &Row) -> (Class, Class, f32) {
         let [commercial, others @ ..] = sums;
         let mut best = Class::Personal;
         let mut most = f32::NEG_INFINITY;
@@ -182,15 +183,16 @@ impl Reader {
                 (best, most) = (class, *sum);
             }
         }
-        if *commercial > most + self.margin {
-            (Class::Commercial, best)
+        let lead = *commercial - most;
+        if lead > self.margin {
+            (Class::Commercial, best, lead)
         } else {
-            (best, Class::Commercial)
+            (best, Class::Commercial, lead)
         }
     }
 
-    /// The reading with the features of the greatest weight.
-    fn explain(&self, class: Class, score: f32, rival: Class, scratch: &Scratch) -> Reading {
+    /// How many, and the features of the greatest weight.
+    fn top(&self, class: Class, rival: Class, scratch: &Scratch) -> (usize, [Fired; FIRED_MAX]) {
         let mut top = [Fired::default(); FIRED_MAX];
         let mut count = 0;
         for (feature, start, end) in &scratch.hits.fired {
@@ -214,7 +216,7 @@ impl Reader {
         for one in top.iter_mut().take(count) {
             one.span = scratch.normal.raw(one.span.start as usize, one.span.end as usize);
         }
-        Reading::new(class, score, top.get(..count).unwrap_or_default())
+        (count, top)
     }
 
     fn extract(&self, text: &str, scratch: &mut Scratch) {
