@@ -134,7 +134,8 @@ fn importance(rows: &[Labelled], settings: &Settings) -> Vec<f32> {
             Some(Class::Public) => env("SERV", 1.5),
             _ => env("REST", 1.0),
         };
-        (mean / size).powf(std::env::var("EXPO").ok().and_then(|v| v.parse().ok()).unwrap_or(0.5)) * cost
+        (mean / size).powf(std::env::var("EXPO").ok().and_then(|v| v.parse().ok()).unwrap_or(0.5))
+            * cost
     };
     rows.iter().map(of).collect()
 }
@@ -283,7 +284,9 @@ fn candidates(rows: &[Labelled], settings: &Settings) -> Vec<String> {
         sums.iter().zip(&totals).map(over).fold(0.0_f32, f32::max)
     };
     let smin: u32 = std::env::var("SMIN").ok().and_then(|v| v.parse().ok()).unwrap_or(1);
-    let frequent = counts.into_iter().filter(|(word, (texts, _))| *texts >= settings.texts_min && srcs[word].count_ones() >= smin);
+    let frequent = counts.into_iter().filter(|(word, (texts, _))| {
+        *texts >= settings.texts_min && srcs[word].count_ones() >= smin
+    });
     let mut told: Vec<(f32, String)> =
         frequent.map(|(word, (_, sums))| (telling(&sums), word)).collect();
     told.sort_by(|(one, word), (other, second)| {
