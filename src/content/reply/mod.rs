@@ -1,12 +1,13 @@
 //! Whether a handset's reply ends consent, gives it, or says something else (Order 31 art. 18 and
-//! 20; domain: what a subscriber sends back to a code).
+//! 20: who refuses is left alone, and refusing meets no obstacle).
 //!
 //! A reply is a keyword when, folded ([`Keyword`]), nothing is left but the keyword and courtesy:
 //! `ＴＤ`, `td。`, `请退订，谢谢`, `TD退订`, `please stop texting me`. Anything else in it makes it a
 //! sentence, or an order: `STOP 12345`, `确认办理 260404`, `T恤有货吗`. Which side to err on:
 //!
 //! - A lone `N`, `取消` or `拒绝` is an opt-out, even where the last message asked to confirm an
-//!   order. It costs an advertisement; to miss a refusal would break the law. So are `:D` and `T_T`.
+//!   order: that costs an advertisement, a missed refusal breaks the law. The faces `:D` and `T_T`
+//!   are `D` and `TT` for the same reason.
 //! - A lone `NO` or `不` answers a question, and is an opt-out only when it was announced.
 //! - Consent must be explicit: an opt-in is the word alone, and counts only while the caller has a
 //!   consent request open to this person.
