@@ -113,6 +113,18 @@ fn each_line_is_sound_and_of_its_file() {
 }
 
 #[test]
+fn the_readme_counts_right() {
+    let readme = include_str!("../proto-fixtures/content/README.md");
+    for (file, target, ..) in FILES {
+        let lines = lines(file);
+        let of = |lang: &str| lines.iter().filter(|line| line.lang == lang).count();
+        let (all, zh, en) = (lines.len(), of("zh"), of("en"));
+        let row = format!("| `{file}` | `{target}` | {all} | {zh} Chinese, {en} English");
+        assert!(readme.contains(&row), "the README has no row {row}");
+    }
+}
+
+#[test]
 fn the_hard_kinds_are_there_in_number() {
     let all = all();
     let of = |kind: &str| all.iter().filter(|(_, line)| line.kind == kind).count();

@@ -1,12 +1,13 @@
 //! Whether a handset's reply ends consent, gives it, or says something else (Order 31 art. 18 and
-//! 20; domain: what a subscriber sends back to a code).
+//! 20: who refuses is left alone, and refusing meets no obstacle).
 //!
 //! A reply is a keyword when, folded ([`Keyword`]), nothing is left but the keyword and courtesy:
 //! `ＴＤ`, `td。`, `请退订，谢谢`, `TD退订`, `please stop texting me`. Anything else in it makes it a
 //! sentence, or an order: `STOP 12345`, `确认办理 260404`, `T恤有货吗`. Which side to err on:
 //!
 //! - A lone `N`, `取消` or `拒绝` is an opt-out, even where the last message asked to confirm an
-//!   order. It costs an advertisement; to miss a refusal would break the law. So are `:D` and `T_T`.
+//!   order: that costs an advertisement, a missed refusal breaks the law. The faces `:D` and `T_T`
+//!   are `D` and `TT` for the same reason.
 //! - A lone `NO` or `不` answers a question, and is an opt-out only when it was announced.
 //! - Consent must be explicit: an opt-in is the word alone, and counts only while the caller has a
 //!   consent request open to this person.
@@ -17,7 +18,7 @@ mod words;
 pub use keyword::{KEYWORD_OCTETS_MAX, Keyword};
 
 use keyword::{Folded, fold};
-use words::{COURTESY, OBJECT, OPT_IN, OPT_OUT};
+use words::{COURTESY, OBJECT, OPT_IN, OPT_OUT, each, has};
 
 /// The longest reply that can be a keyword, in octets of its folded UTF-8 with one blank between
 /// words. A longer one is a sentence.
@@ -55,7 +56,7 @@ pub fn read(text: &str, announced: &[Keyword]) -> Reply {
         return Reply::OptOut { keyword };
     }
     match whole {
-        Some(keyword) if OPT_IN.contains(&keyword.as_str()) => Reply::OptIn { keyword },
+        Some(keyword) if has(&OPT_IN, keyword.as_str()) => Reply::OptIn { keyword },
         _ => Reply::None,
     }
 }
@@ -91,11 +92,11 @@ impl Words<'_> {
     fn run(&self, text: &str, mut letters_min: usize) -> Option<Keyword> {
         let mut left = text;
         loop {
-            let found = self.known(left).or_else(|| self.pair(left));
-            if let Some(keyword) = found.filter(|_| left.chars().count() >= letters_min) {
-                return Some(keyword);
+            let found = self.known(left).filter(|_| left.chars().count() >= letters_min);
+            if found.is_some() {
+                return found;
             }
-            let (shorter, is_object) = trimmed(left)?;
+            let Some((shorter, is_object)) = trimmed(left) else { return self.pair(left) };
             letters_min = if is_object { 2 } else { letters_min };
             left = shorter;
         }
@@ -106,46 +107,46 @@ impl Words<'_> {
         let latin_first = text.chars().next()?.is_ascii();
         let border = text.find(|c: char| c.is_ascii() != latin_first)?;
         let (first, second) = text.split_at_checked(border)?;
-        let (latin, other) = if latin_first { (first, second) } else { (second, first) };
-        let mut other = other;
+        let (latin, mut other) = if latin_first { (first, second) } else { (second, first) };
+        let keyword = self.known(latin)?;
         while self.known(other).is_none() {
             other = trimmed(other)?.0;
         }
-        self.known(latin)
+        Some(keyword)
     }
 
     fn known(&self, word: &str) -> Option<Keyword> {
         let announced = self.announced.iter().copied().find(|keyword| keyword.as_str() == word);
-        announced.or_else(|| OPT_OUT.contains(&word).then(|| Keyword::new(word)).flatten())
+        announced.or_else(|| has(&OPT_OUT, word).then(|| Keyword::new(word)).flatten())
     }
 }
 
-/// Words without the courteous one at an end, and whether that was an object. The first before the
-/// last.
+/// Words without the courteous one at an end, the first before the last, and whether that was an
+/// object.
 fn without_end<'w, 's>(words: &'w [&'s str]) -> Option<(&'w [&'s str], bool)> {
-    let (first, last) = (words.first()?, words.last()?);
+    if let ["THANK", "YOU", rest @ ..] | [rest @ .., "THANK", "YOU"] = words {
+        return Some((rest, false));
+    }
+    let [first, after @ ..] = words else { return None };
     if let Some(is_object) = courtesy(first) {
-        return Some((words.get(1..)?, is_object));
+        return Some((after, is_object));
     }
-    let before = words.len().checked_sub(1)?;
-    if *last == "YOU" && words.get(before.checked_sub(1)?) == Some(&"THANK") {
-        return Some((words.get(..before)?, false));
-    }
-    Some((words.get(..before)?, courtesy(last)?))
+    let [before @ .., last] = words else { return None };
+    Some((before, courtesy(last)?))
 }
 
 /// Whether a word is courtesy (`Some(false)`), an object (`Some(true)`) or neither.
 fn courtesy(word: &str) -> Option<bool> {
-    if COURTESY.contains(&word) {
+    if has(&COURTESY, word) {
         return Some(false);
     }
-    OBJECT.contains(&word).then_some(true)
+    has(&OBJECT, word).then_some(true)
 }
 
 /// Text without the Chinese courtesy at an end, and whether that was an object.
 fn trimmed(text: &str) -> Option<(&str, bool)> {
-    let polite = COURTESY.iter().map(|word| (word, false));
-    let objects = OBJECT.iter().map(|word| (word, true));
+    let polite = each(&COURTESY).map(|word| (word, false));
+    let objects = each(&OBJECT).map(|word| (word, true));
     let mut all = polite.chain(objects).filter(|(word, _)| !word.is_ascii());
     all.find_map(|(word, is_object)| {
         let rest = text.strip_prefix(word).or_else(|| text.strip_suffix(word))?;
@@ -207,6 +208,3 @@ impl Said {
         list.get(..count)
     }
 }
-
-#[cfg(test)]
-mod tests;

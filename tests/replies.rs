@@ -1,8 +1,85 @@
-//! What replies say: a table of them, and what no dress of them may change.
+//! What a handset's reply says: tables of replies, and what no dress of them may change.
 
-use super::*;
+use consentry::content::reply::{
+    KEYWORD_OCTETS_MAX, Keyword, REPLY_OCTETS_MAX, REPLY_WORDS_MAX, Reply, read,
+};
 use proptest::prelude::*;
 
+/// Refusals that need no announcement.
+const REFUSALS: [&str; 48] = [
+    "T",
+    "TD",
+    "N",
+    "R",
+    "TT",
+    "D",
+    "QX",
+    "退订",
+    "退定",
+    "拒收",
+    "拒绝",
+    "拒绝接收",
+    "取消",
+    "取消订阅",
+    "取消接收",
+    "TUIDING",
+    "QUXIAO",
+    "不要再发",
+    "不要发",
+    "别发",
+    "别再发",
+    "勿发",
+    "不要再给我发",
+    "停止发送",
+    "停止推送",
+    "停止",
+    "不再接收",
+    "不想再收到",
+    "免打扰",
+    "勿扰",
+    "不要再打扰",
+    "STOP",
+    "QUIT",
+    "END",
+    "REVOKE",
+    "OPTOUT",
+    "CANCEL",
+    "UNSUBSCRIBE",
+    "STOPALL",
+    "REMOVE",
+    "ARRET",
+    "UNSUB",
+    "ALTO",
+    "BAJA",
+    "CANCELAR",
+    "NOMAS",
+    "TAKEMEOFF",
+    "LEAVEMEALONE",
+];
+
+/// Words that give consent.
+const AGREEMENTS: [&str; 18] = [
+    "Y",
+    "YES",
+    "AGREE",
+    "START",
+    "UNSTOP",
+    "SUBSCRIBE",
+    "OPTIN",
+    "是",
+    "是的",
+    "同意",
+    "我同意",
+    "同意接收",
+    "愿意",
+    "订阅",
+    "我要订阅",
+    "恢复订阅",
+    "取消退订",
+    "取消拒收",
+];
+
+/// Keywords that messages from the code announced.
 fn announced() -> Vec<Keyword> {
     ["TDZD", "0000", "QXCP", "退出", "XF退92"]
         .iter()
@@ -29,21 +106,16 @@ fn check(rows: &[(&str, &str)]) {
     assert!(wrong.is_empty(), "\n{}", wrong.join("\n"));
 }
 
-#[test]
-fn keywords_alone_end_consent() {
-    let alone = OPT_OUT.iter().map(|word| (*word, format!("-{word}"))).collect::<Vec<_>>();
-    let rows: Vec<(&str, &str)> =
-        alone.iter().map(|(word, shown)| (*word, shown.as_str())).collect();
-    check(&rows);
+/// Each word by itself means itself.
+fn alone(words: &[&str], sign: &str) {
+    for word in words {
+        assert_eq!(shown(read(word, &[])), format!("{sign}{word}"));
+    }
 }
 
 #[test]
-fn the_words_are_folded_and_each_has_one_meaning() {
-    let all: Vec<&str> = [OPT_OUT, OPT_IN, COURTESY, OBJECT].concat();
-    for (at, word) in all.iter().enumerate() {
-        assert_eq!(Keyword::new(word).expect(word).as_str(), *word);
-        assert!(!all[..at].contains(word), "{word} stands twice");
-    }
+fn keywords_alone_end_consent() {
+    alone(&REFUSALS, "-");
 }
 
 #[test]
@@ -141,6 +213,9 @@ fn courtesy_and_insistence_change_nothing() {
         ("please stop", "-STOP"),
         ("Stop please.", "-STOP"),
         ("STOP, thank you", "-STOP"),
+        ("thank you, stop", "-STOP"),
+        ("请回T退订，谢谢", "-T"),
+        ("TD退订短信", "-TD"),
         ("thanks, unsubscribe", "-UNSUBSCRIBE"),
         ("stop texting me", "-STOP"),
         ("please stop sending me these messages", "-STOP"),
@@ -180,11 +255,16 @@ fn announced_keywords_are_honoured() {
 }
 
 #[test]
+fn the_longest_keyword_can_be_announced() {
+    let longest = "7".repeat(KEYWORD_OCTETS_MAX);
+    let keyword = Keyword::new(&longest).expect("just within");
+    assert_eq!(read(&longest, &[keyword]), Reply::OptOut { keyword });
+    assert_eq!(read(&format!("{longest}7"), &[keyword]), Reply::None);
+}
+
+#[test]
 fn consent_is_the_word_alone() {
-    let alone = OPT_IN.iter().map(|word| (*word, format!("+{word}"))).collect::<Vec<_>>();
-    let rows: Vec<(&str, &str)> =
-        alone.iter().map(|(word, shown)| (*word, shown.as_str())).collect();
-    check(&rows);
+    alone(&AGREEMENTS, "+");
     check(&[
         ("y", "+Y"),
         ("Ｙ", "+Y"),
@@ -258,6 +338,9 @@ fn sentences_orders_and_noise_are_neither() {
         ("don't stop", ""),
         ("can't", ""),
         ("don't you", ""),
+        ("you stop", ""),
+        ("stop you", ""),
+        ("T酒店", ""),
         ("I quit smoking", ""),
         ("weekend", ""),
         ("cancel the dinner booking", ""),
@@ -292,7 +375,7 @@ fn noise() -> impl Strategy<Value = String> {
 }
 
 fn replies() -> impl Strategy<Value = String> {
-    let words: Vec<&str> = OPT_OUT.iter().chain(OPT_IN).copied().collect();
+    let words: Vec<&str> = REFUSALS.iter().chain(&AGREEMENTS).copied().collect();
     prop_oneof![
         proptest::sample::select(words).prop_map(str::to_owned),
         "(请|回复?|我要)?(T|TD|退订|STOP|取消|N|QX)(谢谢|了|短信| 12|个人)?",
@@ -340,7 +423,7 @@ proptest! {
 
     #[test]
     fn digits_beside_it_make_it_a_sentence(
-        word in proptest::sample::select(OPT_OUT),
+        word in proptest::sample::select(&REFUSALS[..]),
         digits in "[0-9]{1,8}",
     ) {
         prop_assert_eq!(read(&format!("{word} {digits}"), &[]), Reply::None);
