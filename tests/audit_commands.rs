@@ -65,6 +65,8 @@ fn verdict(session: u64, sequence_number: u32, verdict: u8) -> VerdictRecord<'st
         esm_class: 0,
         data_coding: 8,
         part: (verdict == OBSERVE).then_some(Part { number: 2, total: 3, reference: 7 }),
+        class: 0,
+        consent: 0,
     }
 }
 

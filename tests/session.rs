@@ -2,15 +2,15 @@
 
 use std::net::SocketAddr;
 
-use consentry::policy::{Modes, RuleSet};
+use consentry::policy::Modes;
 use consentry::session::{
-    BindState, EndReason, Knowledge, Moment, Rates, Session, Side, StatusStyle, Statuses, Timeouts,
-    UnknownCommand,
+    BindState, Desk, EndReason, Knowledge, Moment, Session, Side, Timeouts, UnknownCommand,
 };
-use consentry::smpp::frame::{FrameFault, PDU_OCTETS_MAX};
+use consentry::smpp::frame::FrameFault;
 use consentry::smpp::message::WireAddress;
 use consentry::smpp::write::{self, BindFields, MessageFields};
 use consentry::smpp::{Command, CommandStatus, Header};
+use consentry::text::Options;
 use proptest::prelude::*;
 
 const SECOND: u64 = 1_000_000;
@@ -21,16 +21,7 @@ fn knowledge(unknown_command: UnknownCommand, window_requests_max: usize) -> Kno
                 licence = { number = \"1\", valid_until = 2099-12-31 }\n\
                 [[provider.code]]\nnumber = \"106900001234\"\ndigits_max = 16\n";
     let registry = consentry::registry::parse(text, "registry.toml").expect("a registry");
-    Knowledge {
-        rates: Rates::new(&registry),
-        registry,
-        rule_set: RuleSet::default(),
-        modes: Modes::default(),
-        statuses: Statuses::new(StatusStyle::Compatible),
-        unknown_command,
-        pdu_octets_max: PDU_OCTETS_MAX,
-        window_requests_max,
-    }
+    Knowledge { unknown_command, window_requests_max, ..Knowledge::new(registry, Modes::default()) }
 }
 
 fn at(seconds: u64) -> Moment {
@@ -40,7 +31,14 @@ fn at(seconds: u64) -> Moment {
 fn open() -> Session {
     let timeouts =
         Timeouts { bind_us: 30 * SECOND, idle_us: 600 * SECOND, response_us: 60 * SECOND };
-    Session::new(1, SocketAddr::from(([127, 0, 0, 1], 1)), "test", timeouts, at(0))
+    Session::new(
+        1,
+        SocketAddr::from(([127, 0, 0, 1], 1)),
+        "test",
+        timeouts,
+        Options::default(),
+        at(0),
+    )
 }
 
 fn bind(command: Command) -> Vec<u8> {
@@ -94,7 +92,7 @@ fn bound(knowledge: &Knowledge, command: Command) -> Session {
 fn give(session: &mut Session, knowledge: &Knowledge, octets: &[u8], s: u64) -> (Vec<u8>, Vec<u8>) {
     session.receive(Side::Esme, octets, at(s));
     let (mut cleared, mut replies) = (Vec::new(), Vec::new());
-    while session.judge(knowledge, at(s)) {
+    while session.judge(knowledge, &mut Desk::default(), &mut |_, _| {}, at(s)) {
         session.recorded();
         cleared.extend(session.cleared().flat_map(|one| one.octets().to_vec()));
         session.take_replies(&mut replies);
@@ -107,7 +105,7 @@ fn give(session: &mut Session, knowledge: &Knowledge, octets: &[u8], s: u64) -> 
 fn relay(session: &mut Session, octets: &[u8], s: u64) -> Vec<u8> {
     session.receive(Side::Smsc, octets, at(s));
     let mut out = Vec::new();
-    session.relay(PDU_OCTETS_MAX, &mut out, at(s));
+    session.relay(&knowledge(UnknownCommand::Refuse, 10), &mut Desk::default(), &mut out, at(s));
     out
 }
 
@@ -233,7 +231,7 @@ fn what_cannot_be_recorded_is_answered_so_that_it_is_sent_again() {
     let enquire = bare(Command::EnquireLink.id(), CommandStatus::ESME_ROK, 4);
     let batch = [submit(2, OURS), submit(3, b"106911119999"), enquire.clone()].concat();
     session.receive(Side::Esme, &batch, at(1));
-    assert!(session.judge(&knowledge, at(1)));
+    assert!(session.judge(&knowledge, &mut Desk::default(), &mut |_, _| {}, at(1)));
     assert_eq!(session.cleared().count(), 0, "nothing goes on before its record is accepted");
     // The journal may fail turns later, when the counts of this turn were shown long ago.
     assert_eq!(session.tally().passed, 0, "nothing has passed before its record is accepted");

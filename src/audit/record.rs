@@ -228,6 +228,11 @@ pub struct VerdictRecord<'a> {
     pub data_coding: u8,
     /// The part it is of a longer message.
     pub part: Option<Part>,
+    /// What the classifier called its text: 1 commercial, 2 verification code, 3 notification, 4
+    /// public, 5 personal, 6 fraud, 7 illicit; 0 when no text was read.
+    pub class: u8,
+    /// The event of the consent ledger that decided; 0 when none did.
+    pub consent: u64,
 }
 
 /// The SMSC answered.
@@ -411,6 +416,13 @@ fn decode_bind<'a>(rest: &mut Rest<'a>) -> Option<BindRecord<'a>> {
     })
 }
 
+/// Bit of a verdict's last fixed octet: a part follows the addresses.
+pub(super) const HAS_PART: u8 = 1;
+/// The same: then a class.
+pub(super) const HAS_CLASS: u8 = 2;
+/// The same: then an event of the consent ledger.
+pub(super) const HAS_CONSENT: u8 = 4;
+
 /// Octets of a verdict's body before its addresses.
 pub(super) const VERDICT_FIXED_OCTETS: usize = 37;
 
@@ -425,14 +437,18 @@ fn decode_verdict<'a>(rest: &mut Rest<'a>) -> Option<VerdictRecord<'a>> {
     let command_length = rest.u32()?;
     let esm_class = rest.u8()?;
     let data_coding = rest.u8()?;
-    let has_part = rest.u8()?;
+    let has = rest.u8()?;
+    if has > HAS_PART | HAS_CLASS | HAS_CONSENT {
+        return None;
+    }
     let source = rest.address()?;
     let destination = rest.address()?;
-    let part = match has_part {
+    let part = match has & HAS_PART {
         0 => None,
-        1 => Some(Part { number: rest.u8()?, total: rest.u8()?, reference: rest.u16()? }),
-        _ => return None,
+        _ => Some(Part { number: rest.u8()?, total: rest.u8()?, reference: rest.u16()? }),
     };
+    let class = if has & HAS_CLASS != 0 { rest.u8()? } else { 0 };
+    let consent = if has & HAS_CONSENT != 0 { rest.u64()? } else { 0 };
     Some(VerdictRecord {
         session,
         command_id,
@@ -447,6 +463,8 @@ fn decode_verdict<'a>(rest: &mut Rest<'a>) -> Option<VerdictRecord<'a>> {
         esm_class,
         data_coding,
         part,
+        class,
+        consent,
     })
 }
 

@@ -8,15 +8,13 @@ use sha2::{Digest, Sha256};
 use super::knowledge::{self, Loaded};
 use super::shown::masked;
 use super::{Answer, Failure};
-use crate::config;
 use crate::policy::{self, Facts, Looked, Mode, Rule};
 use crate::registry::{Address, Npi, Ton};
 use crate::session::{Gathered, gather};
 use crate::smpp::message::{Message, WireAddress};
 use crate::smpp::write::{self, MessageFields};
 use crate::smpp::{Command, CommandStatus, Header, Malformed, frame};
-use crate::text::udh::Udh;
-use crate::text::{self, DefaultAlphabet, data_coding};
+use crate::text;
 
 /// Judges one message as a session would, and shows why. Exit status 0 it passes, 1 it is refused.
 #[derive(clap::Args)]
@@ -239,20 +237,12 @@ fn show(
 
 /// The text as the handset shows it, on the first listener's route.
 fn decoded(loaded: &Loaded, message: &Message<'_>) -> String {
-    let default = match loaded.config.listen.first().map(|listen| listen.default_alphabet) {
-        Some(config::Alphabet::Latin1) => DefaultAlphabet::Latin1,
-        Some(config::Alphabet::Ascii) => DefaultAlphabet::Ascii,
-        Some(config::Alphabet::Gbk) => DefaultAlphabet::Gbk,
-        Some(config::Alphabet::Gsm7) | None => DefaultAlphabet::Gsm7,
-    };
-    let octets = message.text_octets();
-    let octets = match Udh::split(octets) {
-        Some((_, text)) if message.has_udh() => text,
-        Some(_) | None => octets,
-    };
     let mut out = String::new();
-    match text::decode(data_coding::alphabet(message.data_coding, default), octets, &mut out) {
-        Ok(()) => out.escape_debug().to_string(),
+    let options = loaded.config.listen.first().map(knowledge::text_options).unwrap_or_default();
+    let read = text::Body::split(message.text_octets(), message.has_udh())
+        .and_then(|body| text::decode(body, message.data_coding, options, &mut out));
+    match read {
+        Ok(_) => out.escape_debug().to_string(),
         Err(fault) => format!("{} ({fault})", out.escape_debug()),
     }
 }

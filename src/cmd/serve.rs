@@ -12,14 +12,15 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::Failure;
-use super::knowledge::Loaded;
+use super::knowledge::{self, Loaded};
 use crate::admin::{self, Token};
 use crate::audit::{Durability, Journal, Options, State};
 use crate::config::{self, Config};
 use crate::metrics::Metrics;
 use crate::policy::Rule;
-use crate::proxy::{Clock, Listening, Route, Settings, Shared, listen};
+use crate::proxy::{Clock, Listening, Route, Settings, Shards, Shared, listen};
 use crate::session::Timeouts;
+use crate::text;
 
 /// How often the journal's state is looked at.
 const WATCH: Duration = Duration::from_secs(1);
@@ -60,10 +61,12 @@ pub(super) async fn start(loaded: Loaded) -> Result<Running, Failure> {
     let shared = Arc::new(Shared {
         knowledge,
         journal,
+        ledger: None,
         metrics,
         settings: settings(&config),
         clock,
         drain: CancellationToken::new(),
+        shards: Shards::start(threads(&config))?,
         tasks: TaskTracker::new(),
         live: DashMap::new(),
         by_address: DashMap::new(),
@@ -99,13 +102,27 @@ impl Running {
     }
 }
 
+/// As configured; else one for each core that this process may use.
+fn threads(config: &Config) -> usize {
+    let cores = || std::thread::available_parallelism().map_or(1, usize::from);
+    config.limits.threads.unwrap_or_else(cores)
+}
+
 fn take_addresses(config: &Config) -> Result<Vec<Listening>, Failure> {
     let mut listeners = Vec::new();
     for one in &config.listen {
-        listeners.push(listen(one.address, Route::ToSmsc(one.smsc.clone()))?);
+        listeners.push(listen(
+            one.address,
+            Route::ToSmsc(one.smsc.clone()),
+            knowledge::text_options(one),
+        )?);
     }
     for one in &config.outbind {
-        listeners.push(listen(one.address, Route::ToEsme(one.esme.clone()))?);
+        listeners.push(listen(
+            one.address,
+            Route::ToEsme(one.esme.clone()),
+            text::Options::default(),
+        )?);
     }
     Ok(listeners)
 }

@@ -96,6 +96,13 @@ struct CodeTable {
     #[serde(default)]
     #[schemars(with = "Vec<String>")]
     templates: Vec<Spanned<String>>,
+    /// Paths of the templates that ask for consent, relative to the folder of this file.
+    #[serde(default)]
+    #[schemars(with = "Vec<String>")]
+    requests: Vec<Spanned<String>>,
+    /// What a consent must cover for this code: a list, a product; without it, the whole provider.
+    #[serde(default)]
+    scope: String,
 }
 
 /// What is wrong in a registry text: file, line (counted from 1), field, and the way out.
@@ -243,6 +250,8 @@ impl Source<'_> {
             regions: regions.collect::<Result<_, _>>()?,
             signatures: table.signatures.clone(),
             templates: table.templates.iter().map(template).collect(),
+            requests: table.requests.iter().map(template).collect(),
+            scope: table.scope.clone(),
         })
     }
 

@@ -100,6 +100,11 @@ pub struct Code {
     pub signatures: Vec<String>,
     /// Its registered templates.
     pub templates: Vec<Template>,
+    /// The templates by which its owner asks for consent.
+    pub requests: Vec<Template>,
+    /// Which part of a consent its messages fall under: a list, a product, a shop; empty = the whole
+    /// entity.
+    pub scope: String,
 }
 
 /// Where a registered template is.

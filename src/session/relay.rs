@@ -1,6 +1,8 @@
 //! From the SMSC to the ESME: everything crosses as it came, and the session watches.
 
+use super::desk::Desk;
 use super::end::EndReason;
+use super::knowledge::Knowledge;
 use super::moment::Moment;
 use super::session::{Session, Side};
 use super::table::{self, BindState, Sign};
@@ -10,14 +12,20 @@ use crate::smpp::{Command, Header, response};
 
 impl Session {
     /// Appends the whole frames that wait from the SMSC to `out`, as they came.
-    pub fn relay(&mut self, pdu_octets_max: usize, out: &mut Vec<u8>, now: Moment) {
+    pub fn relay(
+        &mut self,
+        knowledge: &Knowledge,
+        desk: &mut Desk,
+        out: &mut Vec<u8>,
+        now: Moment,
+    ) {
         let waiting = std::mem::take(&mut self.smsc);
         let octets = waiting.octets();
         let mut at = 0;
         let mut run = 0;
         loop {
             let rest = octets.get(at..).unwrap_or(&[]);
-            let length = match cut(rest, pdu_octets_max) {
+            let length = match cut(rest, knowledge.pdu_octets_max) {
                 Ok(Some(length)) => length,
                 Ok(None) => break,
                 Err(fault) => {

@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::ops::Range;
 
+use super::batch::Vouched;
 use super::cleared::Cleared;
 use super::end::EndReason;
 use super::moment::Moment;
@@ -13,9 +14,10 @@ use crate::audit::{EndRecord, Records, UnansweredRecord};
 use crate::registry::ProviderId;
 use crate::smpp::frame::FrameBuf;
 use crate::smpp::{Command, CommandStatus, write};
+use crate::text;
 
-/// Most frames that one turn judges. A read of 64 KiB holds at most as many.
-pub const FRAMES_A_TURN: usize = 4096;
+/// Most frames that one batch holds. What is left waits for the next, in the same turn.
+pub const FRAMES_A_TURN: usize = 512;
 
 /// sequence_number of the unbind that we send at shutdown: the last one there is (SMPP 3.4 5.1.4),
 /// where no ESME and no SMSC counts to.
@@ -75,6 +77,10 @@ pub struct Session {
     pub(super) esme: FrameBuf,
     pub(super) smsc: FrameBuf,
     pub(super) steps: Vec<Step>,
+    /// Of the messages in `steps`, those that pass on the consent ledger's word.
+    pub(super) vouched: Vec<Vouched>,
+    /// How the SMSC reads what the specifications leave to it.
+    pub(super) text_options: text::Options,
     pub(super) under_way: bool,
     pub(super) replies: Vec<u8>,
     pub(super) batch_records: Records,
@@ -102,6 +108,7 @@ impl Session {
         peer: SocketAddr,
         listener: &str,
         timeouts: Timeouts,
+        text_options: text::Options,
         now: Moment,
     ) -> Session {
         Session {
@@ -116,6 +123,8 @@ impl Session {
             esme: FrameBuf::default(),
             smsc: FrameBuf::default(),
             steps: Vec::new(),
+            vouched: Vec::new(),
+            text_options,
             under_way: false,
             replies: Vec::new(),
             batch_records: Records::new(),
@@ -232,10 +241,12 @@ impl Session {
         let octets: usize = self.steps.iter().map(|step| step.octets as usize).sum();
         self.esme.consume(octets);
         self.steps.clear();
+        self.vouched.clear();
         self.own_frame.clear();
         if self.esme.is_empty() {
             // An idle session holds no room: ten thousand of them stay small.
             self.steps = Vec::new();
+            self.vouched = Vec::new();
             self.batch_records = Records::new();
             self.own_frame = Vec::new();
         }

@@ -4,7 +4,11 @@
 pub const IE_CONCATENATION_8: u8 = 0x00;
 /// Information element: concatenation with a 16-bit reference.
 pub const IE_CONCATENATION_16: u8 = 0x08;
-/// Information element: reply address, a second sender (TS 23.040 9.2.3.24.16).
+/// Information element: national language single shift (TS 23.040 9.2.3.24.15).
+pub const IE_SINGLE_SHIFT: u8 = 0x24;
+/// Information element: national language locking shift (TS 23.040 9.2.3.24.16).
+pub const IE_LOCKING_SHIFT: u8 = 0x25;
+/// Information element: reply address, a second sender (TS 23.040 9.2.3.24.17).
 pub const IE_REPLY_ADDRESS: u8 = 0x22;
 
 /// A user data header, split from the text behind it.
@@ -45,6 +49,11 @@ impl<'a> Udh<'a> {
             rest = behind.get(usize::from(length)..)?;
         }
         Some((Udh { elements }, text))
+    }
+
+    /// Octets of all elements, without the length octet in front of them.
+    pub fn octets(self) -> usize {
+        self.elements.len()
     }
 
     /// The elements in the order in which they stand.
