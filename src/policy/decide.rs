@@ -1,7 +1,7 @@
 //! The rules in their order, and what they come to.
 //!
-//! The order is fixed: provider, source, code, destination, body, text, signature, consent, notice;
-//! the ledger and the rate last, so that a legal refusal is never hidden behind one that an ESME
+//! The order is fixed: provider, source, code, destination, body, purpose, consent, notice,
+//! signature, content; the ledger and the rate last, so that a legal refusal is never hidden behind one that an ESME
 //! retries. `decide` and `trace` walk the
 //! same two tables.
 
@@ -38,15 +38,15 @@ fn message_rules<'a>() -> [(Rule, Judge<Facts<'a>>); 25] {
         (Rule::BodyStored, body::stored),
         (Rule::BodyEmpty, body::empty),
         (Rule::ContentUndecodable, text::undecodable),
-        (Rule::ContentProhibited, text::prohibited),
         (Rule::CodePurpose, code::purpose),
-        (Rule::SignatureUnregistered, signature::unregistered),
-        (Rule::SignatureMissing, signature::missing),
+        (Rule::ConsentMissing, consent::missing),
         (Rule::ConsentRevoked, consent::revoked),
         (Rule::ConsentExpired, consent::expired),
-        (Rule::ConsentMissing, consent::missing),
         (Rule::ConsentRepeat, consent::repeat),
         (Rule::NoticeMissing, text::notice_missing),
+        (Rule::SignatureMissing, signature::missing),
+        (Rule::SignatureUnregistered, signature::unregistered),
+        (Rule::ContentProhibited, text::prohibited),
         (Rule::LedgerUnavailable, consent::unavailable),
         (Rule::RateExceeded, rate::exceeded),
     ]
