@@ -21,6 +21,7 @@ mod facts;
 mod judge;
 mod knowledge;
 mod moment;
+pub mod originals;
 mod rates;
 mod relay;
 #[allow(clippy::module_inception)] // the room is named after the one thing in it
