@@ -29,6 +29,8 @@
 //! | [`smpp`] | octets to PDUs and nothing else |
 //! | [`text`] | body octets to characters: user data header, data_coding, alphabets |
 //! | [`registry`] | who is admitted: providers, licences, codes, numbering plan |
+//! | [`consent`] | who said yes: standing of entity and recipient, events, proofs |
+//! | [`content`] | what a text is: classes, templates, signatures, how to refuse |
 //! | [`policy`] | facts in, decision out |
 //! | [`session`] | one pair without sockets; where SMPP, text and policy meet |
 //! | [`audit`] | what was decided: records, journal, hash chain, search |
@@ -42,7 +44,7 @@
 //!
 //! 1. No message leaves for the SMSC but inside a [`session::Cleared`], which only `session` makes.
 //! 2. No verdict without a record; the record is accepted before the step is carried out.
-//! 3. The pure rooms (`smpp`, `text`, `registry`, `policy`, `session`) name no clock, socket, file,
+//! 3. The pure rooms (`smpp`, `text`, `registry`, `content`, `policy`, `session`) name no clock, socket, file,
 //!    task or log; `tests/architecture.rs` holds them to it.
 //! 4. Every command that carries a text or a recipient is judged or refused: [`session::table`].
 //! 5. Everything has a limit, named with its unit.
@@ -53,6 +55,8 @@ pub mod admin;
 pub mod audit;
 pub mod cmd;
 pub mod config;
+pub mod consent;
+pub mod content;
 pub mod metrics;
 pub mod peer;
 pub mod policy;

@@ -7,25 +7,33 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("smpp", &[]),
     ("text", &[]),
     ("registry", &[]),
-    ("policy", &["registry"]),
+    ("content", &["text"]),
+    ("policy", &["registry", "content"]),
+    ("consent", &["registry", "policy"]),
     ("audit", &["policy"]),
-    ("session", &["smpp", "text", "registry", "policy", "audit"]),
+    ("session", &["smpp", "text", "registry", "content", "consent", "policy", "audit"]),
     ("metrics", &["smpp", "session"]),
-    ("proxy", &["smpp", "text", "registry", "policy", "audit", "session", "metrics"]),
-    ("admin", &["metrics"]),
+    (
+        "proxy",
+        &[
+            "smpp", "text", "registry", "content", "consent", "policy", "audit", "session",
+            "metrics",
+        ],
+    ),
+    ("admin", &["registry", "policy", "consent", "metrics"]),
     ("peer", &["smpp"]),
     ("config", &["smpp", "text", "registry", "policy"]),
     (
         "cmd",
         &[
-            "smpp", "text", "registry", "policy", "audit", "session", "metrics", "proxy", "admin",
-            "peer", "config",
+            "smpp", "text", "registry", "content", "consent", "policy", "audit", "session",
+            "metrics", "proxy", "admin", "peer", "config",
         ],
     ),
 ];
 
 /// The rooms without clock, socket, file, task or log.
-const PURE: [&str; 5] = ["smpp", "text", "registry", "policy", "session"];
+const PURE: [&str; 6] = ["smpp", "text", "registry", "content", "policy", "session"];
 
 const IMPURE: [&str; 9] = [
     "std::time",

@@ -36,6 +36,8 @@ fn verdict(session: u64, sequence_number: u32) -> VerdictRecord<'static> {
         esm_class: 0,
         data_coding: 8,
         part: None,
+        class: 0,
+        consent: 0,
     }
 }
 

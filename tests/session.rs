@@ -2,15 +2,16 @@
 
 use std::net::SocketAddr;
 
-use consentry::policy::{Modes, RuleSet};
+use consentry::content::Reader;
+use consentry::policy::Modes;
 use consentry::session::{
-    BindState, EndReason, Knowledge, Moment, Rates, Session, Side, StatusStyle, Statuses, Timeouts,
-    UnknownCommand,
+    BindState, Desk, EndReason, Knowledge, Moment, Session, Side, Texts, Timeouts, UnknownCommand,
 };
-use consentry::smpp::frame::PDU_OCTETS_MAX;
+use consentry::smpp::frame::FrameFault;
 use consentry::smpp::message::WireAddress;
 use consentry::smpp::write::{self, BindFields, MessageFields};
 use consentry::smpp::{Command, CommandStatus, Header};
+use consentry::text::Options;
 use proptest::prelude::*;
 
 const SECOND: u64 = 1_000_000;
@@ -21,16 +22,9 @@ fn knowledge(unknown_command: UnknownCommand, window_requests_max: usize) -> Kno
                 licence = { number = \"1\", valid_until = 2099-12-31 }\n\
                 [[provider.code]]\nnumber = \"106900001234\"\ndigits_max = 16\n";
     let registry = consentry::registry::parse(text, "registry.toml").expect("a registry");
-    Knowledge {
-        rates: Rates::new(&registry),
-        registry,
-        rule_set: RuleSet::default(),
-        modes: Modes::default(),
-        statuses: Statuses::new(StatusStyle::Compatible),
-        unknown_command,
-        pdu_octets_max: PDU_OCTETS_MAX,
-        window_requests_max,
-    }
+    let modes = Modes::default();
+    let texts = Texts::new(Reader::built_in().expect("weights"), Vec::new(), &modes);
+    Knowledge { unknown_command, window_requests_max, ..Knowledge::new(registry, texts, modes) }
 }
 
 fn at(seconds: u64) -> Moment {
@@ -40,7 +34,14 @@ fn at(seconds: u64) -> Moment {
 fn open() -> Session {
     let timeouts =
         Timeouts { bind_us: 30 * SECOND, idle_us: 600 * SECOND, response_us: 60 * SECOND };
-    Session::new(1, SocketAddr::from(([127, 0, 0, 1], 1)), "test", timeouts, at(0))
+    Session::new(
+        1,
+        SocketAddr::from(([127, 0, 0, 1], 1)),
+        "test",
+        timeouts,
+        Options::default(),
+        at(0),
+    )
 }
 
 fn bind(command: Command) -> Vec<u8> {
@@ -94,7 +95,7 @@ fn bound(knowledge: &Knowledge, command: Command) -> Session {
 fn give(session: &mut Session, knowledge: &Knowledge, octets: &[u8], s: u64) -> (Vec<u8>, Vec<u8>) {
     session.receive(Side::Esme, octets, at(s));
     let (mut cleared, mut replies) = (Vec::new(), Vec::new());
-    while session.judge(knowledge, at(s)) {
+    while session.judge(knowledge, &mut Desk::default(), &mut |_, _| {}, at(s)) {
         session.recorded();
         cleared.extend(session.cleared().flat_map(|one| one.octets().to_vec()));
         session.take_replies(&mut replies);
@@ -107,7 +108,7 @@ fn give(session: &mut Session, knowledge: &Knowledge, octets: &[u8], s: u64) -> 
 fn relay(session: &mut Session, octets: &[u8], s: u64) -> Vec<u8> {
     session.receive(Side::Smsc, octets, at(s));
     let mut out = Vec::new();
-    session.relay(PDU_OCTETS_MAX, &mut out, at(s));
+    session.relay(&knowledge(UnknownCommand::Refuse, 10), &mut Desk::default(), &mut out, at(s));
     out
 }
 
@@ -233,9 +234,13 @@ fn what_cannot_be_recorded_is_answered_so_that_it_is_sent_again() {
     let enquire = bare(Command::EnquireLink.id(), CommandStatus::ESME_ROK, 4);
     let batch = [submit(2, OURS), submit(3, b"106911119999"), enquire.clone()].concat();
     session.receive(Side::Esme, &batch, at(1));
-    assert!(session.judge(&knowledge, at(1)));
+    assert!(session.judge(&knowledge, &mut Desk::default(), &mut |_, _| {}, at(1)));
     assert_eq!(session.cleared().count(), 0, "nothing goes on before its record is accepted");
+    // The journal may fail turns later, when the counts of this turn were shown long ago.
+    assert_eq!(session.tally().passed, 0, "nothing has passed before its record is accepted");
+    session.tally().clear();
     session.unrecorded(&knowledge);
+    assert_eq!(session.tally().passed, 0);
     let cleared: Vec<u8> = session.cleared().flat_map(|one| one.octets().to_vec()).collect();
     assert_eq!(cleared, enquire, "what carries no text crosses all the same");
     let mut replies = Vec::new();
@@ -243,6 +248,34 @@ fn what_cannot_be_recorded_is_answered_so_that_it_is_sent_again() {
     let full = CommandStatus::ESME_RMSGQFUL;
     assert_eq!(statuses(&replies), [(2, full), (3, full)]);
     assert_eq!(session.open_requests(), 0);
+}
+
+#[test]
+fn what_is_counted_is_what_became_of_it() {
+    let knowledge = knowledge(UnknownCommand::Refuse, 100);
+    let mut session = binding(&knowledge, Command::BindReceiver);
+    assert_eq!(session.tally().bind, None, "nobody has answered the bind yet");
+    let refused = CommandStatus::ESME_RINVPASWD;
+    relay(&mut session, &bare(Command::BindReceiverResp.id(), refused, 1), 0);
+    assert_eq!(session.tally().bind, Some((Command::BindReceiver, refused)));
+
+    let mut session = bound(&knowledge, Command::BindTransceiver);
+    give(&mut session, &knowledge, &[submit(2, OURS), submit(3, b"")].concat(), 1);
+    let tally = session.tally();
+    let missing = usize::from(consentry::policy::Rule::SourceMissing.code());
+    assert_eq!((tally.passed, tally.refused[missing]), (1, 1));
+
+    let lost = [0, 0, 0, 15, 0, 0, 0, 4, 0, 0, 0, 0, 0, 0, 0, 9];
+    give(&mut session, &knowledge, &lost, 2);
+    let fault = FrameFault::TooShort(15);
+    assert_eq!(session.tally().lost_framing, Some((Side::Esme, fault)));
+    session.tally().clear();
+    let mut session = bound(&knowledge, Command::BindTransceiver);
+    relay(&mut session, &lost, 2);
+    assert_eq!(session.tally().lost_framing, Some((Side::Smsc, fault)));
+    session.tally().clear();
+    relay(&mut session, b"", 3);
+    assert_eq!(session.tally().lost_framing, None, "counted once");
 }
 
 #[test]

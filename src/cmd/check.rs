@@ -143,6 +143,7 @@ fn values(kind: &'static str, named: Vec<(&'static str, Value)>) -> impl Iterato
 fn limits(config: &Config) -> Vec<(&'static str, Value)> {
     let limits = &config.limits;
     vec![
+        ("threads", limits.threads.map_or_else(|| "one for each core".into(), Value::from)),
         ("sessions", limits.sessions.into()),
         ("sessions_per_address", limits.sessions_per_address.into()),
         ("pdu", size::text(limits.pdu_octets).into()),

@@ -12,14 +12,15 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::Failure;
-use super::knowledge::Loaded;
+use super::knowledge::{self, Loaded};
 use crate::admin::{self, Token};
 use crate::audit::{Durability, Journal, Options, State};
 use crate::config::{self, Config};
 use crate::metrics::Metrics;
 use crate::policy::Rule;
-use crate::proxy::{Clock, Listening, Route, Settings, Shared, listen};
+use crate::proxy::{Clock, Listening, Route, Settings, Shards, Shared, listen};
 use crate::session::Timeouts;
+use crate::text;
 
 /// How often the journal's state is looked at.
 const WATCH: Duration = Duration::from_secs(1);
@@ -60,10 +61,13 @@ pub(super) async fn start(loaded: Loaded) -> Result<Running, Failure> {
     let shared = Arc::new(Shared {
         knowledge,
         journal,
+        ledger: None,
+        keep_keyword: None,
         metrics,
         settings: settings(&config),
         clock,
         drain: CancellationToken::new(),
+        shards: Shards::start(threads(&config))?,
         tasks: TaskTracker::new(),
         live: DashMap::new(),
         by_address: DashMap::new(),
@@ -99,13 +103,27 @@ impl Running {
     }
 }
 
+/// As configured; else one for each core that this process may use.
+fn threads(config: &Config) -> usize {
+    let cores = || std::thread::available_parallelism().map_or(1, usize::from);
+    config.limits.threads.unwrap_or_else(cores)
+}
+
 fn take_addresses(config: &Config) -> Result<Vec<Listening>, Failure> {
     let mut listeners = Vec::new();
     for one in &config.listen {
-        listeners.push(listen(one.address, Route::ToSmsc(one.smsc.clone()))?);
+        listeners.push(listen(
+            one.address,
+            Route::ToSmsc(one.smsc.clone()),
+            knowledge::text_options(one),
+        )?);
     }
     for one in &config.outbind {
-        listeners.push(listen(one.address, Route::ToEsme(one.esme.clone()))?);
+        listeners.push(listen(
+            one.address,
+            Route::ToEsme(one.esme.clone()),
+            text::Options::default(),
+        )?);
     }
     Ok(listeners)
 }
@@ -143,6 +161,12 @@ fn open_journal(
     let (journal, found) = Journal::open(&config.audit.path, options, clock.now().wall_us)?;
     let path = config.audit.path.display();
     tracing::info!(%path, records = found.records, segments = found.segments, "journal opened");
+    use std::os::unix::fs::PermissionsExt;
+    let mode = std::fs::metadata(&config.audit.path)?.permissions().mode() & 0o777;
+    if mode & 0o077 != 0 {
+        let mode = format_args!("{mode:o}");
+        tracing::warn!(%path, %mode, "others may look into the journal's folder; chmod it to 700");
+    }
     if found.torn_octets > 0 {
         let (octets, segment) = (found.torn_octets, found.torn_segment.unwrap_or_default());
         tracing::warn!(octets, segment, "cut unacknowledged records off the end of the journal");
@@ -232,9 +256,12 @@ fn shown(live: &crate::proxy::Live) -> admin::Session {
 /// Shows the journal's state: in the metrics always, in the log when it changes.
 async fn watch(shared: Arc<Shared>) {
     let mut was_available = true;
+    let mut counted_records = 0;
     loop {
         let state = shared.journal.state();
         let stats = shared.journal.stats();
+        shared.metrics.audit_records.inc_by(stats.records.saturating_sub(counted_records));
+        counted_records = stats.records;
         shared.metrics.audit_backlog.set(i64::try_from(stats.backlog_records).unwrap_or(i64::MAX));
         match (&state, was_available) {
             (State::Closed, _) => return,

@@ -28,6 +28,9 @@ const KIB: usize = 1 << 10;
 const MIB: usize = 1 << 20;
 const GIB: usize = 1 << 30;
 
+/// `[limits] threads`: threads that carry traffic. The default is
+/// never taken: unwritten means one for each core.
+pub const THREADS: Bounds<usize> = Bounds { default: 1, min: 1, max: 256 };
 /// `[limits] sessions`: ESME connections at once.
 pub const SESSIONS: Bounds<usize> = Bounds { default: 12_000, min: 1, max: 1_000_000 };
 /// `[limits] sessions_per_address`: ESME connections at once from one IP address. Generous, because

@@ -90,6 +90,8 @@ pub struct Outbind {
 /// `[limits]`: what may be used at most. Defaults and bounds: [`bounds`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
+    /// Threads that carry traffic; `None` = one for each core.
+    pub threads: Option<usize>,
     /// ESME connections at once.
     pub sessions: usize,
     /// ESME connections at once from one IP address; never above `sessions`.

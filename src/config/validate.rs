@@ -143,7 +143,12 @@ fn limits(source: &Source<'_>, written: written::Limits) -> Result<Limits, Fault
     let buffered_at = written.buffered.as_ref().map(Spanned::span);
     let pdu_at = written.pdu.as_ref().map(Spanned::span);
     let per_address_at = written.sessions_per_address.as_ref().map(Spanned::span);
+    let threads = match written.threads {
+        Some(threads) => Some(count(source, Some(threads), bounds::THREADS)?),
+        None => None,
+    };
     let mut limits = Limits {
+        threads,
         sessions: count(source, written.sessions, bounds::SESSIONS)?,
         sessions_per_address: count(
             source,

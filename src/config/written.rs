@@ -81,6 +81,12 @@ pub(super) struct Outbind {
 #[derive(Deserialize, JsonSchema, Default)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Limits {
+    /// Threads that carry traffic; without it, one for each core.
+    #[schemars(with = "Option<u32>", extend(
+        "minimum" = bounds::THREADS.min,
+        "maximum" = bounds::THREADS.max,
+    ))]
+    pub threads: Option<Spanned<u32>>,
     /// ESME connections at once.
     #[schemars(with = "Option<u32>", extend(
         "default" = bounds::SESSIONS.default,

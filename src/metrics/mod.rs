@@ -46,7 +46,7 @@ pub struct Metrics {
     pub window_messages: IntGauge,
     /// `consentry_unanswered_total`: requests whose response did not come in time.
     pub unanswered: IntCounter,
-    /// `consentry_audit_records_total`: records that the journal accepted.
+    /// `consentry_audit_records_total`: records written to the journal, its own not counted.
     pub audit_records: IntCounter,
     /// `consentry_audit_sync_seconds`: one sync of the journal to disk.
     pub audit_sync: Arc<Histogram>,
@@ -94,7 +94,7 @@ impl Metrics {
             sessions: state_names.map(|name| sessions.with_label_values(&[name])).collect(),
             binds: make.counters2(
                 "consentry_binds_total",
-                "Answered binds by mode and command_status.",
+                "Answered binds by mode and the command_status that the ESME was answered.",
                 ("mode", &BindMode::ALL.map(BindMode::name)),
                 ("status", &statuses),
             )?,
@@ -154,7 +154,7 @@ impl Metrics {
                 "Requests whose response did not come in time.",
             )?,
             audit_records: make
-                .counter("consentry_audit_records_total", "Records that the journal accepted.")?,
+                .counter("consentry_audit_records_total", "Records written to the journal.")?,
             audit_sync: make
                 .histogram("consentry_audit_sync_seconds", "One sync of the journal to disk.")?,
             audit_backlog: make

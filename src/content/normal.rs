@@ -1,0 +1,348 @@
+//! The normal form of a text: what it says once the tricks against filters are undone. For matching
+//! only; records keep the raw text. A map leads back to it, and what was undone is counted.
+//!
+//! Undone are: width, style, accents and case; traditional forms; look-alike letters; invisible
+//! characters; separators between ideographs (`兼-职`, `兼 职`); numbers in Chinese digits; split
+//! characters (`讠正`). Folding the folded form changes nothing.
+
+use super::Span;
+use super::fold::{self, Cell, Fold, Sort};
+use super::radical;
+
+/// Longest text that is looked at, in octets of UTF-8; the rest is not. A message of 255 parts stays
+/// below it, and so does a message_payload of 64 KiB in any alphabet.
+pub const TEXT_OCTETS_MAX: usize = 256 * 1024;
+
+/// Chinese digits in a row from which on they are a number, as in 一三八零零.
+const NUMERALS_MIN: usize = 5;
+
+/// What becomes of numbers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Numbers {
+    /// They stay.
+    Kept,
+    /// Each run of digits becomes one `0`, and so does a run of `x` or `*` that masks one.
+    Closed,
+}
+
+/// How far the raw text is from its normal form: what was undone, counted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Distance {
+    /// Invisible characters.
+    pub invisible: u32,
+    /// Symbols that stood between two ideographs.
+    pub gaps: u32,
+    /// Ideographs that stood alone between spaces.
+    pub spaced: u32,
+    /// Letters and digits of other alphabets or styles.
+    pub styled: u32,
+    /// Traditional forms.
+    pub traditional: u32,
+    /// Forms that only simplified text has: not undone, but with the former they tell mixing.
+    pub simplified: u32,
+    /// Split characters.
+    pub split: u32,
+    /// Private-use characters.
+    pub private: u32,
+    /// Numbers in Chinese digits.
+    pub numerals: u32,
+}
+
+/// A normal form, kept from text to text so that nothing is allocated for the next.
+#[derive(Clone, Debug, Default)]
+pub struct Normal {
+    text: String,
+    /// For every octet of `text`: which raw octets its character came from.
+    from: Vec<Span>,
+    distance: Distance,
+    /// The last character was kept and is this; what follows decides about separators.
+    last: Option<Sort>,
+    /// Since the last ideograph: where separators began, in `text`.
+    gap: Option<Gap>,
+    /// Ideographs since the last separator.
+    han_run: u32,
+    /// Chinese digits up to here: how many, and where they began in `text`.
+    numerals: (usize, usize),
+    /// A word of `x` alone up to here: where it began in `text`.
+    mask: Option<usize>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Gap {
+    at: usize,
+    symbols: u32,
+    after: Option<Sort>,
+}
+
+impl Normal {
+    /// The normal form.
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// How far the raw text was from it.
+    pub fn distance(&self) -> Distance {
+        self.distance
+    }
+
+    /// The raw octets behind octets `start..end` of the normal form.
+    pub fn raw(&self, start: usize, end: usize) -> Span {
+        let first = self.from.get(start).copied().unwrap_or_default();
+        let last = end.checked_sub(1).and_then(|last| self.from.get(last)).copied();
+        Span { start: first.start, end: last.unwrap_or(first).end.max(first.start) }
+    }
+
+    /// Folds a text into this, numbers kept.
+    pub fn fold(&mut self, raw: &str) {
+        self.fill(raw, Numbers::Kept);
+    }
+
+    pub(super) fn fill(&mut self, raw: &str, numbers: Numbers) {
+        self.clear();
+        let fold = fold::table();
+        for (at, c) in raw.char_indices() {
+            if at >= TEXT_OCTETS_MAX {
+                break;
+            }
+            self.take(fold, numbers, c, Span::new(at, at + c.len_utf8()));
+        }
+        self.end_numerals(numbers);
+        self.end_mask(numbers, None);
+        let kept = self.text.trim_end_matches(' ').len();
+        self.cut(kept);
+    }
+
+    fn clear(&mut self) {
+        self.text.clear();
+        self.from.clear();
+        self.distance = Distance::default();
+        self.last = None;
+        self.gap = None;
+        self.han_run = 0;
+        self.numerals = (0, 0);
+        self.mask = None;
+    }
+
+    fn take(&mut self, fold: &Fold, numbers: Numbers, c: char, span: Span) {
+        let cell = fold.cell(c);
+        self.count(cell);
+        match cell.character() {
+            Some(folded) => self.put(numbers, cell, folded, cell.sort(), span),
+            None => {
+                for folded in fold.long(cell).chars() {
+                    let sort = fold.cell(folded).sort();
+                    self.put(numbers, cell, folded, sort, span);
+                }
+            }
+        }
+    }
+
+    fn count(&mut self, cell: Cell) {
+        let distance = &mut self.distance;
+        distance.styled += u32::from(cell.is_styled());
+        distance.traditional += u32::from(cell.is_traditional());
+        distance.simplified += u32::from(cell.is_simplified());
+        distance.private += u32::from(cell.is_private());
+        distance.invisible += u32::from(cell.sort() == Sort::Dropped);
+    }
+
+    fn put(&mut self, numbers: Numbers, cell: Cell, c: char, sort: Sort, span: Span) {
+        if sort == Sort::Dropped || cell.is_private() {
+            return;
+        }
+        if !cell.is_numeral() {
+            self.end_numerals(numbers);
+        }
+        if sort != Sort::Letter {
+            self.end_mask(numbers, Some(sort));
+        }
+        match sort {
+            Sort::Han => self.put_han(cell, c, span),
+            Sort::Digit => self.put_digit(numbers, c, span),
+            Sort::Letter => self.put_letter(c, span),
+            Sort::Space => self.put_space(span),
+            Sort::Stop | Sort::Symbol => self.put_mark(numbers, c, sort, span),
+            Sort::Dropped => {}
+        }
+    }
+
+    fn put_han(&mut self, cell: Cell, c: char, span: Span) {
+        self.close_gap(Sort::Han);
+        if let Some(left) = self.text.chars().next_back()
+            && let Some(whole) = radical::whole(left, c)
+        {
+            let at = self.text.len() - left.len_utf8();
+            let start = self.raw(at, self.text.len()).start;
+            self.cut(at);
+            self.push(whole, Span { start, end: span.end });
+            self.distance.split += 1;
+        } else {
+            if cell.is_numeral() {
+                let began = if self.numerals.0 == 0 { self.text.len() } else { self.numerals.1 };
+                self.numerals = (self.numerals.0 + 1, began);
+            }
+            self.push(c, span);
+        }
+        self.han_run += 1;
+        self.last = Some(Sort::Han);
+    }
+
+    fn put_digit(&mut self, numbers: Numbers, c: char, span: Span) {
+        self.close_gap(Sort::Digit);
+        match numbers {
+            Numbers::Kept => self.push(c, span),
+            Numbers::Closed => self.push_zero(span),
+        }
+        self.last = Some(Sort::Digit);
+    }
+
+    fn put_letter(&mut self, c: char, span: Span) {
+        self.gap = None;
+        match (c, self.last, self.mask) {
+            ('x', Some(Sort::Letter), None) => {}
+            ('x', _, None) => self.mask = Some(self.text.len()),
+            ('x', _, Some(_)) => {}
+            _ => self.mask = None,
+        }
+        self.push(c, span);
+        self.last = Some(Sort::Letter);
+    }
+
+    /// One space for many, none at the start; between ideographs and digits none at all.
+    fn put_space(&mut self, span: Span) {
+        if self.text.is_empty() || self.text.ends_with(' ') {
+            return;
+        }
+        self.open_gap(0);
+        self.push(' ', span);
+        if self.gap.is_none() {
+            self.last = Some(Sort::Space);
+        }
+    }
+
+    fn put_mark(&mut self, numbers: Numbers, c: char, sort: Sort, span: Span) {
+        let is_mask = c == '*' && numbers == Numbers::Closed && self.text.ends_with(['*', '0']);
+        if is_mask {
+            let at = self.text.len() - 1;
+            let start = self.raw(at, self.text.len()).start;
+            self.cut(at);
+            self.push_zero(Span { start, end: span.end });
+            self.gap = None;
+            self.last = Some(Sort::Digit);
+            return;
+        }
+        let is_separator = sort == Sort::Symbol || c == '.' && span.end - span.start == 1;
+        if is_separator && c != '¥' && c != '%' && c != '$' {
+            self.open_gap(1);
+        } else {
+            self.gap = None;
+        }
+        self.push(c, span);
+        if self.gap.is_none() {
+            self.last = Some(sort);
+        }
+    }
+
+    /// A separator after an ideograph: whether it stays is known at the next character.
+    fn open_gap(&mut self, symbols: u32) {
+        match &mut self.gap {
+            // After a digit only spaces go: 5.8, 10-20 and 3*4 say something.
+            Some(gap) if gap.after == Some(Sort::Digit) && symbols > 0 => self.gap = None,
+            Some(gap) => gap.symbols += symbols,
+            None if self.last == Some(Sort::Han)
+                || self.last == Some(Sort::Digit) && symbols == 0 =>
+            {
+                self.gap = Some(Gap { at: self.text.len(), symbols, after: self.last });
+            }
+            None => {}
+        }
+    }
+
+    /// An ideograph or digit follows: separators after an ideograph go.
+    fn close_gap(&mut self, next: Sort) {
+        let is_between_digits = |gap: &Gap| (gap.after, next) == (Some(Sort::Digit), Sort::Digit);
+        if let Some(gap) = self.gap.take_if(|gap| !is_between_digits(gap)) {
+            self.cut(gap.at);
+            self.distance.gaps += u32::from(gap.symbols > 0);
+            self.distance.spaced += u32::from(gap.symbols == 0 && self.han_run == 1);
+            self.han_run = 0;
+        } else if self.last != Some(Sort::Han) {
+            self.han_run = 0;
+        }
+        self.gap = None;
+    }
+
+    /// Chinese digits end here: enough of them are a number.
+    fn end_numerals(&mut self, numbers: Numbers) {
+        let (count, began) = std::mem::take(&mut self.numerals);
+        if count < NUMERALS_MIN || began + count * 3 != self.text.len() {
+            return;
+        }
+        self.distance.numerals += 1;
+        let end = self.text.len();
+        for step in 0..count {
+            let at = began + step * 3;
+            let digit = self.text.get(at..at + 3).and_then(value).unwrap_or('0');
+            // The longer text is read first and then cut: the digits go behind it for the moment.
+            let span = self.raw(at, at + 3);
+            match numbers {
+                Numbers::Kept => self.push(digit, span),
+                Numbers::Closed if step == 0 => self.push('0', span),
+                Numbers::Closed => self.stretch(span.end),
+            }
+        }
+        self.text.replace_range(began..end, "");
+        self.from.drain(began..end);
+        self.last = Some(Sort::Digit);
+    }
+
+    /// A word of `x` alone ends here: beside ideographs and digits it masks a number.
+    fn end_mask(&mut self, numbers: Numbers, next: Option<Sort>) {
+        let Some(at) = self.mask.take() else { return };
+        let before = self.text.get(..at).and_then(|head| head.chars().next_back());
+        let is_beside = |c: char| matches!(fold::table().cell(c).sort(), Sort::Han | Sort::Digit);
+        let is_number =
+            before.is_some_and(is_beside) || matches!(next, Some(Sort::Han | Sort::Digit));
+        if numbers == Numbers::Closed && is_number {
+            let span = self.raw(at, self.text.len());
+            self.cut(at);
+            self.push_zero(span);
+            self.last = Some(Sort::Digit);
+        }
+    }
+
+    fn push(&mut self, c: char, span: Span) {
+        self.text.push(c);
+        for _ in 0..c.len_utf8() {
+            self.from.push(span);
+        }
+    }
+
+    /// A digit of a closed number.
+    fn push_zero(&mut self, span: Span) {
+        if self.text.ends_with('0') {
+            self.stretch(span.end);
+        } else {
+            self.push('0', span);
+        }
+    }
+
+    fn stretch(&mut self, end: u32) {
+        if let Some(last) = self.from.last_mut() {
+            last.end = end;
+        }
+    }
+
+    fn cut(&mut self, octets: usize) {
+        self.text.truncate(octets);
+        self.from.truncate(octets);
+    }
+}
+
+/// The digit that a Chinese one means.
+fn value(numeral: &str) -> Option<char> {
+    const DIGITS: [&str; 10] =
+        ["〇零", "一壹幺", "二贰", "三叁", "四肆", "五伍", "六陆", "七柒", "八捌", "九玖"];
+    let place = DIGITS.iter().position(|forms| forms.contains(numeral))?;
+    char::from_digit(place as u32, 10)
+}

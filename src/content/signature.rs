@@ -1,0 +1,119 @@
+//! 【signatures】: who says that the text is theirs (domain of GB platforms; Order 31 art. 21).
+
+use super::Span;
+
+/// Signatures of one text that are told apart; further ones are only counted.
+pub const SIGNATURES_MAX: usize = 4;
+
+/// One 【name】.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Signature<'t> {
+    /// What stands between the brackets, as sent.
+    pub name: &'t str,
+    /// Brackets and name.
+    pub span: Span,
+    /// Where it stands.
+    pub place: Place,
+}
+
+/// Where a signature stands. White space before or behind does not count.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// The text begins with it.
+    Start,
+    /// The text ends with it.
+    End,
+    /// Neither.
+    Elsewhere,
+}
+
+/// What a text has by way of signature.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Signed<'t> {
+    /// No 【name】.
+    None,
+    /// Exactly one, at the start or the end.
+    One(Signature<'t>),
+    /// More than one.
+    Several,
+    /// One, in the middle.
+    Elsewhere(Signature<'t>),
+}
+
+/// All signatures of a text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Signatures<'t> {
+    found: [Option<Signature<'t>>; SIGNATURES_MAX],
+    count: usize,
+}
+
+impl<'t> Signatures<'t> {
+    /// The first [`SIGNATURES_MAX`], in order.
+    pub fn iter(&self) -> impl Iterator<Item = Signature<'t>> {
+        self.found.into_iter().flatten()
+    }
+
+    /// How many there are in all.
+    pub fn count(&self) -> usize {
+        self.count
+    }
+
+    /// None, one, several, or one elsewhere.
+    pub fn signed(&self) -> Signed<'t> {
+        match (self.count, self.found[0]) {
+            (1, Some(one)) if one.place == Place::Elsewhere => Signed::Elsewhere(one),
+            (1, Some(one)) => Signed::One(one),
+            (0, _) | (_, None) => Signed::None,
+            (_, Some(_)) => Signed::Several,
+        }
+    }
+}
+
+/// Every 【name】 of a text. A bracket that opens again or never closes opens nothing; an empty 【】
+/// is a signature of nobody. Other brackets (`[ ]`, 「」, ［］) make no signature: operators refuse them.
+pub fn signatures(text: &str) -> Signatures<'_> {
+    let mut signatures = Signatures { found: [None; SIGNATURES_MAX], count: 0 };
+    let mut open = None;
+    for (at, c) in text.char_indices() {
+        match (c, open) {
+            ('【', _) => open = Some(at),
+            ('】', Some(start)) => {
+                open = None;
+                let end = at + c.len_utf8();
+                let name = text.get(start + '【'.len_utf8()..at).unwrap_or_default();
+                let place = place(text, start, end);
+                if let Some(slot) = signatures.found.get_mut(signatures.count) {
+                    *slot = Some(Signature { name, span: Span::new(start, end), place });
+                }
+                signatures.count += 1;
+            }
+            _ => {}
+        }
+    }
+    signatures
+}
+
+fn place(text: &str, start: usize, end: usize) -> Place {
+    let is_blank = |part: Option<&str>| part.is_some_and(|part| part.trim().is_empty());
+    if is_blank(text.get(..start)) {
+        Place::Start
+    } else if is_blank(text.get(end..)) {
+        Place::End
+    } else {
+        Place::Elsewhere
+    }
+}
+
+/// Whether two names are the same signature: full-width letters, digits and signs count as their
+/// ASCII forms; case counts, and so does every invisible character.
+pub fn same_name(one: &str, other: &str) -> bool {
+    one.chars().map(half_width).eq(other.chars().map(half_width))
+}
+
+/// The ASCII form of a full-width character (U+FF01 to U+FF5E); any other as it is.
+fn half_width(c: char) -> char {
+    match c {
+        '\u{ff01}'..='\u{ff5e}' => char::from_u32(u32::from(c) - 0xfee0).unwrap_or(c),
+        other => other,
+    }
+}
