@@ -5,11 +5,13 @@ use std::process::ExitCode;
 
 mod audit;
 mod check;
+mod consent;
 mod demo;
 mod duration;
 mod explain;
 mod init;
 mod knowledge;
+mod ledger;
 mod load;
 mod run;
 mod serve;
@@ -51,6 +53,7 @@ enum Command {
     Demo(demo::Args),
     Run(run::Args),
     Audit(audit::Args),
+    Consent(consent::Args),
     Explain(explain::Args),
     Smsc(smsc::Args),
     Load(load::Args),
@@ -65,6 +68,7 @@ impl Cli {
             Command::Demo(args) => demo::run(args),
             Command::Run(args) => run::run(args),
             Command::Audit(args) => audit::run(args),
+            Command::Consent(args) => consent::run(args),
             Command::Explain(args) => explain::run(args),
             Command::Smsc(args) => smsc::run(args),
             Command::Load(args) => load::run(args),

@@ -385,8 +385,8 @@ impl Ledger {
         Ok(pair.standing(question.scope, time_us, self.shared().silent_after_us))
     }
 
-    /// Up to `most` pairs after `after`, by entity and number, and how each stands at `now_us`: its
-    /// whole-entity grant, else the revocation, else any. Reads the disk.
+    /// Up to `most` pairs after `after`, by entity and number, as far as they are on the disk. Reads
+    /// the disk.
     pub fn pairs_after(
         &self,
         after: Option<(EntityId, Msisdn)>,
@@ -399,6 +399,22 @@ impl Ledger {
             found.extend(key.recipient().map(|recipient| (key.entity(), recipient)));
         }
         Ok(found)
+    }
+
+    /// How a pair stands at `now_us`, for the whole entity and for each scope that has a grant of its
+    /// own. Reads the disk.
+    pub fn pair_standings(
+        &self,
+        entity: EntityId,
+        recipient: Msisdn,
+        now_us: u64,
+    ) -> Result<Vec<(Scope, Standing)>, Unavailable> {
+        let shared = self.shared();
+        let pair = locked(&shared.pending).pair(&shared.store, PairKey::new(entity, recipient));
+        let pair = pair.map_err(|fault| Unavailable::failed(&fault))?.unwrap_or_default();
+        let own = pair.grants.iter().map(|grant| grant.scope).filter(|scope| *scope != Scope::ALL);
+        let standing = |scope| (scope, pair.standing(scope, now_us, shared.silent_after_us));
+        Ok(std::iter::once(Scope::ALL).chain(own).map(standing).collect())
     }
 
     /// The entities that have a history with a number. Asks the store once for each entity.

@@ -16,10 +16,12 @@
 //! | `pending`, `committer` | what is not on the disk yet, and how it gets there |
 //! | `line`, `csv` | events as people write them |
 //! | `intake` | imports: many events at once, resumable |
+//! | [`desk`] | what operators ask and tell, as texts |
 //! | `ledger` | the face |
 
 mod committer;
 pub mod csv;
+pub mod desk;
 mod event;
 mod format;
 mod hot;

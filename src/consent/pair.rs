@@ -370,6 +370,12 @@ mod tests {
                 let (at, scope) = rest.split_once('/').map_or((rest, 0), |(at, s)| (at, number(s)));
                 event(number(at), Source::File, grant(scope as u8, until, Review::Submitted))
             }
+            // Another proof than all others'.
+            (_, ("h", at)) => {
+                let Happened::Granted(grant) = grant(0, None, Review::Submitted) else { panic!() };
+                let proof = Proof { sha256: [99; 32], ..grant.proof };
+                event(number(at), Source::File, Happened::Granted(Grant { proof, ..grant }))
+            }
             (_, ("r", at)) => event(number(at), Source::Reply, revoked),
             (_, ("s", at)) => event(number(at), Source::File, revoked),
             (_, ("a", at)) => event(number(at), Source::Message, Happened::Asked { content: 7 }),
@@ -431,7 +437,10 @@ mod tests {
             ("g30 s20 r5", "revoked revoked", 0),
             ("g10 no", "rejected rejected", 0),
             ("g10 no g10", "rejected rejected", 1),
-            ("g10 no g11", "granted granted", 0),
+            // The proof that was rejected, handed in once more, stays so; another may be better.
+            ("g10 no g11", "rejected rejected", 0),
+            ("g10 no h11", "granted granted", 0),
+            ("g10 no h10", "rejected rejected", 1),
             ("g10 no ok", "rejected rejected", 1),
             ("r5 g10 no", "revoked revoked", 0),
             ("ok", "none none", 1),
