@@ -28,7 +28,7 @@ pub(super) const SEQUENCE_MAX: u64 = (1 << 40) - 1;
 /// Octets of an entry with its share of the table.
 const ENTRY_OCTETS: usize = 25;
 /// Slots of a shard's table at its largest, and how many of them may be taken.
-const SHARD_SLOTS: usize = 1 << 15;
+const SHARD_SLOTS: usize = 1 << 12;
 const SHARD_ENTRIES_MAX: usize = SHARD_SLOTS / 8 * 7;
 /// The least that a table may be given, octets: one shard.
 pub(super) const OCTETS_MIN: usize = SHARD_SLOTS * ENTRY_OCTETS;

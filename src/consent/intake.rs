@@ -22,8 +22,8 @@ use super::pending::{Pending, kind};
 use super::store::Counts;
 use super::{Event, Ledger, PairKey, Refused, Unavailable};
 
-/// Events of one chunk at most: some 60 MiB while it is folded.
-pub const CHUNK_EVENTS_MAX: usize = 250_000;
+/// Events of one chunk at most: some 30 MiB while it is folded.
+pub const CHUNK_EVENTS_MAX: usize = 100_000;
 
 /// Octets at the start of a file by which an import is known again.
 pub const HEAD_OCTETS: usize = 4096;

@@ -23,7 +23,7 @@ use super::{
 use crate::policy::{Consent, Standing};
 use crate::registry::Msisdn;
 
-/// The least that the hot layer may be given, octets: room for some 28,000 pairs.
+/// The least that the hot layer may be given, octets: room for some 25,000 pairs.
 pub const CACHE_OCTETS_MIN: usize = 8 * hot::OCTETS_MIN;
 
 /// What a ledger is opened with.

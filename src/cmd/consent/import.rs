@@ -27,7 +27,7 @@ const DRAW: Duration = Duration::from_millis(200);
 #[derive(clap::Args)]
 pub(super) struct Args {
     #[command(flatten)]
-    place: place::Args,
+    place: place::Where,
     /// The file; `-` is standard input, which cannot be resumed.
     file: PathBuf,
     /// csv or ndjson; known by the file's name when not said.

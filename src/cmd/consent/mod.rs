@@ -55,7 +55,7 @@ enum What {
 #[derive(clap::Args)]
 struct Pair {
     #[command(flatten)]
-    place: place::Args,
+    place: place::Where,
     /// The recipient, in any spelling.
     number: String,
     /// The legal entity's name, as in registry.toml.
@@ -98,7 +98,7 @@ struct Grant {
 #[derive(clap::Args)]
 struct Revoke {
     #[command(flatten)]
-    place: place::Args,
+    place: place::Where,
     /// The recipient, in any spelling.
     number: String,
     /// The legal entity's name; without it, every entity that knows the number.
@@ -147,7 +147,7 @@ struct History {
 #[derive(clap::Args)]
 struct Export {
     #[command(flatten)]
-    place: place::Args,
+    place: place::Where,
     /// Only this legal entity.
     #[arg(long)]
     entity: Option<String>,
@@ -162,7 +162,7 @@ struct Export {
 #[derive(clap::Args)]
 struct Stats {
     #[command(flatten)]
-    place: place::Args,
+    place: place::Where,
     /// One JSON object.
     #[arg(long)]
     json: bool,

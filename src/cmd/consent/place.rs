@@ -17,7 +17,7 @@ const SILENT_AFTER_DAYS: u64 = 7;
 
 /// Which ledger.
 #[derive(clap::Args)]
-pub(super) struct Args {
+pub(super) struct Where {
     /// The consentry.toml whose [consent] is meant; a proxy that runs on it is asked through its
     /// [admin] address.
     #[arg(short, long, value_name = "FILE", required_unless_present = "path")]
@@ -49,7 +49,7 @@ pub(super) fn now_us() -> u64 {
     u64::try_from(now.as_micros()).unwrap_or(u64::MAX)
 }
 
-impl Args {
+impl Where {
     /// Opens the store; if a proxy holds it, turns to that proxy. Says on standard error which.
     pub fn open(&self) -> Result<Opened, Failure> {
         if let Some(path) = &self.path {
