@@ -2,9 +2,10 @@
 
 use std::net::SocketAddr;
 
+use consentry::content::Reader;
 use consentry::policy::Modes;
 use consentry::session::{
-    BindState, Desk, EndReason, Knowledge, Moment, Session, Side, Timeouts, UnknownCommand,
+    BindState, Desk, EndReason, Knowledge, Moment, Session, Side, Texts, Timeouts, UnknownCommand,
 };
 use consentry::smpp::frame::FrameFault;
 use consentry::smpp::message::WireAddress;
@@ -21,7 +22,9 @@ fn knowledge(unknown_command: UnknownCommand, window_requests_max: usize) -> Kno
                 licence = { number = \"1\", valid_until = 2099-12-31 }\n\
                 [[provider.code]]\nnumber = \"106900001234\"\ndigits_max = 16\n";
     let registry = consentry::registry::parse(text, "registry.toml").expect("a registry");
-    Knowledge { unknown_command, window_requests_max, ..Knowledge::new(registry, Modes::default()) }
+    let modes = Modes::default();
+    let texts = Texts::new(Reader::built_in().expect("weights"), Vec::new(), &modes);
+    Knowledge { unknown_command, window_requests_max, ..Knowledge::new(registry, texts, modes) }
 }
 
 fn at(seconds: u64) -> Moment {

@@ -4,8 +4,9 @@
 
 use std::path::Path;
 
+use consentry::content::Reader;
 use consentry::policy::Modes;
-use consentry::session::{Desk, Knowledge, Moment, Session, Side, Timeouts, UnknownCommand};
+use consentry::session::{Desk, Knowledge, Moment, Session, Side, Texts, Timeouts, UnknownCommand};
 use consentry::smpp::bind::{Bind, BindResp, Outbind};
 use consentry::smpp::frame::{PDU_OCTETS_MAX, cut};
 use consentry::smpp::message::Message;
@@ -192,10 +193,9 @@ fn knowledge() -> Knowledge {
     let text = "[[provider]]\nname = \"all\"\nsystem_ids = [\"t\"]\nidentity = \"verified\"\n\
                 licence = { number = \"1\", valid_until = 2099-12-31 }\n";
     let registry = consentry::registry::parse(text, "registry.toml").expect("a registry");
-    Knowledge {
-        unknown_command: UnknownCommand::Forward,
-        ..Knowledge::new(registry, Modes::new(consentry::policy::Mode::Off))
-    }
+    let modes = Modes::new(consentry::policy::Mode::Off);
+    let texts = Texts::new(Reader::built_in().expect("weights"), Vec::new(), &modes);
+    Knowledge { unknown_command: UnknownCommand::Forward, ..Knowledge::new(registry, texts, modes) }
 }
 
 const NOW: Moment = Moment { wall_us: 1, steady_us: 1 };

@@ -44,6 +44,8 @@ pub enum Kind {
     Unanswered = 8,
     /// A session ended.
     End = 9,
+    /// A handset answered a code with a word that ends or gives consent.
+    Reply = 10,
 }
 
 impl Kind {
@@ -59,6 +61,7 @@ impl Kind {
             7 => Kind::Response,
             8 => Kind::Unanswered,
             9 => Kind::End,
+            10 => Kind::Reply,
             _ => return None,
         })
     }
@@ -75,6 +78,7 @@ impl Kind {
             Kind::Response => "response",
             Kind::Unanswered => "unanswered",
             Kind::End => "end",
+            Kind::Reply => "reply",
         }
     }
 }
@@ -100,6 +104,8 @@ pub enum Record<'a> {
     Unanswered(UnansweredRecord),
     /// See [`EndRecord`].
     End(EndRecord),
+    /// See [`ReplyRecord`].
+    Reply(ReplyRecord<'a>),
     /// A kind, a form or a layout that a later program wrote: shown as `unknown`.
     Unknown {
         /// The kind's number.
@@ -287,6 +293,38 @@ pub struct EndRecord {
     pub unanswered: u64,
 }
 
+/// Octets of a reply's text; longer ones are cut. A keyword is far shorter.
+pub const REPLY_OCTETS_MAX: usize = 255;
+
+/// A handset answered a code with a word that ends or gives consent (Order 31 art. 11: subscription
+/// and cancellation are on record).
+#[derive(Clone, PartialEq, Eq)]
+pub struct ReplyRecord<'a> {
+    /// The session that the answer came to.
+    pub session: u64,
+    /// deliver_sm or data_sm.
+    pub command_id: u32,
+    /// sequence_number of the SMSC's request.
+    pub sequence_number: u32,
+    /// [`ReplyRecord::OPT_OUT`] or [`ReplyRecord::OPT_IN`].
+    pub reply: u8,
+    /// The handset.
+    pub source: Address<'a>,
+    /// The code that it answered.
+    pub destination: Address<'a>,
+    /// data_coding of the text.
+    pub data_coding: u8,
+    /// The text verbatim, as octets of the PDU; more than [`REPLY_OCTETS_MAX`] are cut.
+    pub text: &'a [u8],
+}
+
+impl ReplyRecord<'_> {
+    /// It ends consent.
+    pub const OPT_OUT: u8 = 1;
+    /// It gives consent, if consent was asked for.
+    pub const OPT_IN: u8 = 2;
+}
+
 // Numbers and system_ids stay out of logs: Debug shows what is no person's and lengths.
 impl std::fmt::Debug for Address<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -331,6 +369,9 @@ impl std::fmt::Debug for Record<'_> {
             Record::Response(record) => record.fmt(f),
             Record::Unanswered(record) => record.fmt(f),
             Record::End(record) => record.fmt(f),
+            Record::Reply(record) => {
+                write!(f, "Reply {{ session {}, reply {} }}", record.session, record.reply)
+            }
             Record::Unknown { kind, form, body } => {
                 write!(f, "Unknown {{ kind {kind}, form {form}, {} octets }}", body.len())
             }
@@ -385,6 +426,16 @@ impl<'a> Record<'a> {
                 command_id: rest.u32()?,
                 sequence_number: rest.u32()?,
                 verdict_us: rest.u64()?,
+            }),
+            Kind::Reply => Record::Reply(ReplyRecord {
+                session: rest.u64()?,
+                command_id: rest.u32()?,
+                sequence_number: rest.u32()?,
+                reply: rest.u8()?,
+                source: rest.address()?,
+                destination: rest.address()?,
+                data_coding: rest.u8()?,
+                text: rest.counted()?,
             }),
             Kind::End => Record::End(EndRecord {
                 session: rest.u64()?,

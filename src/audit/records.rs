@@ -5,8 +5,8 @@ use std::net::{IpAddr, SocketAddr};
 use super::format::RECORD_HEAD_OCTETS;
 use super::record::{
     ADDRESS_OCTETS_MAX, Address, BindRecord, EndRecord, HAS_CLASS, HAS_CONSENT, HAS_PART, Kind,
-    MESSAGE_ID_OCTETS_MAX, NAME_OCTETS_MAX, ResponseRecord, RulesRecord, StartRecord,
-    UnansweredRecord, VERDICT_FIXED_OCTETS, VerdictRecord,
+    MESSAGE_ID_OCTETS_MAX, NAME_OCTETS_MAX, REPLY_OCTETS_MAX, ReplyRecord, ResponseRecord,
+    RulesRecord, StartRecord, UnansweredRecord, VERDICT_FIXED_OCTETS, VerdictRecord,
 };
 
 /// Records on their way to the journal, encoded but for number and sum.
@@ -139,6 +139,20 @@ impl Records {
         self.octets.extend_from_slice(&record.forwarded.to_le_bytes());
         self.octets.extend_from_slice(&record.refused.to_le_bytes());
         self.octets.extend_from_slice(&record.unanswered.to_le_bytes());
+        self.finish(start);
+    }
+
+    /// A handset's answer ends or gives consent.
+    pub fn reply(&mut self, time_us: u64, record: &ReplyRecord<'_>) {
+        let start = self.begin(Kind::Reply, time_us);
+        self.octets.extend_from_slice(&record.session.to_le_bytes());
+        self.octets.extend_from_slice(&record.command_id.to_le_bytes());
+        self.octets.extend_from_slice(&record.sequence_number.to_le_bytes());
+        self.octets.push(record.reply);
+        self.address(record.source);
+        self.address(record.destination);
+        self.octets.push(record.data_coding);
+        self.counted(record.text, REPLY_OCTETS_MAX);
         self.finish(start);
     }
 

@@ -41,9 +41,9 @@ pub(super) fn load(config_file: &Path) -> Result<Loaded, Failure> {
         Sha256::new().chain_update(config.digest).chain_update(registry.digest()).finalize();
     let modes = modes(&config)?;
     let templates = templates(&config, &registry, &text)?;
+    let texts = Texts::new(Reader::built_in()?, templates, &modes);
     let knowledge = Knowledge {
         rule_set: RuleSet::from_name(config.rules.set.name()).unwrap_or_default(),
-        texts: Texts::new(Reader::built_in(), templates, &modes),
         statuses: statuses(&config),
         unknown_command: match config.rules.unknown_command {
             config::UnknownCommand::Refuse => UnknownCommand::Refuse,
@@ -51,7 +51,7 @@ pub(super) fn load(config_file: &Path) -> Result<Loaded, Failure> {
         },
         pdu_octets_max: config.limits.pdu_octets,
         window_requests_max: config.limits.window,
-        ..Knowledge::new(registry, modes)
+        ..Knowledge::new(registry, texts, modes)
     };
     Ok(Loaded { config, knowledge, digest: digest.into() })
 }

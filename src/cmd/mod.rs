@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 mod audit;
 mod check;
+mod content;
 mod demo;
 mod duration;
 mod explain;
@@ -53,6 +54,7 @@ enum Command {
     Run(run::Args),
     Audit(audit::Args),
     Explain(explain::Args),
+    Content(content::Args),
     Smsc(smsc::Args),
     Load(load::Args),
 }
@@ -67,6 +69,7 @@ impl Cli {
             Command::Run(args) => run::run(args),
             Command::Audit(args) => audit::run(args),
             Command::Explain(args) => explain::run(args),
+            Command::Content(args) => content::run(args),
             Command::Smsc(args) => smsc::run(args),
             Command::Load(args) => load::run(args),
         };

@@ -3,7 +3,9 @@
 use serde_json::{Value, json};
 
 use super::shown::{masked, time};
-use crate::audit::{self, BindRecord, Found, Kept, Kind, Record, ResponseRecord, VerdictRecord};
+use crate::audit::{
+    self, BindRecord, Found, Kept, Kind, Record, ReplyRecord, ResponseRecord, VerdictRecord,
+};
 use crate::policy::{Rule, RuleSet};
 use crate::session::EndReason;
 use crate::smpp::{Command, CommandStatus};
@@ -12,6 +14,7 @@ use crate::smpp::{Command, CommandStatus};
 pub(super) fn line(found: &Found, unmask: bool) -> Value {
     match found {
         Found::Bind { bind } => fields(bind, unmask),
+        Found::Reply { reply } => fields(reply, unmask),
         Found::Message { verdict, answer, bind } => {
             let mut line = fields(verdict, unmask);
             if let Some(bind) = bind
@@ -60,6 +63,23 @@ pub(super) fn fields(kept: &Kept, unmask: bool) -> Value {
             line["refused"] = record.refused.into();
             line["unanswered"] = record.unanswered.into();
             Kind::End.name()
+        }
+        Record::Reply(record) => {
+            line["session"] = record.session.into();
+            line["command"] = command(record.command_id);
+            line["sequence_number"] = record.sequence_number.into();
+            line["source"] = masked(record.source.raw, unmask).into();
+            line["destination"] = masked(record.destination.raw, unmask).into();
+            line["says"] = match record.reply {
+                ReplyRecord::OPT_OUT => "opt-out",
+                ReplyRecord::OPT_IN => "opt-in",
+                _ => "unknown",
+            }
+            .into();
+            line["data_coding"] = record.data_coding.into();
+            // A person's words: whole only where they were asked for.
+            line["text"] = unmask.then(|| hex(record.text)).into();
+            Kind::Reply.name()
         }
         Record::Start(record) => {
             line["program"] = record.program.into();

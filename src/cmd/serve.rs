@@ -62,6 +62,7 @@ pub(super) async fn start(loaded: Loaded) -> Result<Running, Failure> {
         knowledge,
         journal,
         ledger: None,
+        keep_keyword: None,
         metrics,
         settings: settings(&config),
         clock,

@@ -43,6 +43,25 @@ def plain(text):
     return unicodedata.normalize("NFKC", out).casefold()
 
 
+def step(c, traditional, confusable, punctuation):
+    """What a character becomes, and by which section. Not yet for good: the outcome may fold further."""
+    if c.isascii():
+        return c.lower(), "width"
+    if c in punctuation:
+        return punctuation[c], "punctuation"
+    folded, why = c, "width"
+    if not skipped(c):
+        folded = "".join(plain(c).split())
+    if not folded.isascii() and c in confusable:
+        folded, why = confusable[c], "confusable"
+        if unicodedata.name(c, "").split(" ")[-1] in ("IOTA", "I"):
+            folded = "i"
+    if any(skipped(one) for one in folded):
+        return c, "width"
+    simple = "".join(traditional.get(one, one) for one in folded)
+    return simple, "traditional" if simple != folded else why
+
+
 def main():
     traditional = {}
     for line in open(sys.argv[1], encoding="utf-8"):
@@ -64,31 +83,20 @@ def main():
                 confusable[source] = target.casefold()
     punctuation = {source: target for target, sources in PUNCTUATION.items() for source in sources}
     for first, number in CIRCLED:
-        for step in range(10):
-            confusable[chr(first + step)] = str(number + step)
+        for offset in range(10):
+            confusable[chr(first + offset)] = str(number + offset)
 
-    sections = {"width": {}, "traditional": {}, "confusable": {}, "punctuation": {}}
+    forms = {}
     for code in range(0x80, 0x30000):
         c = chr(code)
-        if c in punctuation:
-            sections["punctuation"].setdefault(punctuation[c], []).append(c)
-            continue
-        folded, why = c, "width"
-        if not skipped(c):
-            folded = plain(c)
-        if not folded.isascii() and c in confusable:
-            folded, why = confusable[c], "confusable"
-            if unicodedata.name(c, "").split(" ")[-1] in ("IOTA", "I"):
-                folded = "i"
-        if any(skipped(one) for one in folded):
-            continue
-        simple = "".join(traditional.get(one, one) for one in folded)
-        if simple != folded:
-            folded, why = simple, "traditional"
-        folded = "".join(punctuation.get(one, one) for one in folded)
-        folded = "".join(folded.split())
+        folded, why = step(c, traditional, confusable, punctuation)
+        while (again := "".join(step(one, traditional, confusable, punctuation)[0] for one in folded)) != folded:
+            folded = again
         if folded and folded != c and len(folded) <= 8:
-            sections[why].setdefault(folded, []).append(c)
+            forms[c] = folded, why
+    sections = {"width": {}, "traditional": {}, "confusable": {}, "punctuation": {}}
+    for c, (folded, why) in forms.items():
+        sections[why].setdefault(folded, []).append(c)
     print(HEADER % unicodedata.unidata_version, end="")
     for name, rows in sections.items():
         print(f"[{name}]")

@@ -208,6 +208,8 @@ fn sort(c: char) -> Sort {
         }
         _ if c.is_whitespace() => Sort::Space,
         _ if c.is_control() => Sort::Dropped,
+        // Letters that no text between ideographs has a use for part them like any symbol.
+        '\u{530}'..='\u{1dff}' | '\u{2c00}'..='\u{3040}' | '\u{3100}'..='\u{312f}' => Sort::Symbol,
         _ if c.is_alphabetic() => Sort::Letter,
         _ => Sort::Symbol,
     }

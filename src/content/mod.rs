@@ -4,17 +4,23 @@
 //! Pure: a text in, a reading out. `docs/content.md` says how well it reads and where it fails.
 
 mod class;
+mod fit;
 mod fold;
+mod lexicon;
+mod marks;
 mod normal;
 mod notice;
 mod radical;
 mod reader;
 mod reading;
+pub mod reply;
 mod signature;
 mod template;
 mod variable;
+mod weights;
 
 pub use class::{Class, Kind};
+pub use fit::{Labelled, Settings, fit};
 pub use normal::{Distance, Normal, TEXT_OCTETS_MAX};
 pub use notice::{KEYWORD_OCTETS_MAX, Keyword, Notice, notice};
 pub use reader::{Reader, Scratch};
@@ -24,3 +30,4 @@ pub use template::{
     TEMPLATE_CHARS_MAX, TEMPLATES_MAX, TemplateFault, TemplateMatch, Templates, VARIABLE_CHARS_MAX,
     VARIABLES_MAX,
 };
+pub use weights::{FEATURES_MAX, Feature, Row, Sort, WORD_CHARS_MAX, Weights, WeightsFault};

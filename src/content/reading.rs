@@ -19,6 +19,12 @@ impl Span {
         Span { start: octet(start), end: octet(end) }
     }
 
+    /// Octets under it.
+    #[allow(clippy::len_without_is_empty)] // Nobody asks.
+    pub fn len(self) -> u32 {
+        self.end.saturating_sub(self.start)
+    }
+
     /// What lies under it; nothing where the text is another one.
     pub fn of(self, text: &str) -> &str {
         text.get(self.start as usize..self.end as usize).unwrap_or_default()
@@ -50,20 +56,22 @@ pub struct Reading {
     pub class: Class,
     /// The probability of the class by the model, 0 to 1.
     pub score: f32,
+    /// By how much commercial leads the best other class, in logits; below zero it trails.
+    pub lead: f32,
     fired: [Fired; FIRED_MAX],
     count: u8,
 }
 
 impl Reading {
     /// A reading with the first [`FIRED_MAX`] of what fired.
-    pub fn new(class: Class, score: f32, all: &[Fired]) -> Reading {
+    pub fn new(class: Class, score: f32, lead: f32, all: &[Fired]) -> Reading {
         let mut fired = [Fired::default(); FIRED_MAX];
         let mut count = 0;
         for (slot, one) in fired.iter_mut().zip(all) {
             *slot = *one;
             count += 1;
         }
-        Reading { class, score, fired, count }
+        Reading { class, score, lead, fired, count }
     }
 
     /// What fired, greatest weight first. At most [`FIRED_MAX`].

@@ -14,14 +14,17 @@ use tokio_util::task::TaskTracker;
 
 use crate::audit::Journal;
 use crate::consent::{Ledger, Question};
+use crate::content::reply::Keyword;
 use crate::metrics::Metrics;
 use crate::policy::Consent;
+use crate::registry::Digits;
 use crate::session::{Knowledge, Moment, Timeouts};
 
 mod clock;
 mod close;
 mod count;
 mod dial;
+mod heed;
 mod listen;
 mod live;
 mod out;
@@ -62,6 +65,9 @@ pub struct Settings {
     pub close: Duration,
 }
 
+/// Keeps a keyword that a code's messages announce.
+pub type KeepKeyword = Box<dyn Fn(Digits, Keyword) + Send + Sync>;
+
 /// What all sessions share.
 pub struct Shared {
     /// Rules and registry.
@@ -70,6 +76,8 @@ pub struct Shared {
     pub journal: Journal,
     /// Who consented; `None` where there is no ledger: then nothing is known of anybody.
     pub ledger: Option<Ledger>,
+    /// Keeps a newly announced keyword beyond this process.
+    pub keep_keyword: Option<KeepKeyword>,
     /// What is counted.
     pub metrics: Arc<Metrics>,
     /// Limits and times.
@@ -115,6 +123,15 @@ impl Shared {
         }
         *count += 1;
         Ok(())
+    }
+
+    /// Remembers a keyword that a message announced for refusing.
+    fn learn(&self, code: Digits, keyword: Keyword) {
+        if self.knowledge.announced.learn(code, keyword)
+            && let Some(keep) = &self.keep_keyword
+        {
+            keep(code, keyword);
+        }
     }
 
     fn dismiss(&self, peer: SocketAddr) {

@@ -18,6 +18,7 @@ use tokio::time::{Instant, Sleep};
 use tokio_util::sync::WaitForCancellationFutureOwned;
 
 use super::close;
+use super::heed::Heeding;
 use super::listen::{Route, Way};
 use super::live::Live;
 use super::out::{ToEsme, ToSmsc};
@@ -84,6 +85,7 @@ pub(super) struct Pair {
     timer_at_us: u64,
     read_us: Option<u64>,
     passing: Option<(u64, u64)>,
+    pub(super) heeding: Heeding,
     stuck_since_us: Option<u64>,
     shown_state: BindState,
     shown_open: usize,
@@ -126,6 +128,7 @@ pub async fn run(shared: &Arc<Shared>, way: &Way, first: FirstLeg, peer: SocketA
         timer_at_us: u64::MAX,
         read_us: None,
         passing: None,
+        heeding: Heeding::Nothing,
         stuck_since_us: None,
         shown_state: BindState::Open,
         shown_open: 0,
@@ -156,9 +159,14 @@ impl Pair {
     pub(super) fn turn(&mut self) {
         let shared = self.shared.clone();
         let now = shared.clock.now();
-        scratch::with_desk(|desk| {
-            self.session.relay(&shared.knowledge, desk, self.to_esme.room(), now);
-        });
+        loop {
+            scratch::with_desk(|desk| {
+                self.session.relay(&shared.knowledge, desk, self.to_esme.room(), now);
+            });
+            if !self.heed(&shared, now) {
+                break;
+            }
+        }
         while self.advance(&shared, now) {}
         self.drain_on(now);
         self.notice_ends();
@@ -255,6 +263,9 @@ impl Pair {
         {
             let (session, lost) = (self.session.id(), events.len());
             tracing::error!(session, lost, %error, "the ledger does not know what was sent");
+        }
+        for (code, keyword) in keywords {
+            self.shared.learn(code, keyword);
         }
     }
 
@@ -388,6 +399,7 @@ impl Pair {
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let mut any = self.poll_drain(cx);
         any |= self.poll_ticket(cx);
+        any |= self.poll_heeding(cx);
         any |= self.poll_writes(cx);
         any |= self.poll_reads(cx);
         any |= self.poll_timer(cx);
@@ -514,6 +526,9 @@ impl Pair {
         }
         if let Drain::Until(at) | Drain::Unbound(at) = self.drain {
             deadline_us = deadline_us.min(at);
+        }
+        if let Heeding::Failed { again_us } = self.heeding {
+            deadline_us = deadline_us.min(again_us);
         }
         if self.is_crowded() {
             deadline_us = deadline_us.min(self.shared.clock.now().steady_us + CROWDED_PAUSE_US);

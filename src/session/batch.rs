@@ -7,9 +7,10 @@ use super::moment::Moment;
 use super::prepare::Frame;
 use super::session::{Session, StepKind};
 use crate::consent::{Event, Happened, Question, Source};
-use crate::content::Keyword;
+use crate::content;
+use crate::content::reply::Keyword;
 use crate::policy::{Consent, Facts, Mode, Nature, Reason, Rule, Standing, StandingState, nature};
-use crate::registry::{Allotment, CodeId};
+use crate::registry::{Allotment, Digits};
 
 /// Asks the consent ledger: one answer a question, in their order. An answer that is missing counts
 /// as [`Consent::Unavailable`].
@@ -25,7 +26,7 @@ pub(super) struct Vouched {
     asks: bool,
     /// Whether it counts against a promised frequency.
     counts: bool,
-    keyword: Option<(CodeId, Keyword)>,
+    keyword: Option<(Digits, Keyword)>,
 }
 
 /// Puts the ledger's answers into the facts of the messages that need them.
@@ -72,9 +73,14 @@ impl Session {
     }
 
     /// Notes that the message at hand passed on the ledger's word.
-    pub(super) fn note(&mut self, facts: &Facts<'_>, question: Question, keyword: Option<Keyword>) {
+    pub(super) fn note(
+        &mut self,
+        facts: &Facts<'_>,
+        question: Question,
+        keyword: Option<content::Keyword>,
+    ) {
         let code = match facts.allotment {
-            Allotment::Code(found, _) => Some(found.code),
+            Allotment::Code(_, code) => Some(code.number),
             Allotment::None | Allotment::Alphanumeric(_) => None,
         };
         let promised =
@@ -84,7 +90,7 @@ impl Session {
             question,
             asks: nature(facts) == Nature::Request,
             counts: matches!(&facts.consent, Some(Consent::Known(standing)) if promised(standing)),
-            keyword: code.zip(keyword),
+            keyword: keyword.and_then(|keyword| Some((code?, Keyword::new(keyword.as_str())?))),
         });
     }
 
@@ -142,7 +148,7 @@ impl Session {
         &self,
         now: Moment,
         events: &mut Vec<Event>,
-        keywords: &mut Vec<(CodeId, Keyword)>,
+        keywords: &mut Vec<(Digits, Keyword)>,
     ) {
         let goes_on = |vouched: &&Vouched| {
             self.steps.get(vouched.step).is_some_and(|step| step.kind.goes_on())

@@ -5,6 +5,7 @@ use super::heard::Heards;
 use super::prepare::Frame;
 use crate::consent::Question;
 use crate::content;
+use crate::content::reply::Keyword;
 use crate::policy::Consent;
 
 /// Buffers of one thread.
@@ -18,6 +19,8 @@ pub struct Desk {
     pub(super) normal: content::Normal,
     /// Bodies that were heard before.
     pub(super) heards: Heards,
+    /// The keywords that a code announced.
+    pub(super) keywords: Vec<Keyword>,
     /// The frames of a batch: empty between batches, kept for its room.
     pub(super) frames: Vec<Frame<'static>>,
     /// What a batch asks the ledger.

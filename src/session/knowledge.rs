@@ -1,12 +1,12 @@
 //! What every session judges by: rules, registry, statuses, rates. Fixed while it is in force.
 
+use super::announced::Announced;
 use super::prepare::Parties;
 use super::rates::Rates;
 use super::statuses::Statuses;
 use super::table::UnknownCommand;
 use super::texts::Texts;
 use super::window::WINDOW_REQUESTS_LIMIT;
-use crate::content::Reader;
 use crate::policy::{Modes, ReviewPolicy, RuleSet};
 use crate::registry::Registry;
 use crate::smpp::frame::PDU_OCTETS_MAX;
@@ -38,6 +38,8 @@ pub struct Knowledge {
     pub rates: Rates,
     /// What texts are read with.
     pub texts: Texts,
+    /// The keywords that messages announced for refusing.
+    pub announced: Announced,
     /// Who everybody is in the consent ledger.
     pub parties: Parties,
     /// Whether a proof of consent must have been reviewed.
@@ -49,10 +51,10 @@ pub struct Knowledge {
 }
 
 impl Knowledge {
-    /// What holds where nobody says otherwise: the present law, statuses that every ESME knows, the
-    /// classifier of this build, no templates, no consent ledger, and the limits of
+    /// What holds where nobody says otherwise: the present law, statuses that every ESME knows, no
+    /// consent ledger, and the limits of
     /// [`crate::smpp::frame::PDU_OCTETS_MAX`] and [`WINDOW_REQUESTS_LIMIT`].
-    pub fn new(registry: Registry, modes: Modes) -> Knowledge {
+    pub fn new(registry: Registry, texts: Texts, modes: Modes) -> Knowledge {
         Knowledge {
             rates: Rates::new(&registry),
             registry,
@@ -60,7 +62,8 @@ impl Knowledge {
             modes,
             statuses: Statuses::new(StatusStyle::Compatible),
             unknown_command: UnknownCommand::Refuse,
-            texts: Texts::new(Reader::built_in(), Vec::new(), &modes),
+            texts,
+            announced: Announced::default(),
             parties: Parties::default(),
             review: ReviewPolicy::Strict,
             pdu_octets_max: PDU_OCTETS_MAX,

@@ -15,6 +15,7 @@
 //! counts for the metrics, and at last an [`EndReason`]. The same session, given the same octets
 //! and times, makes the same records: that is what replay rests on.
 
+mod announced;
 mod batch;
 mod cleared;
 mod desk;
@@ -27,6 +28,7 @@ mod moment;
 mod prepare;
 mod rates;
 mod relay;
+mod reply;
 #[allow(clippy::module_inception)] // the room is named after the one thing in it
 mod session;
 mod statuses;
@@ -35,6 +37,7 @@ mod tally;
 mod texts;
 mod window;
 
+pub use announced::{Announced, CODES_MAX, KEYWORDS_A_CODE_MAX};
 pub use batch::Ask;
 pub use cleared::Cleared;
 pub use desk::Desk;
@@ -45,6 +48,7 @@ pub use knowledge::{Knowledge, StatusStyle};
 pub use moment::Moment;
 pub use prepare::Parties;
 pub use rates::{BURST_US, LATER_PARTS_US, Rates};
+pub use reply::REPLIES_AHEAD_MAX;
 pub use session::{FRAMES_A_TURN, Session, Side, Timeouts};
 pub use statuses::Statuses;
 pub use table::{BindKind, BindState, UnknownCommand};

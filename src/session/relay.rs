@@ -4,6 +4,7 @@ use super::desk::Desk;
 use super::end::EndReason;
 use super::knowledge::Knowledge;
 use super::moment::Moment;
+use super::reply::REPLIES_AHEAD_MAX;
 use super::session::{Session, Side};
 use super::table::{self, BindState, Sign};
 use crate::audit::ResponseRecord;
@@ -19,6 +20,9 @@ impl Session {
         out: &mut Vec<u8>,
         now: Moment,
     ) {
+        if !self.heard.is_empty() {
+            return;
+        }
         let waiting = std::mem::take(&mut self.smsc);
         let octets = waiting.octets();
         let mut at = 0;
@@ -36,6 +40,12 @@ impl Session {
                     break;
                 }
             };
+            if at >= self.listened_octets {
+                self.listened_octets = at + self.listen(knowledge, desk, rest, now);
+                if !self.heard.is_empty() {
+                    break;
+                }
+            }
             let frame = rest.get(..length).unwrap_or(&[]);
             if self.watch(frame, now) {
                 at += length;
@@ -48,6 +58,30 @@ impl Session {
         out.extend_from_slice(octets.get(run..at).unwrap_or(&[]));
         self.smsc = waiting;
         self.smsc.consume(at);
+        self.listened_octets = self.listened_octets.saturating_sub(at);
+    }
+
+    /// Listens to the first frame of `rest`, and where that is an answer the ledger must know of,
+    /// to those behind it too, so that many are kept at once. The octets listened to.
+    fn listen(
+        &mut self,
+        knowledge: &Knowledge,
+        desk: &mut Desk,
+        rest: &[u8],
+        now: Moment,
+    ) -> usize {
+        let mut ahead = 0;
+        while let Some(rest) = rest.get(ahead..)
+            && let Ok(Some(length)) = cut(rest, knowledge.pdu_octets_max)
+        {
+            let is_answer =
+                self.hear_reply(knowledge, desk, rest.get(..length).unwrap_or(&[]), now);
+            ahead += length;
+            if (ahead == length && !is_answer) || self.heard.len() >= REPLIES_AHEAD_MAX {
+                break;
+            }
+        }
+        ahead
     }
 
     /// Takes note of one frame; whether it crosses.

@@ -11,6 +11,7 @@ use super::table::BindState;
 use super::tally::Tally;
 use super::window::Window;
 use crate::audit::{EndRecord, Records, UnansweredRecord};
+use crate::consent::Event;
 use crate::registry::ProviderId;
 use crate::smpp::frame::FrameBuf;
 use crate::smpp::{Command, CommandStatus, write};
@@ -85,6 +86,12 @@ pub struct Session {
     pub(super) replies: Vec<u8>,
     pub(super) batch_records: Records,
     pub(super) later_records: Records,
+    /// What handsets answered: the ledger has to know before their frames go on.
+    pub(super) heard: Vec<Event>,
+    /// The records of these answers.
+    pub(super) reply_records: Records,
+    /// Octets from the SMSC, from the front, in which answers were looked for already.
+    pub(super) listened_octets: usize,
     pub(super) window: Window,
     pub(super) tally: Tally,
     pub(super) own_frame: Vec<u8>,
@@ -129,6 +136,9 @@ impl Session {
             replies: Vec::new(),
             batch_records: Records::new(),
             later_records: Records::new(),
+            heard: Vec::new(),
+            reply_records: Records::new(),
+            listened_octets: 0,
             window: Window::default(),
             tally: Tally::default(),
             own_frame: Vec::new(),
@@ -175,6 +185,18 @@ impl Session {
     /// Records that nothing waits for: answers, requests given up.
     pub fn later_records(&mut self) -> &mut Records {
         &mut self.later_records
+    }
+
+    /// What handsets answered, with the records of it. While there is any, nothing goes on to the
+    /// ESME: the caller tells journal and ledger, and calls [`Session::heeded`] when both keep it.
+    pub fn heard(&mut self) -> (&mut Vec<Event>, &mut Records) {
+        (&mut self.heard, &mut self.reply_records)
+    }
+
+    /// What handsets answered is kept: their frames may go on.
+    pub fn heeded(&mut self) {
+        self.heard.clear();
+        self.reply_records.clear();
     }
 
     /// The octets that the batch lets through to the SMSC, in order. Empty until

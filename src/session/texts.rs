@@ -1,6 +1,7 @@
 //! What texts are read with: the classifier, each code's templates, the lists. Here a message's
 //! octets become what the rules may know of its text.
 
+use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -21,7 +22,6 @@ pub struct CodeTemplates {
 }
 
 /// What texts are read with.
-#[derive(Debug)]
 pub struct Texts {
     reader: Reader,
     /// By [`CodeId`].
@@ -45,6 +45,12 @@ const RULES: [Rule; 11] = [
     Rule::ContentUndecodable,
     Rule::LedgerUnavailable,
 ];
+
+impl fmt::Debug for Texts {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Texts(weights {}, {} codes)", self.reader.digest(), self.templates.len())
+    }
+}
 
 impl Texts {
     /// `templates` by [`CodeId`]; codes beyond it have none. Where `modes` has every rule that asks
