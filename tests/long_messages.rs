@@ -157,7 +157,6 @@ fn limits_hold_at_the_edge_and_complete_messages_give_way() {
     assert_eq!(put(3, 2, 4, 0), Ok(false));
     assert_eq!(put(3, 3, 4, 0), Err(PartsFault::Held), "one part too many");
     assert_eq!(put(3, 3, 4, 300), Ok(false), "time gave their places back");
-    drop(put);
     assert_eq!((joining.len(), joining.held()), (1, 1));
     joining.expire(600_000_000);
     assert!(joining.is_empty());

@@ -25,6 +25,7 @@ mod heard;
 mod judge;
 mod knowledge;
 mod moment;
+pub mod originals;
 mod prepare;
 mod rates;
 mod relay;

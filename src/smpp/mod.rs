@@ -14,6 +14,8 @@
 //! | [`tlv`] | optional parameters |
 //! | [`bind`], [`message`], [`operation`], [`response`] | views of the bodies |
 //! | [`multi`], [`broadcast`] | views of the bodies with many or no recipients |
+//! | [`strict`] | what optional parameters may not be |
+//! | [`narrow`] | the one PDU that is rewritten: submit_multi, to fewer recipients |
 //! | [`mod@write`] | the few PDUs that we write ourselves |
 
 pub mod bind;
@@ -24,9 +26,11 @@ pub mod frame;
 pub mod header;
 pub mod message;
 pub mod multi;
+pub mod narrow;
 pub mod operation;
 pub mod response;
 pub mod status;
+pub mod strict;
 pub mod tlv;
 pub mod write;
 

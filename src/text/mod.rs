@@ -12,6 +12,7 @@
 //! | [`gsm7`], [`ucs2`], [`gbk`] | the alphabets |
 //! | [`binary`] | eight-bit data that is text after all |
 //! | [`joining`] | the parts of long messages |
+//! | [`receipt`] | what became of a message |
 //! | [`undecodable`] | why there is none |
 
 pub mod binary;
@@ -23,6 +24,7 @@ pub mod gsm7;
 pub mod joining;
 mod likeness;
 pub mod options;
+pub mod receipt;
 pub mod ucs2;
 pub mod udh;
 pub mod undecodable;

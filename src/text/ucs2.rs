@@ -32,19 +32,24 @@ pub fn units(octets: &[u8]) -> impl Iterator<Item = u16> {
 /// Whether a text is no text in its own order and one in the other; or has zero octets where only
 /// swapped Latin text has them. Texts that read both ways are left to the specification.
 fn reads_swapped(pairs: &[[u8; 2]]) -> bool {
-    let (mut own, mut swapped, mut zeros) = (Share::default(), Share::default(), Share::default());
-    for &pair in pairs {
-        let unit = u16::from_be_bytes(pair);
-        own.count(is_common_unit(unit));
-        // U+3000, the ideographic space, and U+4E00, the numeral one, end in a zero octet as well.
-        zeros.count(pair[1] == 0 && !matches!(unit, 0x3000 | 0x4e00));
-    }
-    if zeros.all >= EVIDENCE_UNITS_MIN && zeros.is_at_least(60) {
-        return true;
-    }
-    if own.is_at_least(50) || own.all < EVIDENCE_UNITS_MIN {
+    let all = pairs.len();
+    if all < EVIDENCE_UNITS_MIN {
         return false;
     }
+    let (mut common, mut nonzero) = (0, 0);
+    for &pair in pairs {
+        let unit = u16::from_be_bytes(pair);
+        common += usize::from(is_common_unit(unit));
+        // U+3000, the ideographic space, and U+4E00, the numeral one, end in a zero octet as well.
+        nonzero += usize::from(pair[1] != 0 || matches!(unit, 0x3000 | 0x4e00));
+        if common * 2 >= all && nonzero * 10 > all * 4 {
+            return false;
+        }
+    }
+    if nonzero * 10 <= all * 4 {
+        return true;
+    }
+    let mut swapped = Share::default();
     for &pair in pairs {
         swapped.count(is_common_unit(u16::from_le_bytes(pair)));
     }
@@ -58,28 +63,31 @@ pub fn decode(
     [begins_unseen, goes_on]: [bool; 2],
     out: &mut String,
 ) -> Result<(), Undecodable> {
-    let mut read = char::decode_utf16(units).peekable();
-    let mut at = 0;
-    while let Some(character) = read.next() {
-        match character {
-            Ok(character) => {
-                at += character.len_utf16() * 2;
-                out.push(character);
+    let (mut high, mut count) = (None, 0);
+    units.enumerate().try_for_each(|(at, unit)| {
+        count = at + 1;
+        let character = match (high.take(), unit) {
+            (Some(high), 0xdc00..=0xdfff) => pair(high, unit),
+            (Some(_), _) => return Err(Undecodable::LoneSurrogate(at * 2 - 2)),
+            (None, 0xd800..=0xdbff) => {
+                high = Some(unit);
+                return Ok(());
             }
-            Err(half) => {
-                let is_high = half.unpaired_surrogate() < 0xdc00;
-                let forgiven = match is_high {
-                    true => goes_on && read.peek().is_none(),
-                    false => begins_unseen && at == 0,
-                };
-                if !forgiven {
-                    return Err(Undecodable::LoneSurrogate(at));
-                }
-                at += 2;
-            }
-        }
+            (None, 0xdc00..=0xdfff) if begins_unseen && at == 0 => return Ok(()),
+            (None, _) => char::from_u32(u32::from(unit)),
+        };
+        out.push(character.ok_or(Undecodable::LoneSurrogate(at * 2))?);
+        Ok(())
+    })?;
+    match high {
+        Some(_) if !goes_on => Err(Undecodable::LoneSurrogate(count * 2 - 2)),
+        _ => Ok(()),
     }
-    Ok(())
+}
+
+fn pair(high: u16, low: u16) -> Option<char> {
+    let (high, low) = (u32::from(high) & 0x3ff, u32::from(low) & 0x3ff);
+    char::from_u32(0x1_0000 + (high << 10 | low))
 }
 
 #[cfg(test)]
@@ -135,6 +143,12 @@ mod tests {
             let swapped = octets(text, u16::to_le_bytes);
             assert_eq!(read(&swapped), Err(Undecodable::LittleEndian), "{text}");
         }
+    }
+
+    #[test]
+    fn three_units_are_no_evidence_and_four_are() {
+        assert!(read(&octets("abc", u16::to_le_bytes)).is_ok());
+        assert_eq!(read(&octets("abcd", u16::to_le_bytes)), Err(Undecodable::LittleEndian));
     }
 
     #[test]

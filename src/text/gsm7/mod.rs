@@ -105,20 +105,6 @@ impl Shifts {
         }
         Ok(shifts)
     }
-
-    fn character(self, septet: u8) -> Option<char> {
-        match locking::table(self.locking) {
-            None => basic(septet),
-            Some(table) => of_unit(table, septet),
-        }
-    }
-
-    fn shifted(self, septet: u8) -> Option<char> {
-        match single::table(self.single) {
-            None => extension(septet),
-            Some(table) => of_unit(table, septet),
-        }
-    }
 }
 
 fn of_unit(table: &[u16; 128], septet: u8) -> Option<char> {
@@ -126,31 +112,63 @@ fn of_unit(table: &[u16; 128], septet: u8) -> Option<char> {
     char::from_u32(u32::from(unit))
 }
 
-/// Appends the text of septets.
-///
-/// An escape before a septet that the single shift table leaves empty shows the locking table's
-/// character, and an escape before another one a space (TS 23.038 6.2.1.1): as handsets do. So does an
-/// escape at the end, unless the text goes on unseen: then it shows nothing yet.
+/// Both tables of a text, looked up once.
+#[derive(Clone, Copy)]
+struct Tables {
+    locking: Option<&'static [u16; 128]>,
+    single: Option<&'static [u16; 128]>,
+}
+
+impl Tables {
+    fn of(shifts: Shifts) -> Tables {
+        Tables { locking: locking::table(shifts.locking), single: single::table(shifts.single) }
+    }
+
+    fn character(self, septet: u8) -> Option<char> {
+        match self.locking {
+            None => basic(septet),
+            Some(table) => of_unit(table, septet),
+        }
+    }
+
+    /// The character behind an escape. One that the single shift table leaves empty is the locking
+    /// table's, and that of a second escape a space (TS 23.038 6.2.1.1): as handsets show it.
+    fn escaped(self, septet: u8) -> Option<char> {
+        if septet == ESCAPE {
+            return Some(' ');
+        }
+        let shifted = match self.single {
+            None => extension(septet),
+            Some(table) => of_unit(table, septet),
+        };
+        shifted.or_else(|| self.character(septet))
+    }
+}
+
+/// Appends the text of septets. An escape at the end shows a space, unless the text goes on unseen:
+/// then it shows nothing yet.
 pub fn decode(
     septets: impl Iterator<Item = u8>,
     shifts: Shifts,
     goes_on: bool,
     out: &mut String,
 ) -> Result<(), Undecodable> {
-    let mut rest = septets.enumerate();
-    while let Some((at, septet)) = rest.next() {
-        let no_character = |at| Undecodable::Octet(at, "GSM 7 bit");
-        if septet != ESCAPE {
-            out.push(shifts.character(septet).ok_or(no_character(at))?);
-            continue;
-        }
-        match rest.next() {
-            None if goes_on => {}
-            None | Some((_, ESCAPE)) => out.push(' '),
-            Some((at, next)) => out.push(
-                shifts.shifted(next).or_else(|| shifts.character(next)).ok_or(no_character(at))?,
-            ),
-        }
+    let tables = Tables::of(shifts);
+    let mut is_escaped = false;
+    septets.enumerate().try_for_each(|(at, septet)| {
+        let shown = match std::mem::take(&mut is_escaped) {
+            true => tables.escaped(septet),
+            false if septet == ESCAPE => {
+                is_escaped = true;
+                return Ok(());
+            }
+            false => tables.character(septet),
+        };
+        out.push(shown.ok_or(Undecodable::Octet(at, "GSM 7 bit"))?);
+        Ok(())
+    })?;
+    if is_escaped && !goes_on {
+        out.push(' ');
     }
     Ok(())
 }
@@ -245,7 +263,7 @@ mod tests {
                     (4.., b')') => '(',
                     _ => char::from(septet),
                 };
-                let shown = Shifts { locking: language, single: 0 }.character(septet);
+                let shown = Tables::of(Shifts { locking: language, single: 0 }).character(septet);
                 assert_eq!(shown, Some(expected), "{language} {septet:#04x}");
             }
         }
