@@ -33,6 +33,7 @@ impl Server {
             metrics: Arc::clone(&metrics),
             readiness: Arc::new(move || told.lock().unwrap().clone()),
             sessions: Arc::new(|| vec![open_session(), bound_session()]),
+            ledger: None,
             token: token.map(Arc::new),
         };
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use consentry::config::{self, Config, Consent, OverrideMode};
+use consentry::config::{self, Config, OverrideMode, Place};
 use consentry::smpp::CommandStatus;
 use proptest::prelude::*;
 
@@ -32,7 +32,7 @@ fn unwritten_keys_take_their_defaults_and_paths_their_folder() {
     assert_eq!(config.timeouts.idle, Duration::from_secs(600));
     assert_eq!(config.timeouts.close, Duration::from_secs(2));
     assert_eq!(config.registry_file, PathBuf::from("/etc/consentry/registry.toml"));
-    assert_eq!(config.consent, Consent::Folder("/etc/consentry/state/consent".into()));
+    assert_eq!(config.consent.place, Place::Folder("/etc/consentry/state/consent".into()));
     assert_eq!(config.audit.path, PathBuf::from("/etc/consentry/state/audit"));
     assert_eq!(config.admin, None);
     assert_eq!(config.warnings(), Vec::<String>::new());

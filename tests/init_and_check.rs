@@ -105,7 +105,7 @@ fn a_mistake_is_one_line_and_exit_status_2() {
             "templates/folder",
             Some(2),
             "consentry: more/registry.toml:7: templates: the template more/templates/folder cannot \
-             be read: it is not a file; put it there or leave it out\n",
+             be read: Is a directory (os error 21); put it there or leave it out\n",
         ),
     ] {
         let registry = format!(

@@ -73,6 +73,9 @@ struct Fit {
     /// Texts that a word occurs in at least.
     #[arg(long, default_value_t = Settings::default().texts_min)]
     texts: u32,
+    /// Sources that a word occurs in at least, as far as there are so many.
+    #[arg(long, default_value_t = Settings::default().sources_min)]
+    sources: u32,
     /// Passes over all texts.
     #[arg(long, default_value_t = Settings::default().passes)]
     passes: u32,
@@ -85,7 +88,7 @@ struct Fit {
     /// Part of the features that is left out each time.
     #[arg(long, default_value_t = Settings::default().dropout)]
     dropout: f32,
-    /// What a false alarm costs, against 1 for a missed advertisement.
+    /// What a mistake about service and public texts costs, against 1 for one about advertisements.
     #[arg(long, default_value_t = Settings::default().alarm_cost)]
     alarm_cost: f32,
     /// By how much commercial must lead.
@@ -293,6 +296,7 @@ fn fit_weights(args: &Fit) -> Result<Answer, Failure> {
     let settings = Settings {
         words_max: args.words,
         texts_min: args.texts,
+        sources_min: args.sources,
         passes: args.passes,
         l1: args.l1,
         l2: args.l2,

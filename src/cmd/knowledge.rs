@@ -9,7 +9,7 @@ use sha2::{Digest, Sha256};
 use super::Failure;
 use crate::config::{self, Config};
 use crate::content::{Reader, Templates};
-use crate::policy::{Mode, Modes, Rule, RuleSet};
+use crate::policy::{Mode, Modes, ReviewPolicy, Rule, RuleSet};
 use crate::registry::{self, Registry, Template};
 use crate::session::{CodeTemplates, Knowledge, StatusStyle, Statuses, Texts, UnknownCommand};
 use crate::text::{self, DefaultAlphabet};
@@ -43,6 +43,10 @@ pub(super) fn load(config_file: &Path) -> Result<Loaded, Failure> {
     let templates = templates(&config, &registry, &text)?;
     let texts = Texts::new(Reader::built_in()?, templates, &modes);
     let knowledge = Knowledge {
+        review: match config.consent.review {
+            config::Review::Strict => ReviewPolicy::Strict,
+            config::Review::Lenient => ReviewPolicy::Lenient,
+        },
         rule_set: RuleSet::from_name(config.rules.set.name()).unwrap_or_default(),
         statuses: statuses(&config),
         unknown_command: match config.rules.unknown_command {

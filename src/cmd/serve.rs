@@ -11,11 +11,12 @@ use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::Failure;
 use super::knowledge::{self, Loaded};
+use super::{Failure, ledger};
 use crate::admin::{self, Token};
 use crate::audit::{Durability, Journal, Options, State};
 use crate::config::{self, Config};
+use crate::consent::Ledger;
 use crate::metrics::Metrics;
 use crate::policy::Rule;
 use crate::proxy::{Clock, Listening, Route, Settings, Shards, Shared, listen};
@@ -32,6 +33,8 @@ const LAST_GRACE: Duration = Duration::from_secs(2);
 pub(super) struct Running {
     /// What its sessions share.
     pub(super) shared: Arc<Shared>,
+    /// Who consented.
+    ledger: Ledger,
     /// Where ESMEs connect, one for each `[[listen]]`, with the ports that were taken.
     pub(super) listening: Vec<SocketAddr>,
     /// Where the admin API is served.
@@ -41,14 +44,10 @@ pub(super) struct Running {
 
 /// Opens the journal, takes the addresses and begins to serve. Call inside a tokio runtime.
 pub(super) async fn start(loaded: Loaded) -> Result<Running, Failure> {
-    let Loaded { config, knowledge, digest } = loaded;
+    let Loaded { config, mut knowledge, digest } = loaded;
     let rule_names: Vec<&str> = Rule::ALL.iter().map(|rule| rule.name()).collect();
     let metrics = Arc::new(Metrics::new(&rule_names));
     metrics.config(&config.digest_hex());
-    if matches!(config.consent, config::Consent::Shared(_)) {
-        let why = "[consent] url is not served by this version; remove it";
-        return Err(Failure(why.to_owned()));
-    }
     // Addresses first: a second proxy fails on them before it touches anything.
     let listeners = take_addresses(&config)?;
     let admin_listener = match &config.admin {
@@ -58,11 +57,14 @@ pub(super) async fn start(loaded: Loaded) -> Result<Running, Failure> {
     let clock = Clock::start();
     let rule_set = knowledge.rule_set.name();
     let journal = open_journal(&config, digest, rule_set, &metrics, clock)?;
+    let ledger = ledger::open(&config)?;
+    knowledge.parties = ledger::parties(&ledger, &knowledge.registry)?;
+    let keep_keyword = ledger::keywords(&config, &knowledge.announced)?;
     let shared = Arc::new(Shared {
         knowledge,
         journal,
-        ledger: None,
-        keep_keyword: None,
+        ledger: Some(ledger.clone()),
+        keep_keyword,
         metrics,
         settings: settings(&config),
         clock,
@@ -79,11 +81,12 @@ pub(super) async fn start(loaded: Loaded) -> Result<Running, Failure> {
         tokio::spawn(listener.serve(shared.clone()));
     }
     let admin = match admin_listener {
-        Some(listener) => Some(serve_admin(&config, listener, &shared)?),
+        Some(listener) => Some(serve_admin(&config, listener, &shared, &ledger)?),
         None => None,
     };
     tokio::spawn(watch(shared.clone()));
-    Ok(Running { shared, listening, admin, drain: config.timeouts.drain })
+    tokio::spawn(ledger::watch(ledger.clone(), shared.metrics.clone()));
+    Ok(Running { shared, ledger, listening, admin, drain: config.timeouts.drain })
 }
 
 impl Running {
@@ -94,9 +97,13 @@ impl Running {
         self.shared.tasks.close();
         let most = self.drain + 2 * self.shared.settings.close + LAST_GRACE;
         let in_time = timeout(most, self.shared.tasks.wait()).await.is_ok();
-        let journal = self.shared.journal.clone();
+        let (journal, ledger) = (self.shared.journal.clone(), self.ledger);
         let now_us = self.shared.clock.now().wall_us;
-        tokio::task::spawn_blocking(move || journal.close(now_us))
+        let closed = tokio::task::spawn_blocking(move || {
+            ledger.close();
+            journal.close(now_us)
+        });
+        closed
             .await
             .map_err(|error| Failure(format!("the journal could not be closed: {error}")))??;
         Ok(in_time)
@@ -200,17 +207,19 @@ fn serve_admin(
     config: &Config,
     listener: TcpListener,
     shared: &Arc<Shared>,
+    ledger: &Ledger,
 ) -> Result<SocketAddr, Failure> {
     let token_file = config.admin.as_ref().and_then(|admin| admin.token_file.as_deref());
     let token = match token_file {
         Some(path) => Some(Arc::new(Token::read(path)?)),
         None => None,
     };
-    let (ready, listed) = (shared.clone(), shared.clone());
+    let (ready, listed, asked) = (shared.clone(), shared.clone(), ledger.clone());
     let state = admin::State {
         metrics: shared.metrics.clone(),
-        readiness: Arc::new(move || not_ready(&ready)),
+        readiness: Arc::new(move || not_ready(&ready, &asked)),
         sessions: Arc::new(move || listed.live.iter().map(|one| shown(one.value())).collect()),
+        ledger: Some(ledger.clone()),
         token,
     };
     let address = listener.local_addr()?;
@@ -224,7 +233,7 @@ fn serve_admin(
     Ok(address)
 }
 
-fn not_ready(shared: &Shared) -> Vec<String> {
+fn not_ready(shared: &Shared, ledger: &Ledger) -> Vec<String> {
     let mut reasons = Vec::new();
     if shared.drain.is_cancelled() {
         reasons.push("draining".to_owned());
@@ -232,6 +241,7 @@ fn not_ready(shared: &Shared) -> Vec<String> {
     if let State::Unavailable(why) = shared.journal.state() {
         reasons.push(why.to_string());
     }
+    reasons.extend(ledger.unavailable().map(|why| why.to_string()));
     reasons
 }
 

@@ -71,6 +71,12 @@ pub const DRAIN: Bounds<Duration> = millis(30 * SECOND, 0, HOUR);
 /// `[timeouts] close`: for a last PDU to be taken before the connection is cut.
 pub const CLOSE: Bounds<Duration> = millis(2 * SECOND, 100, MINUTE);
 
+/// `[consent] cache`: octets of memory for standings. The default holds some twelve million pairs.
+pub const CACHE_OCTETS: Bounds<usize> = Bounds { default: 384 * MIB, min: 8 * MIB, max: 64 * GIB };
+/// `[consent] silent_after`: a request's wait before silence counts as refusal (Order 31 art. 18
+/// names no time).
+pub const SILENT_AFTER: Bounds<Duration> = millis(7 * 24 * HOUR, SECOND, 365 * 24 * HOUR);
+
 /// `[audit] keep_months`: calendar months.
 pub const KEEP_MONTHS: Bounds<usize> = Bounds { default: 6, min: 1, max: 120 };
 /// `[audit] segment`: octets of one journal file.

@@ -191,3 +191,44 @@ pub struct Question {
     /// The scope that the message is in; [`Scope::ALL`] when nobody says.
     pub scope: Scope,
 }
+
+/// An event with its place in the history.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Kept {
+    /// Its number: the ledger's order, from 1.
+    pub sequence: u64,
+    /// When the ledger took it, by its own clock: microseconds since the Unix epoch.
+    pub recorded_us: u64,
+    /// What happened, and when that was.
+    pub event: Event,
+}
+
+/// Why an event is not taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum EventFault {
+    /// Consent that is not later than the refusal it would lift.
+    #[error(
+        "time: consent counts only if it is later than the revocation, or rejection, before it"
+    )]
+    NotLater,
+    /// Its time is more than five minutes ahead.
+    #[error("time: is in the future")]
+    Future,
+    /// Its times cannot be kept.
+    #[error("time: is after the year 2105")]
+    Time,
+    /// A grant that ends before it begins.
+    #[error("until: is not after time")]
+    EndsBefore,
+    /// There is no grant of that scope that could be reviewed or counted.
+    #[error("scope: the pair has no grant of this scope that could be reviewed")]
+    NoGrant,
+    /// The digest is not that of the grant's proof.
+    #[error("proof_sha256: is not the digest of this grant's proof")]
+    OtherProof,
+    /// Too many scopes.
+    #[error(
+        "scope: the pair has grants of 8 scopes already; revoke, or grant for the whole entity"
+    )]
+    GrantsMax,
+}

@@ -62,7 +62,13 @@ impl Pair {
         let Some(ledger) = shared.ledger.as_ref().filter(|_| !heard.is_empty()) else {
             return false;
         };
-        let kept = ledger.append(&counting(ledger, heard, now.wall_us), now.wall_us);
+        let events = counting(ledger, heard, now.wall_us);
+        let mut refused = Vec::new();
+        let kept = ledger.append(&events, now.wall_us, &mut refused);
+        for one in refused {
+            // Such as consent that is not later than a refusal: the ledger's state stands.
+            tracing::warn!(why = %one.fault, "an answer changes nothing in the ledger");
+        }
         let recorded = shared.journal.append(records);
         match (kept, recorded) {
             (Ok(ledger), Ok(journal)) => {

@@ -259,7 +259,7 @@ impl Pair {
         let (mut events, mut keywords) = (Vec::new(), Vec::new());
         self.session.tell(now, &mut events, &mut keywords);
         if let Some(ledger) = self.shared.ledger.as_ref().filter(|_| !events.is_empty())
-            && let Err(error) = ledger.append(&events, now.wall_us)
+            && let Err(error) = ledger.append(&events, now.wall_us, &mut Vec::new())
         {
             let (session, lost) = (self.session.id(), events.len());
             tracing::error!(session, lost, %error, "the ledger does not know what was sent");

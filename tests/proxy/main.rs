@@ -12,6 +12,7 @@ use consentry::smpp::write::{self, MessageFields};
 use consentry::smpp::{Command, CommandStatus, Header};
 use running::Proxy;
 
+mod idle;
 mod lifetimes;
 mod metrics;
 mod outbind;
