@@ -52,7 +52,7 @@ pub struct Limits {
 }
 
 impl Default for Limits {
-    /// 16 parts, 20,000 messages, 40,000 parts (10.4 MB), five minutes.
+    /// 16 parts, 20,000 messages, 40,000 parts (10.6 MB), five minutes.
     fn default() -> Self {
         Limits { parts_max: 16, messages_max: 20_000, held_max: 40_000, wait_us: 300_000_000 }
     }
