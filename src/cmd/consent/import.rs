@@ -50,6 +50,22 @@ pub(super) struct Args {
     json: bool,
 }
 
+impl Args {
+    /// A file on its own: nothing said about it that its lines do not say.
+    pub(super) fn of(config: &Path, file: &Path) -> Args {
+        Args {
+            place: place::Where::of(config),
+            file: file.to_owned(),
+            format: None,
+            entity: None,
+            proof_file: None,
+            proof: ProofKind::Commitment.name().to_owned(),
+            rejects: None,
+            json: false,
+        }
+    }
+}
+
 pub(super) fn run(args: &Args) -> Result<Answer, Failure> {
     let format = Format::of(args)?;
     let defaults = defaults(args)?;

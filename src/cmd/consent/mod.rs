@@ -51,6 +51,11 @@ enum What {
     Stats(Stats),
 }
 
+/// Imports a CSV file into the ledger of a configuration, as `consentry consent import` does.
+pub(super) fn import(config: &Path, file: &Path) -> Result<Answer, Failure> {
+    import::run(&import::Args::of(config, file))
+}
+
 /// A recipient and a legal entity.
 #[derive(clap::Args)]
 struct Pair {

@@ -2,7 +2,7 @@
 
 use std::io::Write;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::super::{Failure, knowledge, ledger};
@@ -50,6 +50,11 @@ pub(super) fn now_us() -> u64 {
 }
 
 impl Where {
+    /// The ledger of a configuration.
+    pub fn of(config: &Path) -> Where {
+        Where { config: Some(config.to_owned()), path: None }
+    }
+
     /// Opens the store; if a proxy holds it, turns to that proxy. Says on standard error which.
     pub fn open(&self) -> Result<Opened, Failure> {
         if let Some(path) = &self.path {
