@@ -45,7 +45,7 @@ fn reads_swapped(pairs: &[[u8; 2]]) -> bool {
         common += usize::from(is_common_unit(unit));
         // U+3000, the ideographic space, and U+4E00, the numeral one, end in a zero octet as well.
         nonzero += usize::from(pair[1] != 0 || matches!(unit, 0x3000 | 0x4e00));
-        if common * 2 >= all && nonzero * 10 > all * 4 {
+        if common * 4 >= all * 3 && nonzero * 10 > all * 4 {
             return false;
         }
     }
@@ -56,7 +56,8 @@ fn reads_swapped(pairs: &[[u8; 2]]) -> bool {
     for &pair in pairs {
         swapped.count(is_common_unit(u16::from_le_bytes(pair)));
     }
-    all >= CHARACTERS_UNITS_MIN && swapped.is_at_least(80)
+    let needed = if common * 2 >= all { 90 } else { 80 };
+    all >= CHARACTERS_UNITS_MIN && swapped.is_at_least(needed)
 }
 
 /// Appends the text of code units. Halves of pairs are forgiven only at a border behind which the
