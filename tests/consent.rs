@@ -593,26 +593,31 @@ fn proxy(folder: &Path) -> (Killed, String) {
     let token = write(folder, "token", "sixteen-octets-or-more\n");
     std::fs::set_permissions(&token, std::fs::Permissions::from_mode(0o600)).unwrap();
     write(folder, "registry.toml", "[[provider]]\nname = \"示例\"\nsystem_ids = [\"a\"]\n");
-    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-    let config = write(
-        folder,
-        "consentry.toml",
-        &format!(
-            "[[listen]]\naddress = \"127.0.0.1:0\"\nsmsc = [\"127.0.0.1:1\"]\n\
-            [admin]\naddress = \"{free}\"\ntoken_file = \"token\"\n\
-            [consent]\nreview = \"lenient\"\ncache = \"8MiB\"\n"
-        ),
-    );
-    let config = config.display().to_string();
-    let child = Command::new(PROGRAM).args(["run", "-c", &config]).stderr(Stdio::null()).spawn();
-    let child = Killed(child.unwrap());
-    for _ in 0..200 {
-        if std::net::TcpStream::connect(free).is_ok() {
+    // The port that was free may be somebody else's a moment later: then once more.
+    for _ in 0..5 {
+        let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let config = write(
+            folder,
+            "consentry.toml",
+            &format!(
+                "[[listen]]\naddress = \"127.0.0.1:0\"\nsmsc = [\"127.0.0.1:1\"]\n\
+                [admin]\naddress = \"{free}\"\ntoken_file = \"token\"\n\
+                [consent]\nreview = \"lenient\"\ncache = \"8MiB\"\n"
+            ),
+        );
+        let config = config.display().to_string();
+        let mut run = Command::new(PROGRAM);
+        run.args(["run", "-c", &config]).env("RUST_LOG", "info").stderr(Stdio::piped());
+        let mut child = Killed(run.spawn().unwrap());
+        let log = BufReader::new(child.0.stderr.take().unwrap());
+        // "admin" is the last line that it logs before it serves.
+        let mut lines = log.lines().map_while(Result::ok);
+        if lines.any(|line| line.contains("admin address=")) {
+            std::thread::spawn(move || lines.for_each(drop));
             return (child, config);
         }
-        std::thread::sleep(std::time::Duration::from_millis(50));
     }
-    panic!("the proxy did not begin to listen on {free}");
+    panic!("the proxy did not begin to serve");
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! One pair without sockets: every command in every bind state, and what becomes of a batch.
 
 use std::net::SocketAddr;
+use std::sync::LazyLock;
 
 use consentry::content::Reader;
 use consentry::policy::Modes;
@@ -26,6 +27,9 @@ fn knowledge(unknown_command: UnknownCommand, window_requests_max: usize) -> Kno
     let texts = Texts::new(Reader::built_in().expect("weights"), Vec::new(), &modes);
     Knowledge { unknown_command, window_requests_max, ..Knowledge::new(registry, texts, modes) }
 }
+
+/// Made once: to read the weights of the classifier takes a while.
+static REFUSING: LazyLock<Knowledge> = LazyLock::new(|| knowledge(UnknownCommand::Refuse, 100));
 
 fn at(seconds: u64) -> Moment {
     Moment { wall_us: 1_790_000_000 * SECOND + seconds * SECOND, steady_us: seconds * SECOND }
@@ -108,7 +112,7 @@ fn give(session: &mut Session, knowledge: &Knowledge, octets: &[u8], s: u64) -> 
 fn relay(session: &mut Session, octets: &[u8], s: u64) -> Vec<u8> {
     session.receive(Side::Smsc, octets, at(s));
     let mut out = Vec::new();
-    session.relay(&knowledge(UnknownCommand::Refuse, 10), &mut Desk::default(), &mut out, at(s));
+    session.relay(&REFUSING, &mut Desk::default(), &mut out, at(s));
     out
 }
 
@@ -209,7 +213,7 @@ fn every_command_has_its_place_in_every_state() {
 
 #[test]
 fn everything_from_the_smsc_crosses_as_it_came() {
-    let knowledge = knowledge(UnknownCommand::Refuse, 100);
+    let knowledge = &*REFUSING;
     for command in Command::ALL.iter().copied().chain([Command::Unknown(0x0001_0001)]) {
         let mut session = bound(&knowledge, Command::BindTransceiver);
         let frame = bare(command.id(), CommandStatus::ESME_RSYSERR, 3);
@@ -219,7 +223,7 @@ fn everything_from_the_smsc_crosses_as_it_came() {
 
 #[test]
 fn a_message_behind_its_bind_in_one_write_is_too_early() {
-    let knowledge = knowledge(UnknownCommand::Refuse, 100);
+    let knowledge = &*REFUSING;
     let mut session = open();
     let both = [bind(Command::BindTransmitter), submit(2, OURS)].concat();
     let (cleared, replies) = give(&mut session, &knowledge, &both, 0);
@@ -229,7 +233,7 @@ fn a_message_behind_its_bind_in_one_write_is_too_early() {
 
 #[test]
 fn what_cannot_be_recorded_is_answered_so_that_it_is_sent_again() {
-    let knowledge = knowledge(UnknownCommand::Refuse, 100);
+    let knowledge = &*REFUSING;
     let mut session = bound(&knowledge, Command::BindTransceiver);
     let enquire = bare(Command::EnquireLink.id(), CommandStatus::ESME_ROK, 4);
     let batch = [submit(2, OURS), submit(3, b"106911119999"), enquire.clone()].concat();
@@ -252,7 +256,7 @@ fn what_cannot_be_recorded_is_answered_so_that_it_is_sent_again() {
 
 #[test]
 fn what_is_counted_is_what_became_of_it() {
-    let knowledge = knowledge(UnknownCommand::Refuse, 100);
+    let knowledge = &*REFUSING;
     let mut session = binding(&knowledge, Command::BindReceiver);
     assert_eq!(session.tally().bind, None, "nobody has answered the bind yet");
     let refused = CommandStatus::ESME_RINVPASWD;
@@ -293,7 +297,7 @@ fn a_full_window_waits_for_answers_and_then_goes_on() {
 
 #[test]
 fn waits_end_in_the_right_way() {
-    let knowledge = knowledge(UnknownCommand::Refuse, 100);
+    let knowledge = &*REFUSING;
     let mut never = open();
     never.tick(at(29));
     assert_eq!(never.ending(), None);
@@ -321,7 +325,7 @@ fn waits_end_in_the_right_way() {
 
 #[test]
 fn a_session_that_drains_refuses_finishes_and_unbinds() {
-    let knowledge = knowledge(UnknownCommand::Refuse, 100);
+    let knowledge = &*REFUSING;
     let mut session = bound(&knowledge, Command::BindTransceiver);
     give(&mut session, &knowledge, &submit(2, OURS), 1);
     session.drain();
@@ -350,7 +354,7 @@ proptest! {
         sources in prop::collection::vec(prop::sample::select(vec![OURS, b"", b"1069111"]), 1..8),
         cuts in prop::collection::vec(0usize..600, 0..12),
     ) {
-        let knowledge = knowledge(UnknownCommand::Refuse, 100);
+        let knowledge = &*REFUSING;
         let pdus: Vec<Vec<u8>> = (2..).zip(&sources).map(|(n, source)| submit(n, source)).collect();
         let all = pdus.concat();
         let mut at_once = bound(&knowledge, Command::BindTransceiver);
@@ -373,7 +377,7 @@ proptest! {
 
     #[test]
     fn any_octet_changed_is_passed_as_it_is_or_answered(at in 0usize..70, value: u8) {
-        let knowledge = knowledge(UnknownCommand::Refuse, 100);
+        let knowledge = &*REFUSING;
         let mut session = bound(&knowledge, Command::BindTransceiver);
         let mut pdu = submit(2, OURS);
         let at = 4 + at % (pdu.len() - 4);

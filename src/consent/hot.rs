@@ -246,3 +246,44 @@ pub(super) fn promised(granted: Standing, entry: Entry, now_us: u64) -> Standing
     let sent = if runs { tail as u32 } else { 0 };
     Standing { promised: Some(promise), sent, ..granted }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_table_is_whole_at_its_limit_and_drops_a_part_at_one_more() {
+        let table = Table::new(0);
+        for key in 0..SHARD_ENTRIES_MAX as u64 {
+            assert!(table.has_room(PairKey(key)));
+            table.put(PairKey(key), [key, 0]);
+        }
+        assert!(table.is_whole() && !table.has_room(PairKey(0)));
+        // One that is there already needs no room.
+        table.put(PairKey(3), [33, 0]);
+        assert!(table.is_whole() && table.len() == SHARD_ENTRIES_MAX);
+        assert_eq!(table.find(PairKey(3)), Ok([33, 0]));
+        let before = table.find(PairKey(u64::MAX)).unwrap_err();
+        table.put(PairKey(u64::MAX - 1), [1, 1]);
+        let len = table.len();
+        assert!(!table.is_whole());
+        assert!((SHARD_ENTRIES_MAX / 2..SHARD_ENTRIES_MAX * 9 / 10).contains(&len), "{len}");
+        assert_eq!(table.find(PairKey(u64::MAX - 1)), Ok([1, 1]));
+        // What was read before something was dropped may be older than that was.
+        table.keep(PairKey(u64::MAX), [2, 2], before);
+        let now = table.find(PairKey(u64::MAX)).unwrap_err();
+        table.keep(PairKey(u64::MAX), [2, 2], now);
+        table.keep(PairKey(u64::MAX), [3, 3], now);
+        assert_eq!(table.find(PairKey(u64::MAX)), Ok([2, 2]));
+    }
+
+    #[test]
+    fn a_table_has_as_many_shards_as_fit() {
+        for (octets, shards) in
+            [(0, 1), (OCTETS_MIN, 1), (2 * OCTETS_MIN - 1, 1), (2 * OCTETS_MIN, 2)]
+        {
+            assert_eq!(Table::new(octets).shards.len(), shards);
+        }
+        assert_eq!(size_of::<(u64, Entry)>() + 1, ENTRY_OCTETS);
+    }
+}

@@ -143,8 +143,8 @@ fn text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Cow<'de, str>, D::
 pub struct Defaults {
     /// The entity's name.
     pub entity: Option<String>,
-    /// The proof.
-    pub proof: Option<(ProofKind, [u8; 32])>,
+    /// The proof: its kind, and its SHA-256 in hexadecimal.
+    pub proof: Option<(ProofKind, String)>,
 }
 
 impl<'a> Line<'a> {
@@ -172,7 +172,7 @@ impl<'a> Line<'a> {
             && matches!(&*self.event, "" | "granted")
         {
             self.proof = Cow::Borrowed(kind.name());
-            self.proof_sha256 = Cow::Owned(hex(sha256));
+            self.proof_sha256 = Cow::Borrowed(sha256);
         }
     }
 
@@ -300,15 +300,20 @@ pub fn number(written: &str) -> Result<Msisdn, LineFault> {
         .map_err(|_| field("number", "is no subscriber's number; write it as +8613... or 13..."))
 }
 
+/// Octets of a day, `2026-11-24`.
+const DAY_OCTETS: usize = 10;
+
 /// A moment: RFC 3339; or a date and time, or a day, in China. Of a day its midnight, or with
 /// `is_end` the midnight that ends it.
 pub fn moment(name: &'static str, written: &str, is_end: bool) -> Result<u64, LineFault> {
     let why = "is no time; write 2026-11-24T08:00:00Z, 2026-11-24 16:00:00 (China) or 2026-11-24";
     let fault = || field(name, why);
     let china = jiff::tz::Offset::constant(8);
-    let time = if let Ok(time) = written.parse::<jiff::Timestamp>() {
+    let time = if written.len() > DAY_OCTETS
+        && let Ok(time) = written.parse::<jiff::Timestamp>()
+    {
         time
-    } else if written.len() <= 10 {
+    } else if written.len() <= DAY_OCTETS {
         let day = written.parse::<jiff::civil::Date>().map_err(|_| fault())?;
         let day = if is_end { day.tomorrow().map_err(|_| fault())? } else { day };
         china.to_timestamp(day.at(0, 0, 0, 0)).map_err(|_| fault())?
@@ -348,4 +353,107 @@ pub fn digest(written: &str) -> Result<[u8; 32], LineFault> {
 /// Octets in hexadecimal.
 pub fn hex(octets: &[u8]) -> String {
     octets.iter().map(|octet| format!("{octet:02x}")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_moments_or_days_in_china() {
+        let us = |time: &str| time.parse::<jiff::Timestamp>().unwrap().as_microsecond() as u64;
+        for (written, is_end, expected) in [
+            ("2026-11-24T08:00:00Z", false, Some("2026-11-24T08:00:00Z")),
+            ("2026-11-24T08:00:00.000001+08:00", true, Some("2026-11-24T00:00:00.000001Z")),
+            ("2026-11-24 16:00:00", false, Some("2026-11-24T08:00:00Z")),
+            ("2026-11-24T16:00:00", false, Some("2026-11-24T08:00:00Z")),
+            ("2026-11-24", false, Some("2026-11-23T16:00:00Z")),
+            ("2026-11-24", true, Some("2026-11-24T16:00:00Z")),
+            ("9999-12-31", true, None),
+            ("1960-01-01", false, None),
+            ("2026-02-30", false, None),
+            ("24.11.2026", false, None),
+            ("20261124", false, Some("2026-11-23T16:00:00Z")),
+            ("yesterday", false, None),
+            ("", false, None),
+            ("1795478400", false, None),
+        ] {
+            let read = moment("time", written, is_end).ok();
+            assert_eq!(read, expected.map(us), "{written}");
+        }
+    }
+
+    #[test]
+    fn small_values_are_read_whole_or_not_at_all() {
+        for (written, expected) in [
+            ("4/month", Some((4, Period::Month))),
+            ("65535 / day", Some((65_535, Period::Day))),
+            ("65536/day", None),
+            ("0/day", None),
+            ("4", None),
+            ("4/hour", None),
+            ("/day", None),
+        ] {
+            let read = promise(written).ok().map(|one| (one.messages, one.period));
+            assert_eq!(read, expected, "{written}");
+        }
+        let digits = "00ff".repeat(16);
+        assert_eq!(hex(&digest(&digits.to_uppercase()).unwrap()), digits);
+        for bad in [&digits[1..], &format!("{digits}0"), &digits.replace("ff", "fg"), ""] {
+            assert!(digest(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn no_fault_repeats_what_stood_there() {
+        for text in [
+            r#"{"number":"13800138000x"}"#,
+            r#"{"number":13800138000.5}"#,
+            r#"{"number":["13800138000"]}"#,
+            r#"{"13800138000":1}"#,
+            r#"{"numbr":"13800138000"}"#,
+            r#"{"number":"13800138000""#,
+            "13800138000",
+            "",
+        ] {
+            let fault = match Line::from_json(text.as_bytes()) {
+                Ok(line) => line.recipient().unwrap_err(),
+                Err(fault) => fault,
+            };
+            assert!(!fault.to_string().contains("138001"), "{text}: {fault}");
+        }
+        let unknown = Line::from_json(br#"{"numbr":1}"#).unwrap_err().to_string();
+        assert_eq!(unknown, "numbr is no field of an event");
+    }
+
+    #[test]
+    fn all_spellings_are_one_person() {
+        let one = number("13800138000").unwrap();
+        for spelling in [" +8613800138000 ", "008613800138000", "013800138000", "1795113800138000"]
+        {
+            assert_eq!(number(spelling), Ok(one), "{spelling}");
+        }
+        assert_eq!(number("447700900123").unwrap().number(), 447_700_900_123);
+        assert!(number("12321").is_err() && number("").is_err());
+    }
+
+    #[test]
+    fn defaults_fill_what_a_line_does_not_say() {
+        let defaults = Defaults {
+            entity: Some("甲".to_owned()),
+            proof: Some((ProofKind::Commitment, "00".repeat(32))),
+        };
+        for (text, expected) in [
+            ("{}", ("甲", "commitment", 64)),
+            (r#"{"entity":"乙","proof":"web","proof_sha256":"ff"}"#, ("乙", "web", 2)),
+            (r#"{"event":"revoked"}"#, ("甲", "", 0)),
+        ] {
+            let mut line = Line::from_json(text.as_bytes()).unwrap();
+            line.fill(&defaults);
+            assert_eq!((&*line.entity, &*line.proof, line.proof_sha256.len()), expected, "{text}");
+            let written = line.to_json();
+            let again = Line::from_json(written.as_bytes()).unwrap();
+            assert_eq!((again.entity, again.proof), (line.entity, line.proof));
+        }
+    }
 }

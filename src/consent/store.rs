@@ -25,6 +25,10 @@ const MEMTABLE_OCTETS: u64 = 16 << 20;
 /// Octets of journals before their entries are forced into tables: what opening has to replay.
 const JOURNALS_OCTETS: u64 = 64 << 20;
 
+/// Threads that flush and compact. With more than one, fjall 3.1 keeps the first of them spinning
+/// for as long as another compacts.
+const WORKERS: usize = 1;
+
 /// Figures that are kept with the data.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Counts {
@@ -89,6 +93,7 @@ impl Store {
             .cache_size(BLOCK_CACHE_OCTETS)
             .max_journaling_size(JOURNALS_OCTETS)
             .manual_journal_persist(true)
+            .worker_threads(WORKERS)
             .open();
         let database = match opened {
             Ok(database) => database,

@@ -1,6 +1,7 @@
 //! The proxy as its users run it: the binary, real sockets, a small SMSC, faults, kills.
 
 use std::path::Path;
+use std::process::Command as Process;
 use std::time::Duration;
 
 use consentry::audit::{self, Found, Query, Record};
@@ -197,9 +198,13 @@ async fn an_smsc_that_fails_ends_the_session_and_leaves_its_requests_on_record()
 async fn a_journal_that_cannot_be_written_lets_nothing_through() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let smsc = smsc(Options::default());
-    // 16 KiB a file (ulimit counts 512 or 1024 octets); the signal is ignored, so writes fail.
-    let limited = "trap '' XFSZ; ulimit -f 16;";
-    let proxy = Proxy::start(folder.path(), smsc.address(), &audit("written"), limited);
+    // The signal is ignored, so that writes fail. Set once it runs: the consent ledger is there then.
+    let proxy = Proxy::start(folder.path(), smsc.address(), &audit("written"), "trap '' XFSZ;");
+    let limit = Process::new("prlimit")
+        .args(["--fsize=16384", "--pid", &proxy.id().to_string()])
+        .status()
+        .expect("prlimit of util-linux");
+    assert!(limit.success());
     let mut esme = bound(&proxy).await;
     let (mut sent_on, mut full) = (0, 0);
     for sequence in 2..600 {

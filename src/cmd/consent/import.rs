@@ -89,7 +89,7 @@ fn defaults(args: &Args) -> Result<Defaults, Failure> {
         ));
     };
     let proof = match &args.proof_file {
-        Some(file) => Some((kind, line::digest(&super::proof_digest(Some(file), None)?)?)),
+        Some(file) => Some((kind, super::proof_digest(Some(file), None)?)),
         None => None,
     };
     Ok(Defaults { entity: args.entity.clone(), proof })
