@@ -2,7 +2,7 @@
 //! that is read is the text that was written.
 
 use consentry::text::joining::{Arrived, Concatenation, GAP, Joining, Key, Limits, Sar, Scheme};
-use consentry::text::{self, Body, DefaultAlphabet, Options, Packing, gsm7};
+use consentry::text::{self, Body, DefaultAlphabet, Options, Packing, Undecodable, gsm7};
 use proptest::prelude::*;
 
 /// How a text stands in octets.
@@ -171,4 +171,60 @@ proptest! {
 /// Behind a gap an escaped character shows its basic one.
 fn cuts_an_escape(form: Form) -> bool {
     matches!(form, Form::Gsm7 | Form::Gsm7Packed)
+}
+
+/// The texts of the corpora.
+fn corpora() -> Vec<String> {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/proto-fixtures/content");
+    let files = std::fs::read_dir(folder).expect("the corpora are there");
+    let paths = files.map(|file| file.expect("can be listed").path());
+    let ndjson = paths.filter(|path| path.extension().is_some_and(|e| e == "ndjson"));
+    let mut texts = Vec::new();
+    for path in ndjson {
+        for line in std::fs::read_to_string(&path).expect("text").lines() {
+            let object: serde_json::Value = serde_json::from_str(line).expect("an object a line");
+            texts.push(object["text"].as_str().expect("has a text").to_owned());
+        }
+    }
+    texts
+}
+
+#[test]
+fn no_text_of_the_corpora_is_doubted_in_any_form_nor_in_any_part() {
+    let texts = corpora();
+    assert!(texts.len() > 500, "the corpora were read");
+    let (mut refused, mut little_endian) = (0, 0);
+    for text in &texts {
+        let is_gsm7 = gsm7::encode(text).is_some();
+        let is_gbk = !encoding_rs::GB18030.encode(text).2;
+        let forms = [
+            (Form::Ucs2, true),
+            (Form::Gbk, is_gbk),
+            (Form::Gsm7, is_gsm7),
+            (Form::Gsm7Packed, is_gsm7 && !text.ends_with('@')),
+        ];
+        for (form, _) in forms.iter().filter(|(_, is_possible)| *is_possible) {
+            let (units, options) = (form.units(text), form.options());
+            let mut read = String::new();
+            let whole = form.octets(&units, 0);
+            let decoded =
+                text::decode(Body::plain(&whole), form.data_coding(0), options, &mut read);
+            assert!(decoded.is_ok(), "{form:?} {decoded:?}: {text}");
+            assert_eq!(&read, text, "{form:?}");
+        }
+        let units = Form::Ucs2.units(text);
+        let mut joining = Joining::new(Limits::default());
+        let total = units.len().div_ceil(67) as u8;
+        for (number, piece) in (1..).zip(units.chunks(67)) {
+            let wire = wire(Form::Ucs2, Scheme::Udh8, [number, total], piece, false);
+            put(&mut joining, &wire, 8, Options::default());
+        }
+        let swapped: Vec<u8> = text.encode_utf16().flat_map(u16::to_le_bytes).collect();
+        let read = text::decode(Body::plain(&swapped), 8, Options::default(), &mut String::new());
+        refused += usize::from(read.is_err());
+        little_endian += usize::from(read == Err(Undecodable::LittleEndian));
+    }
+    let percent = |count: usize| count * 100 / texts.len();
+    let found = (percent(little_endian), percent(refused));
+    assert!(found.0 >= 95 && found.1 >= 97, "known as little endian, refused: {found:?} of 100");
 }

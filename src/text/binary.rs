@@ -8,14 +8,14 @@ use super::undecodable::Undecodable;
 /// Fewest octets of which packed septets are told from chance.
 const PACKED_OCTETS_MIN: usize = 7;
 
-/// Fewest code units of which UTF-16 text is told from chance.
-const UTF16_UNITS_MIN: usize = 3;
+/// Fewest characters of which text is told from chance.
+const CHARACTERS_MIN: usize = 4;
 
 /// Why eight-bit data is not decoded: [`Undecodable::BinaryText`] where it reads as text in some
 /// alphabet, and then the text is appended to `out`; else [`Undecodable::Binary`].
 ///
 /// At least 85 of 100 octets must be printable ASCII, or 90 of 100 characters common ones in UTF-16
-/// of either order or GBK, or 90 of 100 septets letters, digits or spaces when unpacked.
+/// of either order, UTF-8 or GBK, or 90 of 100 septets letters, digits or spaces when unpacked.
 pub fn fault(octets: &[u8], out: &mut String) -> Undecodable {
     let start = out.len();
     for (name, read) in READERS {
@@ -47,7 +47,7 @@ fn ascii(octets: &[u8], out: &mut String) -> bool {
             out.push(char::from(octet));
         }
     }
-    share.is_at_least(85)
+    is_text(share, 85)
 }
 
 fn utf16_be(octets: &[u8], out: &mut String) -> bool {
@@ -66,7 +66,7 @@ fn utf16(octets: &[u8], order: fn([u8; 2]) -> u16, out: &mut String) -> bool {
         out.push(character);
         share.count(is_common(character));
     }
-    odd.is_empty() && pairs.len() >= UTF16_UNITS_MIN && share.is_at_least(90)
+    odd.is_empty() && is_text(share, 90)
 }
 
 fn utf8(octets: &[u8], out: &mut String) -> bool {
@@ -97,7 +97,11 @@ fn is_common(character: char) -> bool {
 fn all_common(text: &str) -> bool {
     let mut share = Share::default();
     text.chars().for_each(|character| share.count(is_common(character)));
-    share.is_at_least(90)
+    is_text(share, 90)
+}
+
+fn is_text(share: Share, percent: usize) -> bool {
+    share.all >= CHARACTERS_MIN && share.is_at_least(percent)
 }
 
 #[cfg(test)]
@@ -124,7 +128,10 @@ mod tests {
             (&packed, "packed GSM 7 bit", "big sale today only"),
             (wap, "", ""),
             (b"\x30\x00\x00\x48\x1c\x01\xff\xff\xff\xff\xff\xfe\x00\x01\x80\x00", "", ""),
-            (b"\x4f\x60\x59\x7d\xff\x01", "UTF-16", "你好！"),
+            (b"\x4f\x60\x59\x7d\xff\x01\xff\x01", "UTF-16", "你好！！"),
+            (b"\x4f\x60\x59\x7d\xff\x01", "", ""),
+            (b"SALE", "ASCII", "SALE"),
+            (b"OFF", "", ""),
             (b"\xff\x01\xff\x01", "", ""),
             (b"\xff\x01\xff\x01\xff", "", ""),
             (b"", "", ""),

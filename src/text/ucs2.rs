@@ -7,7 +7,10 @@ const BYTE_ORDER_MARK: [u8; 2] = [0xfe, 0xff];
 const BYTE_ORDER_MARK_SWAPPED: [u8; 2] = [0xff, 0xfe];
 
 /// Fewest code units of which the zero octets are taken for evidence of the byte order.
-const EVIDENCE_UNITS_MIN: usize = 4;
+const ZEROS_UNITS_MIN: usize = 4;
+/// Fewest code units of which the characters are: of eight chance ones, seven are common ones in
+/// another order twice in a thousand texts.
+const CHARACTERS_UNITS_MIN: usize = 8;
 
 /// Whether a text is whole and big endian.
 pub fn check(octets: &[u8]) -> Result<(), Undecodable> {
@@ -33,7 +36,7 @@ pub fn units(octets: &[u8]) -> impl Iterator<Item = u16> {
 /// swapped Latin text has them. Texts that read both ways are left to the specification.
 fn reads_swapped(pairs: &[[u8; 2]]) -> bool {
     let all = pairs.len();
-    if all < EVIDENCE_UNITS_MIN {
+    if all < ZEROS_UNITS_MIN {
         return false;
     }
     let (mut common, mut nonzero) = (0, 0);
@@ -42,7 +45,7 @@ fn reads_swapped(pairs: &[[u8; 2]]) -> bool {
         common += usize::from(is_common_unit(unit));
         // U+3000, the ideographic space, and U+4E00, the numeral one, end in a zero octet as well.
         nonzero += usize::from(pair[1] != 0 || matches!(unit, 0x3000 | 0x4e00));
-        if common * 2 >= all && nonzero * 10 > all * 4 {
+        if common * 4 >= all * 3 && nonzero * 10 > all * 4 {
             return false;
         }
     }
@@ -53,7 +56,8 @@ fn reads_swapped(pairs: &[[u8; 2]]) -> bool {
     for &pair in pairs {
         swapped.count(is_common_unit(u16::from_le_bytes(pair)));
     }
-    swapped.is_at_least(60)
+    let needed = if common * 2 >= all { 90 } else { 80 };
+    all >= CHARACTERS_UNITS_MIN && swapped.is_at_least(needed)
 }
 
 /// Appends the text of code units. Halves of pairs are forgiven only at a border behind which the
@@ -146,9 +150,12 @@ mod tests {
     }
 
     #[test]
-    fn three_units_are_no_evidence_and_four_are() {
+    fn short_texts_are_no_evidence() {
         assert!(read(&octets("abc", u16::to_le_bytes)).is_ok());
         assert_eq!(read(&octets("abcd", u16::to_le_bytes)), Err(Undecodable::LittleEndian));
+        assert!(read(&octets("全场五折优惠", u16::to_le_bytes)).is_ok());
+        let eight = octets("全场五折优惠今日", u16::to_le_bytes);
+        assert_eq!(read(&eight), Err(Undecodable::LittleEndian));
     }
 
     #[test]
