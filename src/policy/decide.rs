@@ -6,8 +6,8 @@
 //! same two tables.
 
 use super::{
-    BindFacts, Facts, Mode, Modes, Reason, Rule, body, code, consent, destination, provider, rate,
-    signature, source, text,
+    BindFacts, Facts, Mode, Modes, Reason, Rule, body, code, consent, destination, parts, provider,
+    rate, signature, source, text,
 };
 
 type Judge<F> = fn(&F) -> Option<Reason>;
@@ -22,7 +22,7 @@ fn bind_rules<'a>() -> [(Rule, Judge<BindFacts<'a>>); 3] {
 }
 
 /// What a message is asked, in order.
-fn message_rules<'a>() -> [(Rule, Judge<Facts<'a>>); 25] {
+fn message_rules<'a>() -> [(Rule, Judge<Facts<'a>>); 27] {
     [
         (Rule::ProviderUnknown, provider::unknown),
         (Rule::ProviderLicence, provider::licence),
@@ -37,6 +37,8 @@ fn message_rules<'a>() -> [(Rule, Judge<Facts<'a>>); 25] {
         (Rule::BodyAmbiguous, body::ambiguous),
         (Rule::BodyStored, body::stored),
         (Rule::BodyEmpty, body::empty),
+        (Rule::PartsMalformed, parts::malformed),
+        (Rule::PartsLimit, parts::limit),
         (Rule::ContentUndecodable, text::undecodable),
         (Rule::CodePurpose, code::purpose),
         (Rule::ConsentMissing, consent::missing),

@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use super::{Consent, ReviewPolicy, Text};
+use super::{Consent, Parts, ReviewPolicy, Text};
 use crate::registry::{
     Address, Allotment, Provider, ProviderId, Recipient, RecipientFault, Registry, Sender,
     SenderFault, recipient, sender,
@@ -29,6 +29,8 @@ pub struct Facts<'a> {
     pub no_body: bool,
     /// Whether the SMSC is told to send a text of its own instead (sm_default_msg_id).
     pub stored_body: bool,
+    /// How it stands to the long message that it is a part of.
+    pub parts: Parts,
     /// What the message says.
     pub text: Text,
     /// How the provider stands with the recipient; `None` when the message is such that nobody
@@ -61,6 +63,7 @@ impl<'a> Facts<'a> {
             two_bodies: false,
             no_body: false,
             stored_body: false,
+            parts: Parts::Sound,
             text: Text::Unread,
             consent: None,
             review: ReviewPolicy::Strict,

@@ -5,7 +5,7 @@
 //! - `standing`, `said`: what a rule may know of consent, and of the text.
 //! - `nature`: whether a message is commercial.
 //! - `facts`: all that a decision may look at, fetched before.
-//! - `provider`, `source`, `code`, `destination`, `body`, `text`, `signature`, `consent`, `rate`: one
+//! - `provider`, `source`, `code`, `destination`, `body`, `parts`, `text`, `signature`, `consent`, `rate`: one
 //!   file a family of rules.
 //! - `modes`: whether a rule refuses, only records, or sleeps.
 //! - `decide`: the rules in their order, and what they come to.
@@ -18,6 +18,7 @@ mod destination;
 mod facts;
 mod modes;
 mod nature;
+mod parts;
 mod provider;
 mod rate;
 mod reason;
@@ -36,7 +37,7 @@ pub use modes::{Mode, ModeFault, Modes};
 pub use nature::{Nature, nature};
 pub use reason::Reason;
 pub use rule::{Rule, RuleSet};
-pub use said::{Said, Signed, Text};
+pub use said::{Parts, Said, Signed, Text};
 pub use standing::{
     Consent, ConsentClass, Period, Promise, Review, ReviewPolicy, Standing, StandingState,
 };

@@ -58,6 +58,10 @@ reasons! {
     BodyAmbiguous => BodyAmbiguous, "short_message and message_payload are both there.";
     BodyStored => BodyStored, "sm_default_msg_id sends a text of the SMSC that nobody judged.";
     BodyEmpty => BodyEmpty, "short_message and message_payload are both empty.";
+    PartsMalformed => PartsMalformed, "The part cannot be placed, or contradicts another.";
+    PartsRefused => PartsMalformed, "Another part of the same message was refused.";
+    PartsEarly => PartsMalformed, "A part came before one that precedes it.";
+    PartsLimit => PartsLimit, "Too many parts, or too many messages that lack parts.";
     ContentUndecodable => ContentUndecodable, "The text cannot be read as the handset will.";
     ContentProhibited => ContentProhibited, "The text holds a listed word or phrase.";
     SignatureMissing => SignatureMissing, "The text bears no 【signature】.";

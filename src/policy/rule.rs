@@ -97,6 +97,10 @@ pub enum Rule {
     BodyStored = 29,
     /// `ledger.unavailable`, 30.
     LedgerUnavailable = 30,
+    /// `parts.malformed`, 31.
+    PartsMalformed = 31,
+    /// `parts.limit`, 32.
+    PartsLimit = 32,
 }
 
 /// One article in each text that has been read; Order 74 is built from Order 31's.
@@ -114,7 +118,7 @@ macro_rules! article {
 
 impl Rule {
     /// All rules, by number.
-    pub const ALL: [Self; 30] = [
+    pub const ALL: [Self; 32] = [
         Self::ProviderUnknown,
         Self::ProviderLicence,
         Self::ProviderLocation,
@@ -145,6 +149,8 @@ impl Rule {
         Self::BodyEmpty,
         Self::BodyStored,
         Self::LedgerUnavailable,
+        Self::PartsMalformed,
+        Self::PartsLimit,
     ];
 
     /// Its name in configuration, records and metrics: stable.
@@ -180,6 +186,8 @@ impl Rule {
             Self::BodyEmpty => "body.empty",
             Self::BodyStored => "body.stored",
             Self::LedgerUnavailable => "ledger.unavailable",
+            Self::PartsMalformed => "parts.malformed",
+            Self::PartsLimit => "parts.limit",
         }
     }
 
@@ -225,6 +233,8 @@ impl Rule {
             | Self::BodyEmpty
             | Self::BodyStored
             | Self::ContentUndecodable
+            | Self::PartsMalformed
+            | Self::PartsLimit
             | Self::AuditUnavailable => article!(set, "10", "11"),
             Self::CommandRefused => "SMPP 3.4 5.1.2",
             Self::PduMalformed => "SMPP 3.4 3.2",
@@ -269,6 +279,8 @@ impl Rule {
             Self::BodyEmpty => "A message without a text.",
             Self::BodyStored => "A message whose text lies in the SMSC.",
             Self::LedgerUnavailable => "Advertising while the consent ledger cannot be asked.",
+            Self::PartsMalformed => "A part that no two receivers put together alike.",
+            Self::PartsLimit => "A long message beyond what is held.",
         }
     }
 
@@ -297,7 +309,7 @@ mod tests {
             assert_eq!(Rule::from_name(rule.name()), Some(rule));
             assert!(rule.code() < 64 && rule.summary().ends_with('.'));
         }
-        assert_eq!((Rule::from_code(0), Rule::from_code(31)), (None, None));
+        assert_eq!((Rule::from_code(0), Rule::from_code(33)), (None, None));
         assert_eq!(Rule::from_name("source.Forged"), None);
         for set in RuleSet::ALL {
             assert_eq!(RuleSet::from_name(set.name()), Some(set));

@@ -33,6 +33,22 @@ pub struct Said {
     pub is_whole: bool,
 }
 
+/// How a message stands to the long message that it is a part of.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Parts {
+    /// It is a message of its own, or a part with all before it.
+    #[default]
+    Sound,
+    /// A part that cannot be placed, or that contradicts another.
+    Malformed,
+    /// A part of a message that was refused.
+    Refused,
+    /// A part that comes before one that precedes it.
+    Early,
+    /// Beyond what is held.
+    Limit,
+}
+
 /// By whom a text is signed: 【name】.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Signed {

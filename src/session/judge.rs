@@ -10,7 +10,7 @@ use super::prepare::{Frame, Prepared, parse};
 use super::session::{FRAMES_A_TURN, Session, Side, Step, StepKind};
 use super::table::{self, BindKind, BindState, Place};
 use crate::audit::{self, BindRecord, VerdictRecord};
-use crate::policy::{self, BindFacts, Consent, Decision, Facts, Rate, Reason, Text};
+use crate::policy::{self, BindFacts, Consent, Decision, Facts, Parts, Rate, Reason, Text};
 use crate::smpp::bind::Bind;
 use crate::smpp::frame::{FrameFault, cut};
 use crate::smpp::message::{Message, WireAddress};
@@ -243,7 +243,7 @@ impl Session {
             // Malformed, or the proxy is shutting down.
             None => self.prepare(knowledge, header.command, frame.octets, desk, now),
         };
-        let Prepared { message, gathered, mut facts, question, keyword } = match prepared {
+        let Prepared { message, gathered, mut facts, question, keyword, key } = match prepared {
             Ok(prepared) => prepared,
             Err(malformed) => return self.refuse_malformed(knowledge, header, malformed, now),
         };
@@ -258,7 +258,13 @@ impl Session {
             facts.rate = Rate::Exceeded;
         }
         self.count_in_batch(&mut facts, question);
+        if key.is_some_and(|key| knowledge.joinings.is_refused(self.provider, &key)) {
+            facts.parts = Parts::Refused;
+        }
         let decision = policy::decide(&facts, &knowledge.modes);
+        if let (Some(key), Some(_)) = (key, decision.refused) {
+            knowledge.joinings.refuse(self.provider, &key);
+        }
         let step = self.carry_out_decision(knowledge, judged, decision, now);
         if let (StepKind::Pass { .. }, Some(question)) = (step, question) {
             self.note(&facts, question, keyword);

@@ -1,6 +1,7 @@
 //! What every session judges by: rules, registry, statuses, rates. Fixed while it is in force.
 
 use super::announced::Announced;
+use super::parts::Joinings;
 use super::prepare::Parties;
 use super::rates::Rates;
 use super::statuses::Statuses;
@@ -38,6 +39,8 @@ pub struct Knowledge {
     pub rates: Rates,
     /// What texts are read with.
     pub texts: Texts,
+    /// Long messages under way.
+    pub joinings: Joinings,
     /// The keywords that messages announced for refusing.
     pub announced: Announced,
     /// Who everybody is in the consent ledger.
@@ -57,6 +60,7 @@ impl Knowledge {
     pub fn new(registry: Registry, texts: Texts, modes: Modes) -> Knowledge {
         Knowledge {
             rates: Rates::new(&registry),
+            joinings: Joinings::new(registry.providers().len()),
             registry,
             rule_set: RuleSet::default(),
             modes,

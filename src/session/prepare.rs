@@ -5,6 +5,7 @@ use super::desk::Desk;
 use super::facts::{Gathered, address, gather};
 use super::knowledge::Knowledge;
 use super::moment::Moment;
+use super::parts;
 use super::session::Session;
 use super::table::{self, Place};
 use super::texts::Form;
@@ -14,6 +15,7 @@ use crate::policy::{Consent, Facts, Nature, nature};
 use crate::registry::{Allotment, ProviderId};
 use crate::smpp::message::Message;
 use crate::smpp::{Command, Header, Malformed};
+use crate::text::joining::Key;
 
 /// A frame of a batch.
 #[derive(Debug)]
@@ -33,6 +35,8 @@ pub(super) struct Prepared<'a> {
     pub(super) question: Option<Question>,
     /// The keyword by which the text says that one can refuse.
     pub(super) keyword: Option<Keyword>,
+    /// The long message that it is a part of.
+    pub(super) key: Option<Key>,
 }
 
 impl Session {
@@ -76,15 +80,23 @@ impl Session {
         facts.review = knowledge.review;
         let body = message.text_octets();
         facts.no_body = body.is_empty();
-        let form = Form {
-            data_coding: message.data_coding,
-            has_header: message.has_udh(),
-            is_whole: gathered.part.is_none(),
+        let joinings = (&knowledge.joinings, &knowledge.texts);
+        let joined =
+            parts::join(joinings, &facts, &message, self.text_options, desk, now.steady_us);
+        let (heard, key) = match joined {
+            Some(joined) => {
+                facts.parts = joined.parts;
+                (joined.heard, joined.key)
+            }
+            None => {
+                let has_header = message.has_udh();
+                let form = Form { data_coding: message.data_coding, has_header };
+                (knowledge.texts.hear(&facts, body, form, self.text_options, desk), None)
+            }
         };
-        let heard = knowledge.texts.hear(&facts, body, form, self.text_options, desk);
         facts.text = heard.text;
         let question = self.question(knowledge, &mut facts);
-        Ok(Prepared { message, gathered, facts, question, keyword: heard.keyword })
+        Ok(Prepared { message, gathered, facts, question, keyword: heard.keyword, key })
     }
 
     /// What has to be asked of the ledger. Where that cannot even be asked, nobody knows.

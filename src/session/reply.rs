@@ -6,6 +6,7 @@ use super::desk::Desk;
 use super::facts::address;
 use super::knowledge::Knowledge;
 use super::moment::Moment;
+use super::parts::concatenation;
 use super::session::Session;
 use crate::audit::{Address, ReplyRecord};
 use crate::consent::{Cause, EntityId, Event, Grant, Happened, Proof, ProofKind, Scope, Source};
@@ -14,6 +15,7 @@ use crate::policy::{ConsentClass, Review};
 use crate::registry::{Allotment, Digits, Msisdn, Sender, recipient, sender};
 use crate::smpp::message::{Message, WireAddress};
 use crate::smpp::{Command, Header};
+use crate::text::joining::{Arrived, Key};
 use crate::text::{self, Body};
 
 /// Replies of one read that are looked at ahead of the first that is held: more wait their turn.
@@ -47,7 +49,9 @@ impl Session {
         if kind == DELIVERY_RECEIPT || kind == INTERMEDIATE_NOTIFICATION {
             return false;
         }
-        let Some(said) = said(knowledge, desk, &message, self.text_options) else { return false };
+        let Some(said) = said(knowledge, desk, &message, self.text_options, now.steady_us) else {
+            return false;
+        };
         let reply = match said {
             Reply::None => return false,
             Reply::OptOut { .. } => ReplyRecord::OPT_OUT,
@@ -96,15 +100,41 @@ fn said(
     desk: &mut Desk,
     message: &Message<'_>,
     options: text::Options,
+    now_us: u64,
 ) -> Option<Reply> {
-    let body = Body::split(message.text_octets(), message.has_udh()).ok()?;
     desk.text.clear();
-    text::decode(body, message.data_coding, options, &mut desk.text).ok()?;
+    read(knowledge, desk, message, options, now_us)?;
     desk.keywords.clear();
     if let Some(code) = code_of(knowledge, &message.destination) {
         knowledge.announced.of(&code, &mut desk.keywords);
     }
     Some(reply::read(&desk.text, &desk.keywords))
+}
+
+/// The text of a handset's message into the desk: of a long one, when all of it has come.
+fn read(
+    knowledge: &Knowledge,
+    desk: &mut Desk,
+    message: &Message<'_>,
+    options: text::Options,
+    now_us: u64,
+) -> Option<()> {
+    let (octets, has_header) = (message.text_octets(), message.has_udh());
+    let data_coding = message.data_coding;
+    let Some(part) = concatenation(message).ok()? else {
+        let body = Body::split(octets, has_header).ok()?;
+        return text::decode(body, data_coding, options, &mut desk.text).ok().map(drop);
+    };
+    let (from, to) = (message.source.value, message.destination.value);
+    let key = Key::new(from, to, part.reference).ok()?;
+    let mut joining = knowledge.joinings.replies();
+    let arrived = Arrived { octets, has_header, data_coding };
+    let known = joining.put(key, part, arrived, now_us).ok()?;
+    // A beginning may still become a sentence: T, and then 恤有货吗.
+    if !known.is_complete() {
+        return None;
+    }
+    known.text(options, &mut desk.text).ok()?.map(drop)
 }
 
 /// The code that an address belongs to, without its extension.

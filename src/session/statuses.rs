@@ -60,6 +60,9 @@ fn compatible(reason: Reason) -> CommandStatus {
         | Reason::BodyAmbiguous => CommandStatus::ESME_ROPTPARNOTALLWD,
         Reason::CodeLength => CommandStatus::ESME_RINVSRCADR,
         Reason::BodyEmpty => CommandStatus::ESME_RINVMSGLEN,
+        Reason::PartsMalformed | Reason::PartsRefused | Reason::PartsEarly | Reason::PartsLimit => {
+            CommandStatus::ESME_RINVESMCLASS
+        }
         Reason::BodyStored => CommandStatus::ESME_RINVDFTMSGID,
         Reason::CodePurpose
         | Reason::CodeTemplate
@@ -125,6 +128,8 @@ fn precise(reason: Reason) -> Option<CommandStatus> {
         Reason::ContentUndecodable => 0x0426,
         Reason::BodyStored => 0x042a,
         Reason::BodyAmbiguous => 0x0427,
+        Reason::PartsMalformed | Reason::PartsRefused | Reason::PartsEarly => 0x0428,
+        Reason::PartsLimit => 0x0429,
         Reason::BindUnknown
         | Reason::SourceTon
         | Reason::SourceNpi

@@ -77,8 +77,8 @@ impl Texts {
         self.is_asked
     }
 
-    /// Reads the body of a message whose sender is known; `is_whole` says whether it is all of the
-    /// text. A body without a header is remembered.
+    /// Reads the body of a message of its own, whose sender is known. A body without a header is
+    /// remembered.
     pub fn hear(
         &self,
         facts: &Facts<'_>,
@@ -119,7 +119,7 @@ impl Texts {
         let read = Body::split(octets, form.has_header)
             .and_then(|body| text::decode(body, form.data_coding, options, &mut text));
         let heard = match read {
-            Ok(_) => self.said(facts, &text, form.is_whole, desk),
+            Ok(_) => self.said(facts, &text, true, desk),
             Err(_) => Heard { text: Text::Undecodable, keyword: None },
         };
         desk.text = text;
@@ -137,7 +137,9 @@ impl Texts {
         };
         let normal = &mut desk.normal;
         let asks = templates.and_then(|of| is_one(&of.requests, normal)).unwrap_or(false);
+        // A beginning is none of the templates yet, and may still become one.
         let template = templates.and_then(|of| is_one(&of.service, normal));
+        let template = template.filter(|is_one| *is_one || is_whole);
         let mut said = Said {
             class: self.reader.read(text, &mut desk.reading).class,
             template,
@@ -166,8 +168,6 @@ pub struct Form {
     pub data_coding: u8,
     /// Whether it begins with a user data header.
     pub has_header: bool,
-    /// Whether it is all of the text.
-    pub is_whole: bool,
 }
 
 fn signed(text: &str, code: Option<&Code>) -> Signed {

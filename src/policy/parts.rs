@@ -1,0 +1,23 @@
+//! The family `parts`: a long message is judged whole (Order 31 art. 11, 17).
+
+use crate::registry::Purpose;
+
+use super::nature::purpose;
+use super::{Facts, Parts, Reason};
+
+/// Parts that no two receivers put together alike, or of a message that was refused.
+pub(super) fn malformed(facts: &Facts<'_>) -> Option<Reason> {
+    match facts.parts {
+        Parts::Malformed => Some(Reason::PartsMalformed),
+        Parts::Refused => Some(Reason::PartsRefused),
+        // Where consent decides, every part is decided by it; where the text does, it is read from
+        // its beginning.
+        Parts::Early if purpose(facts) != Purpose::Commercial => Some(Reason::PartsEarly),
+        Parts::Early | Parts::Sound | Parts::Limit => None,
+    }
+}
+
+/// Too many parts, or too many messages of which parts are missing.
+pub(super) fn limit(facts: &Facts<'_>) -> Option<Reason> {
+    (facts.parts == Parts::Limit).then_some(Reason::PartsLimit)
+}
