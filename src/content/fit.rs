@@ -68,7 +68,7 @@ const GRAM_CHARS_MAX: usize = 4;
 const STEP: f32 = 0.15;
 
 /// A word whose weights all lie nearer to each other than this says nothing and is left out.
-const SPREAD_MIN: f32 = 0.06;
+const SPREAD_MIN: f32 = 0.15;
 
 /// Fits weights.
 pub fn fit(rows: &[Labelled], settings: &Settings) -> Weights {

@@ -52,8 +52,8 @@ pub struct Distance {
 #[derive(Clone, Debug, Default)]
 pub struct Normal {
     text: String,
-    /// For every octet of `text`: which raw octets its character came from.
-    from: Vec<Span>,
+    /// For every character of `text`: where it stands and which raw octets it came from.
+    from: Vec<Origin>,
     distance: Distance,
     /// The last character was kept and is this; what follows decides about separators.
     last: Option<Sort>,
@@ -65,6 +65,15 @@ pub struct Normal {
     numerals: (usize, usize),
     /// A word of `x` alone up to here: where it began in `text`.
     mask: Option<usize>,
+    /// The last ideograph was a part of one.
+    is_part: bool,
+}
+
+/// A character of the normal form at octet `at`, and the raw octets behind it.
+#[derive(Clone, Copy, Debug)]
+struct Origin {
+    at: u32,
+    raw: Span,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -85,11 +94,23 @@ impl Normal {
         self.distance
     }
 
+    /// How many characters it has.
+    pub(super) fn characters(&self) -> usize {
+        self.from.len()
+    }
+
     /// The raw octets behind octets `start..end` of the normal form.
     pub fn raw(&self, start: usize, end: usize) -> Span {
-        let first = self.from.get(start).copied().unwrap_or_default();
-        let last = end.checked_sub(1).and_then(|last| self.from.get(last)).copied();
-        Span { start: first.start, end: last.unwrap_or(first).end.max(first.start) }
+        let first = self.origin(start);
+        let last = end.checked_sub(1).map_or(first, |last| self.origin(last));
+        Span { start: first.start, end: last.end.max(first.start) }
+    }
+
+    /// The raw octets behind the character that octet `at` belongs to.
+    fn origin(&self, at: usize) -> Span {
+        let after = self.from.partition_point(|origin| origin.at as usize <= at);
+        let origin = after.checked_sub(1).and_then(|place| self.from.get(place));
+        origin.map_or_else(Span::default, |origin| origin.raw)
     }
 
     /// Folds a text into this, numbers kept.
@@ -121,11 +142,22 @@ impl Normal {
         self.han_run = 0;
         self.numerals = (0, 0);
         self.mask = None;
+        self.is_part = false;
     }
 
+    #[inline]
     fn take(&mut self, fold: &Fold, numbers: Numbers, c: char, span: Span) {
         let cell = fold.cell(c);
-        self.count(cell);
+        let is_after_plain = self.last == Some(Sort::Han) && self.gap.is_none();
+        if is_after_plain && cell.is_plain_han() && self.numerals.0 == 0 && !self.is_part {
+            self.push(c, span);
+            self.han_run += 1;
+            self.distance.simplified += u32::from(cell.is_simplified());
+            return;
+        }
+        if cell.is_evidence() {
+            self.count(cell);
+        }
         match cell.character() {
             Some(folded) => self.put(numbers, cell, folded, cell.sort(), span),
             None => {
@@ -146,14 +178,15 @@ impl Normal {
         distance.invisible += u32::from(cell.sort() == Sort::Dropped);
     }
 
+    #[inline]
     fn put(&mut self, numbers: Numbers, cell: Cell, c: char, sort: Sort, span: Span) {
         if sort == Sort::Dropped || cell.is_private() {
             return;
         }
-        if !cell.is_numeral() {
+        if self.numerals.0 > 0 && !cell.is_numeral() {
             self.end_numerals(numbers);
         }
-        if sort != Sort::Letter {
+        if self.mask.is_some() && sort != Sort::Letter {
             self.end_mask(numbers, Some(sort));
         }
         match sort {
@@ -168,7 +201,8 @@ impl Normal {
 
     fn put_han(&mut self, cell: Cell, c: char, span: Span) {
         self.close_gap(Sort::Han);
-        if let Some(left) = self.text.chars().next_back()
+        if self.is_part
+            && let Some(left) = self.text.chars().next_back()
             && let Some(whole) = radical::whole(left, c)
         {
             let at = self.text.len() - left.len_utf8();
@@ -183,6 +217,7 @@ impl Normal {
             }
             self.push(c, span);
         }
+        self.is_part = radical::is_part(c);
         self.han_run += 1;
         self.last = Some(Sort::Han);
     }
@@ -275,24 +310,28 @@ impl Normal {
     /// Chinese digits end here: enough of them are a number.
     fn end_numerals(&mut self, numbers: Numbers) {
         let (count, began) = std::mem::take(&mut self.numerals);
-        if count < NUMERALS_MIN || began + count * 3 != self.text.len() {
+        let is_whole = began + count * 3 == self.text.len() && count <= self.from.len();
+        if count < NUMERALS_MIN || !is_whole {
             return;
         }
         self.distance.numerals += 1;
-        let end = self.text.len();
+        let first = self.from.len() - count;
         for step in 0..count {
             let at = began + step * 3;
             let digit = self.text.get(at..at + 3).and_then(value).unwrap_or('0');
-            // The longer text is read first and then cut: the digits go behind it for the moment.
-            let span = self.raw(at, at + 3);
+            let span = self.from.get(first + step).map_or_else(Span::default, |origin| origin.raw);
+            // Behind the Chinese digits for the moment, which are still to be read.
             match numbers {
                 Numbers::Kept => self.push(digit, span),
                 Numbers::Closed if step == 0 => self.push('0', span),
                 Numbers::Closed => self.stretch(span.end),
             }
         }
-        self.text.replace_range(began..end, "");
-        self.from.drain(began..end);
+        self.text.replace_range(began..began + count * 3, "");
+        self.from.drain(first..first + count);
+        for origin in self.from.iter_mut().skip(first) {
+            origin.at -= (count * 3) as u32;
+        }
         self.last = Some(Sort::Digit);
     }
 
@@ -311,11 +350,11 @@ impl Normal {
         }
     }
 
+    #[inline]
     fn push(&mut self, c: char, span: Span) {
+        // TEXT_OCTETS_MAX and the longest folded form keep the normal form far below 4 GiB.
+        self.from.push(Origin { at: self.text.len() as u32, raw: span });
         self.text.push(c);
-        for _ in 0..c.len_utf8() {
-            self.from.push(span);
-        }
     }
 
     /// A digit of a closed number.
@@ -329,13 +368,15 @@ impl Normal {
 
     fn stretch(&mut self, end: u32) {
         if let Some(last) = self.from.last_mut() {
-            last.end = end;
+            last.raw.end = end;
         }
     }
 
     fn cut(&mut self, octets: usize) {
+        while self.from.last().is_some_and(|last| last.at as usize >= octets) {
+            self.from.pop();
+        }
         self.text.truncate(octets);
-        self.from.truncate(octets);
     }
 }
 
