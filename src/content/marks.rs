@@ -190,7 +190,7 @@ fn number(normal: &Normal, octets: &[u8], at: usize, before: u8) -> Option<Mark>
     if before == b':' || octets.get(at + 1) == Some(&b':') {
         return Some(Mark::Clock);
     }
-    match normal.raw(at, at + 1).len() {
+    match normal.digits(at) {
         4..=6 => Some(Mark::Code),
         7..=12 => Some(Mark::Phone),
         13.. => Some(Mark::Serial),
@@ -267,7 +267,7 @@ mod tests {
             ("兼-职-刷@单", &["evasion-gaps", "numberless", "short", "unsigned"]),
             ("办證件和发票", &["evasion-mixed", "numberless", "short", "unsigned"]),
             ("好!好!【甲】【乙】", &["exclaimed", "numberless", "short", "signed-elsewhere"]),
-            ("单号1234567890123,15:30到", &["clock", "serial", "unsigned"]),
+            ("单号1234567890123,15:30到", &["clock", "serial", "short", "unsigned"]),
         ];
         for (text, wanted) in rows {
             assert_eq!(marks(text), wanted, "{text}");

@@ -16,6 +16,9 @@ pub const TEXT_OCTETS_MAX: usize = 256 * 1024;
 /// Chinese digits in a row from which on they are a number, as in 一三八零零.
 const NUMERALS_MIN: usize = 5;
 
+/// Chinese digits in a row that are one number at most.
+const NUMERALS_MAX: usize = 40;
+
 /// What becomes of numbers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Numbers {
@@ -74,6 +77,8 @@ pub struct Normal {
 struct Origin {
     at: u32,
     raw: Span,
+    /// Of a closed number: its digits. Otherwise 1.
+    digits: u32,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -101,16 +106,21 @@ impl Normal {
 
     /// The raw octets behind octets `start..end` of the normal form.
     pub fn raw(&self, start: usize, end: usize) -> Span {
-        let first = self.origin(start);
-        let last = end.checked_sub(1).map_or(first, |last| self.origin(last));
+        let raw = |at: usize| self.origin(at).map_or_else(Span::default, |origin| origin.raw);
+        let first = raw(start);
+        let last = end.checked_sub(1).map_or(first, raw);
         Span { start: first.start, end: last.end.max(first.start) }
     }
 
-    /// The raw octets behind the character that octet `at` belongs to.
-    fn origin(&self, at: usize) -> Span {
+    /// How many digits the closed number at octet `at` has.
+    pub(super) fn digits(&self, at: usize) -> u32 {
+        self.origin(at).map_or(0, |origin| origin.digits)
+    }
+
+    /// The character that octet `at` belongs to.
+    fn origin(&self, at: usize) -> Option<&Origin> {
         let after = self.from.partition_point(|origin| origin.at as usize <= at);
-        let origin = after.checked_sub(1).and_then(|place| self.from.get(place));
-        origin.map_or_else(Span::default, |origin| origin.raw)
+        after.checked_sub(1).and_then(|place| self.from.get(place))
     }
 
     /// Folds a text into this, numbers kept.
@@ -183,7 +193,8 @@ impl Normal {
         if sort == Sort::Dropped || cell.is_private() {
             return;
         }
-        if self.numerals.0 > 0 && !cell.is_numeral() {
+        let is_open = cell.is_numeral() || matches!(sort, Sort::Space | Sort::Symbol) || c == '.';
+        if self.numerals.0 > 0 && (!is_open || self.numerals.0 == NUMERALS_MAX) {
             self.end_numerals(numbers);
         }
         if self.mask.is_some() && sort != Sort::Letter {
@@ -266,7 +277,7 @@ impl Normal {
             self.last = Some(Sort::Digit);
             return;
         }
-        let is_separator = sort == Sort::Symbol || c == '.' && span.end - span.start == 1;
+        let is_separator = sort == Sort::Symbol || c == '.';
         if is_separator && c != '¥' && c != '%' && c != '$' {
             self.open_gap(1);
         } else {
@@ -307,32 +318,42 @@ impl Normal {
         self.gap = None;
     }
 
-    /// Chinese digits end here: enough of them are a number.
+    /// Chinese digits end here, or with separators behind them: enough of them are a number.
     fn end_numerals(&mut self, numbers: Numbers) {
         let (count, began) = std::mem::take(&mut self.numerals);
-        let is_whole = began + count * 3 == self.text.len() && count <= self.from.len();
-        if count < NUMERALS_MIN || !is_whole {
+        if count < NUMERALS_MIN {
             return;
         }
         self.distance.numerals += 1;
-        let first = self.from.len() - count;
+        let first = self.from.partition_point(|origin| (origin.at as usize) < began);
+        let mut saved = 0;
         for step in 0..count {
-            let at = began + step * 3;
-            let digit = self.text.get(at..at + 3).and_then(value).unwrap_or('0');
-            let span = self.from.get(first + step).map_or_else(Span::default, |origin| origin.raw);
-            // Behind the Chinese digits for the moment, which are still to be read.
-            match numbers {
-                Numbers::Kept => self.push(digit, span),
-                Numbers::Closed if step == 0 => self.push('0', span),
-                Numbers::Closed => self.stretch(span.end),
+            let at = began + step * NUMERAL_OCTETS - saved;
+            let Some(digit) = self.text.get(at..at + NUMERAL_OCTETS).and_then(value) else { break };
+            let is_kept = step == 0 || numbers == Numbers::Kept;
+            let shown = if step == 0 && numbers == Numbers::Closed { "0" } else { digit };
+            self.text.replace_range(at..at + NUMERAL_OCTETS, if is_kept { shown } else { "" });
+            saved += NUMERAL_OCTETS - usize::from(is_kept);
+            if is_kept && let Some(origin) = self.from.get_mut(first + step) {
+                origin.at = at as u32;
             }
         }
-        self.text.replace_range(began..began + count * 3, "");
-        self.from.drain(first..first + count);
-        for origin in self.from.iter_mut().skip(first) {
-            origin.at -= (count * 3) as u32;
+        if numbers == Numbers::Closed && first + count <= self.from.len() {
+            let end = self.from.get(first + count - 1).map_or(0, |last| last.raw.end);
+            self.from.drain(first + 1..first + count);
+            if let Some(number) = self.from.get_mut(first) {
+                number.raw.end = end;
+                number.digits = count as u32;
+            }
         }
-        self.last = Some(Sort::Digit);
+        let behind = if numbers == Numbers::Kept { first + count } else { first + 1 };
+        self.from.iter_mut().skip(behind).for_each(|origin| origin.at -= saved as u32);
+        if let Some(gap) = &mut self.gap {
+            gap.at -= saved;
+            gap.after = Some(Sort::Digit);
+        } else {
+            self.last = Some(Sort::Digit);
+        }
     }
 
     /// A word of `x` alone ends here: beside ideographs and digits it masks a number.
@@ -344,8 +365,12 @@ impl Normal {
             before.is_some_and(is_beside) || matches!(next, Some(Sort::Han | Sort::Digit));
         if numbers == Numbers::Closed && is_number {
             let span = self.raw(at, self.text.len());
+            let masked = (self.text.len() - at) as u32;
             self.cut(at);
             self.push_zero(span);
+            if let Some(last) = self.from.last_mut() {
+                last.digits = last.digits.saturating_add(masked.saturating_sub(1));
+            }
             self.last = Some(Sort::Digit);
         }
     }
@@ -353,7 +378,7 @@ impl Normal {
     #[inline]
     fn push(&mut self, c: char, span: Span) {
         // TEXT_OCTETS_MAX and the longest folded form keep the normal form far below 4 GiB.
-        self.from.push(Origin { at: self.text.len() as u32, raw: span });
+        self.from.push(Origin { at: self.text.len() as u32, raw: span, digits: 1 });
         self.text.push(c);
     }
 
@@ -369,6 +394,7 @@ impl Normal {
     fn stretch(&mut self, end: u32) {
         if let Some(last) = self.from.last_mut() {
             last.raw.end = end;
+            last.digits = last.digits.saturating_add(1);
         }
     }
 
@@ -380,10 +406,14 @@ impl Normal {
     }
 }
 
+/// Octets of a Chinese digit in UTF-8.
+const NUMERAL_OCTETS: usize = 3;
+
 /// The digit that a Chinese one means.
-fn value(numeral: &str) -> Option<char> {
-    const DIGITS: [&str; 10] =
+fn value(numeral: &str) -> Option<&'static str> {
+    const FORMS: [&str; 10] =
         ["〇零", "一壹幺", "二贰", "三叁", "四肆", "五伍", "六陆", "七柒", "八捌", "九玖"];
-    let place = DIGITS.iter().position(|forms| forms.contains(numeral))?;
-    char::from_digit(place as u32, 10)
+    const DIGITS: [&str; 10] = ["0", "1", "2", "3", "4", "5", "6", "7", "8", "9"];
+    let place = FORMS.iter().position(|forms| forms.contains(numeral))?;
+    DIGITS.get(place).copied()
 }

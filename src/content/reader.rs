@@ -264,7 +264,7 @@ fn put(words: &mut Vec<(String, Pattern)>, word: String, set: impl Fn(&mut Patte
 }
 
 /// Whether no letter touches octets `start..end` on either side. Beside an ideograph a word is whole.
-fn is_whole(text: &[u8], start: usize, end: usize) -> bool {
+pub(super) fn is_whole(text: &[u8], start: usize, end: usize) -> bool {
     let is_letter = |at: Option<usize>| {
         at.and_then(|at| text.get(at)).is_some_and(|octet| octet.is_ascii_alphabetic())
     };
