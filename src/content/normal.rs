@@ -309,7 +309,8 @@ impl Normal {
         let is_between_digits = |gap: &Gap| (gap.after, next) == (Some(Sort::Digit), Sort::Digit);
         if let Some(gap) = self.gap.take_if(|gap| !is_between_digits(gap)) {
             self.cut(gap.at);
-            self.distance.gaps += u32::from(gap.symbols > 0);
+            let is_inside = (gap.after, next) == (Some(Sort::Han), Sort::Han);
+            self.distance.gaps += u32::from(gap.symbols > 0 && is_inside);
             self.distance.spaced += u32::from(gap.symbols == 0 && self.han_run == 1);
             self.han_run = 0;
         } else if self.last != Some(Sort::Han) {

@@ -269,7 +269,7 @@ pub(super) fn is_whole(text: &[u8], start: usize, end: usize) -> bool {
         at.and_then(|at| text.get(at)).is_some_and(|octet| octet.is_ascii_alphabetic())
     };
     let last_is_letter = is_letter(end.checked_sub(1));
-    !is_letter(start.checked_sub(1)) && !(last_is_letter && is_letter(Some(end)))
+    !(is_letter(start.checked_sub(1)) || last_is_letter && is_letter(Some(end)))
 }
 
 fn padded(row: Row) -> [f32; 8] {
