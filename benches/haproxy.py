@@ -4,7 +4,7 @@
     benches/haproxy.py --consentry target/release/consentry     about nine minutes; a Markdown report on standard output
 
 On loopback, `consentry load` sends to `consentry smsc`: directly, through HAProxy (one and two threads), and through
-`consentry run` (journal written, journal synced). Every path is measured once a round and each round begins with
+`consentry run` (journal written with one thread and with two, journal synced). Every path is measured once a round and each round begins with
 another path, so that a slow minute of the machine falls on all of them. Needs the Debian package haproxy.
 """
 
@@ -40,8 +40,9 @@ PATHS = {
     "direct": None,
     "HAProxy, 1 thread": ("haproxy", 1),
     "HAProxy, 2 threads": ("haproxy", 2),
-    "Consentry, written": ("consentry", "written"),
-    "Consentry, synced": ("consentry", "synced"),
+    "Consentry, written, 1 thread": ("consentry", ("written", 1)),
+    "Consentry, written, 2 threads": ("consentry", ("written", 2)),
+    "Consentry, synced, 2 threads": ("consentry", ("synced", 2)),
 }
 
 RATE = 20_000
@@ -112,7 +113,7 @@ backend smsc
     return process, port
 
 
-def start_consentry(binary, durability, smsc, folder):
+def start_consentry(binary, durability, threads, smsc, folder):
     (folder / "registry.toml").write_text(f"""\
 [[provider]]
 name       = "测量有限公司"
@@ -132,6 +133,7 @@ address = "127.0.0.1:0"
 smsc    = ["127.0.0.1:{smsc}"]
 
 [limits]
+threads = {threads}
 sessions_per_address = 1000
 
 [registry]
@@ -178,7 +180,7 @@ def measure(options, path, shape, smsc):
             if what == "haproxy":
                 middle, port = start_haproxy(options.haproxy, setting, smsc, folder)
             else:
-                middle, port = start_consentry(options.consentry, setting, smsc, folder)
+                middle, port = start_consentry(options.consentry, *setting, smsc, folder)
         try:
             report = load(options, port, shape, middle)
         except Cannot as reason:
@@ -190,7 +192,7 @@ def measure(options, path, shape, smsc):
     cpu = next((one["us_per_message"] for one in report["cpu"] if middle and one["pid"] == middle.process.pid), None)
     if middle and cpu is None:
         raise Cannot(f"{path}: the process in the middle was gone at the end of the load")
-    return {"rate": report["rate"], "p50": report["latency_ns"]["p50"] / 1e3, "p99": report["latency_ns"]["p99"] / 1e3,
+    return {"rate": report["rate"], "p50": report["latency_ns"]["p50"] / 1e3, "p90": report["latency_ns"]["p90"] / 1e3, "p99": report["latency_ns"]["p99"] / 1e3,
             "cpu": cpu, "unsent": report["unsent"]}
 
 
@@ -264,8 +266,9 @@ def report(options, results):
                 [[path, cell(get(one, path, "p50"), 1), cell(added(one, path, "p50"), 1), cell(get(one, path, "cpu"), 2)]
                  for path in PATHS]))
     print(f"\n### Open loop, {RATE:,} messages/s, 4 sessions\n")
-    print(table(["path", "messages/s", "p99 latency, us", "added to direct, us", "CPU us a message, middle process"],
-                [[path, cell(get(opened, path, "rate")), cell(get(opened, path, "p99"), 1), cell(added(opened, path, "p99"), 1),
+    print(table(["path", "messages/s", "median latency, us", "p99 latency, us", "p99 added to direct, us", "CPU us a message, middle process"],
+                [[path, cell(get(opened, path, "rate")), cell(get(opened, path, "p50"), 1), cell(get(opened, path, "p99"), 1),
+                  cell(added(opened, path, "p99"), 1),
                   cell(get(opened, path, "cpu"), 2)] for path in PATHS]))
     slow = [path for path in PATHS if min(get(opened, path, "rate")) < 0.98 * RATE or any(get(opened, path, "unsent"))]
     if slow:

@@ -29,6 +29,7 @@
 //! | [`smpp`] | octets to PDUs and nothing else |
 //! | [`text`] | body octets to characters: user data header, data_coding, alphabets |
 //! | [`registry`] | who is admitted: providers, licences, codes, numbering plan |
+//! | [`consent`] | who said yes: standing of entity and recipient, events, proofs |
 //! | [`content`] | what a text is: classes, templates, signatures, how to refuse |
 //! | [`policy`] | facts in, decision out |
 //! | [`session`] | one pair without sockets; where SMPP, text and policy meet |
@@ -54,6 +55,7 @@ pub mod admin;
 pub mod audit;
 pub mod cmd;
 pub mod config;
+pub mod consent;
 pub mod content;
 pub mod metrics;
 pub mod peer;

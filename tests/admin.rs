@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use consentry::admin::{self, Session, State, Token, connection};
+use consentry::consent::{CACHE_OCTETS_MIN, Ledger, Options};
 use consentry::metrics::{Metrics, Side};
 use consentry::smpp::Command;
 use tokio::sync::oneshot;
@@ -26,6 +27,10 @@ struct Server {
 
 impl Server {
     fn start(token: Option<Token>) -> Server {
+        Server::with_ledger(token, None)
+    }
+
+    fn with_ledger(token: Option<Token>, ledger: Option<Ledger>) -> Server {
         let metrics = Arc::new(Metrics::new(&["source.forged"]));
         let reasons = Arc::new(Mutex::new(Vec::new()));
         let told = Arc::clone(&reasons);
@@ -33,6 +38,7 @@ impl Server {
             metrics: Arc::clone(&metrics),
             readiness: Arc::new(move || told.lock().unwrap().clone()),
             sessions: Arc::new(|| vec![open_session(), bound_session()]),
+            ledger,
             token: token.map(Arc::new),
         };
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
@@ -357,4 +363,56 @@ fn is_name(name: &str) -> bool {
     !name.is_empty()
         && !name.starts_with(|c: char| c.is_ascii_digit())
         && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_')
+}
+
+#[test]
+fn the_consent_ledger_is_told_and_asked() {
+    let folder = tempfile::tempdir().unwrap();
+    let options =
+        Options { cache_octets: CACHE_OCTETS_MIN, warm: true, silent_after_us: 1, on_sync: None };
+    let ledger = Ledger::open(folder.path(), options).unwrap();
+    let server = Server::with_ledger(None, Some(ledger.clone()));
+    let send = |method: &str, path: &str, body: &str| {
+        let (address, length) = (server.address, body.len());
+        let head = format!("{method} /api/v1/consents{path} HTTP/1.1\r\nHost: {address}\r\n");
+        server.answer(&format!("{head}Content-Length: {length}\r\n\r\n{body}"))
+    };
+    let proof = "0".repeat(64);
+    let events = format!(
+        "{{\"number\":\"13800138000\",\"entity\":\"e\",\"proof_sha256\":\"{proof}\"}}\n\n\
+        {{\"number\":\"1\",\"entity\":\"e\",\"proof_sha256\":\"{proof}\"}}\n"
+    );
+    let pair = r#"{"number":"+8613800138000","entity":"e"}"#;
+    let revoked = r#"{"number":"13800138000","event":"revoked"}"#;
+    for (method, path, sent, code, holds) in [
+        ("POST", "", events.as_str(), 200, r#"{"line":3,"why":"number: "#),
+        ("POST", "/standings", pair, 200, r#""state":"granted""#),
+        ("POST", "", revoked, 200, r#""taken":1"#),
+        ("POST", "/standings", pair, 200, r#""state":"revoked""#),
+        ("POST", "/history", pair, 200, r#""cause":"refused""#),
+        ("POST", "/export", "", 200, r#""entity":"e""#),
+        ("POST", "/export", r#"{"number":"8613800138000","entity":"e"}"#, 200, ""),
+        ("GET", "/stats", "", 200, r#""pairs":1"#),
+        ("POST", "/standings", "{}", 400, "line 1: number: "),
+        ("POST", "/standings", "[", 400, "line 1: "),
+        ("POST", "/history", "", 400, "line 1: "),
+        ("POST", "/export", r#"{"number":"x"}"#, 400, "line 1: "),
+        ("POST", "/progress", r#"{"import":"x"}"#, 400, "line 1: import: "),
+        ("GET", "/standings", "", 405, ""),
+        ("GET", "", "", 405, ""),
+        ("POST", "/nothing", "", 404, ""),
+    ] {
+        let answer = send(method, path, sent);
+        assert_eq!(status(&answer), code, "{method} {path} {sent}: {answer}");
+        let body = body(&answer);
+        assert!(body.contains(holds), "{method} {path} {sent}: {answer}");
+        assert!(code == 200 || !body.contains("138001"), "a number in a complaint: {answer}");
+    }
+    ledger.close();
+    assert_eq!(status(&send("POST", "", revoked)), 503);
+    assert_eq!(status(&send("POST", "/standings", pair)), 503);
+    let without = Server::start(None);
+    assert_eq!(status(&without.get("/api/v1/consents/stats", "")), 404);
+    let guarded = Server::with_ledger(Some(token()), Some(ledger));
+    assert_eq!(status(&guarded.get("/api/v1/consents/stats", "")), 401);
 }

@@ -8,19 +8,26 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("text", &[]),
     ("registry", &[]),
     ("content", &["text"]),
-    ("policy", &["registry"]),
+    ("policy", &["registry", "content"]),
+    ("consent", &["registry", "policy"]),
     ("audit", &["policy"]),
-    ("session", &["smpp", "text", "registry", "policy", "audit"]),
+    ("session", &["smpp", "text", "registry", "content", "consent", "policy", "audit"]),
     ("metrics", &["smpp", "session"]),
-    ("proxy", &["smpp", "text", "registry", "policy", "audit", "session", "metrics"]),
-    ("admin", &["metrics"]),
+    (
+        "proxy",
+        &[
+            "smpp", "text", "registry", "content", "consent", "policy", "audit", "session",
+            "metrics",
+        ],
+    ),
+    ("admin", &["registry", "policy", "consent", "metrics"]),
     ("peer", &["smpp"]),
     ("config", &["smpp", "text", "registry", "policy"]),
     (
         "cmd",
         &[
-            "smpp", "text", "registry", "content", "policy", "audit", "session", "metrics",
-            "proxy", "admin", "peer", "config",
+            "smpp", "text", "registry", "content", "consent", "policy", "audit", "session",
+            "metrics", "proxy", "admin", "peer", "config",
         ],
     ),
 ];

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use consentry::config::{self, Config, Consent, OverrideMode};
+use consentry::config::{self, Config, OverrideMode, Place};
 use consentry::smpp::CommandStatus;
 use proptest::prelude::*;
 
@@ -32,7 +32,10 @@ fn unwritten_keys_take_their_defaults_and_paths_their_folder() {
     assert_eq!(config.timeouts.idle, Duration::from_secs(600));
     assert_eq!(config.timeouts.close, Duration::from_secs(2));
     assert_eq!(config.registry_file, PathBuf::from("/etc/consentry/registry.toml"));
-    assert_eq!(config.consent, Consent::Folder("/etc/consentry/state/consent".into()));
+    let consent = &config.consent;
+    assert_eq!(consent.place, Place::Folder("/etc/consentry/state/consent".into()));
+    assert_eq!((consent.review.name(), consent.cache_octets), ("strict", 384 << 20));
+    assert_eq!(consent.silent_after, Duration::from_secs(7 * 86_400));
     assert_eq!(config.audit.path, PathBuf::from("/etc/consentry/state/audit"));
     assert_eq!(config.admin, None);
     assert_eq!(config.warnings(), Vec::<String>::new());
@@ -64,6 +67,9 @@ fn what_is_written_is_taken() {
         "rate.exceeded" = { status = "ESME_RMSGQFUL" }
         [consent]
         url = "postgres://u:hunter2@db/c"
+        review = "lenient"
+        cache = "8MiB"
+        silent_after = "48h"
         [audit]
         path = "/var/lib/consentry/audit"
         [admin]
@@ -76,6 +82,9 @@ fn what_is_written_is_taken() {
     assert_eq!(config.limits.sessions_per_address, 10, "never above sessions");
     assert_eq!(config.limits.buffered_octets, 1 << 20);
     assert_eq!(config.timeouts.drain, Duration::ZERO);
+    let consent = &config.consent;
+    assert_eq!((consent.review.name(), consent.cache_octets), ("lenient", 8 << 20));
+    assert_eq!(consent.silent_after, Duration::from_secs(2 * 86_400));
     let overrides = &config.rules.overrides;
     assert_eq!(overrides["signature.missing"].mode, Some(OverrideMode::Off));
     assert_eq!(overrides["rate.exceeded"].status, Some(CommandStatus::ESME_RMSGQFUL));
@@ -212,6 +221,15 @@ fn mistakes_are_told_in_one_sentence() {
         (
             "[consent]\nurl = \"mysql://u:hunter2@db\"",
             "line 5: [consent] url must begin with postgres://",
+        ),
+        ("[consent]\ncache = \"7MiB\"", "line 5: [consent] cache is 7MiB; it may be 8MiB to 64GiB"),
+        (
+            "[consent]\nreview = \"strickt\"",
+            "line 5: [consent] review cannot be \"strickt\"; did you mean strict?",
+        ),
+        (
+            "[consent]\nsilent_after = \"999ms\"",
+            "line 5: [consent] silent_after is 999ms; it may be 1s to 8760h",
         ),
         ("[registry]\nfile = \"\"", "line 5: [registry] file is not a path"),
         ("[audit]\nkeep_months = 121", "line 5: [audit] keep_months is 121; it may be 1 to 120"),

@@ -88,6 +88,35 @@ fn a_mistake_is_one_line_and_exit_status_2() {
     assert_eq!(code, Some(2));
     assert!(err.starts_with("consentry: token_file none cannot be read: "), "{err}");
 
+    let text = "[[listen]]\naddress = \"127.0.0.1:0\"\nsmsc = [\"a:1\"]\n\
+        [registry]\nfile = \"more/registry.toml\"\n";
+    std::fs::write(&file, text).unwrap();
+    std::fs::create_dir_all(folder.path().join("more/templates/folder")).unwrap();
+    std::fs::write(folder.path().join("more/templates/here.txt"), "").unwrap();
+    for (name, found, told) in [
+        ("templates/here.txt", Some(0), ""),
+        (
+            "templates/gone.txt",
+            Some(2),
+            "consentry: more/registry.toml:7: templates: the template more/templates/gone.txt cannot \
+             be read: No such file or directory (os error 2); put it there or leave it out\n",
+        ),
+        (
+            "templates/folder",
+            Some(2),
+            "consentry: more/registry.toml:7: templates: the template more/templates/folder cannot \
+             be read: Is a directory (os error 21); put it there or leave it out\n",
+        ),
+    ] {
+        let registry = format!(
+            "[[provider]]\nname = \"一\"\nsystem_ids = [\"a\"]\n[[provider.code]]\n\
+             number = \"106900001234\"\ntemplates = [\"templates/here.txt\",\n\"{name}\"]\n"
+        );
+        std::fs::write(folder.path().join("more/registry.toml"), registry).unwrap();
+        let (code, _, err) = consentry(folder.path(), &["check", "-c", "c.toml"]);
+        assert_eq!((code, err.as_str()), (found, told));
+    }
+
     for args in [&["check"][..], &["check", "-c", "missing.toml"], &["check", "--schema", "--json"]]
     {
         assert_eq!(consentry(folder.path(), args).0, Some(2), "{args:?}");

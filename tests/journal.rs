@@ -36,6 +36,8 @@ fn verdict(session: u64, sequence_number: u32) -> VerdictRecord<'static> {
         esm_class: 0,
         data_coding: 8,
         part: None,
+        class: 0,
+        consent: 0,
     }
 }
 
@@ -574,6 +576,7 @@ fn a_search_joins_messages_with_answers_and_binds() {
 fn shown(found: &Found) -> String {
     let (verdict, answer) = match found {
         Found::Bind { bind } => return format!("bind {}", bind.time_us),
+        Found::Reply { .. } => panic!("no reply was written"),
         Found::Message { verdict, answer, bind } => {
             assert!(bind.is_some());
             (verdict, answer)

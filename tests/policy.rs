@@ -3,9 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::LazyLock;
 
+use consentry::content::Class;
 use consentry::policy::{
-    BindFacts, Decision, Facts, Looked, Mode, Modes, Rate, Rule, SecondSender, decide, decide_bind,
-    trace, trace_bind,
+    BindFacts, Consent, ConsentClass, Decision, Facts, Looked, Mode, Modes, Nature, Period,
+    Promise, Rate, Review, ReviewPolicy, Rule, Said, SecondSender, Signed, Standing, StandingState,
+    Text, decide, decide_bind, nature, trace, trace_bind,
 };
 use consentry::registry::{Address, Allotment, Npi, Registry, Ton, parse};
 use proptest::prelude::*;
@@ -37,11 +39,102 @@ struct Case {
     second_sender: Option<String>,
     two_bodies: bool,
     over_rate: bool,
+    no_body: bool,
+    stored_body: bool,
+    undecodable: bool,
+    said: Option<SaidCase>,
+    consent: Option<ConsentCase>,
+    lenient: bool,
     mode: String,
     r#override: BTreeMap<String, String>,
     verdict: String,
     reason: Option<String>,
     observed: Vec<String>,
+}
+
+/// What the text says; a whole commercial text that does all it must, where nothing else is written.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct SaidCase {
+    class: String,
+    template: Option<bool>,
+    asks: bool,
+    signed: String,
+    tells_how_to_refuse: bool,
+    is_listed: bool,
+    is_whole: bool,
+}
+
+impl Default for SaidCase {
+    fn default() -> Self {
+        Self {
+            class: "commercial".to_owned(),
+            template: None,
+            asks: false,
+            signed: "registered".to_owned(),
+            tells_how_to_refuse: true,
+            is_listed: false,
+            is_whole: true,
+        }
+    }
+}
+
+impl SaidCase {
+    fn said(&self) -> Said {
+        Said {
+            class: Class::named(&self.class).expect("a class"),
+            template: self.template,
+            asks: self.asks,
+            signed: match self.signed.as_str() {
+                "none" => Signed::None,
+                "several" => Signed::Several,
+                "elsewhere" => Signed::Elsewhere,
+                "registered" => Signed::Registered,
+                "unregistered" => Signed::Unregistered,
+                other => panic!("nothing is signed {other}"),
+            },
+            tells_how_to_refuse: self.tells_how_to_refuse,
+            is_listed: self.is_listed,
+            is_whole: self.is_whole,
+        }
+    }
+}
+
+/// What the ledger says; a reviewed grant without an end, where nothing else is written.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct ConsentCase {
+    state: String,
+    review: String,
+    class: String,
+    until: Option<jiff::Timestamp>,
+    promised: Option<u16>,
+    sent: u32,
+}
+
+impl Default for ConsentCase {
+    fn default() -> Self {
+        let [state, review, class] = ["granted", "reviewed", "commercial"].map(str::to_owned);
+        Self { state, review, class, until: None, promised: None, sent: 0 }
+    }
+}
+
+impl ConsentCase {
+    fn consent(&self) -> Consent {
+        if self.state == "unavailable" {
+            return Consent::Unavailable;
+        }
+        let state = StandingState::ALL.into_iter().find(|one| one.name() == self.state);
+        Consent::Known(Standing {
+            state: state.expect("a state"),
+            review: Review::from_name(&self.review).expect("a review"),
+            class: ConsentClass::from_name(&self.class).expect("a class"),
+            until_us: self.until.map_or(Standing::NO_END, |end| end.as_microsecond() as u64),
+            promised: self.promised.map(|messages| Promise { messages, period: Period::Month }),
+            sent: self.sent,
+            ..Standing::NONE
+        })
+    }
 }
 
 impl Default for Case {
@@ -60,6 +153,12 @@ impl Default for Case {
             second_sender: None,
             two_bodies: false,
             over_rate: false,
+            no_body: false,
+            stored_body: false,
+            undecodable: false,
+            said: None,
+            consent: None,
+            lenient: false,
             mode: "enforce".to_owned(),
             r#override: Default::default(),
             verdict: String::new(),
@@ -128,6 +227,15 @@ fn messages_are_judged_as_written() {
         let facts = Facts {
             second_sender: case.second_sender.as_deref().map(second_sender),
             two_bodies: case.two_bodies,
+            no_body: case.no_body,
+            stored_body: case.stored_body,
+            text: match &case.said {
+                _ if case.undecodable => Text::Undecodable,
+                Some(said) => Text::Said(said.said()),
+                None => Text::Unread,
+            },
+            consent: case.consent.as_ref().map(ConsentCase::consent),
+            review: if case.lenient { ReviewPolicy::Lenient } else { ReviewPolicy::Strict },
             rate: if case.over_rate { Rate::Exceeded } else { Rate::Within },
             ..Facts::fetch(registry, case.now_us(), provider, &source, &destination)
         };
@@ -176,6 +284,8 @@ struct Pieces {
     two_bodies: bool,
     over_rate: bool,
     now_us: u64,
+    text: Text,
+    consent: Option<Consent>,
 }
 
 impl Pieces {
@@ -189,6 +299,8 @@ impl Pieces {
             second_sender: self.second,
             two_bodies: self.two_bodies,
             rate: if self.over_rate { Rate::Exceeded } else { Rate::Within },
+            text: self.text,
+            consent: self.consent,
             ..Facts::fetch(registry, self.now_us, provider, &source, &destination)
         }
     }
@@ -229,10 +341,53 @@ fn pieces() -> impl Strategy<Value = Pieces> {
         prop::bool::weighted(0.2),
         prop::bool::weighted(0.2),
         expiry - 2..expiry + 2,
+        text(),
+        consent(),
     )
-        .prop_map(|(system_id, source, destination, second, two_bodies, over_rate, now_us)| {
-            Pieces { system_id, source, destination, second, two_bodies, over_rate, now_us }
+        .prop_map(|pieces| {
+            let (system_id, source, destination, second, two_bodies, over_rate, ..) =
+                pieces.clone();
+            let (.., now_us, text, consent) = pieces;
+            Pieces {
+                system_id,
+                source,
+                destination,
+                second,
+                two_bodies,
+                over_rate,
+                now_us,
+                text,
+                consent,
+            }
         })
+}
+
+fn text() -> impl Strategy<Value = Text> {
+    let signed = vec![Signed::None, Signed::Several, Signed::Registered, Signed::Unregistered];
+    let said = (
+        prop::sample::select(Class::ALL.to_vec()),
+        any::<Option<bool>>(),
+        any::<[bool; 4]>(),
+        prop::sample::select(signed),
+    );
+    let said = said.prop_map(|(class, template, [asks, tells, is_listed, is_whole], signed)| {
+        let tells_how_to_refuse = tells;
+        Text::Said(Said { class, template, asks, signed, tells_how_to_refuse, is_listed, is_whole })
+    });
+    prop_oneof![1 => Just(Text::Unread), 1 => Just(Text::Undecodable), 4 => said]
+}
+
+fn consent() -> impl Strategy<Value = Option<Consent>> {
+    let known = (
+        prop::sample::select(StandingState::ALL.to_vec()),
+        prop::sample::select(Review::ALL.to_vec()),
+        0_u32..3,
+    );
+    let known = known.prop_map(|(state, review, sent)| {
+        let promised = Some(Promise { messages: 1, period: Period::Day });
+        Some(Consent::Known(Standing { state, review, promised, sent, ..Standing::NONE }))
+    });
+    prop_oneof![1 => Just(None), 1 => Just(Some(Consent::Unavailable)), 4 => known]
 }
 
 fn modes() -> impl Strategy<Value = Modes> {
@@ -313,5 +468,41 @@ proptest! {
         prop_assert_eq!(observed.observed.first(), decide(&facts, &Modes::default()).refused);
         let off = decide(&facts, &Modes::new(Mode::Off));
         prop_assert_eq!(off, Decision::default());
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(4_000) })]
+
+    #[test]
+    fn nobody_is_advertised_to_without_having_said_yes(pieces in pieces()) {
+        let registry = registry();
+        let facts = pieces.facts(registry);
+        let passes = decide(&facts, &Modes::default()).refused.is_none();
+        if passes && nature(&facts) == Nature::Commercial && let Some(consent) = facts.consent {
+            let Consent::Known(standing) = consent else {
+                return Err(TestCaseError::fail("passed without knowing"));
+            };
+            prop_assert_eq!(standing.state, StandingState::Granted);
+            prop_assert_eq!(standing.review, Review::Reviewed);
+            prop_assert!(!standing.is_used_up());
+        }
+    }
+
+    #[test]
+    fn a_ledger_that_is_gone_hides_no_legal_refusal_and_stops_no_service(pieces in pieces()) {
+        let registry = registry();
+        let gone = Pieces { consent: Some(Consent::Unavailable), ..pieces.clone() };
+        let facts = gone.facts(registry);
+        let refused = decide(&facts, &Modes::default()).refused.map(|reason| reason.rule());
+        let silent = Pieces { consent: None, ..pieces };
+        let legal = decide(&silent.facts(registry), &Modes::default()).refused.map(|r| r.rule());
+        match refused {
+            Some(Rule::LedgerUnavailable) => {
+                prop_assert!(nature(&facts) != Nature::Other);
+                prop_assert!(legal.is_none() || legal == Some(Rule::RateExceeded));
+            }
+            other => prop_assert_eq!(other, legal),
+        }
     }
 }

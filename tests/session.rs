@@ -1,16 +1,18 @@
 //! One pair without sockets: every command in every bind state, and what becomes of a batch.
 
 use std::net::SocketAddr;
+use std::sync::LazyLock;
 
-use consentry::policy::{Modes, RuleSet};
+use consentry::content::Reader;
+use consentry::policy::Modes;
 use consentry::session::{
-    BindState, EndReason, Knowledge, Moment, Rates, Session, Side, StatusStyle, Statuses, Timeouts,
-    UnknownCommand,
+    BindState, Desk, EndReason, Knowledge, Moment, Session, Side, Texts, Timeouts, UnknownCommand,
 };
-use consentry::smpp::frame::PDU_OCTETS_MAX;
+use consentry::smpp::frame::FrameFault;
 use consentry::smpp::message::WireAddress;
 use consentry::smpp::write::{self, BindFields, MessageFields};
 use consentry::smpp::{Command, CommandStatus, Header};
+use consentry::text::Options;
 use proptest::prelude::*;
 
 const SECOND: u64 = 1_000_000;
@@ -21,17 +23,13 @@ fn knowledge(unknown_command: UnknownCommand, window_requests_max: usize) -> Kno
                 licence = { number = \"1\", valid_until = 2099-12-31 }\n\
                 [[provider.code]]\nnumber = \"106900001234\"\ndigits_max = 16\n";
     let registry = consentry::registry::parse(text, "registry.toml").expect("a registry");
-    Knowledge {
-        rates: Rates::new(&registry),
-        registry,
-        rule_set: RuleSet::default(),
-        modes: Modes::default(),
-        statuses: Statuses::new(StatusStyle::Compatible),
-        unknown_command,
-        pdu_octets_max: PDU_OCTETS_MAX,
-        window_requests_max,
-    }
+    let modes = Modes::default();
+    let texts = Texts::new(Reader::built_in().expect("weights"), Vec::new(), &modes);
+    Knowledge { unknown_command, window_requests_max, ..Knowledge::new(registry, texts, modes) }
 }
+
+/// Made once: to read the weights of the classifier takes a while.
+static REFUSING: LazyLock<Knowledge> = LazyLock::new(|| knowledge(UnknownCommand::Refuse, 100));
 
 fn at(seconds: u64) -> Moment {
     Moment { wall_us: 1_790_000_000 * SECOND + seconds * SECOND, steady_us: seconds * SECOND }
@@ -40,7 +38,14 @@ fn at(seconds: u64) -> Moment {
 fn open() -> Session {
     let timeouts =
         Timeouts { bind_us: 30 * SECOND, idle_us: 600 * SECOND, response_us: 60 * SECOND };
-    Session::new(1, SocketAddr::from(([127, 0, 0, 1], 1)), "test", timeouts, at(0))
+    Session::new(
+        1,
+        SocketAddr::from(([127, 0, 0, 1], 1)),
+        "test",
+        timeouts,
+        Options::default(),
+        at(0),
+    )
 }
 
 fn bind(command: Command) -> Vec<u8> {
@@ -94,7 +99,7 @@ fn bound(knowledge: &Knowledge, command: Command) -> Session {
 fn give(session: &mut Session, knowledge: &Knowledge, octets: &[u8], s: u64) -> (Vec<u8>, Vec<u8>) {
     session.receive(Side::Esme, octets, at(s));
     let (mut cleared, mut replies) = (Vec::new(), Vec::new());
-    while session.judge(knowledge, at(s)) {
+    while session.judge(knowledge, &mut Desk::default(), &mut |_, _| {}, at(s)) {
         session.recorded();
         cleared.extend(session.cleared().flat_map(|one| one.octets().to_vec()));
         session.take_replies(&mut replies);
@@ -107,7 +112,7 @@ fn give(session: &mut Session, knowledge: &Knowledge, octets: &[u8], s: u64) -> 
 fn relay(session: &mut Session, octets: &[u8], s: u64) -> Vec<u8> {
     session.receive(Side::Smsc, octets, at(s));
     let mut out = Vec::new();
-    session.relay(PDU_OCTETS_MAX, &mut out, at(s));
+    session.relay(&REFUSING, &mut Desk::default(), &mut out, at(s));
     out
 }
 
@@ -208,7 +213,7 @@ fn every_command_has_its_place_in_every_state() {
 
 #[test]
 fn everything_from_the_smsc_crosses_as_it_came() {
-    let knowledge = knowledge(UnknownCommand::Refuse, 100);
+    let knowledge = &*REFUSING;
     for command in Command::ALL.iter().copied().chain([Command::Unknown(0x0001_0001)]) {
         let mut session = bound(&knowledge, Command::BindTransceiver);
         let frame = bare(command.id(), CommandStatus::ESME_RSYSERR, 3);
@@ -218,7 +223,7 @@ fn everything_from_the_smsc_crosses_as_it_came() {
 
 #[test]
 fn a_message_behind_its_bind_in_one_write_is_too_early() {
-    let knowledge = knowledge(UnknownCommand::Refuse, 100);
+    let knowledge = &*REFUSING;
     let mut session = open();
     let both = [bind(Command::BindTransmitter), submit(2, OURS)].concat();
     let (cleared, replies) = give(&mut session, &knowledge, &both, 0);
@@ -228,14 +233,18 @@ fn a_message_behind_its_bind_in_one_write_is_too_early() {
 
 #[test]
 fn what_cannot_be_recorded_is_answered_so_that_it_is_sent_again() {
-    let knowledge = knowledge(UnknownCommand::Refuse, 100);
+    let knowledge = &*REFUSING;
     let mut session = bound(&knowledge, Command::BindTransceiver);
     let enquire = bare(Command::EnquireLink.id(), CommandStatus::ESME_ROK, 4);
     let batch = [submit(2, OURS), submit(3, b"106911119999"), enquire.clone()].concat();
     session.receive(Side::Esme, &batch, at(1));
-    assert!(session.judge(&knowledge, at(1)));
+    assert!(session.judge(&knowledge, &mut Desk::default(), &mut |_, _| {}, at(1)));
     assert_eq!(session.cleared().count(), 0, "nothing goes on before its record is accepted");
+    // The journal may fail turns later, when the counts of this turn were shown long ago.
+    assert_eq!(session.tally().passed, 0, "nothing has passed before its record is accepted");
+    session.tally().clear();
     session.unrecorded(&knowledge);
+    assert_eq!(session.tally().passed, 0);
     let cleared: Vec<u8> = session.cleared().flat_map(|one| one.octets().to_vec()).collect();
     assert_eq!(cleared, enquire, "what carries no text crosses all the same");
     let mut replies = Vec::new();
@@ -243,6 +252,34 @@ fn what_cannot_be_recorded_is_answered_so_that_it_is_sent_again() {
     let full = CommandStatus::ESME_RMSGQFUL;
     assert_eq!(statuses(&replies), [(2, full), (3, full)]);
     assert_eq!(session.open_requests(), 0);
+}
+
+#[test]
+fn what_is_counted_is_what_became_of_it() {
+    let knowledge = &*REFUSING;
+    let mut session = binding(&knowledge, Command::BindReceiver);
+    assert_eq!(session.tally().bind, None, "nobody has answered the bind yet");
+    let refused = CommandStatus::ESME_RINVPASWD;
+    relay(&mut session, &bare(Command::BindReceiverResp.id(), refused, 1), 0);
+    assert_eq!(session.tally().bind, Some((Command::BindReceiver, refused)));
+
+    let mut session = bound(&knowledge, Command::BindTransceiver);
+    give(&mut session, &knowledge, &[submit(2, OURS), submit(3, b"")].concat(), 1);
+    let tally = session.tally();
+    let missing = usize::from(consentry::policy::Rule::SourceMissing.code());
+    assert_eq!((tally.passed, tally.refused[missing]), (1, 1));
+
+    let lost = [0, 0, 0, 15, 0, 0, 0, 4, 0, 0, 0, 0, 0, 0, 0, 9];
+    give(&mut session, &knowledge, &lost, 2);
+    let fault = FrameFault::TooShort(15);
+    assert_eq!(session.tally().lost_framing, Some((Side::Esme, fault)));
+    session.tally().clear();
+    let mut session = bound(&knowledge, Command::BindTransceiver);
+    relay(&mut session, &lost, 2);
+    assert_eq!(session.tally().lost_framing, Some((Side::Smsc, fault)));
+    session.tally().clear();
+    relay(&mut session, b"", 3);
+    assert_eq!(session.tally().lost_framing, None, "counted once");
 }
 
 #[test]
@@ -260,7 +297,7 @@ fn a_full_window_waits_for_answers_and_then_goes_on() {
 
 #[test]
 fn waits_end_in_the_right_way() {
-    let knowledge = knowledge(UnknownCommand::Refuse, 100);
+    let knowledge = &*REFUSING;
     let mut never = open();
     never.tick(at(29));
     assert_eq!(never.ending(), None);
@@ -288,7 +325,7 @@ fn waits_end_in_the_right_way() {
 
 #[test]
 fn a_session_that_drains_refuses_finishes_and_unbinds() {
-    let knowledge = knowledge(UnknownCommand::Refuse, 100);
+    let knowledge = &*REFUSING;
     let mut session = bound(&knowledge, Command::BindTransceiver);
     give(&mut session, &knowledge, &submit(2, OURS), 1);
     session.drain();
@@ -317,7 +354,7 @@ proptest! {
         sources in prop::collection::vec(prop::sample::select(vec![OURS, b"", b"1069111"]), 1..8),
         cuts in prop::collection::vec(0usize..600, 0..12),
     ) {
-        let knowledge = knowledge(UnknownCommand::Refuse, 100);
+        let knowledge = &*REFUSING;
         let pdus: Vec<Vec<u8>> = (2..).zip(&sources).map(|(n, source)| submit(n, source)).collect();
         let all = pdus.concat();
         let mut at_once = bound(&knowledge, Command::BindTransceiver);
@@ -340,7 +377,7 @@ proptest! {
 
     #[test]
     fn any_octet_changed_is_passed_as_it_is_or_answered(at in 0usize..70, value: u8) {
-        let knowledge = knowledge(UnknownCommand::Refuse, 100);
+        let knowledge = &*REFUSING;
         let mut session = bound(&knowledge, Command::BindTransceiver);
         let mut pdu = submit(2, OURS);
         let at = 4 + at % (pdu.len() - 4);

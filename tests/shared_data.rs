@@ -4,15 +4,15 @@
 
 use std::path::Path;
 
-use consentry::policy::{Modes, RuleSet};
-use consentry::session::{
-    Knowledge, Moment, Rates, Session, Side, StatusStyle, Statuses, Timeouts, UnknownCommand,
-};
+use consentry::content::Reader;
+use consentry::policy::Modes;
+use consentry::session::{Desk, Knowledge, Moment, Session, Side, Texts, Timeouts, UnknownCommand};
 use consentry::smpp::bind::{Bind, BindResp, Outbind};
 use consentry::smpp::frame::{PDU_OCTETS_MAX, cut};
 use consentry::smpp::message::Message;
 use consentry::smpp::operation::{AlertNotification, CancelSm, QuerySm, ReplaceSm};
 use consentry::smpp::{Command, Header, response};
+use consentry::text::Options;
 use serde_json::Value;
 
 struct Row {
@@ -193,16 +193,9 @@ fn knowledge() -> Knowledge {
     let text = "[[provider]]\nname = \"all\"\nsystem_ids = [\"t\"]\nidentity = \"verified\"\n\
                 licence = { number = \"1\", valid_until = 2099-12-31 }\n";
     let registry = consentry::registry::parse(text, "registry.toml").expect("a registry");
-    Knowledge {
-        rates: Rates::new(&registry),
-        registry,
-        rule_set: RuleSet::default(),
-        modes: Modes::new(consentry::policy::Mode::Off),
-        statuses: Statuses::new(StatusStyle::Compatible),
-        unknown_command: UnknownCommand::Forward,
-        pdu_octets_max: PDU_OCTETS_MAX,
-        window_requests_max: 1000,
-    }
+    let modes = Modes::new(consentry::policy::Mode::Off);
+    let texts = Texts::new(Reader::built_in().expect("weights"), Vec::new(), &modes);
+    Knowledge { unknown_command: UnknownCommand::Forward, ..Knowledge::new(registry, texts, modes) }
 }
 
 const NOW: Moment = Moment { wall_us: 1, steady_us: 1 };
@@ -211,15 +204,15 @@ const NOW: Moment = Moment { wall_us: 1, steady_us: 1 };
 fn bound(knowledge: &Knowledge) -> Session {
     let timeouts = Timeouts { bind_us: 1 << 40, idle_us: 1 << 40, response_us: 1 << 40 };
     let peer = std::net::SocketAddr::from(([127, 0, 0, 1], 1));
-    let mut session = Session::new(1, peer, "test", timeouts, NOW);
+    let mut session = Session::new(1, peer, "test", timeouts, Options::default(), NOW);
     let bind = b"\0\0\0\x19\0\0\0\x09\0\0\0\0\0\0\0\x01t\0\0\0\x34\0\0\0\0";
     session.receive(Side::Esme, &bind[..], NOW);
-    assert!(session.judge(knowledge, NOW));
+    assert!(session.judge(knowledge, &mut Desk::default(), &mut |_, _| {}, NOW));
     session.recorded();
     session.release();
     let answer = b"\0\0\0\x11\x80\0\0\x09\0\0\0\0\0\0\0\x01\0";
     session.receive(Side::Smsc, answer, NOW);
-    session.relay(PDU_OCTETS_MAX, &mut Vec::new(), NOW);
+    session.relay(knowledge, &mut Desk::default(), &mut Vec::new(), NOW);
     session
 }
 
@@ -232,12 +225,12 @@ fn what_crosses_crosses_octet_for_octet() {
         let mut session = bound(&knowledge);
         session.receive(Side::Smsc, &row.octets, NOW);
         let mut relayed = Vec::new();
-        session.relay(PDU_OCTETS_MAX, &mut relayed, NOW);
+        session.relay(&knowledge, &mut Desk::default(), &mut relayed, NOW);
         assert_eq!(relayed, row.octets, "{}: from the SMSC", row.id);
 
         let mut session = bound(&knowledge);
         session.receive(Side::Esme, &row.octets, NOW);
-        session.judge(&knowledge, NOW);
+        session.judge(&knowledge, &mut Desk::default(), &mut |_, _| {}, NOW);
         session.recorded();
         let cleared: Vec<u8> = session.cleared().flat_map(|one| one.octets().to_vec()).collect();
         if cleared.is_empty() {

@@ -6,6 +6,7 @@
 //! | `GET /healthz` | 200 while the process lives |
 //! | `GET /readyz` | 200 `ready`, or 503 and one reason a line |
 //! | `GET /api/v1/sessions` | live sessions, one JSON object a line |
+//! | `POST /api/v1/consents...` | the consent ledger, see [`consents`] |
 //!
 //! It has a listener of its own and is given what it shows as plain values, so that it knows no
 //! socket of the proxy's. Each connection carries one request and is bounded by [`connection`];
@@ -18,13 +19,15 @@ use axum::extract::State as Extract;
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::middleware;
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
+use axum::routing::{get, post};
 use tokio::net::TcpListener;
 
+use crate::consent::Ledger;
 use crate::metrics::Metrics;
 
 pub mod access;
 pub mod connection;
+pub mod consents;
 pub mod session;
 
 pub use access::{Token, TokenFault};
@@ -32,8 +35,8 @@ pub use session::Session;
 
 use connection::{Bounded, LIFE_MAX, Peer};
 
-/// The longest request body, octets. Nothing that is served yet takes one.
-pub const BODY_OCTETS_MAX: usize = 4 * 1024;
+/// The longest request body, octets.
+pub const BODY_OCTETS_MAX: usize = 48 * 1024;
 /// The longest request head, octets: names and values of all headers and the path.
 pub const HEAD_OCTETS_MAX: usize = 8 * 1024;
 
@@ -51,6 +54,8 @@ pub struct State {
     pub readiness: Arc<dyn Fn() -> Vec<String> + Send + Sync>,
     /// The live sessions. Called for each request, so it must not block.
     pub sessions: Arc<dyn Fn() -> Vec<Session> + Send + Sync>,
+    /// The consent ledger, if there is one.
+    pub ledger: Option<Ledger>,
     /// What `/api/v1` asks for; without it, only this machine is served.
     pub token: Option<Arc<Token>>,
 }
@@ -69,6 +74,8 @@ pub async fn serve(
 fn router(state: State) -> Router {
     let api = Router::new()
         .route("/sessions", get(sessions))
+        .route("/consents", post(consents::events))
+        .route("/consents/{ask}", post(consents::ask).get(consents::ask))
         .fallback(nothing_here)
         .route_layer(middleware::from_fn_with_state(state.clone(), access::check));
     Router::new()

@@ -2,9 +2,10 @@
 
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use super::format::{Chain, Header, LINK_OCTETS, RECORD_HEAD_OCTETS, segment_name, u16_at, u64_at};
-use super::record::{Kind, Record};
+use super::record::{Kind, Record, RulesRecord, StartRecord};
 use super::segment::{Failed, Fault, Next, Segment, SegmentFile, Tail, list};
 
 /// Why a journal could not be read to its end.
@@ -242,6 +243,7 @@ pub struct Entry<'a> {
     pub octet: u64,
     /// Its octets, head and body.
     pub octets: &'a [u8],
+    rule_set: &'a Arc<str>,
 }
 
 impl<'a> Entry<'a> {
@@ -257,7 +259,12 @@ impl<'a> Entry<'a> {
 
     /// A copy that outlives the reader.
     pub fn keep(&self) -> Kept {
-        Kept { number: self.number, time_us: self.time_us, octets: self.octets.into() }
+        Kept {
+            number: self.number,
+            time_us: self.time_us,
+            rule_set: self.rule_set.clone(),
+            octets: self.octets.into(),
+        }
     }
 }
 
@@ -274,6 +281,9 @@ pub struct Kept {
     pub number: u64,
     /// Its time, microseconds since the Unix epoch.
     pub time_us: u64,
+    /// Name of the rule set that was in force then, by the start or rules record before it; empty
+    /// before the first.
+    pub rule_set: Arc<str>,
     octets: Box<[u8]>,
 }
 
@@ -304,6 +314,8 @@ pub struct Reader {
     segment: String,
     /// Octet of the segment where the group begins.
     octet: u64,
+    /// Name of the rule set in force.
+    rule_set: Arc<str>,
     ending: Option<Ending>,
 }
 
@@ -323,6 +335,7 @@ impl Reader {
             number: 0,
             segment: String::new(),
             octet: 0,
+            rule_set: Arc::from(""),
             ending: None,
         })
     }
@@ -350,12 +363,18 @@ impl Reader {
         }
         let rest = self.group.get(self.at..).unwrap_or_default();
         let Some((octets, _)) = split_record(rest) else { return Ok(None) };
+        if let Record::Start(StartRecord { rule_set, .. })
+        | Record::Rules(RulesRecord { rule_set, .. }) = decode(octets)
+        {
+            self.rule_set = rule_set.into();
+        }
         let entry = Entry {
             number: self.number,
             time_us: u64_at(octets, 8),
             segment: &self.segment,
             octet: self.octet + self.at as u64,
             octets,
+            rule_set: &self.rule_set,
         };
         self.at += octets.len();
         self.number += 1;

@@ -44,6 +44,8 @@ pub enum Kind {
     Unanswered = 8,
     /// A session ended.
     End = 9,
+    /// A handset answered a code with a word that ends or gives consent.
+    Reply = 10,
 }
 
 impl Kind {
@@ -59,6 +61,7 @@ impl Kind {
             7 => Kind::Response,
             8 => Kind::Unanswered,
             9 => Kind::End,
+            10 => Kind::Reply,
             _ => return None,
         })
     }
@@ -75,6 +78,7 @@ impl Kind {
             Kind::Response => "response",
             Kind::Unanswered => "unanswered",
             Kind::End => "end",
+            Kind::Reply => "reply",
         }
     }
 }
@@ -100,6 +104,8 @@ pub enum Record<'a> {
     Unanswered(UnansweredRecord),
     /// See [`EndRecord`].
     End(EndRecord),
+    /// See [`ReplyRecord`].
+    Reply(ReplyRecord<'a>),
     /// A kind, a form or a layout that a later program wrote: shown as `unknown`.
     Unknown {
         /// The kind's number.
@@ -228,6 +234,11 @@ pub struct VerdictRecord<'a> {
     pub data_coding: u8,
     /// The part it is of a longer message.
     pub part: Option<Part>,
+    /// What the classifier called its text: 1 commercial, 2 verification code, 3 notification, 4
+    /// public, 5 personal, 6 fraud, 7 illicit; 0 when no text was read.
+    pub class: u8,
+    /// The event of the consent ledger that decided; 0 when none did.
+    pub consent: u64,
 }
 
 /// The SMSC answered.
@@ -282,6 +293,38 @@ pub struct EndRecord {
     pub unanswered: u64,
 }
 
+/// Octets of a reply's text; longer ones are cut. A keyword is far shorter.
+pub const REPLY_OCTETS_MAX: usize = 255;
+
+/// A handset answered a code with a word that ends or gives consent (Order 31 art. 11: subscription
+/// and cancellation are on record).
+#[derive(Clone, PartialEq, Eq)]
+pub struct ReplyRecord<'a> {
+    /// The session that the answer came to.
+    pub session: u64,
+    /// deliver_sm or data_sm.
+    pub command_id: u32,
+    /// sequence_number of the SMSC's request.
+    pub sequence_number: u32,
+    /// [`ReplyRecord::OPT_OUT`] or [`ReplyRecord::OPT_IN`].
+    pub reply: u8,
+    /// The handset.
+    pub source: Address<'a>,
+    /// The code that it answered.
+    pub destination: Address<'a>,
+    /// data_coding of the text.
+    pub data_coding: u8,
+    /// The text verbatim, as octets of the PDU; more than [`REPLY_OCTETS_MAX`] are cut.
+    pub text: &'a [u8],
+}
+
+impl ReplyRecord<'_> {
+    /// It ends consent.
+    pub const OPT_OUT: u8 = 1;
+    /// It gives consent, if consent was asked for.
+    pub const OPT_IN: u8 = 2;
+}
+
 // Numbers and system_ids stay out of logs: Debug shows what is no person's and lengths.
 impl std::fmt::Debug for Address<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -326,6 +369,9 @@ impl std::fmt::Debug for Record<'_> {
             Record::Response(record) => record.fmt(f),
             Record::Unanswered(record) => record.fmt(f),
             Record::End(record) => record.fmt(f),
+            Record::Reply(record) => {
+                write!(f, "Reply {{ session {}, reply {} }}", record.session, record.reply)
+            }
             Record::Unknown { kind, form, body } => {
                 write!(f, "Unknown {{ kind {kind}, form {form}, {} octets }}", body.len())
             }
@@ -381,6 +427,16 @@ impl<'a> Record<'a> {
                 sequence_number: rest.u32()?,
                 verdict_us: rest.u64()?,
             }),
+            Kind::Reply => Record::Reply(ReplyRecord {
+                session: rest.u64()?,
+                command_id: rest.u32()?,
+                sequence_number: rest.u32()?,
+                reply: rest.u8()?,
+                source: rest.address()?,
+                destination: rest.address()?,
+                data_coding: rest.u8()?,
+                text: rest.counted()?,
+            }),
             Kind::End => Record::End(EndRecord {
                 session: rest.u64()?,
                 reason: rest.u8()?,
@@ -411,6 +467,13 @@ fn decode_bind<'a>(rest: &mut Rest<'a>) -> Option<BindRecord<'a>> {
     })
 }
 
+/// Bit of a verdict's last fixed octet: a part follows the addresses.
+pub(super) const HAS_PART: u8 = 1;
+/// The same: then a class.
+pub(super) const HAS_CLASS: u8 = 2;
+/// The same: then an event of the consent ledger.
+pub(super) const HAS_CONSENT: u8 = 4;
+
 /// Octets of a verdict's body before its addresses.
 pub(super) const VERDICT_FIXED_OCTETS: usize = 37;
 
@@ -425,14 +488,18 @@ fn decode_verdict<'a>(rest: &mut Rest<'a>) -> Option<VerdictRecord<'a>> {
     let command_length = rest.u32()?;
     let esm_class = rest.u8()?;
     let data_coding = rest.u8()?;
-    let has_part = rest.u8()?;
+    let has = rest.u8()?;
+    if has > HAS_PART | HAS_CLASS | HAS_CONSENT {
+        return None;
+    }
     let source = rest.address()?;
     let destination = rest.address()?;
-    let part = match has_part {
+    let part = match has & HAS_PART {
         0 => None,
-        1 => Some(Part { number: rest.u8()?, total: rest.u8()?, reference: rest.u16()? }),
-        _ => return None,
+        _ => Some(Part { number: rest.u8()?, total: rest.u8()?, reference: rest.u16()? }),
     };
+    let class = if has & HAS_CLASS != 0 { rest.u8()? } else { 0 };
+    let consent = if has & HAS_CONSENT != 0 { rest.u64()? } else { 0 };
     Some(VerdictRecord {
         session,
         command_id,
@@ -447,6 +514,8 @@ fn decode_verdict<'a>(rest: &mut Rest<'a>) -> Option<VerdictRecord<'a>> {
         esm_class,
         data_coding,
         part,
+        class,
+        consent,
     })
 }
 

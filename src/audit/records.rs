@@ -4,9 +4,9 @@ use std::net::{IpAddr, SocketAddr};
 
 use super::format::RECORD_HEAD_OCTETS;
 use super::record::{
-    ADDRESS_OCTETS_MAX, Address, BindRecord, EndRecord, Kind, MESSAGE_ID_OCTETS_MAX,
-    NAME_OCTETS_MAX, ResponseRecord, RulesRecord, StartRecord, UnansweredRecord,
-    VERDICT_FIXED_OCTETS, VerdictRecord,
+    ADDRESS_OCTETS_MAX, Address, BindRecord, EndRecord, HAS_CLASS, HAS_CONSENT, HAS_PART, Kind,
+    MESSAGE_ID_OCTETS_MAX, NAME_OCTETS_MAX, REPLY_OCTETS_MAX, ReplyRecord, ResponseRecord,
+    RulesRecord, StartRecord, UnansweredRecord, VERDICT_FIXED_OCTETS, VerdictRecord,
 };
 
 /// Records on their way to the journal, encoded but for number and sum.
@@ -69,7 +69,10 @@ impl Records {
         fixed[46..50].copy_from_slice(&record.command_length.to_le_bytes());
         fixed[50] = record.esm_class;
         fixed[51] = record.data_coding;
-        fixed[52] = u8::from(record.part.is_some());
+        let has = |is: bool, bit: u8| if is { bit } else { 0 };
+        fixed[52] = has(record.part.is_some(), HAS_PART)
+            | has(record.class != 0, HAS_CLASS)
+            | has(record.consent != 0, HAS_CONSENT);
         let start = self.octets.len();
         self.octets.extend_from_slice(&fixed);
         self.address(record.source);
@@ -77,6 +80,12 @@ impl Records {
         if let Some(part) = record.part {
             self.octets.extend_from_slice(&[part.number, part.total]);
             self.octets.extend_from_slice(&part.reference.to_le_bytes());
+        }
+        if record.class != 0 {
+            self.octets.push(record.class);
+        }
+        if record.consent != 0 {
+            self.octets.extend_from_slice(&record.consent.to_le_bytes());
         }
         self.finish(start);
     }
@@ -130,6 +139,20 @@ impl Records {
         self.octets.extend_from_slice(&record.forwarded.to_le_bytes());
         self.octets.extend_from_slice(&record.refused.to_le_bytes());
         self.octets.extend_from_slice(&record.unanswered.to_le_bytes());
+        self.finish(start);
+    }
+
+    /// A handset's answer ends or gives consent.
+    pub fn reply(&mut self, time_us: u64, record: &ReplyRecord<'_>) {
+        let start = self.begin(Kind::Reply, time_us);
+        self.octets.extend_from_slice(&record.session.to_le_bytes());
+        self.octets.extend_from_slice(&record.command_id.to_le_bytes());
+        self.octets.extend_from_slice(&record.sequence_number.to_le_bytes());
+        self.octets.push(record.reply);
+        self.address(record.source);
+        self.address(record.destination);
+        self.octets.push(record.data_coding);
+        self.counted(record.text, REPLY_OCTETS_MAX);
         self.finish(start);
     }
 

@@ -9,7 +9,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::read::{Ending, Entry, Kept, ReadFault, Reader};
-use super::record::{BindRecord, REFUSE, Record, VerdictRecord};
+use super::record::{BindRecord, REFUSE, Record, ReplyRecord, VerdictRecord};
 
 /// Sessions whose binds are held; beyond it the oldest is let go, its messages have no bind then.
 const SESSIONS_MAX: usize = 1 << 16;
@@ -67,6 +67,11 @@ pub enum Found {
     Bind {
         /// Its record.
         bind: Arc<Kept>,
+    },
+    /// A handset's answer that ends or gives consent.
+    Reply {
+        /// Its record.
+        reply: Kept,
     },
     /// A message.
     Message {
@@ -144,6 +149,7 @@ impl Join {
                 self.answer((unanswered.session, unanswered.sequence_number), answer);
             }
             Record::End(end) => self.end(end.session),
+            Record::Reply(reply) => self.reply(query, entry, &reply),
             // No session lives on in the next opening.
             Record::Start(_) => {
                 self.binds.clear();
@@ -201,6 +207,20 @@ impl Join {
             && let Some(oldest) = self.held.front_mut()
         {
             oldest.open = false;
+        }
+    }
+
+    /// A reply has no verdict: it is found by time, number, session and provider.
+    fn reply(&mut self, query: &Query<'_>, entry: &Entry<'_>, reply: &ReplyRecord<'_>) {
+        let bind = self.binds.get(&reply.session).map(Arc::as_ref);
+        let meant = query.message_id.is_none()
+            && query.verdict.is_none()
+            && query.rule.is_none()
+            && query.means(entry.time_us, reply.session, 0, 0, 0)
+            && query.number.is_none_or(|is| is(reply.source.raw, reply.destination.raw))
+            && query.provider.is_none_or(|name| provider(bind) == Some(name));
+        if meant {
+            self.held.push_back(Held { found: Found::Reply { reply: entry.keep() }, open: false });
         }
     }
 

@@ -2,16 +2,15 @@
 
 use std::io::{self, BufWriter, Write};
 use std::ops::ControlFlow;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use serde_json::{Value, json};
+use serde_json::json;
 
-use super::shown::{masked, time};
+use super::record::{fields, hex, line, plain};
 use super::{Answer, Failure, knowledge};
-use crate::audit::{self, Found, Kept, Query, ReadFault, Record};
-use crate::policy::{Rule, RuleSet};
-use crate::registry::{self, Npi, Ton};
-use crate::smpp::{Command, CommandStatus};
+use crate::audit::{self, Query, ReadFault};
+use crate::policy::Rule;
+use crate::registry::{self, Digits, Npi, Sender, Ton};
 
 /// Results after which a search stops unless told otherwise.
 const LIMIT: usize = 1000;
@@ -30,7 +29,7 @@ enum What {
     /// Shows one record.
     Show(Show),
     /// Walks every segment, record and link of the chain: 0 whole, 1 broken, 2 cannot tell.
-    Verify(Place),
+    Verify(Verify),
 }
 
 /// Where the journal is.
@@ -89,9 +88,21 @@ struct Show {
     place: Place,
     /// The record's number.
     record: u64,
+    /// One JSON object on one line.
+    #[arg(long)]
+    json: bool,
     /// Show numbers whole.
     #[arg(long)]
     unmask: bool,
+}
+
+#[derive(clap::Args)]
+struct Verify {
+    #[command(flatten)]
+    place: Place,
+    /// One JSON object on one line.
+    #[arg(long)]
+    json: bool,
 }
 
 fn rule(name: &str) -> Result<Rule, String> {
@@ -112,7 +123,7 @@ pub fn run(args: Args) -> Result<Answer, Failure> {
     match args.what {
         What::Search(args) => search(&args),
         What::Show(args) => show(&args),
-        What::Verify(place) => verify(&place.folder()?),
+        What::Verify(args) => verify(&args),
     }
 }
 
@@ -126,32 +137,53 @@ impl Place {
     }
 }
 
-fn verify(folder: &Path) -> Result<Answer, Failure> {
-    match audit::verify(folder) {
-        Ok(verified) if verified.ending == audit::Ending::NextMissing => {
-            println!("broken: the last segment is sealed and the one after it is missing");
-            Ok(Answer::No)
+fn verify(args: &Verify) -> Result<Answer, Failure> {
+    let broken = |why: String| {
+        match args.json {
+            true => println!("{}", json!({ "whole": false, "why": why })),
+            false => println!("broken: {why}"),
         }
-        Ok(verified) => {
-            let (segments, records) = (verified.segments, verified.records);
-            println!("whole: {records} records in {segments} segments, {} octets", verified.octets);
-            Ok(Answer::Yes)
-        }
-        Err(ReadFault::Broken(fault)) => {
-            println!("broken: {fault}");
-            Ok(Answer::No)
-        }
-        Err(other) => Err(other.into()),
+        Ok(Answer::No)
+    };
+    let verified = match audit::verify(&args.place.folder()?) {
+        Ok(verified) => verified,
+        Err(ReadFault::Broken(fault)) => return broken(fault.to_string()),
+        Err(other) => return Err(other.into()),
+    };
+    if verified.ending == audit::Ending::NextMissing {
+        return broken("the last segment is sealed and the one after it is missing".to_owned());
     }
+    let (segments, records, octets) = (verified.segments, verified.records, verified.octets);
+    if args.json {
+        let chain = hex(&verified.chain);
+        let line = json!({ "whole": true, "records": records, "segments": segments,
+            "octets": octets, "chain": chain });
+        println!("{line}");
+    } else {
+        println!("whole: {records} records in {segments} segments, {octets} octets");
+    }
+    Ok(Answer::Yes)
 }
 
 /// A number in the form in which all its spellings are one: as a recipient, else as a sender.
-fn canonical(value: &[u8]) -> Option<Vec<u8>> {
+fn canonical(value: &[u8]) -> Option<Canonical> {
     let one = registry::Address { ton: Ton(0), npi: Npi(0), value };
     let other = registry::Address { ton: Ton(1), ..one };
-    [one, other].iter().find_map(|address| {
-        registry::recipient(address).ok().map(|found| found.msisdn.unmasked().into_bytes())
+    [one, other].iter().find_map(|address| match registry::recipient(address) {
+        Ok(found) => Some(Canonical::Number(found.msisdn.unmasked().into_bytes())),
+        Err(_) => match registry::sender(address).ok()? {
+            Sender::Code(digits) => Some(Canonical::Code(digits)),
+            Sender::International(digits) => Some(Canonical::Number(digits.as_bytes().to_vec())),
+            Sender::Alphanumeric(_) => None,
+        },
     })
+}
+
+/// A code of the Chinese plan is never the number of the same digits abroad.
+#[derive(PartialEq, Eq)]
+enum Canonical {
+    Code(Digits),
+    Number(Vec<u8>),
 }
 
 fn search(args: &Search) -> Result<Answer, Failure> {
@@ -200,113 +232,15 @@ fn search(args: &Search) -> Result<Answer, Failure> {
     Ok(if count > 0 { Answer::Yes } else { Answer::No })
 }
 
-/// A result as one JSON object: the keys are stable.
-fn line(found: &Found, unmask: bool) -> Value {
-    match found {
-        Found::Bind { bind } => fields(bind, unmask),
-        Found::Message { verdict, answer, bind } => {
-            let mut line = fields(verdict, unmask);
-            if let Some(bind) = bind
-                && let Record::Bind(record) = bind.record()
-            {
-                line["provider"] = record.provider.into();
-                line["system_id"] = record.system_id.escape_ascii().to_string().into();
-            }
-            let became = match answer {
-                audit::Answer::Refused => json!("refused"),
-                audit::Answer::Unknown => json!("unknown"),
-                audit::Answer::Unanswered(_) => json!("unanswered"),
-                audit::Answer::Response(kept) => {
-                    if let Record::Response(response) = kept.record() {
-                        line["message_id"] = response.message_id.escape_ascii().to_string().into();
-                        line["response_status"] = CommandStatus(response.status).to_string().into();
-                        line["latency_us"] = response.latency_us.into();
-                    }
-                    json!("answered")
-                }
-            };
-            line["became"] = became;
-            line
-        }
-    }
-}
-
-fn fields(kept: &Kept, unmask: bool) -> Value {
-    let mut line = json!({ "record": kept.number, "time": time(kept.time_us) });
-    match kept.record() {
-        Record::Verdict(v) => {
-            line["kind"] = "verdict".into();
-            line["session"] = v.session.into();
-            line["command"] = Command::of(v.command_id).to_string().into();
-            line["sequence_number"] = v.sequence_number.into();
-            line["source"] = masked(v.source.raw, unmask).into();
-            line["destination"] = masked(v.destination.raw, unmask).into();
-            line["octets"] = v.command_length.into();
-            if let Some(part) = v.part {
-                line["parts"] = json!([part.number, part.total]);
-            }
-            decision(&mut line, v.verdict, v.rule, v.status);
-        }
-        Record::Bind(b) => {
-            line["kind"] = "bind".into();
-            line["session"] = b.session.into();
-            line["command"] = Command::of(b.command_id).to_string().into();
-            line["provider"] = b.provider.into();
-            line["system_id"] = b.system_id.escape_ascii().to_string().into();
-            line["peer"] = b.peer.to_string().into();
-            line["listener"] = b.listener.into();
-            decision(&mut line, b.verdict, b.rule, b.status);
-        }
-        other => line["kind"] = format!("{other:?}").into(),
-    }
-    line
-}
-
-fn decision(line: &mut Value, verdict: u8, rule: u8, status: u32) {
-    line["verdict"] = match verdict {
-        audit::PASS => "pass",
-        audit::REFUSE => "refuse",
-        audit::OBSERVE => "observe",
-        _ => "unknown",
-    }
-    .into();
-    let rule = Rule::from_code(rule);
-    line["rule"] = rule.map(Rule::name).into();
-    line["article"] = rule.map(|rule| rule.article(RuleSet::default())).into();
-    line["status"] = CommandStatus(status).to_string().into();
-}
-
-/// A result for reading: the values that are there, in a fixed order.
-fn plain(line: &Value) -> String {
-    const KEYS: [&str; 13] = [
-        "record",
-        "time",
-        "session",
-        "system_id",
-        "command",
-        "source",
-        "destination",
-        "verdict",
-        "rule",
-        "status",
-        "became",
-        "message_id",
-        "kind",
-    ];
-    let shown = KEYS.iter().filter_map(|key| match line.get(key)? {
-        Value::Null => None,
-        Value::String(text) if text.is_empty() => Some("-".to_owned()),
-        Value::String(text) => Some(text.clone()),
-        other => Some(other.to_string()),
-    });
-    shown.collect::<Vec<_>>().join("  ")
-}
-
 fn show(args: &Show) -> Result<Answer, Failure> {
     let folder = args.place.folder()?;
     match audit::show(&folder, args.record)? {
         Some(kept) => {
-            println!("{:#}", fields(&kept, args.unmask));
+            let line = fields(&kept, args.unmask);
+            match args.json {
+                true => println!("{line}"),
+                false => println!("{line:#}"),
+            }
             Ok(Answer::Yes)
         }
         None => {

@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 use super::knowledge::{self, Loaded};
 use super::{Answer, Failure};
 use crate::admin::Token;
-use crate::config::{self, Config, Consent, duration, size};
+use crate::config::{self, Config, Place, duration, size};
 use crate::policy::Rule;
 use crate::registry::Provider;
 
@@ -97,10 +97,8 @@ fn facts(loaded: &Loaded) -> Vec<Fact> {
 }
 
 /// What a configuration may name and this version does not do.
-const NOT_YET: [&str; 2] = [
-    "consent is not judged by this version: [consent] is read and has no effect",
-    "nothing is purged by this version: [audit] keep_months is read and has no effect",
-];
+const NOT_YET: [&str; 1] =
+    ["nothing is purged by this version: [audit] keep_months is read and has no effect"];
 
 /// Days before a licence ends from which `check` says so.
 const LAPSING_DAYS: u64 = 30;
@@ -143,6 +141,7 @@ fn values(kind: &'static str, named: Vec<(&'static str, Value)>) -> impl Iterato
 fn limits(config: &Config) -> Vec<(&'static str, Value)> {
     let limits = &config.limits;
     vec![
+        ("threads", limits.threads.map_or_else(|| "one for each core".into(), Value::from)),
         ("sessions", limits.sessions.into()),
         ("sessions_per_address", limits.sessions_per_address.into()),
         ("pdu", size::text(limits.pdu_octets).into()),
@@ -178,10 +177,13 @@ fn settings(config: &Config) -> Vec<(&'static str, Value)> {
         ("rules.status", config.rules.status.name().into()),
         ("rules.unknown_command", config.rules.unknown_command.name().into()),
         ("registry.file", path(&config.registry_file)),
-        match &config.consent {
-            Consent::Folder(folder) => ("consent.path", path(folder)),
-            Consent::Shared(_) => ("consent.url", "postgres".into()),
+        match &config.consent.place {
+            Place::Folder(folder) => ("consent.path", path(folder)),
+            Place::Shared(_) => ("consent.url", "postgres".into()),
         },
+        ("consent.review", config.consent.review.name().into()),
+        ("consent.cache", size::text(config.consent.cache_octets).into()),
+        ("consent.silent_after", duration::text(config.consent.silent_after).into()),
         ("audit.path", path(&config.audit.path)),
         ("audit.durability", config.audit.durability.name().into()),
         ("audit.keep_months", config.audit.keep_months.into()),

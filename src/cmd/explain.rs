@@ -8,15 +8,13 @@ use sha2::{Digest, Sha256};
 use super::knowledge::{self, Loaded};
 use super::shown::masked;
 use super::{Answer, Failure};
-use crate::config;
-use crate::policy::{self, Facts, Looked, Mode};
+use crate::policy::{self, Facts, Looked, Mode, Rule};
 use crate::registry::{Address, Npi, Ton};
 use crate::session::{Gathered, gather};
 use crate::smpp::message::{Message, WireAddress};
 use crate::smpp::write::{self, MessageFields};
-use crate::smpp::{Command, CommandStatus, Header, frame};
-use crate::text::udh::Udh;
-use crate::text::{self, DefaultAlphabet, data_coding};
+use crate::smpp::{Command, CommandStatus, Header, Malformed, frame};
+use crate::text;
 
 /// Judges one message as a session would, and shows why. Exit status 0 it passes, 1 it is refused.
 #[derive(clap::Args)]
@@ -72,9 +70,29 @@ pub fn run(args: Args) -> Result<Answer, Failure> {
     match message {
         Ok(message) => Ok(explain(&args, &loaded, header, &pdu, &message)),
         Err(malformed) => {
-            println!("refuse  pdu.malformed  {}  {malformed}", malformed.status());
+            refuse_malformed(&args, &loaded, header, &pdu, malformed);
             Ok(Answer::No)
         }
+    }
+}
+
+fn refuse_malformed(
+    args: &Args,
+    loaded: &Loaded,
+    header: Header,
+    pdu: &[u8],
+    malformed: Malformed,
+) {
+    let (rule, status) = (Rule::PduMalformed, malformed.status());
+    if args.json {
+        let mut line = json_line(args, header, pdu, None);
+        line["verdict"] = "refuse".into();
+        line["rule"] = rule.name().into();
+        line["article"] = rule.article(loaded.knowledge.rule_set).into();
+        line["status"] = status.to_string().into();
+        println!("{line}");
+    } else {
+        println!("refuse  {}  {status}  {malformed}", rule.name());
     }
 }
 
@@ -141,7 +159,7 @@ fn explain(
     let article = fired.map(|reason| reason.rule().article(knowledge.rule_set));
     if args.json {
         let rule = fired.map(|reason| reason.rule().name());
-        let mut line = json_line(args, header, pdu, message, &gathered);
+        let mut line = json_line(args, header, pdu, Some((message, &gathered)));
         line["verdict"] = verdict.into();
         line["rule"] = rule.into();
         line["article"] = article.into();
@@ -162,9 +180,10 @@ fn json_line(
     args: &Args,
     header: Header,
     pdu: &[u8],
-    message: &Message<'_>,
-    gathered: &Gathered,
+    read: Option<(&Message<'_>, &Gathered)>,
 ) -> Value {
+    let part = read.and_then(|(_, gathered)| gathered.part);
+    let masked = |address: &WireAddress<'_>| masked(address.value, args.unmask);
     let digest: String = Sha256::digest(pdu).iter().map(|octet| format!("{octet:02x}")).collect();
     json!({
         "trace": null,
@@ -174,10 +193,10 @@ fn json_line(
         "system_id": args.system_id,
         "command": header.command.to_string(),
         "sequence_number": header.sequence_number,
-        "source": masked(message.source.value, args.unmask),
-        "destination": masked(message.destination.value, args.unmask),
+        "source": read.map(|(message, _)| masked(&message.source)),
+        "destination": read.map(|(message, _)| masked(&message.destination)),
         "class": null,
-        "parts": gathered.part.map(|part| [part.number, part.total]),
+        "parts": part.map(|part| [part.number, part.total]),
         "octets": header.command_length,
         "sha256": digest,
     })
@@ -218,20 +237,12 @@ fn show(
 
 /// The text as the handset shows it, on the first listener's route.
 fn decoded(loaded: &Loaded, message: &Message<'_>) -> String {
-    let default = match loaded.config.listen.first().map(|listen| listen.default_alphabet) {
-        Some(config::Alphabet::Latin1) => DefaultAlphabet::Latin1,
-        Some(config::Alphabet::Ascii) => DefaultAlphabet::Ascii,
-        Some(config::Alphabet::Gbk) => DefaultAlphabet::Gbk,
-        Some(config::Alphabet::Gsm7) | None => DefaultAlphabet::Gsm7,
-    };
-    let octets = message.text_octets();
-    let octets = match Udh::split(octets) {
-        Some((_, text)) if message.has_udh() => text,
-        Some(_) | None => octets,
-    };
     let mut out = String::new();
-    match text::decode(data_coding::alphabet(message.data_coding, default), octets, &mut out) {
-        Ok(()) => out.escape_debug().to_string(),
+    let options = loaded.config.listen.first().map(knowledge::text_options).unwrap_or_default();
+    let read = text::Body::split(message.text_octets(), message.has_udh())
+        .and_then(|body| text::decode(body, message.data_coding, options, &mut out));
+    match read {
+        Ok(_) => out.escape_debug().to_string(),
         Err(fault) => format!("{} ({fault})", out.escape_debug()),
     }
 }

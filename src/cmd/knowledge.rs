@@ -1,14 +1,18 @@
 //! From the files that users write to what sessions judge by.
 
+use std::collections::HashMap;
 use std::path::Path;
+use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
 
 use super::Failure;
 use crate::config::{self, Config};
-use crate::policy::{Mode, Modes, Rule, RuleSet};
-use crate::registry;
-use crate::session::{Knowledge, Rates, StatusStyle, Statuses, UnknownCommand};
+use crate::content::{Reader, Templates};
+use crate::policy::{Mode, Modes, ReviewPolicy, Rule, RuleSet};
+use crate::registry::{self, Registry, Template};
+use crate::session::{CodeTemplates, Knowledge, StatusStyle, Statuses, Texts, UnknownCommand};
+use crate::text::{self, DefaultAlphabet};
 
 /// Configuration and knowledge, and what identifies them in the journal.
 pub(super) struct Loaded {
@@ -35,20 +39,87 @@ pub(super) fn load(config_file: &Path) -> Result<Loaded, Failure> {
     let registry = registry::parse(&text, &name)?;
     let digest =
         Sha256::new().chain_update(config.digest).chain_update(registry.digest()).finalize();
+    let modes = modes(&config)?;
+    let templates = templates(&config, &registry, &text)?;
+    let texts = Texts::new(Reader::built_in()?, templates, &modes);
     let knowledge = Knowledge {
+        review: match config.consent.review {
+            config::Review::Strict => ReviewPolicy::Strict,
+            config::Review::Lenient => ReviewPolicy::Lenient,
+        },
         rule_set: RuleSet::from_name(config.rules.set.name()).unwrap_or_default(),
-        modes: modes(&config)?,
         statuses: statuses(&config),
         unknown_command: match config.rules.unknown_command {
             config::UnknownCommand::Refuse => UnknownCommand::Refuse,
             config::UnknownCommand::Forward => UnknownCommand::Forward,
         },
-        rates: Rates::new(&registry),
         pdu_octets_max: config.limits.pdu_octets,
         window_requests_max: config.limits.window,
-        registry,
+        ..Knowledge::new(registry, texts, modes)
     };
     Ok(Loaded { config, knowledge, digest: digest.into() })
+}
+
+/// How the SMSC behind a listener reads texts.
+pub(super) fn text_options(listen: &config::Listen) -> text::Options {
+    let default_alphabet = match listen.default_alphabet {
+        config::Alphabet::Latin1 => DefaultAlphabet::Latin1,
+        config::Alphabet::Ascii => DefaultAlphabet::Ascii,
+        config::Alphabet::Gbk => DefaultAlphabet::Gbk,
+        config::Alphabet::Gsm7 => DefaultAlphabet::Gsm7,
+    };
+    text::Options { default_alphabet, ..text::Options::default() }
+}
+
+/// The templates of every code, by [`registry::CodeId`]; each set of files is read once. The first
+/// file that is missing or at fault is a [`Failure`] with file, line and field.
+fn templates(
+    config: &Config,
+    registry: &Registry,
+    written: &str,
+) -> Result<Vec<CodeTemplates>, Failure> {
+    let mut read = HashMap::new();
+    let mut set = |templates: &[Template], field: &str| -> Result<_, Failure> {
+        if templates.is_empty() {
+            return Ok(None);
+        }
+        let paths: Vec<&str> = templates.iter().map(|one| one.path.as_str()).collect();
+        if let Some(set) = read.get(&paths.join("\n")) {
+            return Ok(Some(Arc::clone(set)));
+        }
+        let texts = templates.iter().map(|one| template(config, one, field, written));
+        let texts = texts.collect::<Result<Vec<String>, Failure>>()?;
+        let files: Vec<(&str, &str)> =
+            paths.iter().copied().zip(texts.iter().map(String::as_str)).collect();
+        let set = Arc::new(Templates::parse_all(&files)?);
+        read.insert(paths.join("\n"), Arc::clone(&set));
+        Ok(Some(set))
+    };
+    let codes = registry.providers().iter().flat_map(|provider| &provider.codes);
+    codes
+        .map(|code| {
+            let service = set(&code.templates, "templates")?;
+            let requests = set(&code.requests, "requests")?;
+            Ok(CodeTemplates { service, requests })
+        })
+        .collect()
+}
+
+/// The text of a template file.
+fn template(
+    config: &Config,
+    template: &Template,
+    field: &str,
+    written: &str,
+) -> Result<String, Failure> {
+    let file = &config.registry_file;
+    let path = file.parent().unwrap_or(Path::new("")).join(&template.path);
+    std::fs::read_to_string(&path).map_err(|error| {
+        let path = path.display();
+        let why =
+            format!("the template {path} cannot be read: {error}; put it there or leave it out");
+        registry::value_fault(written, &file.display().to_string(), template.at, field, &why).into()
+    })
 }
 
 fn modes(config: &Config) -> Result<Modes, Failure> {

@@ -5,13 +5,17 @@ use std::process::ExitCode;
 
 mod audit;
 mod check;
+mod consent;
 mod content;
 mod demo;
 mod duration;
 mod explain;
 mod init;
+mod keywords;
 mod knowledge;
+mod ledger;
 mod load;
+mod record;
 mod run;
 mod serve;
 mod shown;
@@ -52,6 +56,7 @@ enum Command {
     Demo(demo::Args),
     Run(run::Args),
     Audit(audit::Args),
+    Consent(consent::Args),
     Explain(explain::Args),
     Content(content::Args),
     Smsc(smsc::Args),
@@ -67,6 +72,7 @@ impl Cli {
             Command::Demo(args) => demo::run(args),
             Command::Run(args) => run::run(args),
             Command::Audit(args) => audit::run(args),
+            Command::Consent(args) => consent::run(args),
             Command::Explain(args) => explain::run(args),
             Command::Content(args) => content::run(args),
             Command::Smsc(args) => smsc::run(args),

@@ -11,15 +11,17 @@ use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::Failure;
-use super::knowledge::Loaded;
+use super::knowledge::{self, Loaded};
+use super::{Failure, ledger};
 use crate::admin::{self, Token};
 use crate::audit::{Durability, Journal, Options, State};
 use crate::config::{self, Config};
+use crate::consent::Ledger;
 use crate::metrics::Metrics;
 use crate::policy::Rule;
-use crate::proxy::{Clock, Listening, Route, Settings, Shared, listen};
+use crate::proxy::{Clock, Listening, Route, Settings, Shards, Shared, listen};
 use crate::session::Timeouts;
+use crate::text;
 
 /// How often the journal's state is looked at.
 const WATCH: Duration = Duration::from_secs(1);
@@ -31,6 +33,8 @@ const LAST_GRACE: Duration = Duration::from_secs(2);
 pub(super) struct Running {
     /// What its sessions share.
     pub(super) shared: Arc<Shared>,
+    /// Who consented.
+    ledger: Ledger,
     /// Where ESMEs connect, one for each `[[listen]]`, with the ports that were taken.
     pub(super) listening: Vec<SocketAddr>,
     /// Where the admin API is served.
@@ -40,14 +44,10 @@ pub(super) struct Running {
 
 /// Opens the journal, takes the addresses and begins to serve. Call inside a tokio runtime.
 pub(super) async fn start(loaded: Loaded) -> Result<Running, Failure> {
-    let Loaded { config, knowledge, digest } = loaded;
+    let Loaded { config, mut knowledge, digest } = loaded;
     let rule_names: Vec<&str> = Rule::ALL.iter().map(|rule| rule.name()).collect();
     let metrics = Arc::new(Metrics::new(&rule_names));
     metrics.config(&config.digest_hex());
-    if matches!(config.consent, config::Consent::Shared(_)) {
-        let why = "[consent] url is not served by this version; remove it";
-        return Err(Failure(why.to_owned()));
-    }
     // Addresses first: a second proxy fails on them before it touches anything.
     let listeners = take_addresses(&config)?;
     let admin_listener = match &config.admin {
@@ -57,13 +57,19 @@ pub(super) async fn start(loaded: Loaded) -> Result<Running, Failure> {
     let clock = Clock::start();
     let rule_set = knowledge.rule_set.name();
     let journal = open_journal(&config, digest, rule_set, &metrics, clock)?;
+    let ledger = ledger::open(&config)?;
+    knowledge.parties = ledger::parties(&ledger, &knowledge.registry)?;
+    let keep_keyword = ledger::keywords(&config, &knowledge.announced)?;
     let shared = Arc::new(Shared {
         knowledge,
         journal,
+        ledger: Some(ledger.clone()),
+        keep_keyword,
         metrics,
         settings: settings(&config),
         clock,
         drain: CancellationToken::new(),
+        shards: Shards::start(threads(&config))?,
         tasks: TaskTracker::new(),
         live: DashMap::new(),
         by_address: DashMap::new(),
@@ -75,11 +81,12 @@ pub(super) async fn start(loaded: Loaded) -> Result<Running, Failure> {
         tokio::spawn(listener.serve(shared.clone()));
     }
     let admin = match admin_listener {
-        Some(listener) => Some(serve_admin(&config, listener, &shared)?),
+        Some(listener) => Some(serve_admin(&config, listener, &shared, &ledger)?),
         None => None,
     };
     tokio::spawn(watch(shared.clone()));
-    Ok(Running { shared, listening, admin, drain: config.timeouts.drain })
+    tokio::spawn(ledger::watch(ledger.clone(), shared.metrics.clone()));
+    Ok(Running { shared, ledger, listening, admin, drain: config.timeouts.drain })
 }
 
 impl Running {
@@ -90,22 +97,40 @@ impl Running {
         self.shared.tasks.close();
         let most = self.drain + 2 * self.shared.settings.close + LAST_GRACE;
         let in_time = timeout(most, self.shared.tasks.wait()).await.is_ok();
-        let journal = self.shared.journal.clone();
+        let (journal, ledger) = (self.shared.journal.clone(), self.ledger);
         let now_us = self.shared.clock.now().wall_us;
-        tokio::task::spawn_blocking(move || journal.close(now_us))
+        let closed = tokio::task::spawn_blocking(move || {
+            ledger.close();
+            journal.close(now_us)
+        });
+        closed
             .await
             .map_err(|error| Failure(format!("the journal could not be closed: {error}")))??;
         Ok(in_time)
     }
 }
 
+/// As configured; else one for each core that this process may use.
+fn threads(config: &Config) -> usize {
+    let cores = || std::thread::available_parallelism().map_or(1, usize::from);
+    config.limits.threads.unwrap_or_else(cores)
+}
+
 fn take_addresses(config: &Config) -> Result<Vec<Listening>, Failure> {
     let mut listeners = Vec::new();
     for one in &config.listen {
-        listeners.push(listen(one.address, Route::ToSmsc(one.smsc.clone()))?);
+        listeners.push(listen(
+            one.address,
+            Route::ToSmsc(one.smsc.clone()),
+            knowledge::text_options(one),
+        )?);
     }
     for one in &config.outbind {
-        listeners.push(listen(one.address, Route::ToEsme(one.esme.clone()))?);
+        listeners.push(listen(
+            one.address,
+            Route::ToEsme(one.esme.clone()),
+            text::Options::default(),
+        )?);
     }
     Ok(listeners)
 }
@@ -143,6 +168,12 @@ fn open_journal(
     let (journal, found) = Journal::open(&config.audit.path, options, clock.now().wall_us)?;
     let path = config.audit.path.display();
     tracing::info!(%path, records = found.records, segments = found.segments, "journal opened");
+    use std::os::unix::fs::PermissionsExt;
+    let mode = std::fs::metadata(&config.audit.path)?.permissions().mode() & 0o777;
+    if mode & 0o077 != 0 {
+        let mode = format_args!("{mode:o}");
+        tracing::warn!(%path, %mode, "others may look into the journal's folder; chmod it to 700");
+    }
     if found.torn_octets > 0 {
         let (octets, segment) = (found.torn_octets, found.torn_segment.unwrap_or_default());
         tracing::warn!(octets, segment, "cut unacknowledged records off the end of the journal");
@@ -176,17 +207,19 @@ fn serve_admin(
     config: &Config,
     listener: TcpListener,
     shared: &Arc<Shared>,
+    ledger: &Ledger,
 ) -> Result<SocketAddr, Failure> {
     let token_file = config.admin.as_ref().and_then(|admin| admin.token_file.as_deref());
     let token = match token_file {
         Some(path) => Some(Arc::new(Token::read(path)?)),
         None => None,
     };
-    let (ready, listed) = (shared.clone(), shared.clone());
+    let (ready, listed, asked) = (shared.clone(), shared.clone(), ledger.clone());
     let state = admin::State {
         metrics: shared.metrics.clone(),
-        readiness: Arc::new(move || not_ready(&ready)),
+        readiness: Arc::new(move || not_ready(&ready, &asked)),
         sessions: Arc::new(move || listed.live.iter().map(|one| shown(one.value())).collect()),
+        ledger: Some(ledger.clone()),
         token,
     };
     let address = listener.local_addr()?;
@@ -200,7 +233,7 @@ fn serve_admin(
     Ok(address)
 }
 
-fn not_ready(shared: &Shared) -> Vec<String> {
+fn not_ready(shared: &Shared, ledger: &Ledger) -> Vec<String> {
     let mut reasons = Vec::new();
     if shared.drain.is_cancelled() {
         reasons.push("draining".to_owned());
@@ -208,6 +241,7 @@ fn not_ready(shared: &Shared) -> Vec<String> {
     if let State::Unavailable(why) = shared.journal.state() {
         reasons.push(why.to_string());
     }
+    reasons.extend(ledger.unavailable().map(|why| why.to_string()));
     reasons
 }
 
@@ -232,9 +266,12 @@ fn shown(live: &crate::proxy::Live) -> admin::Session {
 /// Shows the journal's state: in the metrics always, in the log when it changes.
 async fn watch(shared: Arc<Shared>) {
     let mut was_available = true;
+    let mut counted_records = 0;
     loop {
         let state = shared.journal.state();
         let stats = shared.journal.stats();
+        shared.metrics.audit_records.inc_by(stats.records.saturating_sub(counted_records));
+        counted_records = stats.records;
         shared.metrics.audit_backlog.set(i64::try_from(stats.backlog_records).unwrap_or(i64::MAX));
         match (&state, was_available) {
             (State::Closed, _) => return,

@@ -28,6 +28,9 @@ const KIB: usize = 1 << 10;
 const MIB: usize = 1 << 20;
 const GIB: usize = 1 << 30;
 
+/// `[limits] threads`: threads that carry traffic. The default is
+/// never taken: unwritten means one for each core.
+pub const THREADS: Bounds<usize> = Bounds { default: 1, min: 1, max: 256 };
 /// `[limits] sessions`: ESME connections at once.
 pub const SESSIONS: Bounds<usize> = Bounds { default: 12_000, min: 1, max: 1_000_000 };
 /// `[limits] sessions_per_address`: ESME connections at once from one IP address. Generous, because
@@ -67,6 +70,12 @@ pub const USER_TIMEOUT: Bounds<Duration> = millis(MINUTE, SECOND, HOUR);
 pub const DRAIN: Bounds<Duration> = millis(30 * SECOND, 0, HOUR);
 /// `[timeouts] close`: for a last PDU to be taken before the connection is cut.
 pub const CLOSE: Bounds<Duration> = millis(2 * SECOND, 100, MINUTE);
+
+/// `[consent] cache`: octets of memory for standings. The default holds some twelve million pairs.
+pub const CACHE_OCTETS: Bounds<usize> = Bounds { default: 384 * MIB, min: 8 * MIB, max: 64 * GIB };
+/// `[consent] silent_after`: a request's wait before silence counts as refusal (Order 31 art. 18
+/// names no time).
+pub const SILENT_AFTER: Bounds<Duration> = millis(7 * 24 * HOUR, SECOND, 365 * 24 * HOUR);
 
 /// `[audit] keep_months`: calendar months.
 pub const KEEP_MONTHS: Bounds<usize> = Bounds { default: 6, min: 1, max: 120 };

@@ -55,7 +55,7 @@ pub struct Config {
     pub rules: Rules,
     /// The registry's file.
     pub registry_file: PathBuf,
-    /// Where consent is kept.
+    /// Where consent is kept, and what it takes to count.
     pub consent: Consent,
     /// Where decisions are recorded.
     pub audit: Audit,
@@ -90,6 +90,8 @@ pub struct Outbind {
 /// `[limits]`: what may be used at most. Defaults and bounds: [`bounds`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
+    /// Threads that carry traffic; `None` = one for each core.
+    pub threads: Option<usize>,
     /// ESME connections at once.
     pub sessions: usize,
     /// ESME connections at once from one IP address; never above `sessions`.
@@ -151,20 +153,33 @@ pub struct Override {
     pub status: Option<CommandStatus>,
 }
 
-/// `[consent]`: where consent is kept.
+/// `[consent]`: where consent is kept, and what it takes to count.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Consent {
+    /// Where it is kept.
+    pub place: Place,
+    /// Whether a proof must have been reviewed.
+    pub review: Review,
+    /// Octets of memory for standings.
+    pub cache_octets: usize,
+    /// How long a request for consent waits before silence counts as refusal.
+    pub silent_after: Duration,
+}
+
+/// Where consent is kept.
 #[derive(Clone, PartialEq, Eq)]
-pub enum Consent {
+pub enum Place {
     /// In a folder of ours.
     Folder(PathBuf),
     /// In a database that many nodes share: a `postgres://` URL, which may hold a password.
     Shared(String),
 }
 
-impl fmt::Debug for Consent {
+impl fmt::Debug for Place {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Consent::Folder(path) => f.debug_tuple("Folder").field(path).finish(),
-            Consent::Shared(_) => f.write_str("Shared"),
+            Place::Folder(path) => f.debug_tuple("Folder").field(path).finish(),
+            Place::Shared(_) => f.write_str("Shared"),
         }
     }
 }
@@ -276,6 +291,13 @@ choices! {
         Written "written"
         /// Its record is in memory: lost with the process.
         Queued "queued"
+    }
+    /// Whether a proof of consent must have been reviewed before it counts.
+    Review {
+        /// It must.
+        Strict "strict"
+        /// One that was handed in counts until it is rejected.
+        Lenient "lenient"
     }
     /// How log lines look.
     LogFormat {

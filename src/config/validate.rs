@@ -17,7 +17,8 @@ use super::nearest::nearest;
 use super::written::{self, Size, Time};
 use super::{AUDIT_PATH, CONSENT_PATH, REGISTRY_FILE, UnknownCommand, address, duration, size};
 use super::{
-    Admin, Audit, Config, Consent, Fault, Limits, Listen, Log, Outbind, Override, Timeouts,
+    Admin, Audit, Config, Consent, Fault, Limits, Listen, Log, Outbind, Override, Place, Review,
+    Timeouts,
 };
 use super::{
     Alphabet, Durability, LogFormat, LogLevel, Mode, OverrideMode, RuleSet, Rules, Statuses,
@@ -64,8 +65,8 @@ pub(super) fn config(
         log: log(written.log.unwrap_or_default()),
         digest: super::digest(text),
     };
-    match &config.consent {
-        Consent::Folder(folder) if *folder == config.audit.path => {
+    match &config.consent.place {
+        Place::Folder(folder) if *folder == config.audit.path => {
             Err(source.whole("[consent] path and [audit] path are the same folder; write two"))
         }
         _ => Ok(config),
@@ -143,7 +144,12 @@ fn limits(source: &Source<'_>, written: written::Limits) -> Result<Limits, Fault
     let buffered_at = written.buffered.as_ref().map(Spanned::span);
     let pdu_at = written.pdu.as_ref().map(Spanned::span);
     let per_address_at = written.sessions_per_address.as_ref().map(Spanned::span);
+    let threads = match written.threads {
+        Some(threads) => Some(count(source, Some(threads), bounds::THREADS)?),
+        None => None,
+    };
     let mut limits = Limits {
+        threads,
         sessions: count(source, written.sessions, bounds::SESSIONS)?,
         sessions_per_address: count(
             source,
@@ -267,10 +273,24 @@ fn consent(
     folder: &Path,
     written: written::Consent,
 ) -> Result<Consent, Fault> {
-    let Some(url) = written.url else {
-        return path(source, folder, written.path, CONSENT_PATH).map(Consent::Folder);
+    Ok(Consent {
+        place: place(source, folder, written.path, written.url)?,
+        review: written.review.unwrap_or(Review::Strict),
+        cache_octets: octets(source, written.cache, bounds::CACHE_OCTETS)?,
+        silent_after: time(source, written.silent_after, bounds::SILENT_AFTER)?,
+    })
+}
+
+fn place(
+    source: &Source<'_>,
+    folder: &Path,
+    path: Option<Spanned<String>>,
+    url: Option<Spanned<String>>,
+) -> Result<Place, Fault> {
+    let Some(url) = url else {
+        return self::path(source, folder, path, CONSENT_PATH).map(Place::Folder);
     };
-    if written.path.is_some() {
+    if path.is_some() {
         return Err(source.fault(url.span(), "stands beside path; write one of the two"));
     }
     // The value is not repeated: it may hold a password.
@@ -279,7 +299,7 @@ fn consent(
     if !is_good {
         return Err(source.fault(url.span(), "must begin with postgres://"));
     }
-    Ok(Consent::Shared(url.into_inner()))
+    Ok(Place::Shared(url.into_inner()))
 }
 
 fn audit(source: &Source<'_>, folder: &Path, written: written::Audit) -> Result<Audit, Fault> {

@@ -1,6 +1,6 @@
 //! What is allowed and rarely wanted in production. `check` prints these and `run` logs them.
 
-use super::{Config, Consent, Durability, Mode, OverrideMode, RuleSet, UnknownCommand};
+use super::{Config, Durability, Mode, OverrideMode, Place, Review, RuleSet, UnknownCommand};
 
 impl RuleSet {
     /// Calendar months that the law wants records kept: Order 31 art. 11 five, Order 74 six.
@@ -44,7 +44,11 @@ pub(super) fn warnings(config: &Config) -> Vec<String> {
     if config.audit.durability == Durability::Queued {
         warnings.push("[audit] durability queued loses records with the process".to_owned());
     }
-    if let Consent::Shared(url) = &config.consent
+    if config.consent.review == Review::Lenient {
+        warnings
+            .push("[consent] review lenient lets proofs count that nobody looked at".to_owned());
+    }
+    if let Place::Shared(url) = &config.consent.place
         && !url.contains("sslmode=verify-full")
     {
         warnings.push("[consent] url does not say sslmode=verify-full".to_owned());

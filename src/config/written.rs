@@ -10,7 +10,9 @@ use serde::Deserialize;
 use serde::de::{self, Deserializer, Visitor};
 use toml::Spanned;
 
-use super::{Alphabet, Durability, LogFormat, LogLevel, Mode, OverrideMode, RuleSet, Statuses};
+use super::{
+    Alphabet, Durability, LogFormat, LogLevel, Mode, OverrideMode, Review, RuleSet, Statuses,
+};
 use super::{bounds, duration, size};
 
 /// A duration with its unit.
@@ -81,6 +83,12 @@ pub(super) struct Outbind {
 #[derive(Deserialize, JsonSchema, Default)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Limits {
+    /// Threads that carry traffic; without it, one for each core.
+    #[schemars(with = "Option<u32>", extend(
+        "minimum" = bounds::THREADS.min,
+        "maximum" = bounds::THREADS.max,
+    ))]
+    pub threads: Option<Spanned<u32>>,
     /// ESME connections at once.
     #[schemars(with = "Option<u32>", extend(
         "default" = bounds::SESSIONS.default,
@@ -208,6 +216,16 @@ pub(super) struct Consent {
     /// `postgres://...`, instead of a folder.
     #[schemars(with = "Option<String>")]
     pub url: Option<Spanned<String>>,
+    /// Whether a proof must have been reviewed before it counts: strict, or lenient.
+    #[schemars(extend("default" = "strict"))]
+    pub review: Option<Review>,
+    /// Memory for standings: 25 octets a pair, in tables that grow by doubling. What does not fit is
+    /// read from the folder.
+    #[schemars(with = "Option<Size>", extend("default" = size::text(bounds::CACHE_OCTETS.default)))]
+    pub cache: Option<Spanned<Size>>,
+    /// How long a request for consent waits before silence counts as refusal.
+    #[schemars(with = "Option<Time>", extend("default" = duration::text(bounds::SILENT_AFTER.default)))]
+    pub silent_after: Option<Spanned<Time>>,
 }
 
 /// Where decisions are recorded.

@@ -15,6 +15,7 @@ mod prohibited;
 mod radical;
 mod reader;
 mod reading;
+pub mod reply;
 mod signature;
 mod template;
 mod variable;

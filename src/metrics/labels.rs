@@ -61,6 +61,19 @@ labels! {
         /// An unbind was sent, or the last answers are awaited.
         Unbinding "unbinding"
     }
+    /// What happened to consent.
+    ConsentEvent {
+        /// Consent was given.
+        Granted "granted"
+        /// It was refused or ended.
+        Revoked "revoked"
+        /// A proof was looked at.
+        Reviewed "reviewed"
+        /// Consent was asked for.
+        Asked "asked"
+        /// A message went on under a promised frequency.
+        Sent "sent"
+    }
     /// Why a connection never became a session.
     Refused {
         /// `[limits] sessions`.

@@ -24,7 +24,7 @@ pub mod labels;
 mod process;
 
 pub use histogram::Histogram;
-pub use labels::{BindMode, ForeignProtocol, Refused, SessionState, Side, Verdict};
+pub use labels::{BindMode, ConsentEvent, ForeignProtocol, Refused, SessionState, Side, Verdict};
 
 /// The metrics of one process. Families that count what nobody has done yet stand at 0.
 pub struct Metrics {
@@ -39,14 +39,17 @@ pub struct Metrics {
     sessions_ended: Vec<IntCounter>,
     foreign_protocol: Vec<IntCounter>,
     frame_faults: Vec<IntCounter>,
+    consent_events: Vec<IntCounter>,
     config_info: IntGaugeVec,
+    /// `consentry_consent_pairs`: pairs of entity and recipient that the ledger knows.
+    pub consent_pairs: IntGauge,
     /// `consentry_smsc_response_seconds`: from a request written to the SMSC to its response read.
     pub smsc_response: Arc<Histogram>,
     /// `consentry_window_messages`: requests of all sessions that wait for the SMSC's response.
     pub window_messages: IntGauge,
     /// `consentry_unanswered_total`: requests whose response did not come in time.
     pub unanswered: IntCounter,
-    /// `consentry_audit_records_total`: records that the journal accepted.
+    /// `consentry_audit_records_total`: records written to the journal, its own not counted.
     pub audit_records: IntCounter,
     /// `consentry_audit_sync_seconds`: one sync of the journal to disk.
     pub audit_sync: Arc<Histogram>,
@@ -94,7 +97,7 @@ impl Metrics {
             sessions: state_names.map(|name| sessions.with_label_values(&[name])).collect(),
             binds: make.counters2(
                 "consentry_binds_total",
-                "Answered binds by mode and command_status.",
+                "Answered binds by mode and the command_status that the ESME was answered.",
                 ("mode", &BindMode::ALL.map(BindMode::name)),
                 ("status", &statuses),
             )?,
@@ -136,6 +139,15 @@ impl Metrics {
                 "Streams that could not be cut into PDUs, by the side that sent them.",
                 ("side", &Side::ALL.map(Side::name)),
             )?,
+            consent_events: make.counters(
+                "consentry_consent_events_total",
+                "Events that the consent ledger took, by what happened.",
+                ("event", &ConsentEvent::ALL.map(ConsentEvent::name)),
+            )?,
+            consent_pairs: make.gauge(
+                "consentry_consent_pairs",
+                "Pairs of legal entity and recipient that the consent ledger knows.",
+            )?,
             config_info: make.gauges(
                 "consentry_config_info",
                 "Always 1; the SHA-256 of the configuration in force is in the label.",
@@ -154,7 +166,7 @@ impl Metrics {
                 "Requests whose response did not come in time.",
             )?,
             audit_records: make
-                .counter("consentry_audit_records_total", "Records that the journal accepted.")?,
+                .counter("consentry_audit_records_total", "Records written to the journal.")?,
             audit_sync: make
                 .histogram("consentry_audit_sync_seconds", "One sync of the journal to disk.")?,
             audit_backlog: make
@@ -206,6 +218,11 @@ impl Metrics {
     pub fn sessions_ended(&self, reason: EndReason) -> &IntCounter {
         let at = EndReason::ALL.iter().position(|known| *known == reason);
         &self.sessions_ended[at.unwrap_or(0)]
+    }
+
+    /// `consentry_consent_events_total{event}`.
+    pub fn consent_events(&self, event: ConsentEvent) -> &IntCounter {
+        &self.consent_events[event as usize]
     }
 
     /// `consentry_foreign_protocol_total{protocol}`.
@@ -343,6 +360,8 @@ mod tests {
         metrics.foreign_protocol(ForeignProtocol::Tls).inc();
         metrics.frame_faults(Side::Smsc).inc();
         metrics.smsc_response.observe(Duration::from_secs(11));
+        metrics.consent_events(ConsentEvent::Revoked).inc_by(9);
+        metrics.consent_pairs.set(10);
         metrics.config("ab");
         metrics.config("cd");
         for (series, expected) in [
@@ -370,6 +389,9 @@ mod tests {
             (r#"consentry_smsc_response_seconds_bucket{le="+Inf"}"#, Some(1.0)),
             (r#"consentry_config_info{hash="cd"}"#, Some(1.0)),
             (r#"consentry_config_info{hash="ab"}"#, None),
+            (r#"consentry_consent_events_total{event="revoked"}"#, Some(9.0)),
+            (r#"consentry_consent_events_total{event="granted"}"#, Some(0.0)),
+            ("consentry_consent_pairs", Some(10.0)),
             ("consentry_unanswered_total", Some(0.0)),
         ] {
             assert_eq!(value(&metrics, series), expected, "{series}\n{}", metrics.render());

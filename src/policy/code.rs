@@ -3,13 +3,23 @@
 
 use crate::registry::Allotment;
 
-use super::{Facts, Reason};
+use super::nature::{self, is_at_home};
+use super::{Facts, Reason, Text};
 
 /// More digits than allotted.
 pub(super) fn length(facts: &Facts<'_>) -> Option<Reason> {
     let Allotment::Code(found, code) = facts.allotment else { return None };
     let digits = code.number.len() + usize::from(found.extension_digits);
     (digits > usize::from(code.digits_max)).then_some(Reason::CodeLength)
+}
+
+/// A text that does not belong on a code of this purpose (Order 31 art. 13, 19).
+pub(super) fn purpose(facts: &Facts<'_>) -> Option<Reason> {
+    let Text::Said(said) = &facts.text else { return None };
+    (!is_at_home(said, nature::purpose(facts))).then_some(match said.template {
+        Some(_) => Reason::CodeTemplate,
+        None => Reason::CodePurpose,
+    })
 }
 
 /// A recipient outside the code's regions. What is no recipient is for `destination.malformed`.

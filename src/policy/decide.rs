@@ -1,11 +1,13 @@
 //! The rules in their order, and what they come to.
 //!
-//! The order is fixed: provider, source, code, destination, body, and the rate last, so that a
-//! legal refusal is never hidden behind one that an ESME retries. `decide` and `trace` walk the
+//! The order is fixed: provider, source, code, destination, body, purpose, consent, notice,
+//! signature, content; the ledger and the rate last, so that a legal refusal is never hidden behind one that an ESME
+//! retries. `decide` and `trace` walk the
 //! same two tables.
 
 use super::{
-    BindFacts, Facts, Mode, Modes, Reason, Rule, body, code, destination, provider, rate, source,
+    BindFacts, Facts, Mode, Modes, Reason, Rule, body, code, consent, destination, provider, rate,
+    signature, source, text,
 };
 
 type Judge<F> = fn(&F) -> Option<Reason>;
@@ -20,7 +22,7 @@ fn bind_rules<'a>() -> [(Rule, Judge<BindFacts<'a>>); 3] {
 }
 
 /// What a message is asked, in order.
-fn message_rules<'a>() -> [(Rule, Judge<Facts<'a>>); 12] {
+fn message_rules<'a>() -> [(Rule, Judge<Facts<'a>>); 25] {
     [
         (Rule::ProviderUnknown, provider::unknown),
         (Rule::ProviderLicence, provider::licence),
@@ -33,6 +35,19 @@ fn message_rules<'a>() -> [(Rule, Judge<Facts<'a>>); 12] {
         (Rule::CodeRegion, code::region),
         (Rule::DestinationMalformed, destination::malformed),
         (Rule::BodyAmbiguous, body::ambiguous),
+        (Rule::BodyStored, body::stored),
+        (Rule::BodyEmpty, body::empty),
+        (Rule::ContentUndecodable, text::undecodable),
+        (Rule::CodePurpose, code::purpose),
+        (Rule::ConsentMissing, consent::missing),
+        (Rule::ConsentRevoked, consent::revoked),
+        (Rule::ConsentExpired, consent::expired),
+        (Rule::ConsentRepeat, consent::repeat),
+        (Rule::NoticeMissing, text::notice_missing),
+        (Rule::SignatureMissing, signature::missing),
+        (Rule::SignatureUnregistered, signature::unregistered),
+        (Rule::ContentProhibited, text::prohibited),
+        (Rule::LedgerUnavailable, consent::unavailable),
         (Rule::RateExceeded, rate::exceeded),
     ]
 }

@@ -2,6 +2,7 @@
 
 use std::net::IpAddr;
 
+use super::{Consent, ReviewPolicy, Text};
 use crate::registry::{
     Address, Allotment, Provider, ProviderId, Recipient, RecipientFault, Registry, Sender,
     SenderFault, recipient, sender,
@@ -24,13 +25,24 @@ pub struct Facts<'a> {
     pub second_sender: Option<SecondSender>,
     /// Whether both short_message and message_payload are there.
     pub two_bodies: bool,
+    /// Whether there is no text at all.
+    pub no_body: bool,
+    /// Whether the SMSC is told to send a text of its own instead (sm_default_msg_id).
+    pub stored_body: bool,
+    /// What the message says.
+    pub text: Text,
+    /// How the provider stands with the recipient; `None` when the message is such that nobody
+    /// asked.
+    pub consent: Option<Consent>,
+    /// Whether a proof of consent must have been reviewed.
+    pub review: ReviewPolicy,
     /// Whether the message is within the provider's rate.
     pub rate: Rate,
 }
 
 impl<'a> Facts<'a> {
     /// Fetches what the registry knows: the provider, both canonical numbers and the allotment.
-    /// No second sender, one body, within the rate: set these fields where it is otherwise.
+    /// No second sender, one body, unread, within the rate: set these fields where it is otherwise.
     pub fn fetch(
         registry: &'a Registry,
         now_us: u64,
@@ -47,6 +59,11 @@ impl<'a> Facts<'a> {
             recipient: recipient(destination),
             second_sender: None,
             two_bodies: false,
+            no_body: false,
+            stored_body: false,
+            text: Text::Unread,
+            consent: None,
+            review: ReviewPolicy::Strict,
             rate: Rate::Within,
         }
     }

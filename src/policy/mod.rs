@@ -2,27 +2,41 @@
 //!
 //! - `rule`: the rules by name and number, and the articles they rest on.
 //! - `reason`: the fine cause inside a rule, on which statuses hang.
+//! - `standing`, `said`: what a rule may know of consent, and of the text.
+//! - `nature`: whether a message is commercial.
 //! - `facts`: all that a decision may look at, fetched before.
-//! - `provider`, `source`, `code`, `destination`, `body`, `rate`: one file a family of rules.
+//! - `provider`, `source`, `code`, `destination`, `body`, `text`, `signature`, `consent`, `rate`: one
+//!   file a family of rules.
 //! - `modes`: whether a rule refuses, only records, or sleeps.
 //! - `decide`: the rules in their order, and what they come to.
 
 mod body;
 mod code;
+mod consent;
 mod decide;
 mod destination;
 mod facts;
 mod modes;
+mod nature;
 mod provider;
 mod rate;
 mod reason;
 mod rule;
+mod said;
+mod signature;
 mod source;
+mod standing;
+mod text;
 
 pub use decide::{
     Decision, Look, Looked, Observed, decide, decide_bind, decide_operation, trace, trace_bind,
 };
 pub use facts::{BindFacts, Facts, Rate, SecondSender};
 pub use modes::{Mode, ModeFault, Modes};
+pub use nature::{Nature, nature};
 pub use reason::Reason;
 pub use rule::{Rule, RuleSet};
+pub use said::{Said, Signed, Text};
+pub use standing::{
+    Consent, ConsentClass, Period, Promise, Review, ReviewPolicy, Standing, StandingState,
+};

@@ -71,6 +71,32 @@ pub enum Rule {
     AuditUnavailable = 16,
     /// `session.draining`, 17.
     SessionDraining = 17,
+    /// `code.purpose`, 18.
+    CodePurpose = 18,
+    /// `consent.missing`, 19.
+    ConsentMissing = 19,
+    /// `consent.revoked`, 20.
+    ConsentRevoked = 20,
+    /// `consent.expired`, 21.
+    ConsentExpired = 21,
+    /// `consent.repeat`, 22.
+    ConsentRepeat = 22,
+    /// `notice.missing`, 23.
+    NoticeMissing = 23,
+    /// `signature.missing`, 24.
+    SignatureMissing = 24,
+    /// `signature.unregistered`, 25.
+    SignatureUnregistered = 25,
+    /// `content.prohibited`, 26.
+    ContentProhibited = 26,
+    /// `content.undecodable`, 27.
+    ContentUndecodable = 27,
+    /// `body.empty`, 28.
+    BodyEmpty = 28,
+    /// `body.stored`, 29.
+    BodyStored = 29,
+    /// `ledger.unavailable`, 30.
+    LedgerUnavailable = 30,
 }
 
 /// One article in each text that has been read; Order 74 is built from Order 31's.
@@ -88,7 +114,7 @@ macro_rules! article {
 
 impl Rule {
     /// All rules, by number.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 30] = [
         Self::ProviderUnknown,
         Self::ProviderLicence,
         Self::ProviderLocation,
@@ -106,6 +132,19 @@ impl Rule {
         Self::RateExceeded,
         Self::AuditUnavailable,
         Self::SessionDraining,
+        Self::CodePurpose,
+        Self::ConsentMissing,
+        Self::ConsentRevoked,
+        Self::ConsentExpired,
+        Self::ConsentRepeat,
+        Self::NoticeMissing,
+        Self::SignatureMissing,
+        Self::SignatureUnregistered,
+        Self::ContentProhibited,
+        Self::ContentUndecodable,
+        Self::BodyEmpty,
+        Self::BodyStored,
+        Self::LedgerUnavailable,
     ];
 
     /// Its name in configuration, records and metrics: stable.
@@ -128,6 +167,19 @@ impl Rule {
             Self::RateExceeded => "rate.exceeded",
             Self::AuditUnavailable => "audit.unavailable",
             Self::SessionDraining => "session.draining",
+            Self::CodePurpose => "code.purpose",
+            Self::ConsentMissing => "consent.missing",
+            Self::ConsentRevoked => "consent.revoked",
+            Self::ConsentExpired => "consent.expired",
+            Self::ConsentRepeat => "consent.repeat",
+            Self::NoticeMissing => "notice.missing",
+            Self::SignatureMissing => "signature.missing",
+            Self::SignatureUnregistered => "signature.unregistered",
+            Self::ContentProhibited => "content.prohibited",
+            Self::ContentUndecodable => "content.undecodable",
+            Self::BodyEmpty => "body.empty",
+            Self::BodyStored => "body.stored",
+            Self::LedgerUnavailable => "ledger.unavailable",
         }
     }
 
@@ -157,10 +209,23 @@ impl Rule {
             | Self::SourceForged
             | Self::SourceSecond => article!(set, "9", "10"),
             Self::CodeLength | Self::CodeRegion => article!(set, "12", "13"),
+            // The draft says it of ports in general; Order 31 has an article of its own for it.
+            Self::CodePurpose => article!(set, "12", "19"),
+            Self::ConsentMissing
+            | Self::ConsentRevoked
+            | Self::ConsentExpired
+            | Self::ConsentRepeat
+            | Self::LedgerUnavailable => article!(set, "18", "18"),
+            Self::NoticeMissing => article!(set, "18", "20"),
+            Self::SignatureMissing | Self::SignatureUnregistered => article!(set, "11", "21"),
+            Self::ContentProhibited => article!(set, "16", "17"),
             // Both numbers and the content must be recorded as they were delivered.
-            Self::DestinationMalformed | Self::BodyAmbiguous | Self::AuditUnavailable => {
-                article!(set, "10", "11")
-            }
+            Self::DestinationMalformed
+            | Self::BodyAmbiguous
+            | Self::BodyEmpty
+            | Self::BodyStored
+            | Self::ContentUndecodable
+            | Self::AuditUnavailable => article!(set, "10", "11"),
             Self::CommandRefused => "SMPP 3.4 5.1.2",
             Self::PduMalformed => "SMPP 3.4 3.2",
             Self::RateExceeded | Self::SessionDraining => "SMPP 3.4 5.1.3",
@@ -191,6 +256,19 @@ impl Rule {
             Self::RateExceeded => "A message over the provider's rate.",
             Self::AuditUnavailable => "A message that cannot be recorded now.",
             Self::SessionDraining => "A request while the proxy shuts down; retry elsewhere.",
+            Self::CodePurpose => "A text that the code was not approved for.",
+            Self::ConsentMissing => "Advertising to somebody who has not consented to it.",
+            Self::ConsentRevoked => "Advertising to somebody who has refused it.",
+            Self::ConsentExpired => "Advertising under a consent that has run out.",
+            Self::ConsentRepeat => "More than was promised, or asking for consent again.",
+            Self::NoticeMissing => "Advertising that does not say how to refuse it.",
+            Self::SignatureMissing => "A text that is not signed once, first or last.",
+            Self::SignatureUnregistered => "A text under a signature that is not the code's.",
+            Self::ContentProhibited => "A text with a listed word or phrase.",
+            Self::ContentUndecodable => "A text that cannot be read as the handset will.",
+            Self::BodyEmpty => "A message without a text.",
+            Self::BodyStored => "A message whose text lies in the SMSC.",
+            Self::LedgerUnavailable => "Advertising while the consent ledger cannot be asked.",
         }
     }
 
@@ -219,7 +297,7 @@ mod tests {
             assert_eq!(Rule::from_name(rule.name()), Some(rule));
             assert!(rule.code() < 64 && rule.summary().ends_with('.'));
         }
-        assert_eq!((Rule::from_code(0), Rule::from_code(18)), (None, None));
+        assert_eq!((Rule::from_code(0), Rule::from_code(31)), (None, None));
         assert_eq!(Rule::from_name("source.Forged"), None);
         for set in RuleSet::ALL {
             assert_eq!(RuleSet::from_name(set.name()), Some(set));

@@ -43,6 +43,7 @@ pub async fn close(pair: &mut Pair) {
 fn poll(pair: &mut Pair, shut: &mut Shut, cx: &mut Context<'_>) -> Poll<bool> {
     let mut any = pair.poll_writes(cx);
     any |= pair.poll_read_smsc(cx);
+    any |= pair.poll_heeding(cx);
     any |= poll_discard(&mut pair.esme, cx);
     if pair.to_smsc.len() == 0
         && let Some(smsc) = &mut pair.smsc

@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
-use crate::metrics::{BindMode, Metrics, Side, Verdict};
+use crate::metrics::{BindMode, ForeignProtocol, Metrics, Side, Verdict};
 use crate::policy::Rule;
-use crate::session::{BindKind, Tally};
+use crate::session::{self, BindKind, Tally};
+use crate::smpp::frame::FrameFault;
 
 /// Adds a tally to the metrics and clears it.
 pub fn add(metrics: &Metrics, tally: &mut Tally) {
@@ -31,8 +32,15 @@ pub fn add(metrics: &Metrics, tally: &mut Tally) {
     {
         metrics.bind(mode(kind), status).inc();
     }
+    match tally.lost_framing {
+        Some((session::Side::Esme, FrameFault::Foreign(name))) => {
+            metrics.foreign_protocol(ForeignProtocol::of(name)).inc();
+        }
+        Some((session::Side::Esme, _)) => metrics.frame_faults(Side::Esme).inc(),
+        Some((session::Side::Smsc, _)) => metrics.frame_faults(Side::Smsc).inc(),
+        None => {}
+    }
     metrics.unanswered.inc_by(u64::from(tally.unanswered));
-    metrics.audit_records.inc_by(u64::from(tally.records));
     add_responses(metrics, &tally.responses_us);
     tally.clear();
 }

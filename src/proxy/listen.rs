@@ -9,6 +9,7 @@ use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use super::pump::{self, FirstLeg};
 use super::{Shared, socket};
 use crate::metrics::Refused;
+use crate::text;
 
 /// Connections that the system may hold ready to be accepted.
 const BACKLOG: u32 = 1024;
@@ -25,6 +26,15 @@ pub enum Route {
     ToEsme(Vec<String>),
 }
 
+/// What the pairs of one listening address have in common.
+#[derive(Debug)]
+pub(super) struct Way {
+    pub(super) route: Route,
+    /// The address as records and logs name it.
+    pub(super) name: String,
+    pub(super) text_options: text::Options,
+}
+
 /// An address that is listened on.
 #[derive(Debug)]
 pub struct Listening {
@@ -32,6 +42,7 @@ pub struct Listening {
     pub address: SocketAddr,
     listener: TcpListener,
     route: Route,
+    text_options: text::Options,
 }
 
 /// Why an address cannot be listened on.
@@ -42,8 +53,12 @@ pub struct ListenFault {
     source: std::io::Error,
 }
 
-/// Takes an address. Nothing is accepted before [`Listening::serve`].
-pub fn listen(address: SocketAddr, route: Route) -> Result<Listening, ListenFault> {
+/// Takes an address. `text_options` say how the SMSC behind it reads texts. Nothing is accepted before [`Listening::serve`].
+pub fn listen(
+    address: SocketAddr,
+    route: Route,
+    text_options: text::Options,
+) -> Result<Listening, ListenFault> {
     let take = || -> std::io::Result<TcpListener> {
         let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
         socket.set_reuseaddr(true)?;
@@ -53,24 +68,24 @@ pub fn listen(address: SocketAddr, route: Route) -> Result<Listening, ListenFaul
     let fault = |source| ListenFault { address, source };
     let listener = take().map_err(fault)?;
     let address = listener.local_addr().map_err(fault)?;
-    Ok(Listening { address, listener, route })
+    Ok(Listening { address, listener, route, text_options })
 }
 
 impl Listening {
     /// Accepts until the shutdown begins.
     pub async fn serve(self, shared: Arc<Shared>) {
-        let name: Arc<str> = self.address.to_string().into();
-        let route = Arc::new(self.route);
+        let name = self.address.to_string();
+        let way = Arc::new(Way { route: self.route, name, text_options: self.text_options });
         loop {
             let accepted = tokio::select! {
                 accepted = self.listener.accept() => accepted,
                 () = shared.drain.cancelled() => return,
             };
             match accepted {
-                Ok((stream, peer)) => admit(&shared, &route, &name, stream, peer),
+                Ok((stream, peer)) => admit(&shared, &way, stream, peer),
                 Err(error) => {
                     shared.metrics.connections_refused(Refused::System).inc();
-                    tracing::warn!(listener = %name, %error, "a connection could not be accepted");
+                    tracing::warn!(listener = %way.name, %error, "a connection could not be accepted");
                     tokio::time::sleep(ACCEPT_PAUSE).await;
                 }
             }
@@ -78,13 +93,7 @@ impl Listening {
     }
 }
 
-fn admit(
-    shared: &Arc<Shared>,
-    route: &Arc<Route>,
-    name: &Arc<str>,
-    stream: TcpStream,
-    peer: SocketAddr,
-) {
+fn admit(shared: &Arc<Shared>, way: &Arc<Way>, stream: TcpStream, peer: SocketAddr) {
     if let Err(reason) = shared.admit(peer) {
         shared.metrics.connections_refused(reason).inc();
         tracing::debug!(%peer, reason = reason.name(), "connection refused");
@@ -96,13 +105,31 @@ fn admit(
         tracing::debug!(%peer, %error, "connection lost before it began");
         return;
     }
-    let first = match **route {
-        Route::ToSmsc(_) => FirstLeg::Esme(stream),
-        Route::ToEsme(_) => FirstLeg::Smsc(stream),
+    // The socket leaves the reactor that accepted it for the one that will carry the pair.
+    let stream = match stream.into_std() {
+        Ok(stream) => stream,
+        Err(error) => {
+            shared.dismiss(peer);
+            tracing::debug!(%peer, %error, "connection lost before it began");
+            return;
+        }
     };
-    let (shared, route, name) = (shared.clone(), route.clone(), name.clone());
-    shared.clone().tasks.spawn(async move {
-        pump::run(&shared, &route, &name, first, peer).await;
+    let (shared, way) = (shared.clone(), way.clone());
+    let sharing = shared.clone();
+    sharing.shards.spawn(&sharing.tasks, async move {
+        match TcpStream::from_std(stream) {
+            Ok(stream) => {
+                let first = match way.route {
+                    Route::ToSmsc(_) => FirstLeg::Esme(stream),
+                    Route::ToEsme(_) => FirstLeg::Smsc(stream),
+                };
+                pump::run(&shared, &way, first, peer).await;
+            }
+            Err(error) => {
+                shared.metrics.connections_refused(Refused::System).inc();
+                tracing::warn!(%peer, %error, "a connection could not be taken over");
+            }
+        }
         shared.dismiss(peer);
     });
 }

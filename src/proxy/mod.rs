@@ -13,23 +13,30 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::audit::Journal;
+use crate::consent::{Ledger, Question};
+use crate::content::reply::Keyword;
 use crate::metrics::Metrics;
-use crate::session::{Knowledge, Timeouts};
+use crate::policy::Consent;
+use crate::registry::Digits;
+use crate::session::{Knowledge, Moment, Timeouts};
 
 mod clock;
 mod close;
 mod count;
 mod dial;
+mod heed;
 mod listen;
 mod live;
 mod out;
 mod pump;
 mod scratch;
+mod shards;
 mod socket;
 
 pub use clock::Clock;
 pub use listen::{ListenFault, Listening, Route, listen};
 pub use live::{Live, Named};
+pub use shards::{Shards, THREADS_MAX};
 
 /// Limits and times of this room. Every one has its unit in its name or type.
 #[derive(Debug, Clone, Copy)]
@@ -58,12 +65,19 @@ pub struct Settings {
     pub close: Duration,
 }
 
+/// Keeps a keyword that a code's messages announce.
+pub type KeepKeyword = Box<dyn Fn(Digits, Keyword) + Send + Sync>;
+
 /// What all sessions share.
 pub struct Shared {
     /// Rules and registry.
     pub knowledge: Knowledge,
     /// Where records go.
     pub journal: Journal,
+    /// Who consented; `None` where there is no ledger: then nothing is known of anybody.
+    pub ledger: Option<Ledger>,
+    /// Keeps a newly announced keyword beyond this process.
+    pub keep_keyword: Option<KeepKeyword>,
     /// What is counted.
     pub metrics: Arc<Metrics>,
     /// Limits and times.
@@ -72,6 +86,8 @@ pub struct Shared {
     pub clock: Clock,
     /// Cancelled when the shutdown begins.
     pub drain: CancellationToken,
+    /// The threads that carry traffic.
+    pub shards: Shards,
     /// Every session's task.
     pub tasks: TaskTracker,
     /// The sessions that live, by their journal number.
@@ -83,6 +99,15 @@ pub struct Shared {
 }
 
 impl Shared {
+    /// How a batch asks the ledger.
+    fn ask(&self, now: Moment) -> impl FnMut(&[Question], &mut Vec<Consent>) + '_ {
+        move |questions, answers| {
+            if let Some(ledger) = &self.ledger {
+                ledger.standings(questions, now.wall_us, answers);
+            }
+        }
+    }
+
     /// Whether one more session may begin from that address; it is counted when it may.
     fn admit(&self, peer: SocketAddr) -> Result<(), crate::metrics::Refused> {
         use crate::metrics::Refused;
@@ -98,6 +123,15 @@ impl Shared {
         }
         *count += 1;
         Ok(())
+    }
+
+    /// Remembers a keyword that a message announced for refusing.
+    fn learn(&self, code: Digits, keyword: Keyword) {
+        if self.knowledge.announced.learn(code, keyword)
+            && let Some(keep) = &self.keep_keyword
+        {
+            keep(code, keyword);
+        }
     }
 
     fn dismiss(&self, peer: SocketAddr) {

@@ -18,7 +18,8 @@ use tokio::time::{Instant, Sleep};
 use tokio_util::sync::WaitForCancellationFutureOwned;
 
 use super::close;
-use super::listen::Route;
+use super::heed::Heeding;
+use super::listen::{Route, Way};
 use super::live::Live;
 use super::out::{ToEsme, ToSmsc};
 use super::{Shared, count, dial, scratch};
@@ -84,6 +85,7 @@ pub(super) struct Pair {
     timer_at_us: u64,
     read_us: Option<u64>,
     passing: Option<(u64, u64)>,
+    pub(super) heeding: Heeding,
     stuck_since_us: Option<u64>,
     shown_state: BindState,
     shown_open: usize,
@@ -91,28 +93,23 @@ pub(super) struct Pair {
 }
 
 /// Serves a pair from its first connection to its last octet.
-pub async fn run(
-    shared: &Arc<Shared>,
-    route: &Route,
-    listener: &str,
-    first: FirstLeg,
-    peer: SocketAddr,
-) {
+pub async fn run(shared: &Arc<Shared>, way: &Way, first: FirstLeg, peer: SocketAddr) {
     let now = shared.clock.now();
-    let (esme, smsc, peer) = match (first, route) {
+    let (esme, smsc, peer) = match (first, &way.route) {
         (FirstLeg::Esme(esme), _) => (esme, None, peer),
         (FirstLeg::Smsc(smsc), Route::ToEsme(targets) | Route::ToSmsc(targets)) => {
             match dial::dial(targets, &shared.settings).await {
                 Ok((esme, address)) => (esme, Some(smsc), address),
                 Err(error) => {
-                    tracing::warn!(listener, smsc = %peer, %error, "no ESME takes the outbind");
+                    tracing::warn!(listener = way.name, smsc = %peer, %error, "no ESME takes the outbind");
                     return;
                 }
             }
         }
     };
     let id = shared.journal.next_session_id();
-    let session = Session::new(id, peer, listener, shared.settings.timeouts, now);
+    let timeouts = shared.settings.timeouts;
+    let session = Session::new(id, peer, &way.name, timeouts, way.text_options, now);
     let live = Arc::new(Live::new(&session, peer));
     shared.live.insert(id, live.clone());
     shared.metrics.sessions(SessionState::Open).inc();
@@ -131,13 +128,14 @@ pub async fn run(
         timer_at_us: u64::MAX,
         read_us: None,
         passing: None,
+        heeding: Heeding::Nothing,
         stuck_since_us: None,
         shown_state: BindState::Open,
         shown_open: 0,
         shown_octets: 0,
         shared: shared.clone(),
     };
-    pair.serve(route).await;
+    pair.serve(&way.route).await;
     close::close(&mut pair).await;
     pair.leave();
 }
@@ -161,7 +159,14 @@ impl Pair {
     pub(super) fn turn(&mut self) {
         let shared = self.shared.clone();
         let now = shared.clock.now();
-        self.session.relay(shared.knowledge.pdu_octets_max, self.to_esme.room(), now);
+        loop {
+            scratch::with_desk(|desk| {
+                self.session.relay(&shared.knowledge, desk, self.to_esme.room(), now);
+            });
+            if !self.heed(&shared, now) {
+                break;
+            }
+        }
         while self.advance(&shared, now) {}
         self.drain_on(now);
         self.notice_ends();
@@ -174,16 +179,16 @@ impl Pair {
         if self.smsc_wanted {
             return false;
         }
-        if let Some((ticket, _)) = self.ticket {
+        if let Some((ticket, waited)) = self.ticket {
             match shared.journal.is_complete(ticket) {
                 Ok(false) => return false,
-                Ok(true) => self.session.recorded(),
+                Ok(true) => self.recorded(shared, waited, now),
                 Err(_) => self.session.unrecorded(&shared.knowledge),
             }
             self.ticket = None;
             return self.release();
         }
-        if !self.has_room(shared) || !self.session.judge(&shared.knowledge, now) {
+        if !self.has_room(shared) || !self.judge(shared, now) {
             // Answers without a verdict (a nack for lost framing) go back all the same.
             self.session.take_replies(self.to_esme.room());
             return false;
@@ -204,11 +209,33 @@ impl Pair {
         }
     }
 
+    fn judge(&mut self, shared: &Shared, now: Moment) -> bool {
+        scratch::with_desk(|desk| {
+            let mut ask = shared.ask(now);
+            self.session.judge(&shared.knowledge, desk, &mut ask, now)
+        })
+    }
+
+    /// The batch is on record. Where that took a while, the ledger is asked again: a reply may have
+    /// ended a consent meanwhile.
+    fn recorded(&mut self, shared: &Shared, waited: bool, now: Moment) {
+        self.session.recorded();
+        if waited && self.session.is_vouched() {
+            scratch::with_desk(|desk| {
+                let mut ask = shared.ask(now);
+                self.session.ask_again(&shared.knowledge, desk, &mut ask, now);
+            });
+        }
+    }
+
     /// Carries out the batch whose records are accepted, once there is an SMSC to carry it to.
     fn release(&mut self) -> bool {
         if self.smsc.is_none() && matches!(self.session.state(), BindState::Binding(_)) {
             self.smsc_wanted = true;
             return false;
+        }
+        if self.session.is_vouched() {
+            self.tell_ledger();
         }
         let (passed, refused) = self.session.batch_counts();
         for cleared in self.session.cleared() {
@@ -224,6 +251,22 @@ impl Pair {
             refusals.observe_n(Duration::from_micros(waited), refused);
         }
         true
+    }
+
+    /// Tells the ledger what goes on, and remembers the announced keywords.
+    fn tell_ledger(&mut self) {
+        let now = self.shared.clock.now();
+        let (mut events, mut keywords) = (Vec::new(), Vec::new());
+        self.session.tell(now, &mut events, &mut keywords);
+        if let Some(ledger) = self.shared.ledger.as_ref().filter(|_| !events.is_empty())
+            && let Err(error) = ledger.append(&events, now.wall_us, &mut Vec::new())
+        {
+            let (session, lost) = (self.session.id(), events.len());
+            tracing::error!(session, lost, %error, "the ledger does not know what was sent");
+        }
+        for (code, keyword) in keywords {
+            self.shared.learn(code, keyword);
+        }
     }
 
     async fn connect(&mut self, route: &Route) {
@@ -356,6 +399,7 @@ impl Pair {
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let mut any = self.poll_drain(cx);
         any |= self.poll_ticket(cx);
+        any |= self.poll_heeding(cx);
         any |= self.poll_writes(cx);
         any |= self.poll_reads(cx);
         any |= self.poll_timer(cx);
@@ -482,6 +526,9 @@ impl Pair {
         }
         if let Drain::Until(at) | Drain::Unbound(at) = self.drain {
             deadline_us = deadline_us.min(at);
+        }
+        if let Heeding::Failed { again_us } = self.heeding {
+            deadline_us = deadline_us.min(again_us);
         }
         if self.is_crowded() {
             deadline_us = deadline_us.min(self.shared.clock.now().steady_us + CROWDED_PAUSE_US);

@@ -1,4 +1,4 @@
-//! One read buffer a thread, so that an idle session holds none.
+//! One read buffer and one desk a thread, so that an idle session holds none.
 
 use std::cell::RefCell;
 use std::io;
@@ -8,11 +8,19 @@ use std::task::{Context, Poll};
 use tokio::io::{AsyncRead, ReadBuf};
 use tokio::net::TcpStream;
 
+use crate::session::Desk;
+
 /// Octets that one read takes at most.
 pub const READ_OCTETS: usize = 64 * 1024;
 
 thread_local! {
+    static DESK: RefCell<Desk> = RefCell::default();
     static SCRATCH: RefCell<Box<[u8]>> = RefCell::new(vec![0; READ_OCTETS].into_boxed_slice());
+}
+
+/// Works with this thread's desk. Not to be called from within itself.
+pub fn with_desk<T>(work: impl FnOnce(&mut Desk) -> T) -> T {
+    DESK.with_borrow_mut(work)
 }
 
 /// Reads once and hands what came to `take`; zero octets mean that the peer has closed.

@@ -13,7 +13,7 @@ use toml::value::Datetime;
 use super::numbering::{HOME, Written, written};
 use super::{
     Code, Digits, Identity, Licence, Part, Plan, Provider, Purpose, Registry, RegistryFault,
-    nearest,
+    Template, nearest,
 };
 
 /// The longest registry text, in octets: room for [`super::CODES_MAX`] codes.
@@ -92,9 +92,17 @@ struct CodeTable {
     /// Registered signatures, without brackets.
     #[serde(default)]
     signatures: Vec<String>,
-    /// Paths of registered templates.
+    /// Paths of registered templates, relative to the folder of this file.
     #[serde(default)]
-    templates: Vec<String>,
+    #[schemars(with = "Vec<String>")]
+    templates: Vec<Spanned<String>>,
+    /// Paths of the templates that ask for consent, relative to the folder of this file.
+    #[serde(default)]
+    #[schemars(with = "Vec<String>")]
+    requests: Vec<Spanned<String>>,
+    /// What a consent must cover for this code: a list, a product; without it, the whole provider.
+    #[serde(default)]
+    scope: String,
 }
 
 /// What is wrong in a registry text: file, line (counted from 1), field, and the way out.
@@ -151,6 +159,16 @@ pub fn parse(text: &str, file_name: &str) -> Result<Registry, FileFault> {
         Registry::new(providers).map_err(|fault| source.registry_fault(&file, &fault))?;
     registry.digest = Sha256::digest(text.as_bytes()).into();
     Ok(registry)
+}
+
+fn template(path: &Spanned<String>) -> Template {
+    Template { path: path.get_ref().clone(), at: path.span().start }
+}
+
+/// A fault in the value at that octet of the registry's text which only its reader could find, as a
+/// file that is not there.
+pub fn value_fault(text: &str, file_name: &str, at: usize, field: &str, why: &str) -> FileFault {
+    Source { text, name: file_name }.value_fault(at, field, why)
 }
 
 /// The text under the eye, for line numbers.
@@ -231,7 +249,9 @@ impl Source<'_> {
             purpose: table.purpose,
             regions: regions.collect::<Result<_, _>>()?,
             signatures: table.signatures.clone(),
-            templates: table.templates.clone(),
+            templates: table.templates.iter().map(template).collect(),
+            requests: table.requests.iter().map(template).collect(),
+            scope: table.scope.clone(),
         })
     }
 

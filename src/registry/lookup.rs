@@ -317,6 +317,8 @@ mod tests {
             regions: vec![],
             signatures: vec![],
             templates: vec![],
+            requests: vec![],
+            scope: String::new(),
         }
     }
 

@@ -21,13 +21,13 @@ mod sender;
 
 pub use digits::{Digits, MSISDN_DIGITS_MAX, Msisdn, NUMBER_DIGITS_MAX};
 pub use fault::{Part, RegistryFault};
-pub use file::{FileFault, REGISTRY_OCTETS_MAX, RegistryFile, parse};
+pub use file::{FileFault, REGISTRY_OCTETS_MAX, RegistryFile, parse, value_fault};
 pub use lookup::{
     Allotment, CODES_MAX, CodeId, CodeMatch, PROVIDERS_MAX, ProviderId, Registry,
     SYSTEM_ID_OCTETS_MAX,
 };
 pub use nearest::nearest;
 pub use numbering::{Address, Npi, Plan, Ton};
-pub use provider::{Code, Identity, Licence, Provider, Purpose};
+pub use provider::{Code, Identity, Licence, Provider, Purpose, Template};
 pub use recipient::{Recipient, RecipientClass, RecipientFault, recipient};
 pub use sender::{ALPHANUMERIC_OCTETS_MAX, Sender, SenderFault, sender};

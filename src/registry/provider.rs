@@ -98,6 +98,20 @@ pub struct Code {
     pub regions: Vec<Digits>,
     /// Signatures registered for it, without their brackets.
     pub signatures: Vec<String>,
-    /// Paths of its registered templates, as written in the file.
-    pub templates: Vec<String>,
+    /// Its registered templates.
+    pub templates: Vec<Template>,
+    /// The templates by which its owner asks for consent.
+    pub requests: Vec<Template>,
+    /// Which part of a consent its messages fall under: a list, a product, a shop; empty = the whole
+    /// entity.
+    pub scope: String,
+}
+
+/// Where a registered template is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Template {
+    /// Its path as written: relative to the folder of the registry file.
+    pub path: String,
+    /// Octet of the registry's text where it is written, for [`value_fault`](super::value_fault).
+    pub at: usize,
 }

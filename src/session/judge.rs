@@ -1,13 +1,16 @@
 //! From the ESME to the SMSC: every frame has its place, and what carries a text is judged.
 
+use super::batch::{Ask, answer, recycled};
+use super::desk::Desk;
 use super::end::EndReason;
-use super::facts::{Gathered, address, gather};
+use super::facts::{Gathered, address};
 use super::knowledge::Knowledge;
 use super::moment::Moment;
+use super::prepare::{Frame, Prepared, parse};
 use super::session::{FRAMES_A_TURN, Session, Side, Step, StepKind};
 use super::table::{self, BindKind, BindState, Place};
 use crate::audit::{self, BindRecord, VerdictRecord};
-use crate::policy::{self, BindFacts, Decision, Facts, Rate, Reason};
+use crate::policy::{self, BindFacts, Consent, Decision, Facts, Rate, Reason, Text};
 use crate::smpp::bind::Bind;
 use crate::smpp::frame::{FrameFault, cut};
 use crate::smpp::message::{Message, WireAddress};
@@ -23,6 +26,8 @@ struct Judged<'a> {
     esm_class: u8,
     data_coding: u8,
     part: Option<audit::Part>,
+    class: u8,
+    consent: u64,
 }
 
 /// Refusals that a peer may provoke, and have recorded, before it has bound.
@@ -39,10 +44,17 @@ impl<'a> Judged<'a> {
             esm_class: 0,
             data_coding: 0,
             part: None,
+            class: 0,
+            consent: 0,
         }
     }
 
-    fn message(header: Header, message: &Message<'a>, gathered: &Gathered) -> Judged<'a> {
+    fn message(
+        header: Header,
+        message: &Message<'a>,
+        gathered: &Gathered,
+        facts: &Facts<'_>,
+    ) -> Judged<'a> {
         Judged {
             header,
             source: message.source,
@@ -54,6 +66,14 @@ impl<'a> Judged<'a> {
                 total: part.total,
                 reference: part.reference,
             }),
+            class: match facts.text {
+                Text::Said(said) => said.class.index() as u8 + 1,
+                Text::Unread | Text::Undecodable => 0,
+            },
+            consent: match facts.consent {
+                Some(Consent::Known(standing)) => standing.event,
+                Some(Consent::Unavailable) | None => 0,
+            },
         }
     }
 }
@@ -64,35 +84,64 @@ impl Session {
     /// Afterwards the batch is under way: its records are to be handed to the journal, and nothing
     /// goes on or back before [`Session::recorded`]. Stops early where the window is full: what is
     /// left is judged when answers have come.
-    pub fn judge(&mut self, knowledge: &Knowledge, now: Moment) -> bool {
+    pub fn judge(
+        &mut self,
+        knowledge: &Knowledge,
+        desk: &mut Desk,
+        ask: &mut Ask<'_>,
+        now: Moment,
+    ) -> bool {
         if self.under_way || self.ending.is_some() {
             return false;
         }
         let waiting = std::mem::take(&mut self.esme);
-        let octets = waiting.octets();
-        let mut at = 0;
-        while self.steps.len() < FRAMES_A_TURN
-            && self.window.len() < knowledge.window_requests_max
-            && self.ending.is_none()
-        {
-            let rest = octets.get(at..).unwrap_or(&[]);
-            match cut(rest, knowledge.pdu_octets_max) {
-                Ok(Some(length)) => {
-                    let frame = rest.get(..length).unwrap_or(&[]);
-                    let kind = self.place(knowledge, frame, now);
-                    self.steps.push(Step { octets: length as u32, kind });
-                    at += length;
-                }
-                Ok(None) => break,
-                Err(fault) => {
-                    self.lost_framing(fault, rest);
-                    break;
-                }
+        let mut frames = recycled(std::mem::take(&mut desk.frames));
+        let fault = self.look_at_all(knowledge, waiting.octets(), &mut frames, desk, now);
+        answer(&mut frames, desk, ask);
+        let mut octets = 0;
+        for frame in &frames {
+            if self.ending.is_some() {
+                break;
             }
+            let kind = self.place(knowledge, frame, desk, now);
+            self.steps.push(Step { octets: frame.octets.len() as u32, kind });
+            octets += frame.octets.len();
         }
+        if let (Some(fault), None) = (fault, self.ending) {
+            self.lost_framing(fault, waiting.octets().get(octets..).unwrap_or(&[]));
+        }
+        desk.frames = recycled(frames);
         self.esme = waiting;
         self.under_way = !self.steps.is_empty();
         self.under_way
+    }
+
+    /// Cuts the octets into frames and looks at each, as far as turn and window have room. The
+    /// fault is the one behind the last frame.
+    fn look_at_all<'a>(
+        &self,
+        knowledge: &'a Knowledge,
+        octets: &'a [u8],
+        frames: &mut Vec<Frame<'a>>,
+        desk: &mut Desk,
+        now: Moment,
+    ) -> Option<FrameFault> {
+        let mut rest = octets;
+        let mut open = self.window.len();
+        while frames.len() < FRAMES_A_TURN && open < knowledge.window_requests_max {
+            match cut(rest, knowledge.pdu_octets_max) {
+                Ok(Some(length)) => {
+                    let (frame, behind) = rest.split_at_checked(length)?;
+                    let frame = self.look(knowledge, frame, desk, now);
+                    open += usize::from(frame.message.is_some());
+                    frames.push(frame);
+                    rest = behind;
+                }
+                Ok(None) => return None,
+                Err(fault) => return Some(fault),
+            }
+        }
+        None
     }
 
     /// Whether frames may wait that a full window kept from being judged, or that a batch is in
@@ -103,6 +152,7 @@ impl Session {
 
     /// The stream cannot be cut any more: the ESME is told, unless it speaks something else.
     fn lost_framing(&mut self, fault: FrameFault, rest: &[u8]) {
+        self.tally.lost_framing = Some((Side::Esme, fault));
         match fault {
             FrameFault::Foreign(_) => self.end(EndReason::Foreign),
             FrameFault::TooShort(_) | FrameFault::TooLong(_) => {
@@ -113,8 +163,15 @@ impl Session {
         }
     }
 
-    fn place(&mut self, knowledge: &Knowledge, frame: &[u8], now: Moment) -> StepKind {
-        let Some(header) = Header::of(frame) else {
+    fn place(
+        &mut self,
+        knowledge: &Knowledge,
+        frame: &Frame<'_>,
+        desk: &mut Desk,
+        now: Moment,
+    ) -> StepKind {
+        let octets = frame.octets;
+        let Some(header) = Header::of(octets) else {
             return StepKind::Kept;
         };
         self.tally.from_esme[header.command.slot()] += 1;
@@ -122,9 +179,9 @@ impl Session {
             return StepKind::Kept;
         }
         match table::from_esme(header.command, self.state, knowledge.unknown_command) {
-            Place::JudgeMessage => self.judge_message(knowledge, header, frame, now),
-            Place::JudgeOperation => self.judge_operation(knowledge, header, frame, now),
-            Place::JudgeBind => self.judge_bind(knowledge, header, frame, now),
+            Place::JudgeMessage => self.judge_message(knowledge, header, frame, desk, now),
+            Place::JudgeOperation => self.judge_operation(knowledge, header, octets, now),
+            Place::JudgeBind => self.judge_bind(knowledge, header, octets, now),
             Place::Forward => {
                 if header.command == Command::Unbind {
                     self.state = BindState::Unbinding;
@@ -177,39 +234,36 @@ impl Session {
         &mut self,
         knowledge: &Knowledge,
         header: Header,
-        frame: &[u8],
+        frame: &Frame<'_>,
+        desk: &mut Desk,
         now: Moment,
     ) -> StepKind {
-        let parsed = match header.command {
-            Command::DataSm => Message::parse_data_sm(frame),
-            _ => Message::parse(frame),
+        let prepared = match frame.message {
+            Some(prepared) => Ok(prepared),
+            // Malformed, or the proxy is shutting down.
+            None => self.prepare(knowledge, header.command, frame.octets, desk, now),
         };
-        let message = match parsed {
-            Ok(message) => message,
+        let Prepared { message, gathered, mut facts, question, keyword } = match prepared {
+            Ok(prepared) => prepared,
             Err(malformed) => return self.refuse_malformed(knowledge, header, malformed, now),
         };
-        let gathered = gather(&message);
-        let judged = Judged::message(header, &message, &gathered);
+        let judged = Judged::message(header, &message, &gathered, &facts);
         if self.draining {
             return self.refuse(knowledge, judged, Reason::SessionDraining, now);
         }
-        let mut facts = Facts::fetch(
-            &knowledge.registry,
-            now.wall_us,
-            self.provider,
-            &address(&message.source),
-            &address(&message.destination),
-        );
-        facts.second_sender = gathered.second_sender;
-        facts.two_bodies = gathered.two_bodies;
         let later_part = gathered.part.is_some_and(|part| part.number > 1);
         if let Some(provider) = self.provider
             && !knowledge.rates.take(provider, later_part, now.steady_us)
         {
             facts.rate = Rate::Exceeded;
         }
+        self.count_in_batch(&mut facts, question);
         let decision = policy::decide(&facts, &knowledge.modes);
-        self.carry_out_decision(knowledge, judged, decision, now)
+        let step = self.carry_out_decision(knowledge, judged, decision, now);
+        if let (StepKind::Pass { .. }, Some(question)) = (step, question) {
+            self.note(&facts, question, keyword);
+        }
+        step
     }
 
     /// query_sm and cancel_sm name a message by its sender: only one's own.
@@ -290,7 +344,6 @@ impl Session {
         self.record_verdict(&judged, &decision, status, now);
         let Some(reason) = decision.refused else {
             let observed = decision.observed.first().map_or(0, |reason| reason.rule().code());
-            *self.tally.passed_slot(observed) += 1;
             self.forwarded += 1;
             self.window.open(header.command, header.sequence_number, now);
             let (command, sequence_number) = (header.command, header.sequence_number);
@@ -341,9 +394,10 @@ impl Session {
             esm_class: judged.esm_class,
             data_coding: judged.data_coding,
             part: judged.part,
+            class: judged.class,
+            consent: judged.consent,
         };
         self.batch_records.verdict(now.wall_us, &record);
-        self.tally.records += 1;
     }
 
     fn judge_bind(
@@ -418,8 +472,9 @@ impl Session {
             system_id: bind.system_id,
         };
         self.batch_records.bind(now.wall_us, &record);
-        self.tally.records += 1;
-        self.tally.bind = Some((header.command, status));
+        if !status.is_ok() {
+            self.tally.bind = Some((header.command, status));
+        }
     }
 
     /// The journal cannot take the batch's records: nothing that was judged goes on, and everything
@@ -431,10 +486,9 @@ impl Session {
         let mut steps = std::mem::take(&mut self.steps);
         for step in &mut steps {
             match step.kind {
-                StepKind::Pass { command, sequence_number, observed } => {
+                StepKind::Pass { command, sequence_number, .. } => {
                     self.window.take_back(sequence_number);
                     self.forwarded -= 1;
-                    *self.tally.passed_slot(observed) -= 1;
                     self.write_unavailable(command, status, sequence_number);
                     step.kind = StepKind::Refused(command, sequence_number);
                 }
@@ -446,7 +500,9 @@ impl Session {
         }
         if let Some((command, number)) = self.bind.take() {
             // A bind whose record is not kept is no bind: it counts as never let through.
-            write::refusal(&mut self.replies, command, CommandStatus::ESME_RBINDFAIL, number);
+            let status = CommandStatus::ESME_RBINDFAIL;
+            write::refusal(&mut self.replies, command, status, number);
+            self.tally.bind = Some((command, status));
             self.state = BindState::Open;
             for step in &mut steps {
                 step.kind = StepKind::Kept;
@@ -455,6 +511,35 @@ impl Session {
         }
         self.steps = steps;
         self.under_way = false;
+    }
+
+    /// Answers, counts and records a refusal of a message whose batch is recorded already.
+    pub(super) fn refuse_later(
+        &mut self,
+        knowledge: &Knowledge,
+        octets: &[u8],
+        reason: Reason,
+        now: Moment,
+    ) {
+        let Some(header) = Header::of(octets) else { return };
+        let status = knowledge.statuses.of(reason);
+        self.tally.refused[usize::from(reason.rule().code())] += 1;
+        self.refused += 1;
+        self.write_refusal(header.command, status, header.sequence_number);
+        let Ok(message) = parse(header.command, octets) else { return };
+        let judged = Judged {
+            source: message.source,
+            destination: message.destination,
+            esm_class: message.esm_class,
+            data_coding: message.data_coding,
+            ..Judged::bare(header)
+        };
+        let decision = Decision { refused: Some(reason), ..Decision::default() };
+        let mut records = std::mem::take(&mut self.batch_records);
+        std::mem::swap(&mut self.batch_records, &mut self.later_records);
+        self.record_verdict(&judged, &decision, status, now);
+        std::mem::swap(&mut self.batch_records, &mut self.later_records);
+        std::mem::swap(&mut self.batch_records, &mut records);
     }
 
     fn write_unavailable(&mut self, command: Command, status: CommandStatus, number: u32) {

@@ -1,10 +1,15 @@
 //! What every session judges by: rules, registry, statuses, rates. Fixed while it is in force.
 
+use super::announced::Announced;
+use super::prepare::Parties;
 use super::rates::Rates;
 use super::statuses::Statuses;
 use super::table::UnknownCommand;
-use crate::policy::{Modes, RuleSet};
+use super::texts::Texts;
+use super::window::WINDOW_REQUESTS_LIMIT;
+use crate::policy::{Modes, ReviewPolicy, RuleSet};
 use crate::registry::Registry;
+use crate::smpp::frame::PDU_OCTETS_MAX;
 
 /// Whether refusals use the statuses that every ESME knows or those that say the exact cause.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -31,8 +36,38 @@ pub struct Knowledge {
     pub unknown_command: UnknownCommand,
     /// The providers' rates.
     pub rates: Rates,
+    /// What texts are read with.
+    pub texts: Texts,
+    /// The keywords that messages announced for refusing.
+    pub announced: Announced,
+    /// Who everybody is in the consent ledger.
+    pub parties: Parties,
+    /// Whether a proof of consent must have been reviewed.
+    pub review: ReviewPolicy,
     /// Longest PDU, octets.
     pub pdu_octets_max: usize,
     /// Most open requests of one session.
     pub window_requests_max: usize,
+}
+
+impl Knowledge {
+    /// What holds where nobody says otherwise: the present law, statuses that every ESME knows, no
+    /// consent ledger, and the limits of
+    /// [`crate::smpp::frame::PDU_OCTETS_MAX`] and [`WINDOW_REQUESTS_LIMIT`].
+    pub fn new(registry: Registry, texts: Texts, modes: Modes) -> Knowledge {
+        Knowledge {
+            rates: Rates::new(&registry),
+            registry,
+            rule_set: RuleSet::default(),
+            modes,
+            statuses: Statuses::new(StatusStyle::Compatible),
+            unknown_command: UnknownCommand::Refuse,
+            texts,
+            announced: Announced::default(),
+            parties: Parties::default(),
+            review: ReviewPolicy::Strict,
+            pdu_octets_max: PDU_OCTETS_MAX,
+            window_requests_max: WINDOW_REQUESTS_LIMIT,
+        }
+    }
 }

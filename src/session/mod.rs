@@ -15,29 +15,44 @@
 //! counts for the metrics, and at last an [`EndReason`]. The same session, given the same octets
 //! and times, makes the same records: that is what replay rests on.
 
+mod announced;
+mod batch;
 mod cleared;
+mod desk;
 mod end;
 mod facts;
+mod heard;
 mod judge;
 mod knowledge;
 mod moment;
+pub mod originals;
+mod prepare;
 mod rates;
 mod relay;
+mod reply;
 #[allow(clippy::module_inception)] // the room is named after the one thing in it
 mod session;
 mod statuses;
 pub mod table;
 mod tally;
+mod texts;
 mod window;
 
+pub use announced::{Announced, CODES_MAX, KEYWORDS_A_CODE_MAX};
+pub use batch::Ask;
 pub use cleared::Cleared;
+pub use desk::Desk;
 pub use end::EndReason;
 pub use facts::{Gathered, gather};
+pub use heard::{HEARD_OCTETS_MAX, HEARDS_MAX, Heard};
 pub use knowledge::{Knowledge, StatusStyle};
 pub use moment::Moment;
+pub use prepare::Parties;
 pub use rates::{BURST_US, LATER_PARTS_US, Rates};
+pub use reply::REPLIES_AHEAD_MAX;
 pub use session::{FRAMES_A_TURN, Session, Side, Timeouts};
 pub use statuses::Statuses;
 pub use table::{BindKind, BindState, UnknownCommand};
 pub use tally::{RULE_CODES, Tally};
+pub use texts::{CodeTemplates, Form, Texts};
 pub use window::{Open, WINDOW_REQUESTS_LIMIT, Window};

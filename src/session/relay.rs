@@ -1,7 +1,10 @@
 //! From the SMSC to the ESME: everything crosses as it came, and the session watches.
 
+use super::desk::Desk;
 use super::end::EndReason;
+use super::knowledge::Knowledge;
 use super::moment::Moment;
+use super::reply::REPLIES_AHEAD_MAX;
 use super::session::{Session, Side};
 use super::table::{self, BindState, Sign};
 use crate::audit::ResponseRecord;
@@ -10,21 +13,39 @@ use crate::smpp::{Command, Header, response};
 
 impl Session {
     /// Appends the whole frames that wait from the SMSC to `out`, as they came.
-    pub fn relay(&mut self, pdu_octets_max: usize, out: &mut Vec<u8>, now: Moment) {
+    pub fn relay(
+        &mut self,
+        knowledge: &Knowledge,
+        desk: &mut Desk,
+        out: &mut Vec<u8>,
+        now: Moment,
+    ) {
+        if !self.heard.is_empty() {
+            return;
+        }
         let waiting = std::mem::take(&mut self.smsc);
         let octets = waiting.octets();
         let mut at = 0;
         let mut run = 0;
         loop {
             let rest = octets.get(at..).unwrap_or(&[]);
-            let length = match cut(rest, pdu_octets_max) {
+            let length = match cut(rest, knowledge.pdu_octets_max) {
                 Ok(Some(length)) => length,
                 Ok(None) => break,
-                Err(_) => {
+                Err(fault) => {
+                    if self.ending.is_none() {
+                        self.tally.lost_framing = Some((Side::Smsc, fault));
+                    }
                     self.end(EndReason::SmscFraming);
                     break;
                 }
             };
+            if at >= self.listened_octets {
+                self.listened_octets = at + self.listen(knowledge, desk, rest, now);
+                if !self.heard.is_empty() {
+                    break;
+                }
+            }
             let frame = rest.get(..length).unwrap_or(&[]);
             if self.watch(frame, now) {
                 at += length;
@@ -37,6 +58,30 @@ impl Session {
         out.extend_from_slice(octets.get(run..at).unwrap_or(&[]));
         self.smsc = waiting;
         self.smsc.consume(at);
+        self.listened_octets = self.listened_octets.saturating_sub(at);
+    }
+
+    /// Listens to the first frame of `rest`, and where that is an answer the ledger must know of,
+    /// to those behind it too, so that many are kept at once. The octets listened to.
+    fn listen(
+        &mut self,
+        knowledge: &Knowledge,
+        desk: &mut Desk,
+        rest: &[u8],
+        now: Moment,
+    ) -> usize {
+        let mut ahead = 0;
+        while let Some(rest) = rest.get(ahead..)
+            && let Ok(Some(length)) = cut(rest, knowledge.pdu_octets_max)
+        {
+            let is_answer =
+                self.hear_reply(knowledge, desk, rest.get(..length).unwrap_or(&[]), now);
+            ahead += length;
+            if (ahead == length && !is_answer) || self.heard.len() >= REPLIES_AHEAD_MAX {
+                break;
+            }
+        }
+        ahead
     }
 
     /// Takes note of one frame; whether it crosses.
@@ -61,7 +106,9 @@ impl Session {
         let BindState::Binding(kind) = self.state else {
             return;
         };
-        self.bind = None;
+        if let Some((command, _)) = self.bind.take() {
+            self.tally.bind = Some((command, header.command_status));
+        }
         if header.command_status.is_ok() {
             self.state = BindState::Bound(kind);
         } else {
@@ -106,6 +153,5 @@ impl Session {
             message_id,
         };
         self.later_records.response(now.wall_us, &record);
-        self.tally.records += 1;
     }
 }

@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::ops::Range;
 
+use super::batch::Vouched;
 use super::cleared::Cleared;
 use super::end::EndReason;
 use super::moment::Moment;
@@ -10,12 +11,14 @@ use super::table::BindState;
 use super::tally::Tally;
 use super::window::Window;
 use crate::audit::{EndRecord, Records, UnansweredRecord};
+use crate::consent::Event;
 use crate::registry::ProviderId;
 use crate::smpp::frame::FrameBuf;
 use crate::smpp::{Command, CommandStatus, write};
+use crate::text;
 
-/// Most frames that one turn judges. A read of 64 KiB holds at most as many.
-pub const FRAMES_A_TURN: usize = 4096;
+/// Most frames that one batch holds. What is left waits for the next, in the same turn.
+pub const FRAMES_A_TURN: usize = 512;
 
 /// sequence_number of the unbind that we send at shutdown: the last one there is (SMPP 3.4 5.1.4),
 /// where no ESME and no SMSC counts to.
@@ -75,10 +78,20 @@ pub struct Session {
     pub(super) esme: FrameBuf,
     pub(super) smsc: FrameBuf,
     pub(super) steps: Vec<Step>,
+    /// Of the messages in `steps`, those that pass on the consent ledger's word.
+    pub(super) vouched: Vec<Vouched>,
+    /// How the SMSC reads what the specifications leave to it.
+    pub(super) text_options: text::Options,
     pub(super) under_way: bool,
     pub(super) replies: Vec<u8>,
     pub(super) batch_records: Records,
     pub(super) later_records: Records,
+    /// What handsets answered: the ledger has to know before their frames go on.
+    pub(super) heard: Vec<Event>,
+    /// The records of these answers.
+    pub(super) reply_records: Records,
+    /// Octets from the SMSC, from the front, in which answers were looked for already.
+    pub(super) listened_octets: usize,
     pub(super) window: Window,
     pub(super) tally: Tally,
     pub(super) own_frame: Vec<u8>,
@@ -102,6 +115,7 @@ impl Session {
         peer: SocketAddr,
         listener: &str,
         timeouts: Timeouts,
+        text_options: text::Options,
         now: Moment,
     ) -> Session {
         Session {
@@ -116,10 +130,15 @@ impl Session {
             esme: FrameBuf::default(),
             smsc: FrameBuf::default(),
             steps: Vec::new(),
+            vouched: Vec::new(),
+            text_options,
             under_way: false,
             replies: Vec::new(),
             batch_records: Records::new(),
             later_records: Records::new(),
+            heard: Vec::new(),
+            reply_records: Records::new(),
+            listened_octets: 0,
             window: Window::default(),
             tally: Tally::default(),
             own_frame: Vec::new(),
@@ -168,6 +187,18 @@ impl Session {
         &mut self.later_records
     }
 
+    /// What handsets answered, with the records of it. While there is any, nothing goes on to the
+    /// ESME: the caller tells journal and ledger, and calls [`Session::heeded`] when both keep it.
+    pub fn heard(&mut self) -> (&mut Vec<Event>, &mut Records) {
+        (&mut self.heard, &mut self.reply_records)
+    }
+
+    /// What handsets answered is kept: their frames may go on.
+    pub fn heeded(&mut self) {
+        self.heard.clear();
+        self.reply_records.clear();
+    }
+
     /// The octets that the batch lets through to the SMSC, in order. Empty until
     /// [`Session::recorded`] was called, and again after [`Session::release`].
     pub fn cleared(&self) -> impl Iterator<Item = Cleared<'_>> {
@@ -206,9 +237,15 @@ impl Session {
         }
     }
 
-    /// The journal accepted the batch's records: what was decided may be carried out.
+    /// The journal accepted the batch's records: what was decided may be carried out. Only now does
+    /// a message count as passed: the records may have been waited for over many turns.
     pub fn recorded(&mut self) {
         self.batch_records.clear();
+        for step in &self.steps {
+            if let StepKind::Pass { observed, .. } = step.kind {
+                *self.tally.passed_slot(observed) += 1;
+            }
+        }
         self.under_way = false;
     }
 
@@ -226,10 +263,12 @@ impl Session {
         let octets: usize = self.steps.iter().map(|step| step.octets as usize).sum();
         self.esme.consume(octets);
         self.steps.clear();
+        self.vouched.clear();
         self.own_frame.clear();
         if self.esme.is_empty() {
             // An idle session holds no room: ten thousand of them stay small.
             self.steps = Vec::new();
+            self.vouched = Vec::new();
             self.batch_records = Records::new();
             self.own_frame = Vec::new();
         }
@@ -286,6 +325,7 @@ impl Session {
         if let Some((command, sequence_number)) = self.bind.take() {
             let status = CommandStatus::ESME_RBINDFAIL;
             write::refusal(&mut self.replies, command, status, sequence_number);
+            self.tally.bind = Some((command, status));
         }
         self.release();
         self.state = BindState::Open;

@@ -59,6 +59,25 @@ fn compatible(reason: Reason) -> CommandStatus {
         | Reason::ReplyPath
         | Reason::BodyAmbiguous => CommandStatus::ESME_ROPTPARNOTALLWD,
         Reason::CodeLength => CommandStatus::ESME_RINVSRCADR,
+        Reason::BodyEmpty => CommandStatus::ESME_RINVMSGLEN,
+        Reason::BodyStored => CommandStatus::ESME_RINVDFTMSGID,
+        Reason::CodePurpose
+        | Reason::CodeTemplate
+        | Reason::ContentUndecodable
+        | Reason::ContentProhibited
+        | Reason::SignatureMissing
+        | Reason::SignatureSeveral
+        | Reason::SignatureElsewhere
+        | Reason::SignatureUnregistered
+        | Reason::ConsentRevoked
+        | Reason::ConsentExpired
+        | Reason::ConsentMissing
+        | Reason::ConsentSilent
+        | Reason::ConsentOther
+        | Reason::ConsentUnreviewed
+        | Reason::ConsentUsedUp
+        | Reason::ConsentAskedAgain
+        | Reason::NoticeMissing => CommandStatus::ESME_RSUBMITFAIL,
         Reason::CodeRegion | Reason::DestinationMissing | Reason::DestinationMalformed => {
             CommandStatus::ESME_RINVDSTADR
         }
@@ -70,7 +89,7 @@ fn compatible(reason: Reason) -> CommandStatus {
         Reason::PduLength | Reason::PduField | Reason::PduParameter => {
             CommandStatus::ESME_RINVCMDLEN
         }
-        Reason::AuditUnavailable => CommandStatus::ESME_RMSGQFUL,
+        Reason::AuditUnavailable | Reason::LedgerUnavailable => CommandStatus::ESME_RMSGQFUL,
         Reason::SessionDraining => CommandStatus::ESME_RTHROTTLED,
     }
 }
@@ -91,6 +110,20 @@ fn precise(reason: Reason) -> Option<CommandStatus> {
         Reason::ProviderUnknown => 0x0408,
         Reason::ProviderIdentity => 0x0409,
         Reason::BindLocation => 0x040a,
+        Reason::ConsentMissing | Reason::ConsentSilent | Reason::ConsentOther => 0x0410,
+        Reason::ConsentRevoked => 0x0411,
+        Reason::ConsentExpired => 0x0412,
+        Reason::ConsentUnreviewed => 0x0413,
+        Reason::ConsentAskedAgain => 0x0414,
+        Reason::ConsentUsedUp => 0x0415,
+        Reason::NoticeMissing => 0x0420,
+        Reason::SignatureMissing | Reason::SignatureSeveral | Reason::SignatureElsewhere => 0x0421,
+        Reason::SignatureUnregistered => 0x0422,
+        Reason::CodePurpose => 0x0423,
+        Reason::CodeTemplate => 0x0424,
+        Reason::ContentProhibited => 0x0425,
+        Reason::ContentUndecodable => 0x0426,
+        Reason::BodyStored => 0x042a,
         Reason::BodyAmbiguous => 0x0427,
         Reason::BindUnknown
         | Reason::SourceTon
@@ -107,6 +140,8 @@ fn precise(reason: Reason) -> Option<CommandStatus> {
         | Reason::PduField
         | Reason::PduParameter
         | Reason::AuditUnavailable
+        | Reason::BodyEmpty
+        | Reason::LedgerUnavailable
         | Reason::SessionDraining => return None,
     }))
 }
@@ -122,7 +157,10 @@ mod tests {
             for &reason in Reason::ALL {
                 let again = matches!(
                     reason.rule(),
-                    Rule::RateExceeded | Rule::AuditUnavailable | Rule::SessionDraining
+                    Rule::RateExceeded
+                        | Rule::AuditUnavailable
+                        | Rule::LedgerUnavailable
+                        | Rule::SessionDraining
                 );
                 let status = statuses.of(reason);
                 assert_eq!(status.is_retried(), again, "{reason:?} answers {status}");

@@ -1,5 +1,7 @@
 //! What happened in a session since somebody asked last, in plain numbers.
 
+use super::session::Side;
+use crate::smpp::frame::FrameFault;
 use crate::smpp::{Command, CommandStatus};
 
 /// Room for every rule code: they stay below 64.
@@ -20,12 +22,12 @@ pub struct Tally {
     /// Messages that passed though a rule in observe mode would have refused them, by the code of
     /// the first such rule.
     pub observed: [u32; RULE_CODES],
-    /// A bind that was judged, and what it was answered or `ESME_ROK` where it went on.
+    /// A bind that was answered, by us or by the SMSC, and its status.
     pub bind: Option<(Command, CommandStatus)>,
+    /// Whose octets cannot be cut into PDUs any more, and why.
+    pub lost_framing: Option<(Side, FrameFault)>,
     /// Requests given up unanswered.
     pub unanswered: u32,
-    /// Records made.
-    pub records: u32,
     /// Microseconds from judging to the SMSC's answer, one for each answer; read and cleared by
     /// whoever shows them, and bounded by the answers that one turn can bring.
     pub responses_us: Vec<u32>,
@@ -40,8 +42,8 @@ impl Default for Tally {
             refused: [0; RULE_CODES],
             observed: [0; RULE_CODES],
             bind: None,
+            lost_framing: None,
             unanswered: 0,
-            records: 0,
             responses_us: Vec::new(),
         }
     }

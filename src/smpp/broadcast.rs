@@ -1,4 +1,5 @@
-//! broadcast_sm (SMPP 5.0 4.4.1.1): a text for everybody in an area.
+//! broadcast_sm, query_broadcast_sm and cancel_broadcast_sm (SMPP 5.0 4.4.1, 4.6.1, 4.6.3): a text for
+//! everybody in an area.
 
 use super::cursor::{Cursor, Malformed};
 use super::header::body;
@@ -6,7 +7,7 @@ use super::message::{
     ADDRESS_OCTETS_MAX, SERVICE_TYPE_OCTETS_MAX, SOURCE, TIME_OCTETS_MAX, WireAddress,
 };
 use super::operation::MESSAGE_ID_OCTETS_MAX;
-use super::tlv::Tlvs;
+use super::tlv::{Tag, Tlvs};
 
 /// A broadcast_sm. The text stands in message_payload.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,6 +48,77 @@ impl<'a> BroadcastSm<'a> {
             replace_if_present_flag: c.u8("replace_if_present_flag")?,
             data_coding: c.u8("data_coding")?,
             sm_default_msg_id: c.u8("sm_default_msg_id")?,
+            tlvs: Tlvs::parse(c.rest())?,
+        })
+    }
+}
+
+impl<'a> BroadcastSm<'a> {
+    /// The text; empty where there is none.
+    pub fn text_octets(&self) -> &'a [u8] {
+        self.tlvs.find(Tag::MESSAGE_PAYLOAD).unwrap_or(&[])
+    }
+
+    /// The areas, in their order: a format octet and what it asks for (SMPP 5.0 4.8.4.4).
+    pub fn areas(&self) -> impl Iterator<Item = &'a [u8]> + use<'a> {
+        let tlvs = self.tlvs.iter();
+        tlvs.filter(|tlv| tlv.tag == Tag::BROADCAST_AREA_IDENTIFIER).map(|tlv| tlv.value)
+    }
+
+    /// Network type and content type: what kind of text it says it is (SMPP 5.0 4.8.4.7); `None` where
+    /// the parameter is missing or not of three octets.
+    pub fn content_type(&self) -> Option<(u8, u16)> {
+        match self.tlvs.find(Tag::BROADCAST_CONTENT_TYPE) {
+            Some(&[network, high, low]) => Some((network, u16::from_be_bytes([high, low]))),
+            _ => None,
+        }
+    }
+}
+
+/// Asks what became of a broadcast.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct QueryBroadcastSm<'a> {
+    /// The SMSC's id of the broadcast.
+    pub message_id: &'a [u8],
+    /// Its sender.
+    pub source: WireAddress<'a>,
+    /// Usually user_message_reference.
+    pub tlvs: Tlvs<'a>,
+}
+
+impl<'a> QueryBroadcastSm<'a> {
+    /// Reads a query_broadcast_sm frame.
+    pub fn parse(frame: &'a [u8]) -> Result<QueryBroadcastSm<'a>, Malformed> {
+        let mut c = Cursor::new(body(frame));
+        Ok(QueryBroadcastSm {
+            message_id: c.c_octets("message_id", MESSAGE_ID_OCTETS_MAX)?,
+            source: WireAddress::read(&mut c, SOURCE, ADDRESS_OCTETS_MAX)?,
+            tlvs: Tlvs::parse(c.rest())?,
+        })
+    }
+}
+
+/// Takes a broadcast back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CancelBroadcastSm<'a> {
+    /// Service that the broadcast belongs to.
+    pub service_type: &'a [u8],
+    /// The SMSC's id of the broadcast; empty to cancel by sender and content type.
+    pub message_id: &'a [u8],
+    /// Its sender.
+    pub source: WireAddress<'a>,
+    /// broadcast_content_type, user_message_reference.
+    pub tlvs: Tlvs<'a>,
+}
+
+impl<'a> CancelBroadcastSm<'a> {
+    /// Reads a cancel_broadcast_sm frame.
+    pub fn parse(frame: &'a [u8]) -> Result<CancelBroadcastSm<'a>, Malformed> {
+        let mut c = Cursor::new(body(frame));
+        Ok(CancelBroadcastSm {
+            service_type: c.c_octets("service_type", SERVICE_TYPE_OCTETS_MAX)?,
+            message_id: c.c_octets("message_id", MESSAGE_ID_OCTETS_MAX)?,
+            source: WireAddress::read(&mut c, SOURCE, ADDRESS_OCTETS_MAX)?,
             tlvs: Tlvs::parse(c.rest())?,
         })
     }

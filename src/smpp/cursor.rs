@@ -53,6 +53,8 @@ impl Malformed {
             ("validity_period", FieldFault::Unterminated(_)) => CommandStatus::ESME_RINVEXPIRY,
             ("message_id", FieldFault::Unterminated(_)) => CommandStatus::ESME_RINVMSGID,
             ("short_message", _) => CommandStatus::ESME_RINVMSGLEN,
+            ("number_of_dests", FieldFault::Value(_)) => CommandStatus::ESME_RINVNUMDESTS,
+            ("dl_name", FieldFault::Unterminated(_)) => CommandStatus::ESME_RINVDLNAME,
             ("dest_flag", _) => CommandStatus::ESME_RINVDESTFLAG,
             ("tlv", FieldFault::Cut) => CommandStatus::ESME_RINVPARLEN,
             _ => CommandStatus::ESME_RINVCMDLEN,
@@ -79,6 +81,14 @@ impl<'a> Cursor<'a> {
             self.rest.split_first().ok_or(Malformed { field, fault: FieldFault::Cut })?;
         self.rest = rest;
         Ok(first)
+    }
+
+    /// Four octets, the highest first.
+    pub fn u32(&mut self, field: &'static str) -> Result<u32, Malformed> {
+        let (&first, rest) =
+            self.rest.split_first_chunk().ok_or(Malformed { field, fault: FieldFault::Cut })?;
+        self.rest = rest;
+        Ok(u32::from_be_bytes(first))
     }
 
     /// A C-octet string of at most `max` octets with its NUL; the NUL is not part of the answer.

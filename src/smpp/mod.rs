@@ -14,6 +14,10 @@
 //! | [`tlv`] | optional parameters |
 //! | [`bind`], [`message`], [`operation`], [`response`] | views of the bodies |
 //! | [`multi`], [`broadcast`] | views of the bodies with many or no recipients |
+//! | [`strict`] | what optional parameters may not be |
+//! | [`oddity`] | what a message carries beside a plain text |
+//! | [`time`] | schedule_delivery_time and validity_period |
+//! | [`narrow`] | the one PDU that is rewritten: submit_multi, to fewer recipients |
 //! | [`mod@write`] | the few PDUs that we write ourselves |
 
 pub mod bind;
@@ -24,9 +28,13 @@ pub mod frame;
 pub mod header;
 pub mod message;
 pub mod multi;
+pub mod narrow;
+pub mod oddity;
 pub mod operation;
 pub mod response;
 pub mod status;
+pub mod strict;
+pub mod time;
 pub mod tlv;
 pub mod write;
 

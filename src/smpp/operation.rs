@@ -6,7 +6,7 @@ use super::message::{
     ADDRESS_OCTETS_MAX, DATA_SM_ADDRESS_OCTETS_MAX, DESTINATION, SERVICE_TYPE_OCTETS_MAX, SOURCE,
     TIME_OCTETS_MAX, WireAddress,
 };
-use super::tlv::Tlvs;
+use super::tlv::{Tag, Tlvs};
 
 /// Longest message_id with its NUL, octets (SMPP 3.4 5.2.23).
 pub const MESSAGE_ID_OCTETS_MAX: usize = 65;
@@ -18,6 +18,8 @@ pub struct QuerySm<'a> {
     pub message_id: &'a [u8],
     /// Its sender.
     pub source: WireAddress<'a>,
+    /// None in SMPP 3.4; SMPP 5.0 4.8.3 lets any PDU have some.
+    pub tlvs: Tlvs<'a>,
 }
 
 impl<'a> QuerySm<'a> {
@@ -27,6 +29,7 @@ impl<'a> QuerySm<'a> {
         Ok(QuerySm {
             message_id: c.c_octets("message_id", MESSAGE_ID_OCTETS_MAX)?,
             source: WireAddress::read(&mut c, SOURCE, ADDRESS_OCTETS_MAX)?,
+            tlvs: Tlvs::parse(c.rest())?,
         })
     }
 }
@@ -42,6 +45,8 @@ pub struct CancelSm<'a> {
     pub source: WireAddress<'a>,
     /// Its recipient.
     pub destination: WireAddress<'a>,
+    /// None in SMPP 3.4; SMPP 5.0 4.8.3 lets any PDU have some.
+    pub tlvs: Tlvs<'a>,
 }
 
 impl<'a> CancelSm<'a> {
@@ -53,11 +58,15 @@ impl<'a> CancelSm<'a> {
             message_id: c.c_octets("message_id", MESSAGE_ID_OCTETS_MAX)?,
             source: WireAddress::read(&mut c, SOURCE, ADDRESS_OCTETS_MAX)?,
             destination: WireAddress::read(&mut c, DESTINATION, ADDRESS_OCTETS_MAX)?,
+            tlvs: Tlvs::parse(c.rest())?,
         })
     }
 }
 
 /// Puts another text in place of a message's.
+///
+/// It has no data_coding and no esm_class: the new text is read by those of the message that it
+/// replaces.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ReplaceSm<'a> {
     /// The SMSC's id of the message.
@@ -99,6 +108,17 @@ impl<'a> ReplaceSm<'a> {
             short_message: c.octets("short_message", usize::from(sm_length))?,
             tlvs: Tlvs::parse(c.rest())?,
         })
+    }
+}
+
+impl<'a> ReplaceSm<'a> {
+    /// The text as a handset gets it: short_message, or message_payload where that is empty.
+    pub fn text_octets(&self) -> &'a [u8] {
+        if self.short_message.is_empty() {
+            self.tlvs.find(Tag::MESSAGE_PAYLOAD).unwrap_or(&[])
+        } else {
+            self.short_message
+        }
     }
 }
 

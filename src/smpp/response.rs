@@ -1,9 +1,12 @@
-//! submit_sm_resp, data_sm_resp, deliver_sm_resp, query_sm_resp (SMPP 3.4 4.4.2, 4.7.2, 4.6.2, 4.8.2).
+//! submit_sm_resp, data_sm_resp, deliver_sm_resp, query_sm_resp, submit_multi_resp (SMPP 3.4 4.4.2,
+//! 4.7.2, 4.6.2, 4.8.2, 4.5.2).
 
 use super::cursor::{Cursor, Malformed};
 use super::header::body;
-use super::message::TIME_OCTETS_MAX;
+use super::message::{ADDRESS_OCTETS_MAX, DESTINATION, TIME_OCTETS_MAX, WireAddress};
 use super::operation::MESSAGE_ID_OCTETS_MAX;
+use super::status::CommandStatus;
+use super::tlv::Tlvs;
 
 /// The message_id of a submit_sm_resp, data_sm_resp or submit_multi_resp.
 ///
@@ -39,4 +42,55 @@ impl<'a> QuerySmResp<'a> {
             error_code: c.u8("error_code")?,
         })
     }
+}
+
+/// A destination of a submit_multi that was not taken (SMPP 3.4 4.5.2.1).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Unsuccess<'a> {
+    /// The destination.
+    pub destination: WireAddress<'a>,
+    /// Why.
+    pub status: CommandStatus,
+}
+
+/// What an SMSC made of a submit_multi.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SubmitMultiResp<'a> {
+    /// The SMSC's id of the message to all destinations.
+    pub message_id: &'a [u8],
+    /// How many destinations were not taken.
+    pub no_unsuccess: u8,
+    unsuccess: &'a [u8],
+    /// Optional parameters (SMPP 5.0 4.2.3.2).
+    pub tlvs: Tlvs<'a>,
+    /// The optional parameters' octets.
+    pub(super) behind: &'a [u8],
+}
+
+impl<'a> SubmitMultiResp<'a> {
+    /// Reads a submit_multi_resp frame with a body.
+    pub fn parse(frame: &'a [u8]) -> Result<SubmitMultiResp<'a>, Malformed> {
+        let mut c = Cursor::new(body(frame));
+        let message_id = c.c_octets("message_id", MESSAGE_ID_OCTETS_MAX)?;
+        let no_unsuccess = c.u8("no_unsuccess")?;
+        let unsuccess = c.rest();
+        for _ in 0..no_unsuccess {
+            read_unsuccess(&mut c)?;
+        }
+        let behind = c.rest();
+        let tlvs = Tlvs::parse(behind)?;
+        Ok(SubmitMultiResp { message_id, no_unsuccess, unsuccess, tlvs, behind })
+    }
+
+    /// The destinations that were not taken, in their order.
+    pub fn unsuccess(&self) -> impl Iterator<Item = Unsuccess<'a>> + use<'a> {
+        let mut cursor = Cursor::new(self.unsuccess);
+        (0..self.no_unsuccess).map_while(move |_| read_unsuccess(&mut cursor).ok())
+    }
+}
+
+fn read_unsuccess<'a>(c: &mut Cursor<'a>) -> Result<Unsuccess<'a>, Malformed> {
+    let destination = WireAddress::read(c, DESTINATION, ADDRESS_OCTETS_MAX)?;
+    let status = c.u32("error_status_code")?;
+    Ok(Unsuccess { destination, status: CommandStatus(status) })
 }

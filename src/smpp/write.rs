@@ -5,6 +5,7 @@
 use super::command::Command;
 use super::header::HEADER_OCTETS;
 use super::message::WireAddress;
+use super::multi::Destination;
 use super::status::CommandStatus;
 use super::tlv::Tag;
 
@@ -142,6 +143,45 @@ pub fn data_sm(
         body.extend_from_slice(&[fields.esm_class, fields.registered_delivery, fields.data_coding]);
         tlvs(body);
     });
+}
+
+/// Appends a submit_multi to `destinations`, of which at most 255 are written; the destination in
+/// `fields` is not.
+pub fn submit_multi(
+    out: &mut Vec<u8>,
+    sequence: u32,
+    fields: MessageFields<'_>,
+    destinations: &[Destination<'_>],
+    tlvs: impl FnOnce(&mut Vec<u8>),
+) {
+    let text = fields.short_message.get(..254).unwrap_or(fields.short_message);
+    let destinations = destinations.get(..255).unwrap_or(destinations);
+    pdu(out, Command::SubmitMulti.id(), CommandStatus::ESME_ROK, sequence, |body| {
+        body.push(0);
+        address(body, fields.source);
+        body.push(destinations.len() as u8);
+        for one in destinations {
+            destination(body, *one);
+        }
+        body.extend_from_slice(&[fields.esm_class, 0, 0, 0, 0, fields.registered_delivery, 0]);
+        body.extend_from_slice(&[fields.data_coding, 0, text.len() as u8]);
+        body.extend_from_slice(text);
+        tlvs(body);
+    });
+}
+
+/// Appends one destination of a submit_multi (SMPP 3.4 4.5.1.1).
+pub fn destination(out: &mut Vec<u8>, destination: Destination<'_>) {
+    match destination {
+        Destination::Sme(sme) => {
+            out.push(1);
+            address(out, sme);
+        }
+        Destination::DistributionList(name) => {
+            out.push(2);
+            c_octets(out, name);
+        }
+    }
 }
 
 #[cfg(test)]

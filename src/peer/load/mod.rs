@@ -13,6 +13,7 @@
 //! core away, the same delay meets every message due in it. Measure an SMSC directly first, and
 //! read a proxy's latency only as the difference to that.
 
+mod pace;
 mod plan;
 mod report;
 mod self_check;
@@ -21,7 +22,6 @@ mod template;
 mod window;
 
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -29,7 +29,8 @@ use std::time::{Duration, Instant};
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::Notify;
 
-pub use plan::PACE_TICK;
+pub use pace::PACE_TICK;
+use pace::{Timer, pace};
 use plan::{Plan, Share};
 pub use report::{Cpu, Latency, Report};
 pub use self_check::{SelfCheck, SelfCheckFault, self_check};
@@ -68,7 +69,7 @@ pub struct Options {
     pub pause: Option<(Duration, Duration)>,
     /// A session gives up when it waits this long without one answer, to its bind too.
     pub response_timeout: Duration,
-    /// Threads that send and read. One more paces them when there is a rate.
+    /// Threads that send and read.
     pub threads: usize,
     /// Processes whose CPU time is reported.
     pub cpu_of: Vec<u32>,
@@ -157,21 +158,23 @@ pub enum LoadFault {
 pub fn run(options: &Options) -> Result<Report, LoadFault> {
     check(options)?;
     let threads = options.threads.clamp(1, options.sessions);
-    let wakes: Vec<Arc<Notify>> = (0..options.sessions).map(|_| Arc::default()).collect();
     let plan = Plan::of(options);
     let mut crews = Vec::new();
     for thread in 0..threads {
         let runtime = Builder::new_current_thread().enable_all().build()?;
         let mut sessions = Vec::new();
-        for (number, wake) in wakes.iter().enumerate().skip(thread).step_by(threads) {
+        let mut wakes: Vec<Option<Arc<Notify>>> = vec![None; options.sessions];
+        for (number, wake) in wakes.iter_mut().enumerate().skip(thread).step_by(threads) {
+            let wake = wake.insert(Arc::default());
             let esme = runtime.block_on(bind(options, number))?;
             let template = Template::of(&options.message, number, options.sessions)?;
             let share = Share::of(plan, number, options.sessions);
             sessions.push(Session::new(esme, template, share, options, wake.clone()));
         }
-        crews.push((runtime, sessions));
+        let timer = runtime.block_on(async { Timer::new() })?;
+        crews.push(Crew { runtime, timer, sessions, wakes });
     }
-    Ok(measure(options, plan, crews, &wakes))
+    Ok(measure(options, plan, crews))
 }
 
 fn check(options: &Options) -> Result<(), LoadFault> {
@@ -204,28 +207,19 @@ async fn bind(options: &Options, number: usize) -> Result<Esme, LoadFault> {
 /// Lets the sessions go, all from one moment on, and gathers what they counted.
 ///
 /// Every thread stays until the CPU time is read: the kernel forgets a thread's when it ends.
-fn measure(
-    options: &Options,
-    plan: Plan,
-    crews: Vec<(Runtime, Vec<Session>)>,
-    wakes: &[Arc<Notify>],
-) -> Report {
+fn measure(options: &Options, plan: Plan, crews: Vec<Crew>) -> Report {
     let start = Instant::now();
-    let ended = AtomicBool::new(false);
     let mut pids = options.cpu_of.clone();
     pids.push(std::process::id());
     let (tallies, before, after) = thread::scope(|scope| {
-        if plan.rate.is_some() {
-            scope.spawn(|| plan.pace(start, wakes, &ended));
-        }
         let (counted, tallies) = mpsc::channel();
         let mut held = Vec::new();
-        for (runtime, sessions) in crews {
+        for crew in crews {
             let counted = counted.clone();
             let (hold, released) = mpsc::channel::<()>();
             held.push(hold);
             scope.spawn(move || {
-                let sent = counted.send(work(&runtime, sessions, start));
+                let sent = counted.send(crew.work(plan, start));
                 drop(counted);
                 // Ends, with an error, when the other side lets go.
                 sent.is_ok() && released.recv().is_ok()
@@ -237,7 +231,6 @@ fn measure(
         let tallies: Vec<Tally> = tallies.iter().flatten().collect();
         let after: Vec<_> = pids.iter().map(|&pid| cpu::used(pid)).collect();
         drop(held);
-        ended.store(true, Relaxed);
         (tallies, before, after)
     });
     let mut report = Report::of(&tallies, plan.warmup_ns);
@@ -247,14 +240,26 @@ fn measure(
     report
 }
 
-/// One thread's sessions, to their end.
-fn work(runtime: &Runtime, sessions: Vec<Session>, start: Instant) -> Vec<Tally> {
-    runtime.block_on(async {
-        let tasks: Vec<_> = sessions.into_iter().map(|s| tokio::spawn(s.run(start))).collect();
-        let mut tallies = Vec::new();
-        for task in tasks {
-            tallies.push(task.await.unwrap_or_default());
-        }
-        tallies
-    })
+/// One thread: its reactor, its sessions, and what wakes them.
+struct Crew {
+    runtime: Runtime,
+    timer: Timer,
+    sessions: Vec<Session>,
+    wakes: Vec<Option<Arc<Notify>>>,
+}
+
+impl Crew {
+    /// Runs the sessions to their end.
+    fn work(self, plan: Plan, start: Instant) -> Vec<Tally> {
+        self.runtime.block_on(async {
+            let pacing = tokio::spawn(pace(plan, start, self.timer, self.wakes));
+            let sessions = self.sessions.into_iter().map(|one| tokio::spawn(one.run(start)));
+            let mut tallies = Vec::new();
+            for session in sessions.collect::<Vec<_>>() {
+                tallies.push(session.await.unwrap_or_default());
+            }
+            pacing.abort();
+            tallies
+        })
+    }
 }

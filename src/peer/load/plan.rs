@@ -1,20 +1,8 @@
 //! When each message is due, and whose it is.
 
-use std::fs;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
-use std::thread;
-use std::time::{Duration, Instant};
-
-use tokio::sync::Notify;
+use std::time::Duration;
 
 use super::{Length, Options};
-
-/// The pacing thread wakes no more often than this: with messages due more often, a few go at once,
-/// the last of them late by less than this.
-pub const PACE_TICK: Duration = Duration::from_micros(50);
-/// The pacing thread wakes at least this often, to see whether the run has ended.
-const PACE_SLEEP_MAX: Duration = Duration::from_millis(50);
 
 const SECOND_NS: f64 = 1e9;
 
@@ -47,40 +35,19 @@ impl Plan {
         }
     }
 
-    /// Wakes the sessions whose messages fall due, one after the other, until the run has ended.
-    pub(super) fn pace(self, start: Instant, wakes: &[Arc<Notify>], ended: &AtomicBool) {
-        let (Some(rate), Some(messages)) = (self.rate, self.messages) else { return };
-        least_timer_slack();
-        let mut woken = 0;
-        while !ended.load(Relaxed) {
-            let now_ns = start.elapsed().as_nanos() as f64;
-            let due = ((now_ns * rate as f64 / SECOND_NS) as u64 + 1).min(messages);
-            for index in woken..due.min(woken + wakes.len() as u64) {
-                if let Some(wake) = wakes.get((index % wakes.len() as u64) as usize) {
-                    wake.notify_one();
-                }
-            }
-            woken = due.max(woken);
-            let next = match woken < messages {
-                true => Duration::from_nanos(due_ns(rate, woken)),
-                false => Duration::MAX,
-            };
-            thread::sleep(next.saturating_sub(start.elapsed()).clamp(PACE_TICK, PACE_SLEEP_MAX));
-        }
+    /// How many messages are due after that long: the first at once.
+    pub(super) fn due(self, rate: u64, elapsed: Duration) -> u64 {
+        (elapsed.as_nanos() as f64 * rate as f64 / SECOND_NS) as u64 + 1
+    }
+
+    /// When the message behind `index` others is due, after the start.
+    pub(super) fn due_at(self, rate: u64, index: u64) -> Duration {
+        Duration::from_nanos(due_ns(rate, index))
     }
 }
 
 fn due_ns(rate: u64, index: u64) -> u64 {
     (index as f64 * SECOND_NS / rate as f64) as u64
-}
-
-/// Linux adds up to 50 us to a thread's sleeps unless told not to. Where /proc will not be told,
-/// sleeps are that much longer and the latencies say so.
-fn least_timer_slack() {
-    let Ok(thread) = fs::read_link("/proc/thread-self") else { return };
-    if let Some(id) = thread.file_name().and_then(|name| name.to_str()) {
-        let _ = fs::write(format!("/proc/{id}/timerslack_ns"), "1");
-    }
 }
 
 /// One session's share of the plan: every n-th message.

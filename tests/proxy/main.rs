@@ -1,10 +1,8 @@
 //! The proxy as its users run it: the binary, real sockets, a small SMSC, faults, kills.
 
-use std::io::{BufRead, BufReader};
-use std::net::SocketAddr;
 use std::path::Path;
-use std::process::{Child, Command as Process, Stdio};
-use std::time::{Duration, Instant};
+use std::process::Command as Process;
+use std::time::Duration;
 
 use consentry::audit::{self, Found, Query, Record};
 use consentry::peer::esme::Esme;
@@ -13,81 +11,19 @@ use consentry::smpp::message::{Message, WireAddress};
 use consentry::smpp::tlv::Tag;
 use consentry::smpp::write::{self, MessageFields};
 use consentry::smpp::{Command, CommandStatus, Header};
+use running::Proxy;
 
-const REGISTRY: &str = r#"
-[[provider]]
-name       = "测试有限公司"
-system_ids = ["test"]
-licence    = { number = "B2-1", valid_until = 2099-12-31 }
-identity   = "verified"
-[[provider.code]]
-number     = "106900001234"
-digits_max = 16
-"#;
+mod idle;
+mod lifetimes;
+mod metrics;
+mod outbind;
+mod receiver;
+mod running;
+mod sockets;
+mod start;
+mod wire;
 
 const OURS: &[u8] = b"106900001234";
-
-/// A running proxy; killed by its own id when dropped.
-struct Proxy {
-    child: Child,
-    address: SocketAddr,
-}
-
-impl Proxy {
-    /// Starts the binary in `folder` before `smsc`; `more` goes behind the configuration, and
-    /// `shell` before the program (limits of the process).
-    fn start(folder: &Path, smsc: SocketAddr, more: &str, shell: &str) -> Proxy {
-        std::fs::write(folder.join("registry.toml"), REGISTRY).expect("a folder to write in");
-        let config = format!(
-            "[[listen]]\naddress = \"127.0.0.1:0\"\nsmsc = [\"{smsc}\"]\n\
-             [registry]\nfile = \"registry.toml\"\n{more}"
-        );
-        let file = folder.join("consentry.toml");
-        std::fs::write(&file, config).expect("a folder to write in");
-        let binary = env!("CARGO_BIN_EXE_consentry");
-        let script = format!("{shell} exec {binary} run -c '{}'", file.display());
-        let mut child = Process::new("sh")
-            .args(["-c", &script])
-            .stderr(Stdio::piped())
-            .spawn()
-            .expect("the binary starts");
-        let log = child.stderr.take().expect("its log is piped");
-        let mut lines = BufReader::new(log).lines();
-        let address = loop {
-            let line = lines.next().expect("it says where it listens").expect("readable text");
-            if let Some((_, address)) = line.split_once("listening address=") {
-                break address.parse().expect("an address");
-            }
-        };
-        // The log has to be read on, or the proxy would wait for its reader.
-        std::thread::spawn(move || lines.for_each(drop));
-        Proxy { child, address }
-    }
-
-    fn signal(&self, signal: &str) {
-        let id = self.child.id().to_string();
-        Process::new("kill").args([signal, &id]).status().expect("kill is there");
-    }
-
-    /// Waits for the end, at most 20 s; the exit status.
-    fn wait(&mut self) -> Option<i32> {
-        let until = Instant::now() + Duration::from_secs(20);
-        while Instant::now() < until {
-            if let Some(status) = self.child.try_wait().expect("it is our child") {
-                return status.code();
-            }
-            std::thread::sleep(Duration::from_millis(5));
-        }
-        panic!("the proxy did not end within 20 s");
-    }
-}
-
-impl Drop for Proxy {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
 
 fn audit(durability: &str) -> String {
     format!("[audit]\npath = \"audit\"\ndurability = \"{durability}\"\n")
@@ -113,7 +49,7 @@ fn submit(sequence: u32, source: &[u8], tlvs: impl FnOnce(&mut Vec<u8>)) -> Vec<
 }
 
 async fn bound(proxy: &Proxy) -> Esme {
-    let mut esme = Esme::connect(proxy.address).await.expect("the proxy accepts");
+    let mut esme = Esme::connect(proxy.address()).await.expect("the proxy accepts");
     let status = esme.bind(Command::BindTransceiver, "test", "secret").await.expect("an answer");
     assert_eq!(status, CommandStatus::ESME_ROK);
     esme
@@ -198,16 +134,16 @@ async fn what_is_not_a_bound_session_gets_a_short_answer() {
     let smsc = smsc(Options::default());
     let proxy = Proxy::start(folder.path(), smsc.address(), &audit("written"), "");
 
-    let mut early = Esme::connect(proxy.address).await.expect("accepted");
+    let mut early = Esme::connect(proxy.address()).await.expect("accepted");
     early.send(&submit(1, OURS, |_| {})).await.expect("sent");
     let refused = answer(&mut early).await.map(|(_, status, ..)| status);
     assert_eq!(refused, Some(CommandStatus::ESME_RINVBNDSTS));
 
-    let mut http = Esme::connect(proxy.address).await.expect("accepted");
+    let mut http = Esme::connect(proxy.address()).await.expect("accepted");
     http.send(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n").await.expect("sent");
     assert!(matches!(http.next().await, Ok(None) | Err(_)), "no SMPP for HTTP");
 
-    let mut huge = Esme::connect(proxy.address).await.expect("accepted");
+    let mut huge = Esme::connect(proxy.address()).await.expect("accepted");
     huge.send(&[0xff, 0xff, 0xff, 0xff, 0, 0, 0, 4, 0, 0, 0, 0, 0, 0, 0, 9]).await.expect("sent");
     let nack = answer(&mut huge).await;
     let expected = (Command::GenericNack, CommandStatus::ESME_RINVCMDLEN, 9, 16);
@@ -231,7 +167,7 @@ async fn an_smsc_that_is_not_there_refuses_the_bind() {
         taken.local_addr().expect("an address")
     };
     let proxy = Proxy::start(folder.path(), gone, &audit("written"), "");
-    let mut esme = Esme::connect(proxy.address).await.expect("accepted");
+    let mut esme = Esme::connect(proxy.address()).await.expect("accepted");
     let status = esme.bind(Command::BindTransmitter, "test", "secret").await.expect("answered");
     assert_eq!(status, CommandStatus::ESME_RBINDFAIL);
 }
@@ -262,9 +198,13 @@ async fn an_smsc_that_fails_ends_the_session_and_leaves_its_requests_on_record()
 async fn a_journal_that_cannot_be_written_lets_nothing_through() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let smsc = smsc(Options::default());
-    // 16 KiB a file (ulimit counts 512 or 1024 octets); the signal is ignored, so writes fail.
-    let limited = "trap '' XFSZ; ulimit -f 16;";
-    let proxy = Proxy::start(folder.path(), smsc.address(), &audit("written"), limited);
+    // The signal is ignored, so that writes fail. Set once it runs: the consent ledger is there then.
+    let proxy = Proxy::start(folder.path(), smsc.address(), &audit("written"), "trap '' XFSZ;");
+    let limit = Process::new("prlimit")
+        .args(["--fsize=16384", "--pid", &proxy.id().to_string()])
+        .status()
+        .expect("prlimit of util-linux");
+    assert!(limit.success());
     let mut esme = bound(&proxy).await;
     let (mut sent_on, mut full) = (0, 0);
     for sequence in 2..600 {
@@ -384,7 +324,7 @@ async fn an_smsc_that_stops_reading_does_not_grow_the_proxy() {
         while esme.send(&chunk).await.is_ok() {}
     });
     assert!(ended.await.is_ok(), "a peer that takes nothing ends the session");
-    let status = std::fs::read_to_string(format!("/proc/{}/status", proxy.child.id()));
+    let status = std::fs::read_to_string(format!("/proc/{}/status", proxy.id()));
     let resident = status.expect("the proxy lives").lines().find_map(|line| {
         line.strip_prefix("VmRSS:")?.trim().strip_suffix(" kB")?.parse::<u64>().ok()
     });

@@ -1,0 +1,57 @@
+//! The consent ledger over HTTP: [`consent::desk`](crate::consent::desk), whose table names the paths
+//! and bodies.
+//!
+//! `POST` for all, since bodies and answers hold numbers of people and paths end up in logs; `GET`
+//! for `/stats` as well. 200 with the answer, 400 for a body that cannot be read, 503 while the
+//! ledger can neither tell nor write. What was told is on the disk when the answer comes.
+
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use axum::body::Bytes;
+use axum::extract::{Path, State as Extract};
+use axum::http::{Method, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+
+use super::{JSON_LINES, State, not_found, text};
+use crate::consent::desk::{self, Ask, DeskFault};
+use crate::consent::{Ledger, Source};
+
+/// `POST /api/v1/consents`.
+pub(super) async fn events(Extract(state): Extract<State>, body: Bytes) -> Response {
+    answer(state.ledger, Ask::Events, body).await
+}
+
+/// `POST /api/v1/consents/...`, and `GET /api/v1/consents/stats`.
+pub(super) async fn ask(
+    Extract(state): Extract<State>,
+    method: Method,
+    Path(path): Path<String>,
+    body: Bytes,
+) -> Response {
+    let named = |ask: &&Ask| ask.path().strip_prefix('/') == Some(path.as_str());
+    match Ask::ALL.iter().find(named) {
+        Some(Ask::Stats) => answer(state.ledger, Ask::Stats, body).await,
+        Some(ask) if method == Method::POST => answer(state.ledger, *ask, body).await,
+        Some(_) => text(StatusCode::METHOD_NOT_ALLOWED, "POST it\n".to_owned()),
+        None => not_found(),
+    }
+}
+
+async fn answer(ledger: Option<Ledger>, ask: Ask, body: Bytes) -> Response {
+    let Some(ledger) = ledger else { return not_found() };
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let now_us = u64::try_from(now.as_micros()).unwrap_or(u64::MAX);
+    // The ledger reads and writes the disk: not on a thread that serves sessions.
+    let answered =
+        tokio::task::spawn_blocking(move || desk::answer(&ledger, ask, &body, Source::Api, now_us));
+    match answered.await {
+        Ok(Ok(answer)) => ([(header::CONTENT_TYPE, JSON_LINES)], answer).into_response(),
+        Ok(Err(fault @ DeskFault::Malformed { .. })) => {
+            text(StatusCode::BAD_REQUEST, format!("{fault}\n"))
+        }
+        Ok(Err(DeskFault::Unavailable(why))) => {
+            text(StatusCode::SERVICE_UNAVAILABLE, format!("{why}\n"))
+        }
+        Err(_) => text(StatusCode::INTERNAL_SERVER_ERROR, "the ledger did not answer\n".into()),
+    }
+}

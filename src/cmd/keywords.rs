@@ -1,0 +1,82 @@
+//! The keywords that messages announced for refusing, kept beside the consent ledger: one line each,
+//! code, tab, keyword. Who was told 回TDZD退订 before a restart is heard after it too.
+
+use std::fs::{File, OpenOptions};
+use std::io::{Read, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+
+use super::Failure;
+use crate::content::reply::Keyword;
+use crate::proxy::KeepKeyword;
+use crate::registry::Digits;
+use crate::session::Announced;
+
+/// The longest file that is read. At 30 octets a line it holds above two million keywords.
+const FILE_OCTETS_MAX: u64 = 64 << 20;
+
+/// Where the keywords of the ledger in `ledger` are kept.
+pub(super) fn file(ledger: &Path) -> PathBuf {
+    ledger.with_extension("keywords")
+}
+
+/// Fills `announced` from the file, and opens it to keep what is announced from now on.
+pub(super) fn open(path: &Path, announced: &Announced) -> Result<KeepKeyword, Failure> {
+    let failure = |error: std::io::Error| {
+        Failure(format!("{} cannot be used: {error}; make it writable", path.display()))
+    };
+    let mut file = OpenOptions::new().read(true).append(true).create(true).mode(0o600).open(path);
+    let file = file.as_mut().map_err(|error| failure(std::io::Error::from(error.kind())))?;
+    let mut text = String::new();
+    file.take(FILE_OCTETS_MAX).read_to_string(&mut text).map_err(failure)?;
+    for (number, line) in (1..).zip(text.lines()) {
+        let Some((code, keyword)) = read(line) else {
+            let path = path.display();
+            tracing::warn!(%path, line = number, "is no code and keyword; passed over");
+            continue;
+        };
+        announced.learn(code, keyword);
+    }
+    let file = Mutex::new(file.try_clone().map_err(failure)?);
+    Ok(Box::new(move |code, keyword| keep(&file, code, keyword)))
+}
+
+fn read(line: &str) -> Option<(Digits, Keyword)> {
+    let (code, keyword) = line.split_once('\t')?;
+    Some((Digits::new(code.as_bytes())?, Keyword::new(keyword)?))
+}
+
+/// One short write, seldom: each keyword of a code comes here once.
+fn keep(file: &Mutex<File>, code: Digits, keyword: Keyword) {
+    let line = format!("{}\t{}\n", code.unmasked(), keyword.as_str());
+    let mut file = file.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    if let Err(error) = file.write_all(line.as_bytes()) {
+        tracing::error!(%error, "an announced keyword will not be known after a restart");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_announced_is_known_after_a_restart() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = file(&folder.path().join("consent"));
+        let code = Digits::new(b"106900001234").unwrap();
+        let known = || {
+            let announced = Announced::default();
+            let keep = open(&path, &announced).unwrap();
+            let mut keywords = Vec::new();
+            announced.of(&code, &mut keywords);
+            (keep, keywords)
+        };
+        let (keep, keywords) = known();
+        assert!(keywords.is_empty());
+        let keyword = Keyword::new("TDZD").unwrap();
+        keep(code, keyword);
+        std::fs::OpenOptions::new().append(true).open(&path).unwrap().write_all(b"torn").unwrap();
+        assert_eq!(known().1, [keyword]);
+    }
+}

@@ -1,0 +1,85 @@
+//! The consent ledger of a running proxy: opened by its settings, watched.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::{Failure, keywords};
+use crate::config::{Config, Place};
+use crate::consent::{Ledger, Options};
+use crate::metrics::{ConsentEvent, Metrics};
+use crate::proxy::KeepKeyword;
+use crate::registry::Registry;
+use crate::session::{Announced, Parties};
+
+/// How often the ledger's figures are looked at.
+const WATCH: Duration = Duration::from_secs(1);
+
+/// Opens the ledger that `[consent]` names. Blocks.
+pub(super) fn open(config: &Config) -> Result<Ledger, Failure> {
+    let Place::Folder(path) = &config.consent.place else {
+        let why = "[consent] url is not served by this version; remove it";
+        return Err(Failure(why.to_owned()));
+    };
+    let options = options(config, config.consent.cache_octets, true);
+    let ledger = Ledger::open(path, options)?;
+    let pairs = ledger.stats().pairs;
+    tracing::info!(path = %path.display(), pairs, "consent ledger opened");
+    Ok(ledger)
+}
+
+/// Who everybody in the registry is in the ledger.
+pub(super) fn parties(ledger: &Ledger, registry: &Registry) -> Result<Parties, Failure> {
+    let mut parties = Parties::default();
+    for provider in registry.providers() {
+        parties.entities.push(ledger.entity(&provider.name)?);
+        for code in &provider.codes {
+            parties.scopes.push(ledger.scope(&code.scope)?);
+        }
+    }
+    Ok(parties)
+}
+
+/// Opens the file of announced keywords beside the ledger.
+pub(super) fn keywords(
+    config: &Config,
+    announced: &Announced,
+) -> Result<Option<KeepKeyword>, Failure> {
+    match &config.consent.place {
+        Place::Folder(path) => keywords::open(&keywords::file(path), announced).map(Some),
+        Place::Shared(_) => Ok(None),
+    }
+}
+
+/// What a ledger is opened with under these settings.
+pub(super) fn options(config: &Config, cache_octets: usize, warm: bool) -> Options {
+    let silent_after_us = u64::try_from(config.consent.silent_after.as_micros());
+    Options {
+        cache_octets,
+        warm,
+        silent_after_us: silent_after_us.unwrap_or(u64::MAX),
+        on_sync: None,
+    }
+}
+
+/// Counts events and pairs in the metrics, and logs once when the ledger fails.
+pub(super) async fn watch(ledger: Ledger, metrics: Arc<Metrics>) {
+    let mut counted = ledger.stats().events;
+    let mut was_available = true;
+    loop {
+        let stats = ledger.stats();
+        metrics.consent_pairs.set(i64::try_from(stats.pairs).unwrap_or(i64::MAX));
+        for ((event, now), before) in ConsentEvent::ALL.iter().zip(stats.events).zip(&mut counted) {
+            metrics.consent_events(*event).inc_by(now.saturating_sub(*before));
+            *before = now;
+        }
+        match ledger.unavailable() {
+            Some(crate::consent::Unavailable::Closed) => return,
+            Some(why) if was_available => {
+                tracing::error!(%why, "the consent ledger neither answers nor records");
+                was_available = false;
+            }
+            _ => {}
+        }
+        tokio::time::sleep(WATCH).await;
+    }
+}

@@ -1,0 +1,128 @@
+//! A handset said stop: ledger and journal keep it before its message goes on to the ESME.
+//!
+//! Meanwhile nothing from the SMSC goes on; the other direction runs. What cannot be kept is tried
+//! again every second: an answer that is not kept is not passed on either, and the SMSC, which gets
+//! no response, sends it again.
+
+use std::task::Context;
+
+use super::Shared;
+use super::pump::Pair;
+use crate::consent::{Event, Happened, Question, Scope};
+use crate::policy::{Consent, StandingState};
+use crate::session::Moment;
+use crate::{audit, consent};
+
+/// How long after a failure keeping is tried again.
+const AGAIN_US: u64 = 1_000_000;
+
+/// How far the keeping of answers has come.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Heeding {
+    /// There is none.
+    Nothing,
+    /// Both have it and say when it is kept.
+    Waiting {
+        ledger: consent::Ticket,
+        journal: audit::Ticket,
+        /// Whether both know whom to wake.
+        registered: bool,
+    },
+    /// It could not be kept: again at that time (steady clock).
+    Failed { again_us: u64 },
+}
+
+impl Pair {
+    /// Goes on with what handsets answered; whether their frames may now go on.
+    pub(super) fn heed(&mut self, shared: &Shared, now: Moment) -> bool {
+        match self.heeding {
+            Heeding::Nothing => self.keep(shared, now),
+            Heeding::Failed { again_us } => now.steady_us >= again_us && self.keep(shared, now),
+            Heeding::Waiting { ledger, journal, .. } => {
+                let kept = is_kept(shared, ledger);
+                let recorded = shared.journal.is_complete(journal);
+                match (kept, recorded) {
+                    (Ok(true), Ok(true)) => {
+                        self.heeding = Heeding::Nothing;
+                        self.session.heeded();
+                        return true;
+                    }
+                    (Err(error), _) => self.heeding_failed(&error, now),
+                    (_, Err(error)) => self.heeding_failed(&error, now),
+                    (Ok(_), Ok(_)) => {}
+                }
+                false
+            }
+        }
+    }
+
+    /// Hands answers to ledger and journal; whether they are kept at once.
+    fn keep(&mut self, shared: &Shared, now: Moment) -> bool {
+        let (heard, records) = self.session.heard();
+        let Some(ledger) = shared.ledger.as_ref().filter(|_| !heard.is_empty()) else {
+            return false;
+        };
+        let events = counting(ledger, heard, now.wall_us);
+        let mut refused = Vec::new();
+        let kept = ledger.append(&events, now.wall_us, &mut refused);
+        for one in refused {
+            // Such as consent that is not later than a refusal: the ledger's state stands.
+            tracing::warn!(why = %one.fault, "an answer changes nothing in the ledger");
+        }
+        let recorded = shared.journal.append(records);
+        match (kept, recorded) {
+            (Ok(ledger), Ok(journal)) => {
+                self.heeding = Heeding::Waiting { ledger, journal, registered: false };
+                return self.heed(shared, now);
+            }
+            (Err(error), _) => self.heeding_failed(&error, now),
+            (_, Err(error)) => self.heeding_failed(&error, now),
+        }
+        false
+    }
+
+    fn heeding_failed(&mut self, error: &dyn std::fmt::Display, now: Moment) {
+        let session = self.session.id();
+        tracing::error!(session, %error, "a handset's answer is held back until it can be kept");
+        self.heeding = Heeding::Failed { again_us: now.steady_us + AGAIN_US };
+    }
+
+    /// Whether what was waited for has come.
+    pub(super) fn poll_heeding(&mut self, cx: &mut Context<'_>) -> bool {
+        let Heeding::Waiting { ledger, journal, registered } = &mut self.heeding else {
+            return false;
+        };
+        if !*registered {
+            *registered = true;
+            if let Some(one) = &self.shared.ledger {
+                one.on_complete(*ledger, cx.waker().clone());
+            }
+            self.shared.journal.on_complete(*journal, cx.waker().clone());
+        }
+        !matches!(is_kept(&self.shared, *ledger), Ok(false))
+            && !matches!(self.shared.journal.is_complete(*journal), Ok(false))
+    }
+}
+
+fn is_kept(shared: &Shared, ticket: consent::Ticket) -> Result<bool, consent::Unavailable> {
+    shared.ledger.as_ref().map_or(Ok(true), |ledger| ledger.is_complete(ticket))
+}
+
+/// The answers that count: a refusal always, a yes only while the recipient is asked.
+fn counting(ledger: &consent::Ledger, heard: &[Event], now_us: u64) -> Vec<Event> {
+    let is_asked = |event: &Event| {
+        let Event { entity, recipient, .. } = *event;
+        let mut answers = Vec::new();
+        ledger.standings(
+            &[Question { entity, recipient, scope: Scope::ALL }],
+            now_us,
+            &mut answers,
+        );
+        matches!(answers[..], [Consent::Known(one)] if one.state == StandingState::Asked)
+    };
+    let counts = |event: &&Event| match event.happened {
+        Happened::Granted(_) => is_asked(event),
+        _ => true,
+    };
+    heard.iter().filter(counts).copied().collect()
+}

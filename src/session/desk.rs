@@ -1,0 +1,30 @@
+//! What judging works with and keeps from batch to batch, so that no message allocates. One for
+//! each thread that carries traffic.
+
+use super::heard::Heards;
+use super::prepare::Frame;
+use crate::consent::Question;
+use crate::content;
+use crate::content::reply::Keyword;
+use crate::policy::Consent;
+
+/// Buffers of one thread.
+#[derive(Debug, Default)]
+pub struct Desk {
+    /// The text of the message at hand.
+    pub(super) text: String,
+    /// The reader's own.
+    pub(super) reading: content::Scratch,
+    /// A text's normal form.
+    pub(super) normal: content::Normal,
+    /// Bodies that were heard before.
+    pub(super) heards: Heards,
+    /// The keywords that a code announced.
+    pub(super) keywords: Vec<Keyword>,
+    /// The frames of a batch: empty between batches, kept for its room.
+    pub(super) frames: Vec<Frame<'static>>,
+    /// What a batch asks the ledger.
+    pub(super) questions: Vec<Question>,
+    /// What the ledger said, in the same order.
+    pub(super) answers: Vec<Consent>,
+}

@@ -1,0 +1,270 @@
+//! Which message an id stands for: what replace_sm, cancel_sm and query_sm are judged by.
+//!
+//! replace_sm and cancel_sm name a message by the id that the SMSC gave it, and replace_sm carries
+//! neither recipient nor data_coding: without the original nobody could say to whom the new text goes or
+//! how it reads. This is a bounded memory of the originals, the oldest forgotten first; what is not in it
+//! is refused.
+//!
+//! Ids are octets and nothing else. SMSCs write them in decimal, in hexadecimal, with and without
+//! leading zeros, and an id in another form may be another message's: the forms of one number are
+//! different ids here.
+
+use std::collections::HashMap;
+
+use crate::registry::Msisdn;
+
+/// Longest message_id without its NUL, octets (SMPP 3.4 5.2.23).
+pub const MESSAGE_ID_OCTETS_MAX: usize = 64;
+/// Longest source address without its NUL, octets (SMPP 3.4 5.2.8).
+pub const SOURCE_OCTETS_MAX: usize = 20;
+/// Entries that are remembered unless configured otherwise.
+pub const ENTRIES_DEFAULT: u32 = 100_000;
+
+/// Octets of a bounded length, held in place.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+struct Inline<const MAX: usize> {
+    octets: [u8; MAX],
+    length: u8,
+}
+
+impl<const MAX: usize> Inline<MAX> {
+    fn new(value: &[u8]) -> Option<Self> {
+        let mut octets = [0; MAX];
+        octets.get_mut(..value.len())?.copy_from_slice(value);
+        Some(Inline { octets, length: u8::try_from(value.len()).ok()? })
+    }
+
+    fn as_slice(&self) -> &[u8] {
+        self.octets.get(..usize::from(self.length)).unwrap_or(&[])
+    }
+}
+
+/// The message that an id stands for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct Original {
+    /// Whose message it is: a number that the caller keeps over restarts.
+    pub provider: u64,
+    /// To whom it went; `None` for several, as with submit_multi.
+    pub recipient: Option<Msisdn>,
+    /// How its text was coded: a replacement is read so.
+    pub data_coding: u8,
+    /// Its esm_class: whether a replacement begins with a header.
+    pub esm_class: u8,
+    source: Inline<SOURCE_OCTETS_MAX>,
+}
+
+impl Original {
+    /// An original from `source`, in canonical form; `None` when that is longer than
+    /// [`SOURCE_OCTETS_MAX`].
+    pub fn new(provider: u64, source: &[u8], recipient: Option<Msisdn>) -> Option<Original> {
+        let source = Inline::new(source)?;
+        Some(Original { provider, recipient, data_coding: 0, esm_class: 0, source })
+    }
+
+    /// Its sender in canonical form.
+    pub fn source(&self) -> &[u8] {
+        self.source.as_slice()
+    }
+}
+
+impl std::fmt::Debug for Original {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Original")
+            .field("provider", &self.provider)
+            .field("recipient", &self.recipient)
+            .field("data_coding", &self.data_coding)
+            .field("esm_class", &self.esm_class)
+            .finish_non_exhaustive()
+    }
+}
+
+/// An id in the number space of one SMSC.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+struct Key {
+    smsc: u16,
+    message_id: Inline<MESSAGE_ID_OCTETS_MAX>,
+}
+
+/// The originals of all providers, by SMSC and id. The oldest is forgotten first.
+pub struct Originals {
+    by_key: HashMap<Key, u32, foldhash::fast::RandomState>,
+    /// A ring: the next place written holds the oldest.
+    places: Vec<Option<(Key, Original)>>,
+    next: u32,
+    entries_max: u32,
+}
+
+impl Originals {
+    /// Remembers nothing yet, and at most `entries_max` later; of zero it remembers nothing ever.
+    pub fn new(entries_max: u32) -> Originals {
+        Originals { by_key: HashMap::default(), places: Vec::new(), next: 0, entries_max }
+    }
+
+    /// Entries that are remembered.
+    pub fn len(&self) -> usize {
+        self.by_key.len()
+    }
+
+    /// Whether none is.
+    pub fn is_empty(&self) -> bool {
+        self.by_key.is_empty()
+    }
+
+    /// Remembers what an id of an SMSC stands for, in place of what it stood for before. Whether it
+    /// does: not when the id is empty or longer than [`MESSAGE_ID_OCTETS_MAX`].
+    pub fn remember(&mut self, smsc: u16, message_id: &[u8], original: Original) -> bool {
+        let Some(key) = key(smsc, message_id) else { return false };
+        if self.entries_max == 0 {
+            return false;
+        }
+        self.forget(smsc, message_id);
+        let at = self.next;
+        match self.places.get_mut(at as usize) {
+            Some(place) => {
+                if let Some((oldest, _)) = place.replace((key, original)) {
+                    self.by_key.remove(&oldest);
+                }
+            }
+            None => self.places.push(Some((key, original))),
+        }
+        self.by_key.insert(key, at);
+        self.next = if at + 1 < self.entries_max { at + 1 } else { 0 };
+        true
+    }
+
+    /// What an id of an SMSC stands for.
+    pub fn find(&self, smsc: u16, message_id: &[u8]) -> Option<&Original> {
+        let &at = self.by_key.get(&key(smsc, message_id)?)?;
+        self.places.get(at as usize)?.as_ref().map(|(_, original)| original)
+    }
+
+    /// Forgets an id: its message was taken back.
+    pub fn forget(&mut self, smsc: u16, message_id: &[u8]) {
+        let at = key(smsc, message_id).and_then(|key| self.by_key.remove(&key));
+        if let Some(place) = at.and_then(|at| self.places.get_mut(at as usize)) {
+            *place = None;
+        }
+    }
+
+    /// All entries, the oldest first: SMSC, id, original. Remembered in this order by another
+    /// memory, they are the same there.
+    pub fn entries(&self) -> impl Iterator<Item = (u16, &[u8], &Original)> {
+        let (newer, older) = self.places.split_at_checked(self.next as usize).unwrap_or_default();
+        older
+            .iter()
+            .chain(newer)
+            .flatten()
+            .map(|(key, original)| (key.smsc, key.message_id.as_slice(), original))
+    }
+}
+
+fn key(smsc: u16, message_id: &[u8]) -> Option<Key> {
+    let message_id = Inline::new(message_id).filter(|id| id.length > 0)?;
+    Some(Key { smsc, message_id })
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn original(provider: u64) -> Original {
+        Original::new(provider, b"106900001234", Msisdn::new(8_613_800_138_000)).expect("short")
+    }
+
+    #[test]
+    fn ids_are_octets_of_one_smsc() {
+        let mut originals = Originals::new(10);
+        for (provider, id) in [(1, &b"255"[..]), (2, b"FF"), (3, b"ff"), (4, b"0255"), (5, b"0xff")]
+        {
+            assert!(originals.remember(0, id, original(provider)));
+        }
+        assert!(originals.remember(1, b"255", original(6)));
+        let cases: &[(u16, &[u8], Option<u64>)] = &[
+            (0, b"255", Some(1)),
+            (0, b"FF", Some(2)),
+            (0, b"ff", Some(3)),
+            (0, b"0255", Some(4)),
+            (0, b"0xff", Some(5)),
+            (1, b"255", Some(6)),
+            (1, b"FF", None),
+            (0, b"255 ", None),
+            (0, b"255\0", None),
+            (0, b"", None),
+        ];
+        for (smsc, id, expected) in cases {
+            let found = originals.find(*smsc, id).map(|original| original.provider);
+            assert_eq!(found, *expected, "{smsc} {id:02x?}");
+        }
+    }
+
+    #[test]
+    fn lengths_hold_at_the_edge() {
+        let mut originals = Originals::new(10);
+        assert!(originals.remember(0, &[b'a'; 64], original(1)));
+        assert!(!originals.remember(0, &[b'a'; 65], original(1)));
+        assert!(!originals.remember(0, b"", original(1)));
+        assert!(originals.find(0, &[b'a'; 65]).is_none());
+        assert!(Original::new(1, &[b'1'; 20], None).is_some());
+        assert!(Original::new(1, &[b'1'; 21], None).is_none());
+        assert_eq!(original(1).source(), b"106900001234");
+        assert!(!Originals::new(0).remember(0, b"a", original(1)), "nothing fits into nothing");
+    }
+
+    #[test]
+    fn the_oldest_is_forgotten_first_and_one_sent_again_is_the_newest() {
+        let mut originals = Originals::new(2);
+        originals.remember(0, b"a", original(1));
+        originals.remember(0, b"b", original(2));
+        assert_eq!(originals.len(), 2);
+        originals.remember(0, b"c", original(3));
+        assert_eq!((originals.find(0, b"a"), originals.len()), (None, 2));
+        originals.remember(0, b"b", original(4));
+        assert_eq!(originals.find(0, b"b").map(|o| o.provider), Some(4));
+        originals.forget(0, b"b");
+        assert_eq!((originals.find(0, b"b"), originals.len()), (None, 1));
+        originals.forget(0, b"b");
+        assert_eq!(originals.len(), 1);
+    }
+
+    #[test]
+    fn numbers_are_not_shown() {
+        let shown = format!("{:?}", original(1));
+        assert!(!shown.contains("13800138000") && !shown.contains("106900001234"), "{shown}");
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { failure_persistence: None, ..Default::default() })]
+
+        /// Beside a plain list of what was remembered, newest last.
+        #[test]
+        fn what_is_remembered_is_the_newest_and_survives_export(
+            steps in prop::collection::vec((any::<bool>(), 0_u8..12, any::<u64>()), 0..80),
+            entries_max in 1_u32..8,
+        ) {
+            let mut originals = Originals::new(entries_max);
+            let mut list: Vec<(u8, u64)> = Vec::new();
+            for (forget, id, provider) in steps {
+                list.retain(|(other, _)| *other != id);
+                if forget && id < 4 {
+                    originals.forget(0, &[id + 1]);
+                } else {
+                    originals.remember(0, &[id + 1], original(provider));
+                    list.push((id, provider));
+                }
+                prop_assert!(originals.len() <= entries_max as usize);
+                // What is remembered is the end of the list: forgetting may leave places empty early.
+                let found: Vec<_> = originals.entries().map(|(_, id, o)| (id[0] - 1, o.provider)).collect();
+                let newest = &list[list.len() - found.len()..];
+                prop_assert_eq!(&found[..], newest);
+            }
+            let mut other = Originals::new(entries_max);
+            for (smsc, id, original) in originals.entries() {
+                other.remember(smsc, id, *original);
+            }
+            let all = |o: &Originals| o.entries().map(|(s, i, o)| (s, i.to_vec(), *o)).collect::<Vec<_>>();
+            prop_assert_eq!(all(&other), all(&originals));
+        }
+    }
+}

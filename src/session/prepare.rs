@@ -1,0 +1,133 @@
+//! Before a batch is judged: each message parsed, its facts fetched, its text heard, and what has
+//! to be asked of the consent ledger gathered, so that it can be asked once for all of them.
+
+use super::desk::Desk;
+use super::facts::{Gathered, address, gather};
+use super::knowledge::Knowledge;
+use super::moment::Moment;
+use super::session::Session;
+use super::table::{self, Place};
+use super::texts::Form;
+use crate::consent::{Question, Scope};
+use crate::content::Keyword;
+use crate::policy::{Consent, Facts, Nature, nature};
+use crate::registry::{Allotment, ProviderId};
+use crate::smpp::message::Message;
+use crate::smpp::{Command, Header, Malformed};
+
+/// A frame of a batch.
+#[derive(Debug)]
+pub(super) struct Frame<'a> {
+    pub(super) octets: &'a [u8],
+    /// What was found in it, where it is a message that may be judged.
+    pub(super) message: Option<Prepared<'a>>,
+}
+
+/// A message with all that its decision needs.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Prepared<'a> {
+    pub(super) message: Message<'a>,
+    pub(super) gathered: Gathered,
+    pub(super) facts: Facts<'a>,
+    /// What is asked of the ledger; its answer goes into the facts.
+    pub(super) question: Option<Question>,
+    /// The keyword by which the text says that one can refuse.
+    pub(super) keyword: Option<Keyword>,
+}
+
+impl Session {
+    /// Looks at a frame that waits; what is no message of a bound session is left as it is.
+    pub(super) fn look<'a>(
+        &self,
+        knowledge: &'a Knowledge,
+        octets: &'a [u8],
+        desk: &mut Desk,
+        now: Moment,
+    ) -> Frame<'a> {
+        let message = Header::of(octets)
+            .filter(|header| {
+                let place = table::from_esme(header.command, self.state, knowledge.unknown_command);
+                place == Place::JudgeMessage && !self.draining
+            })
+            .and_then(|header| self.prepare(knowledge, header.command, octets, desk, now).ok());
+        Frame { octets, message }
+    }
+
+    pub(super) fn prepare<'a>(
+        &self,
+        knowledge: &'a Knowledge,
+        command: Command,
+        octets: &'a [u8],
+        desk: &mut Desk,
+        now: Moment,
+    ) -> Result<Prepared<'a>, Malformed> {
+        let message = parse(command, octets)?;
+        let gathered = gather(&message);
+        let mut facts = Facts::fetch(
+            &knowledge.registry,
+            now.wall_us,
+            self.provider,
+            &address(&message.source),
+            &address(&message.destination),
+        );
+        facts.second_sender = gathered.second_sender;
+        facts.two_bodies = gathered.two_bodies;
+        facts.stored_body = message.sm_default_msg_id != 0;
+        facts.review = knowledge.review;
+        let body = message.text_octets();
+        facts.no_body = body.is_empty();
+        let form = Form {
+            data_coding: message.data_coding,
+            has_header: message.has_udh(),
+            is_whole: gathered.part.is_none(),
+        };
+        let heard = knowledge.texts.hear(&facts, body, form, self.text_options, desk);
+        facts.text = heard.text;
+        let question = self.question(knowledge, &mut facts);
+        Ok(Prepared { message, gathered, facts, question, keyword: heard.keyword })
+    }
+
+    /// What has to be asked of the ledger. Where that cannot even be asked, nobody knows.
+    fn question(&self, knowledge: &Knowledge, facts: &mut Facts<'_>) -> Option<Question> {
+        if !knowledge.texts.is_asked() || nature(facts) == Nature::Other {
+            return None;
+        }
+        facts.consent = Some(Consent::Unavailable);
+        let (provider, _) = facts.provider?;
+        let recipient = facts.recipient.ok()?.msisdn;
+        let (entity, scope) = knowledge.parties.of(provider, facts.allotment)?;
+        Some(Question { entity, recipient, scope })
+    }
+}
+
+pub(super) fn parse(command: Command, octets: &[u8]) -> Result<Message<'_>, Malformed> {
+    match command {
+        Command::DataSm => Message::parse_data_sm(octets),
+        _ => Message::parse(octets),
+    }
+}
+
+/// Who the providers and the scopes of the registry are in the consent ledger. Empty where there
+/// is no ledger: then nothing is known of anybody's consent.
+#[derive(Clone, Debug, Default)]
+pub struct Parties {
+    /// By [`ProviderId`].
+    pub entities: Vec<crate::consent::EntityId>,
+    /// By [`crate::registry::CodeId`]; codes beyond it have [`Scope::ALL`].
+    pub scopes: Vec<Scope>,
+}
+
+impl Parties {
+    fn of(
+        &self,
+        provider: ProviderId,
+        allotment: Allotment<'_>,
+    ) -> Option<(crate::consent::EntityId, Scope)> {
+        let entity = *self.entities.get(provider.0 as usize)?;
+        let scope = match allotment {
+            Allotment::Code(found, _) => self.scopes.get(found.code.0 as usize).copied(),
+            Allotment::None | Allotment::Alphanumeric(_) => None,
+        };
+        Some((entity, scope.unwrap_or(Scope::ALL)))
+    }
+}

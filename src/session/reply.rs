@@ -1,0 +1,143 @@
+//! What a handset answers, read before it goes on to the ESME: who says stop is left alone.
+
+use sha2::{Digest, Sha256};
+
+use super::desk::Desk;
+use super::facts::address;
+use super::knowledge::Knowledge;
+use super::moment::Moment;
+use super::session::Session;
+use crate::audit::{Address, ReplyRecord};
+use crate::consent::{Cause, EntityId, Event, Grant, Happened, Proof, ProofKind, Scope, Source};
+use crate::content::reply::{self, Reply};
+use crate::policy::{ConsentClass, Review};
+use crate::registry::{Allotment, Digits, Msisdn, Sender, recipient, sender};
+use crate::smpp::message::{Message, WireAddress};
+use crate::smpp::{Command, Header};
+use crate::text::{self, Body};
+
+/// Replies of one read that are looked at ahead of the first that is held: more wait their turn.
+pub const REPLIES_AHEAD_MAX: usize = 256;
+
+/// Message type in esm_class: all of its values but these two bring a text of the handset
+/// (SMPP 3.4 5.2.12).
+const MESSAGE_TYPE: u8 = 0x3c;
+const DELIVERY_RECEIPT: u8 = 0x04;
+const INTERMEDIATE_NOTIFICATION: u8 = 0x20;
+
+impl Session {
+    /// Reads a frame from the SMSC, where it is a handset's message; whether it says something that
+    /// the ledger has to know before the frame goes on.
+    pub(super) fn hear_reply(
+        &mut self,
+        knowledge: &Knowledge,
+        desk: &mut Desk,
+        octets: &[u8],
+        now: Moment,
+    ) -> bool {
+        let Some(header) = Header::of(octets) else { return false };
+        let parsed = match header.command {
+            Command::DeliverSm => Message::parse(octets),
+            Command::DataSm => Message::parse_data_sm(octets),
+            _ => return false,
+        };
+        // What does not parse is the ESME's to refuse; no reply can be read in it.
+        let Ok(message) = parsed else { return false };
+        let kind = message.esm_class & MESSAGE_TYPE;
+        if kind == DELIVERY_RECEIPT || kind == INTERMEDIATE_NOTIFICATION {
+            return false;
+        }
+        let Some(said) = said(knowledge, desk, &message, self.text_options) else { return false };
+        let reply = match said {
+            Reply::None => return false,
+            Reply::OptOut { .. } => ReplyRecord::OPT_OUT,
+            Reply::OptIn { .. } => ReplyRecord::OPT_IN,
+        };
+        let (Some(entity), Ok(handset)) =
+            (self.addressee(knowledge, &message.destination), recipient(&address(&message.source)))
+        else {
+            return false;
+        };
+        self.record_reply(header, &message, reply, now);
+        self.heard.push(event(said, entity, handset.msisdn, &message, now));
+        true
+    }
+
+    /// The legal entity that a handset answers: the owner of the code, or else whose session it is.
+    fn addressee(&self, knowledge: &Knowledge, to: &WireAddress<'_>) -> Option<EntityId> {
+        let owner = match sender(&address(to)).map(|code| knowledge.registry.allotment(&code)) {
+            Ok(Allotment::Code(found, _)) => Some(found.owner),
+            Ok(Allotment::None | Allotment::Alphanumeric(_)) | Err(_) => self.provider,
+        };
+        knowledge.parties.entities.get(owner?.0 as usize).copied()
+    }
+
+    fn record_reply(&mut self, header: Header, message: &Message<'_>, reply: u8, now: Moment) {
+        let wire = |a: WireAddress<'_>| (a.ton, a.npi);
+        let ((source_ton, source_npi), (dest_ton, dest_npi)) =
+            (wire(message.source), wire(message.destination));
+        let record = ReplyRecord {
+            session: self.id,
+            command_id: header.command.id(),
+            sequence_number: header.sequence_number,
+            reply,
+            source: Address { ton: source_ton, npi: source_npi, raw: message.source.value },
+            destination: Address { ton: dest_ton, npi: dest_npi, raw: message.destination.value },
+            data_coding: message.data_coding,
+            text: message.text_octets(),
+        };
+        self.reply_records.reply(now.wall_us, &record);
+    }
+}
+
+/// What a handset's text says; none where it cannot be read.
+fn said(
+    knowledge: &Knowledge,
+    desk: &mut Desk,
+    message: &Message<'_>,
+    options: text::Options,
+) -> Option<Reply> {
+    let body = Body::split(message.text_octets(), message.has_udh()).ok()?;
+    desk.text.clear();
+    text::decode(body, message.data_coding, options, &mut desk.text).ok()?;
+    desk.keywords.clear();
+    if let Some(code) = code_of(knowledge, &message.destination) {
+        knowledge.announced.of(&code, &mut desk.keywords);
+    }
+    Some(reply::read(&desk.text, &desk.keywords))
+}
+
+/// The code that an address belongs to, without its extension.
+fn code_of(knowledge: &Knowledge, to: &WireAddress<'_>) -> Option<Digits> {
+    let to: Sender<'_> = sender(&address(to)).ok()?;
+    match knowledge.registry.allotment(&to) {
+        Allotment::Code(_, code) => Some(code.number),
+        Allotment::None | Allotment::Alphanumeric(_) => None,
+    }
+}
+
+/// A refusal ends every consent of the entity; an opt-in counts where a request is open, which the
+/// ledger knows.
+fn event(
+    said: Reply,
+    entity: EntityId,
+    recipient: Msisdn,
+    message: &Message<'_>,
+    now: Moment,
+) -> Event {
+    let happened = match said {
+        Reply::OptOut { .. } | Reply::None => Happened::Revoked(Cause::Refused),
+        Reply::OptIn { .. } => Happened::Granted(Grant {
+            scope: Scope::ALL,
+            class: ConsentClass::Commercial,
+            until_us: None,
+            promise: None,
+            proof: Proof {
+                kind: ProofKind::Message,
+                sha256: Sha256::digest(message.text_octets()).into(),
+                review: Review::Reviewed,
+            },
+        }),
+    };
+    Event { entity, recipient, time_us: now.wall_us, source: Source::Reply, happened }
+}

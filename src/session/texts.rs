@@ -1,0 +1,188 @@
+//! What texts are read with: the classifier, each code's templates, the lists. Here a message's
+//! octets become what the rules may know of its text.
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use super::desk::Desk;
+use super::heard::{Circumstances, Heard};
+use crate::content::{self, Reader, Templates, notice, same_name, signatures};
+use crate::policy::{Facts, Modes, Nature, Rule, Said, Signed, Text, nature};
+use crate::registry::{Allotment, Code, CodeId};
+use crate::text::{self, Body};
+
+/// The templates registered for one code.
+#[derive(Clone, Debug, Default)]
+pub struct CodeTemplates {
+    /// What it may send without consent; `None` when its owner registered none.
+    pub service: Option<Arc<Templates>>,
+    /// By what its owner asks for consent.
+    pub requests: Option<Arc<Templates>>,
+}
+
+/// What texts are read with.
+pub struct Texts {
+    reader: Reader,
+    /// By [`CodeId`].
+    templates: Vec<CodeTemplates>,
+    /// Whether any rule asks for the text.
+    is_asked: bool,
+    version: u64,
+}
+
+/// The rules that ask for the text.
+const RULES: [Rule; 11] = [
+    Rule::CodePurpose,
+    Rule::ConsentMissing,
+    Rule::ConsentRevoked,
+    Rule::ConsentExpired,
+    Rule::ConsentRepeat,
+    Rule::NoticeMissing,
+    Rule::SignatureMissing,
+    Rule::SignatureUnregistered,
+    Rule::ContentProhibited,
+    Rule::ContentUndecodable,
+    Rule::LedgerUnavailable,
+];
+
+impl fmt::Debug for Texts {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Texts(weights {}, {} codes)", self.reader.digest(), self.templates.len())
+    }
+}
+
+impl Texts {
+    /// `templates` by [`CodeId`]; codes beyond it have none. Where `modes` has every rule that asks
+    /// for the text off, no text is read.
+    pub fn new(reader: Reader, templates: Vec<CodeTemplates>, modes: &Modes) -> Texts {
+        static VERSIONS: AtomicU64 = AtomicU64::new(1);
+        let is_asked = RULES.into_iter().any(|rule| modes.of(rule) != crate::policy::Mode::Off);
+        let version = VERSIONS.fetch_add(1, Ordering::Relaxed);
+        Texts { reader, templates, is_asked, version }
+    }
+
+    /// The classifier.
+    pub fn reader(&self) -> &Reader {
+        &self.reader
+    }
+
+    /// The templates of a code.
+    pub fn templates(&self, code: CodeId) -> Option<&CodeTemplates> {
+        self.templates.get(code.0 as usize)
+    }
+
+    /// Whether any rule asks for the text.
+    pub fn is_asked(&self) -> bool {
+        self.is_asked
+    }
+
+    /// Reads the body of a message whose sender is known; `is_whole` says whether it is all of the
+    /// text. A body without a header is remembered.
+    pub fn hear(
+        &self,
+        facts: &Facts<'_>,
+        octets: &[u8],
+        form: Form,
+        options: text::Options,
+        desk: &mut Desk,
+    ) -> Heard {
+        if !self.is_asked || octets.is_empty() {
+            return Heard::default();
+        }
+        if form.has_header {
+            return self.listen(facts, octets, form, options, desk);
+        }
+        let code = match facts.allotment {
+            Allotment::Code(found, _) => Some(found.code),
+            Allotment::None | Allotment::Alphanumeric(_) => None,
+        };
+        let data_coding = form.data_coding;
+        let circumstances = Circumstances { version: self.version, code, data_coding, options };
+        let mut heards = std::mem::take(&mut desk.heards);
+        let hear = || self.listen(facts, octets, form, options, desk);
+        let heard = heards.recall(circumstances, octets, hear);
+        desk.heards = heards;
+        heard
+    }
+
+    fn listen(
+        &self,
+        facts: &Facts<'_>,
+        octets: &[u8],
+        form: Form,
+        options: text::Options,
+        desk: &mut Desk,
+    ) -> Heard {
+        let mut text = std::mem::take(&mut desk.text);
+        text.clear();
+        let read = Body::split(octets, form.has_header)
+            .and_then(|body| text::decode(body, form.data_coding, options, &mut text));
+        let heard = match read {
+            Ok(_) => self.said(facts, &text, form.is_whole, desk),
+            Err(_) => Heard { text: Text::Undecodable, keyword: None },
+        };
+        desk.text = text;
+        heard
+    }
+
+    /// What a decoded text says, by the code that it is sent from.
+    pub fn said(&self, facts: &Facts<'_>, text: &str, is_whole: bool, desk: &mut Desk) -> Heard {
+        let (code, templates) = match facts.allotment {
+            Allotment::Code(found, code) => (Some(code), self.templates(found.code)),
+            Allotment::None | Allotment::Alphanumeric(_) => (None, None),
+        };
+        let is_one = |of: &Option<Arc<Templates>>, normal: &mut content::Normal| {
+            of.as_ref().map(|templates| templates.matches(text, normal).is_some())
+        };
+        let normal = &mut desk.normal;
+        let asks = templates.and_then(|of| is_one(&of.requests, normal)).unwrap_or(false);
+        let template = templates.and_then(|of| is_one(&of.service, normal));
+        let mut said = Said {
+            class: self.reader.read(text, &mut desk.reading).class,
+            template,
+            asks,
+            signed: signed(text, code),
+            tells_how_to_refuse: false,
+            is_listed: false,
+            is_whole,
+        };
+        let counts_as = nature(&Facts { text: Text::Said(said), ..*facts });
+        let mut keyword = None;
+        if counts_as == Nature::Commercial
+            && let Some(found) = notice(text, normal)
+        {
+            said.tells_how_to_refuse = true;
+            keyword = found.keyword;
+        }
+        Heard { text: Text::Said(said), keyword }
+    }
+}
+
+/// How a body is to be taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Form {
+    /// data_coding (SMPP 3.4 5.2.19).
+    pub data_coding: u8,
+    /// Whether it begins with a user data header.
+    pub has_header: bool,
+    /// Whether it is all of the text.
+    pub is_whole: bool,
+}
+
+fn signed(text: &str, code: Option<&Code>) -> Signed {
+    match signatures(text).signed() {
+        content::Signed::None => Signed::None,
+        content::Signed::Several => Signed::Several,
+        content::Signed::Elsewhere(_) => Signed::Elsewhere,
+        content::Signed::One(one) => {
+            let registered = code.map_or(&[][..], |code| &code.signatures);
+            let is_own = |name: &String| same_name(name, one.name);
+            if registered.is_empty() || registered.iter().any(is_own) {
+                Signed::Registered
+            } else {
+                Signed::Unregistered
+            }
+        }
+    }
+}

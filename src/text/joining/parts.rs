@@ -1,0 +1,139 @@
+//! The octets of parts, each in a place of fixed size, chained by number.
+
+use super::super::body::Body;
+use super::super::undecodable::Undecodable;
+use super::PartsFault;
+
+/// Longest part, octets: what sm_length can count (SMPP 5.0 4.7.27).
+pub const PART_OCTETS_MAX: usize = 255;
+
+/// A part as it arrived.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Arrived<'a> {
+    /// Header and text.
+    pub octets: &'a [u8],
+    /// Whether there is a header, by the UDH indicator.
+    pub has_header: bool,
+    /// How the text is coded.
+    pub data_coding: u8,
+}
+
+/// No place.
+pub(super) const NONE: u32 = u32::MAX;
+
+struct Place {
+    octets: [u8; PART_OCTETS_MAX],
+    length: u8,
+    number: u8,
+    has_header: bool,
+    data_coding: u8,
+    next: u32,
+}
+
+/// A part that is held.
+#[derive(Clone, Copy)]
+pub(super) struct Held<'a> {
+    pub(super) number: u8,
+    pub(super) arrived: Arrived<'a>,
+}
+
+impl<'a> Held<'a> {
+    pub(super) fn body(self) -> Result<Body<'a>, Undecodable> {
+        Body::split(self.arrived.octets, self.arrived.has_header)
+    }
+}
+
+/// All places. Those that are given back are used again; memory grows to the most that were ever
+/// held, and never beyond the limit.
+pub(super) struct Places {
+    places: Vec<Place>,
+    free: u32,
+    held: u32,
+    max: u32,
+}
+
+impl Places {
+    pub(super) fn new(max: u32) -> Places {
+        Places { places: Vec::new(), free: NONE, held: 0, max: max.min(NONE - 1) }
+    }
+
+    pub(super) fn held(&self) -> u32 {
+        self.held
+    }
+
+    /// The parts of a chain by rising number.
+    pub(super) fn chain(&self, first: u32) -> impl Iterator<Item = Held<'_>> + Clone {
+        let place = |at: u32| self.places.get(at as usize);
+        std::iter::successors(place(first), move |held| place(held.next)).map(|place| Held {
+            number: place.number,
+            arrived: Arrived {
+                octets: place.octets.get(..usize::from(place.length)).unwrap_or(&[]),
+                has_header: place.has_header,
+                data_coding: place.data_coding,
+            },
+        })
+    }
+
+    /// Puts a part into the chain that begins at `first`; the chain's new beginning. The number must
+    /// not be in it.
+    pub(super) fn insert(
+        &mut self,
+        first: u32,
+        number: u8,
+        arrived: Arrived<'_>,
+    ) -> Result<u32, PartsFault> {
+        let mut octets = [0; PART_OCTETS_MAX];
+        let filled = octets.get_mut(..arrived.octets.len()).ok_or(PartsFault::Octets)?;
+        filled.copy_from_slice(arrived.octets);
+        let (mut before, mut behind) = (NONE, first);
+        while let Some(place) = self.places.get(behind as usize).filter(|p| p.number < number) {
+            (before, behind) = (behind, place.next);
+        }
+        let at = self.put(Place {
+            octets,
+            length: arrived.octets.len() as u8,
+            number,
+            has_header: arrived.has_header,
+            data_coding: arrived.data_coding,
+            next: behind,
+        })?;
+        match self.places.get_mut(before as usize) {
+            Some(place) => {
+                place.next = at;
+                Ok(first)
+            }
+            None => Ok(at),
+        }
+    }
+
+    fn put(&mut self, place: Place) -> Result<u32, PartsFault> {
+        if self.held >= self.max {
+            return Err(PartsFault::Held);
+        }
+        self.held += 1;
+        match self.places.get_mut(self.free as usize) {
+            Some(free) => {
+                let at = self.free;
+                self.free = free.next;
+                *free = place;
+                Ok(at)
+            }
+            None => {
+                self.places.push(place);
+                Ok(self.places.len() as u32 - 1)
+            }
+        }
+    }
+
+    /// Gives all places of a chain back.
+    pub(super) fn release(&mut self, first: u32) {
+        let mut at = first;
+        while let Some(place) = self.places.get_mut(at as usize) {
+            let next = place.next;
+            place.next = self.free;
+            self.free = at;
+            self.held -= 1;
+            at = next;
+        }
+    }
+}

@@ -1,0 +1,197 @@
+//! The corpora of `proto-fixtures/content` are what their README says: whole, unlike each other, and
+//! nobody's real number or link.
+
+use std::collections::{BTreeSet, HashMap};
+use std::path::PathBuf;
+
+use consentry::content::reply::{Reply, read};
+use serde::Deserialize;
+
+/// The longest text, in characters: about seven parts of 67.
+const TEXT_CHARS_MAX: usize = 480;
+
+/// Sequences of this many characters are compared.
+const SEQUENCE_CHARS: usize = 3;
+
+/// How much of the shorter of two texts may stand in the other, in percent.
+const SHARED_PERCENT_MAX: usize = 60;
+
+/// File, its one target, and the fewest Chinese and English lines.
+const FILES: [(&str, &str, usize, usize); 6] = [
+    ("service.ndjson", "service", 520, 130),
+    ("advertisements.ndjson", "commercial", 270, 80),
+    ("personal.ndjson", "personal", 175, 75),
+    ("public.ndjson", "public", 50, 10),
+    ("fraud.ndjson", "fraud", 50, 10),
+    ("illicit.ndjson", "illicit", 50, 8),
+];
+
+#[derive(Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Line {
+    text: String,
+    target: String,
+    kind: String,
+    lang: String,
+}
+
+fn lines(file: &str) -> Vec<Line> {
+    let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("proto-fixtures/content");
+    let written = std::fs::read_to_string(folder.join(file)).expect("the corpus is there");
+    let read = |(number, line)| {
+        serde_json::from_str(line).unwrap_or_else(|fault| panic!("{file}:{number}: {fault}"))
+    };
+    (1..).zip(written.lines()).map(read).collect()
+}
+
+/// Every line with where it stands.
+fn all() -> Vec<(String, Line)> {
+    let numbered = |file: &'static str| {
+        (1..)
+            .zip(lines(file))
+            .map(move |(number, line): (u32, _)| (format!("{file}:{number}"), line))
+    };
+    FILES.iter().flat_map(|(file, ..)| numbered(file)).collect()
+}
+
+/// What is wrong with one line by itself.
+fn fault(line: &Line) -> Option<&'static str> {
+    let han = |c: char| matches!(c, '\u{3400}'..='\u{9fff}');
+    let lang = if line.text.chars().any(han) { "zh" } else { "en" };
+    let kind_is_word =
+        !line.kind.is_empty() && line.kind.bytes().all(|octet| octet.is_ascii_lowercase());
+    if line.text.trim().is_empty() || line.text.trim() != line.text {
+        Some("text is empty, or has blanks around it")
+    } else if line.text.chars().count() > TEXT_CHARS_MAX {
+        Some("text is too long")
+    } else if line.lang != lang {
+        Some("lang is not that of the text")
+    } else if !kind_is_word {
+        Some("kind is no lower-case word")
+    } else if has_mobile_number(&line.text) {
+        Some("text has a number that somebody may own")
+    } else if has_foreign_link(&line.text) {
+        Some("text links to a name that is not reserved")
+    } else {
+        None
+    }
+}
+
+/// Eleven digits, 1[3-9] first: a Chinese mobile number.
+fn has_mobile_number(text: &str) -> bool {
+    text.split(|c: char| !c.is_ascii_digit()).any(|digits| {
+        digits.len() == 11 && digits.starts_with('1') && matches!(digits.as_bytes()[1], b'3'..=b'9')
+    })
+}
+
+/// A host with a well-known end that is not `example.cn`, `example.com` or below one of them.
+fn has_foreign_link(text: &str) -> bool {
+    let in_host = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-');
+    text.split(|c: char| !in_host(c)).any(|word| {
+        let word = word.trim_matches(['.', '-']).to_ascii_lowercase();
+        let known = [".com", ".cn", ".net", ".org", ".me", ".cc", ".top", ".io", ".co", ".uk"];
+        let reserved = |name: &str| word == name || word.ends_with(&format!(".{name}"));
+        known.iter().any(|end| word.ends_with(end))
+            && !reserved("example.com")
+            && !reserved("example.cn")
+    })
+}
+
+#[test]
+fn each_line_is_sound_and_of_its_file() {
+    for (file, target, zh_min, en_min) in FILES {
+        let lines = lines(file);
+        for (number, line) in (1..).zip(&lines) {
+            let (number, line): (u32, &Line) = (number, line);
+            assert_eq!(line.target, target, "{file}:{number}");
+            assert_eq!(fault(line), None, "{file}:{number}");
+        }
+        let of = |lang: &str| lines.iter().filter(|line| line.lang == lang).count();
+        assert!(of("zh") >= zh_min, "{file}: {} Chinese lines", of("zh"));
+        assert!(of("en") >= en_min, "{file}: {} English lines", of("en"));
+    }
+}
+
+#[test]
+fn the_readme_counts_right() {
+    let readme = include_str!("../proto-fixtures/content/README.md");
+    for (file, target, ..) in FILES {
+        let lines = lines(file);
+        let of = |lang: &str| lines.iter().filter(|line| line.lang == lang).count();
+        let (all, zh, en) = (lines.len(), of("zh"), of("en"));
+        let row = format!("| `{file}` | `{target}` | {all} | {zh} Chinese, {en} English");
+        assert!(readme.contains(&row), "the README has no row {row}");
+    }
+}
+
+#[test]
+fn the_hard_kinds_are_there_in_number() {
+    let all = all();
+    let of = |kind: &str| all.iter().filter(|(_, line)| line.kind == kind).count();
+    for (kind, min) in [("appended", 60), ("obfuscated", 60), ("optout", 20), ("code", 60)] {
+        assert!(of(kind) >= min, "{kind}: {}", of(kind));
+    }
+}
+
+#[test]
+fn no_two_texts_are_nearly_the_same() {
+    let mut places: HashMap<Vec<char>, Vec<usize>> = HashMap::new();
+    let mut before: Vec<(String, usize)> = Vec::new();
+    for (at, line) in all() {
+        let sequences = sequences(&line.text);
+        let mut shared: HashMap<usize, usize> = HashMap::new();
+        for place in sequences.iter().filter_map(|sequence| places.get(sequence)).flatten() {
+            *shared.entry(*place).or_default() += 1;
+        }
+        for (place, count) in shared {
+            let (other, length) = &before[place];
+            let shorter = sequences.len().min(*length);
+            let near = count * 100 > shorter * SHARED_PERCENT_MAX;
+            assert!(!near, "{at} and {other} share {count} of {shorter}");
+        }
+        for sequence in &sequences {
+            places.entry(sequence.clone()).or_default().push(before.len());
+        }
+        before.push((at, sequences.len()));
+    }
+    assert!(before.len() > 1_400, "{} texts compared", before.len());
+}
+
+/// The different sequences of a text, case and blanks aside; a shorter text is one of its own.
+fn sequences(text: &str) -> BTreeSet<Vec<char>> {
+    let plain: Vec<char> = text.to_lowercase().split_whitespace().flat_map(str::chars).collect();
+    if plain.len() <= SEQUENCE_CHARS {
+        return BTreeSet::from([plain]);
+    }
+    plain.windows(SEQUENCE_CHARS).map(<[char]>::to_vec).collect()
+}
+
+#[test]
+fn no_message_is_taken_for_a_keyword() {
+    for (at, line) in all() {
+        assert_eq!(read(&line.text, &[]), Reply::None, "{at}");
+    }
+}
+
+#[test]
+fn faults_are_found() {
+    let sound = Line {
+        text: "请于今日来取".to_owned(),
+        target: "service".to_owned(),
+        kind: "parcel".to_owned(),
+        lang: "zh".to_owned(),
+    };
+    assert_eq!(fault(&sound), None);
+    let with = |text: &str| fault(&Line { text: text.to_owned(), ..sound.clone() });
+    assert!(with("").is_some());
+    assert!(with("no Han here").is_some());
+    assert!(with("请 ").is_some());
+    assert_eq!(with(&"长".repeat(TEXT_CHARS_MAX)), None);
+    assert!(with(&"长".repeat(TEXT_CHARS_MAX + 1)).is_some());
+    assert!(with("电13800000000话").is_some());
+    assert_eq!(with("电138000000000话"), None);
+    assert!(with("看 https://shop.com/1").is_some());
+    assert!(with("看 http://notexample.com").is_some());
+    assert_eq!(with("看 https://a.example.com/1"), None);
+    assert!(fault(&Line { kind: "Two words".to_owned(), ..sound.clone() }).is_some());
+}

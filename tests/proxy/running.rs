@@ -1,0 +1,105 @@
+//! The binary as a process of its own: started on a configuration, listened to, signalled, ended.
+
+use std::io::{BufRead, BufReader};
+use std::net::SocketAddr;
+use std::path::Path;
+use std::process::{Child, Command as Process, Stdio};
+use std::time::{Duration, Instant};
+
+const REGISTRY: &str = r#"
+[[provider]]
+name       = "测试有限公司"
+system_ids = ["test"]
+licence    = { number = "B2-1", valid_until = 2099-12-31 }
+identity   = "verified"
+[[provider.code]]
+number     = "106900001234"
+digits_max = 16
+"#;
+
+/// A running proxy; killed by its own id when dropped.
+pub struct Proxy {
+    child: Child,
+    /// Where it listens, in the order of the configuration.
+    pub listening: Vec<SocketAddr>,
+    /// Where it serves metrics, when the configuration has an [admin].
+    pub admin: Option<SocketAddr>,
+    /// What it said until it served.
+    pub said: Vec<String>,
+}
+
+impl Proxy {
+    /// Starts the binary in `folder` before `smsc`; `more` goes behind the configuration, and
+    /// `shell` before the program (limits of the process).
+    pub fn start(folder: &Path, smsc: SocketAddr, more: &str, shell: &str) -> Proxy {
+        let config = format!(
+            "[[listen]]\naddress = \"127.0.0.1:0\"\nsmsc = [\"{smsc}\"]\n\
+             [registry]\nfile = \"registry.toml\"\n{more}"
+        );
+        Proxy::start_with(folder, &config, shell)
+    }
+
+    /// The same with a configuration of one's own.
+    pub fn start_with(folder: &Path, config: &str, shell: &str) -> Proxy {
+        std::fs::write(folder.join("registry.toml"), REGISTRY).expect("a folder to write in");
+        let file = folder.join("consentry.toml");
+        std::fs::write(&file, config).expect("a folder to write in");
+        let binary = env!("CARGO_BIN_EXE_consentry");
+        let script = format!("{shell} exec {binary} run -c '{}'", file.display());
+        let mut child = Process::new("sh")
+            .args(["-c", &script])
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("the binary starts");
+        let log = child.stderr.take().expect("its log is piped");
+        let mut lines = BufReader::new(log).lines();
+        let expected = config.matches("[[").count();
+        let (mut listening, mut admin, mut said) = (Vec::new(), None, Vec::new());
+        while listening.len() < expected || admin.is_some() != config.contains("[admin]") {
+            let line = lines.next().expect("it says where it listens").expect("readable text");
+            if let Some((_, address)) = line.split_once("listening address=") {
+                listening.push(address.parse().expect("an address"));
+            } else if let Some((_, address)) = line.split_once("admin address=") {
+                admin = Some(address.parse().expect("an address"));
+            }
+            said.push(line);
+        }
+        // The log has to be read on, or the proxy would wait for its reader.
+        std::thread::spawn(move || lines.for_each(drop));
+        Proxy { child, listening, admin, said }
+    }
+
+    /// Where the first listener is.
+    pub fn address(&self) -> SocketAddr {
+        self.listening[0]
+    }
+
+    /// The id of the process.
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    pub fn signal(&self, signal: &str) {
+        let id = self.child.id().to_string();
+        Process::new("kill").args([signal, &id]).status().expect("kill is there");
+    }
+
+    /// Waits for the end, at most 20 s; the exit status.
+    pub fn wait(&mut self) -> Option<i32> {
+        let until = Instant::now() + Duration::from_secs(20);
+        while Instant::now() < until {
+            if let Some(status) = self.child.try_wait().expect("it is our child") {
+                return status.code();
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        panic!("the proxy did not end within 20 s");
+    }
+}
+
+impl Drop for Proxy {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
