@@ -57,6 +57,9 @@ struct Eval {
     /// Shows what was judged wrong: file, line, class and text.
     #[arg(long)]
     wrong: bool,
+    /// Measures how long reading takes instead of what is read.
+    #[arg(long)]
+    speed: bool,
     /// Labelled files.
     #[arg(required = true)]
     file: Vec<PathBuf>,
@@ -341,8 +344,53 @@ fn gate(target: &str) -> Option<(f64, bool)> {
     }
 }
 
+/// Texts that one round of the speed measurement reads.
+const ROUND_TEXTS: usize = 200_000;
+
+/// Rounds of the speed measurement; the fastest is what the machine can do.
+const ROUNDS: usize = 10;
+
+/// Reads all texts again and again and says how long one takes.
+fn speed(eval: &Eval, reader: &Reader) -> Result<Answer, Failure> {
+    let mut texts: Vec<String> = Vec::new();
+    each_labelled(&eval.file, |_, _, line, _| {
+        texts.push(line.text);
+        Ok(())
+    })?;
+    if texts.is_empty() {
+        return Err(Failure("no texts; give a file with some".to_owned()));
+    }
+    let mut scratch = Scratch::default();
+    let mut rounds: Vec<f64> = Vec::new();
+    let mut commercial = 0_usize;
+    for _ in 0..ROUNDS {
+        let began = std::time::Instant::now();
+        for text in texts.iter().cycle().take(ROUND_TEXTS) {
+            commercial += usize::from(reader.read(text, &mut scratch).is_commercial());
+        }
+        rounds.push(began.elapsed().as_nanos() as f64 / ROUND_TEXTS as f64);
+    }
+    rounds.sort_by(f64::total_cmp);
+    let at = |place: usize| rounds.get(place).copied().unwrap_or_default();
+    let characters: usize = texts.iter().map(|text| text.chars().count()).sum();
+    let mean = characters as f64 / texts.len() as f64;
+    let (fastest, median) = (at(0), at(ROUNDS / 2));
+    let of_70 = fastest / mean * 70.0;
+    println!(
+        "{} texts of {mean:.0} characters on average, {commercial} readings commercial",
+        texts.len()
+    );
+    println!(
+        "ns a text: fastest round {fastest:.0}, median {median:.0}; for 70 characters {of_70:.0}"
+    );
+    Ok(Answer::Yes)
+}
+
 fn measure(eval: &Eval) -> Result<Answer, Failure> {
     let reader = reader(eval.weights.as_deref())?;
+    if eval.speed {
+        return speed(eval, &reader);
+    }
     let mut scratch = Scratch::default();
     let mut counts: BTreeMap<(String, String), Counts> = BTreeMap::new();
     let mut out = io::BufWriter::new(io::stdout().lock());

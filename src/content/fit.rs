@@ -56,7 +56,7 @@ impl Default for Settings {
             l2: 0.05,
             dropout: 0.3,
             alarm_cost: 5.0,
-            margin: 0.0,
+            margin: 0.3,
         }
     }
 }
@@ -64,11 +64,20 @@ impl Default for Settings {
 /// Characters of a learned word of ideographs at most.
 const GRAM_CHARS_MAX: usize = 4;
 
+/// English words that stand in texts of every class: what they would learn is the source.
+const SMALL_WORDS: [&str; 64] = [
+    "the", "and", "for", "with", "from", "that", "this", "these", "those", "are", "was", "were",
+    "is", "it", "its", "be", "been", "has", "have", "had", "will", "would", "can", "could", "may",
+    "to", "of", "in", "on", "at", "by", "as", "or", "so", "if", "but", "not", "no", "an", "do",
+    "does", "did", "we", "our", "us", "you", "your", "they", "their", "he", "she", "him", "her",
+    "my", "me", "all", "any", "out", "up", "next", "only", "more", "show", "good",
+];
+
 /// How fast it learns.
 const STEP: f32 = 0.15;
 
 /// A word whose weights all lie nearer to each other than this says nothing and is left out.
-const SPREAD_MIN: f32 = 0.06;
+const SPREAD_MIN: f32 = 0.15;
 
 /// Fits weights.
 pub fn fit(rows: &[Labelled], settings: &Settings) -> Weights {
@@ -317,7 +326,7 @@ fn candidates(rows: &[Labelled], settings: &Settings) -> Vec<String> {
 }
 
 /// Every run of 1 to [`GRAM_CHARS_MAX`] ideographs and closed numbers (one ideograph at least), and
-/// every word and pair of words of letters.
+/// every word and pair of words of letters, but small words only in pairs.
 fn grams(text: &str, words: &mut Vec<String>) {
     let is_han = |c: char| c >= '\u{3400}' && c.is_alphabetic();
     for run in text.split(|c: char| !is_han(c) && c != '0') {
@@ -335,7 +344,8 @@ fn grams(text: &str, words: &mut Vec<String>) {
         let mut before: Option<&str> = None;
         for word in run.split(' ').filter(|word| word.len() > 1) {
             let pair = before.map(|before| format!("{before} {word}"));
-            let all = pair.into_iter().chain([word.to_owned()]);
+            let single = (!SMALL_WORDS.contains(&word)).then(|| word.to_owned());
+            let all = pair.into_iter().chain(single);
             words.extend(all.filter(|word| {
                 word.len() <= WORD_CHARS_MAX && word.starts_with(|c: char| c.is_ascii_alphabetic())
             }));

@@ -18,7 +18,7 @@ HEADER = """\
 # Digits in black and sans-serif circles have no compatibility decomposition.
 CIRCLED = [(0x2776, 1), (0x2780, 1), (0x278A, 1), (0x24F5, 1)]
 # Punctuation that is told apart by nobody when it stands between words.
-PUNCTUATION = {",": "，、﹑､", ".": "。｡", "-": "–—―−﹣‐‑‒", "~": "～〜∼", '"': "“”„‟«»＂「」『』", "'": "‘’‚‛`´′", "*": "×✕✖∗"}
+PUNCTUATION = {",": "，、﹑､", "-": "–—―−﹣‐‑‒", "~": "～〜∼", '"': "“”„‟«»＂「」『』", "'": "‘’‚‛`´′", "*": "×✕✖∗"}
 # Written with both forms in simplified text, so that folding them would make two words one.
 KEPT = set("乾瞭藉徵於祇覆麼")
 

@@ -45,6 +45,10 @@ const SIMPLIFIED: u32 = 1 << 26;
 const STYLED: u32 = 1 << 27;
 /// A digit or word of a Chinese number.
 const NUMERAL: u32 = 1 << 28;
+/// Came from another character in some other way.
+const WIDTH: u32 = 1 << 31;
+/// Stands for a part of an ideograph.
+const PART: u32 = 1 << 30;
 /// For private use: whatever the sender's font says.
 const PRIVATE: u32 = 1 << 29;
 
@@ -68,6 +72,17 @@ impl Cell {
             5 => Sort::Symbol,
             _ => Sort::Dropped,
         }
+    }
+
+    /// An ideograph that folds to itself and takes part in nothing else.
+    pub(super) fn is_plain_han(self) -> bool {
+        self.0 & (7 << SORT_SHIFT | LONG | TRADITIONAL | STYLED | NUMERAL | PRIVATE | PART | WIDTH)
+            == 0
+    }
+
+    /// Whether it says anything of how far the raw text is from its normal form.
+    pub(super) fn is_evidence(self) -> bool {
+        self.0 & (TRADITIONAL | SIMPLIFIED | STYLED | PRIVATE) != 0 || self.sort() == Sort::Dropped
     }
 
     pub(super) fn is_traditional(self) -> bool {
@@ -140,6 +155,9 @@ impl Fold {
         for c in "〇零一二三四五六七八九壹贰叁肆伍陆柒捌玖幺".chars() {
             fold.flag(c, NUMERAL);
         }
+        for part in super::radical::PARTS {
+            fold.flag(part, PART);
+        }
         for private in '\u{e000}'..='\u{f8ff}' {
             fold.flag(private, PRIVATE);
         }
@@ -166,7 +184,8 @@ impl Fold {
             let is_accented = ('\u{c0}'..='\u{24f}').contains(&source)
                 || source > '\u{1e00}' && source < '\u{1eff}';
             let is_styled = is_word && !is_full_width && !is_accented && section != "traditional";
-            let flags = if is_styled { STYLED } else { 0 };
+            // Whatever another character becomes is not plain; WIDTH says so where nothing else does.
+            let flags = if is_styled { STYLED } else { WIDTH };
             let cell = Cell(cell.0 | flags);
             match self.plane.get_mut(source as usize) {
                 Some(slot) => *slot = cell,
@@ -238,11 +257,12 @@ mod tests {
             ('А', "a"),
             ('ο', "o"),
             ('，', ","),
-            ('。', "."),
+            ('。', "。"),
+            ('｡', "。"),
             ('𝟏', "1"),
             ('龍', "龙"),
             ('后', "后"),
-            ('Σ', "σ"),
+            ('Σ', "o"),
             ('乾', "乾"),
         ];
         for (source, target) in rows {

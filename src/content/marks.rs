@@ -138,62 +138,71 @@ pub(super) fn each(raw: &str, normal: &Normal, mut found: impl FnMut(Mark, usize
     }
 }
 
-/// One pass over the characters: links, numbers, exclamations, length.
+/// One pass over the octets: links, numbers, exclamations, length. Only ASCII is looked at.
 fn scan(normal: &Normal, found: &mut impl FnMut(Mark, usize, usize)) {
-    let (mut count, mut exclaimed, mut has_number, mut has_han) = (0, 0, false, false);
-    let (mut word, mut before) = (0, ' ');
+    let (mut exclaimed, mut has_number, mut has_han) = (0, false, false);
+    let (mut word, mut before) = (0, b' ');
     let octets = normal.text().as_bytes();
-    for (at, c) in normal.text().char_indices() {
-        count += 1;
-        match c {
-            '0' => {
+    for (at, octet) in octets.iter().copied().enumerate() {
+        match octet {
+            0x80.. => has_han |= octet >= FIRST_OF_HAN,
+            b'0' => {
                 has_number = true;
-                let digits = normal.raw(at, at + 1).len();
-                let is_clock = before == ':' || octets.get(at + 1) == Some(&b':');
-                match digits {
-                    _ if is_clock => found(Mark::Clock, at, at + 1),
-                    4..=6 => found(Mark::Code, at, at + 1),
-                    7..=12 => found(Mark::Phone, at, at + 1),
-                    13.. => found(Mark::Serial, at, at + 1),
-                    _ => {}
+                if let Some(mark) = number(normal, octets, at, before) {
+                    found(mark, at, at + 1);
                 }
             }
-            '!' => {
+            b'!' => {
                 exclaimed += 1;
                 if exclaimed == 2 {
                     found(Mark::Exclaimed, at, at + 1);
                 }
             }
-            '.' if before.is_ascii_alphanumeric() => {
-                let rest = octets.get(at + 1..).unwrap_or_default();
-                let letters = rest.iter().take_while(|octet| octet.is_ascii_alphabetic()).count();
-                let is_path = matches!(rest.get(letters), Some(b'/' | b'?' | b':'));
-                let is_domain =
-                    letters >= 2 && (is_path || !matches!(rest.get(letters), Some(b' ')));
-                if is_domain {
+            b'.' if before.is_ascii_alphanumeric() => {
+                if let Some(letters) = domain(octets, at) {
                     found(Mark::Link, word, at + 1 + letters);
                 }
             }
-            _ => has_han = has_han || c >= '\u{3400}',
+            _ => {}
         }
-        if !c.is_ascii_graphic() {
-            word = at + c.len_utf8();
+        if !octet.is_ascii_graphic() {
+            word = at + 1;
         }
-        before = c;
+        before = octet;
     }
-    let end = normal.text().len();
-    if count <= SHORT_CHARS_MAX {
-        found(Mark::Short, 0, end);
+    let (count, end) = (normal.characters(), octets.len());
+    let length = [
+        (count <= SHORT_CHARS_MAX, Mark::Short),
+        (count >= LONG_CHARS_MIN, Mark::Long),
+        (!has_number, Mark::Numberless),
+        (!has_han, Mark::Latin),
+    ];
+    for (_, mark) in length.into_iter().filter(|(is_so, _)| *is_so) {
+        found(mark, 0, end);
     }
-    if count >= LONG_CHARS_MIN {
-        found(Mark::Long, 0, end);
+}
+
+/// The first octet of ideographs in UTF-8, from U+3000 on.
+const FIRST_OF_HAN: u8 = 0xe3;
+
+/// What sort of number stands at octet `at`.
+fn number(normal: &Normal, octets: &[u8], at: usize, before: u8) -> Option<Mark> {
+    if before == b':' || octets.get(at + 1) == Some(&b':') {
+        return Some(Mark::Clock);
     }
-    if !has_number {
-        found(Mark::Numberless, 0, end);
+    match normal.digits(at) {
+        4..=6 => Some(Mark::Code),
+        7..=12 => Some(Mark::Phone),
+        13.. => Some(Mark::Serial),
+        0..=3 => None,
     }
-    if !has_han {
-        found(Mark::Latin, 0, end);
-    }
+}
+
+/// The letters behind the dot at octet `at`, where it is one of a web address.
+fn domain(octets: &[u8], at: usize) -> Option<usize> {
+    let rest = octets.get(at + 1..).unwrap_or_default();
+    let letters = rest.iter().take_while(|octet| octet.is_ascii_alphabetic()).count();
+    (letters >= 2 && rest.get(letters) != Some(&b' ')).then_some(letters)
 }
 
 /// What the distance between raw and normal text says.
@@ -258,7 +267,7 @@ mod tests {
             ("兼-职-刷@单", &["evasion-gaps", "numberless", "short", "unsigned"]),
             ("办證件和发票", &["evasion-mixed", "numberless", "short", "unsigned"]),
             ("好!好!【甲】【乙】", &["exclaimed", "numberless", "short", "signed-elsewhere"]),
-            ("单号1234567890123,15:30到", &["clock", "serial", "unsigned"]),
+            ("单号1234567890123,15:30到", &["clock", "serial", "short", "unsigned"]),
         ];
         for (text, wanted) in rows {
             assert_eq!(marks(text), wanted, "{text}");

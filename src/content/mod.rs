@@ -3,6 +3,7 @@
 //!
 //! Pure: a text in, a reading out. `docs/content.md` says how well it reads and where it fails.
 
+mod cache;
 mod class;
 mod fit;
 mod fold;
@@ -10,6 +11,7 @@ mod lexicon;
 mod marks;
 mod normal;
 mod notice;
+mod prohibited;
 mod radical;
 mod reader;
 mod reading;
@@ -19,10 +21,14 @@ mod template;
 mod variable;
 mod weights;
 
+pub use cache::Cache;
 pub use class::{Class, Kind};
 pub use fit::{Labelled, Settings, fit};
 pub use normal::{Distance, Normal, TEXT_OCTETS_MAX};
 pub use notice::{KEYWORD_OCTETS_MAX, Keyword, Notice, notice};
+pub use prohibited::{
+    PROHIBITED_CHARS_MAX, PROHIBITED_WORDS_MAX, Prohibited, ProhibitedFault, ProhibitedMatch,
+};
 pub use reader::{Reader, Scratch};
 pub use reading::{FIRED_MAX, FeatureId, Fired, Reading, Span};
 pub use signature::{Place, SIGNATURES_MAX, Signature, Signatures, Signed, same_name, signatures};

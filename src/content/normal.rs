@@ -16,6 +16,9 @@ pub const TEXT_OCTETS_MAX: usize = 256 * 1024;
 /// Chinese digits in a row from which on they are a number, as in 一三八零零.
 const NUMERALS_MIN: usize = 5;
 
+/// Chinese digits in a row that are one number at most.
+const NUMERALS_MAX: usize = 40;
+
 /// What becomes of numbers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Numbers {
@@ -52,8 +55,8 @@ pub struct Distance {
 #[derive(Clone, Debug, Default)]
 pub struct Normal {
     text: String,
-    /// For every octet of `text`: which raw octets its character came from.
-    from: Vec<Span>,
+    /// For every character of `text`: where it stands and which raw octets it came from.
+    from: Vec<Origin>,
     distance: Distance,
     /// The last character was kept and is this; what follows decides about separators.
     last: Option<Sort>,
@@ -65,6 +68,17 @@ pub struct Normal {
     numerals: (usize, usize),
     /// A word of `x` alone up to here: where it began in `text`.
     mask: Option<usize>,
+    /// The last ideograph was a part of one.
+    is_part: bool,
+}
+
+/// A character of the normal form at octet `at`, and the raw octets behind it.
+#[derive(Clone, Copy, Debug)]
+struct Origin {
+    at: u32,
+    raw: Span,
+    /// Of a closed number: its digits. Otherwise 1.
+    digits: u32,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -85,11 +99,28 @@ impl Normal {
         self.distance
     }
 
+    /// How many characters it has.
+    pub(super) fn characters(&self) -> usize {
+        self.from.len()
+    }
+
     /// The raw octets behind octets `start..end` of the normal form.
     pub fn raw(&self, start: usize, end: usize) -> Span {
-        let first = self.from.get(start).copied().unwrap_or_default();
-        let last = end.checked_sub(1).and_then(|last| self.from.get(last)).copied();
-        Span { start: first.start, end: last.unwrap_or(first).end.max(first.start) }
+        let raw = |at: usize| self.origin(at).map_or_else(Span::default, |origin| origin.raw);
+        let first = raw(start);
+        let last = end.checked_sub(1).map_or(first, raw);
+        Span { start: first.start, end: last.end.max(first.start) }
+    }
+
+    /// How many digits the closed number at octet `at` has.
+    pub(super) fn digits(&self, at: usize) -> u32 {
+        self.origin(at).map_or(0, |origin| origin.digits)
+    }
+
+    /// The character that octet `at` belongs to.
+    fn origin(&self, at: usize) -> Option<&Origin> {
+        let after = self.from.partition_point(|origin| origin.at as usize <= at);
+        after.checked_sub(1).and_then(|place| self.from.get(place))
     }
 
     /// Folds a text into this, numbers kept.
@@ -121,11 +152,22 @@ impl Normal {
         self.han_run = 0;
         self.numerals = (0, 0);
         self.mask = None;
+        self.is_part = false;
     }
 
+    #[inline]
     fn take(&mut self, fold: &Fold, numbers: Numbers, c: char, span: Span) {
         let cell = fold.cell(c);
-        self.count(cell);
+        let is_after_plain = self.last == Some(Sort::Han) && self.gap.is_none();
+        if is_after_plain && cell.is_plain_han() && self.numerals.0 == 0 && !self.is_part {
+            self.push(c, span);
+            self.han_run += 1;
+            self.distance.simplified += u32::from(cell.is_simplified());
+            return;
+        }
+        if cell.is_evidence() {
+            self.count(cell);
+        }
         match cell.character() {
             Some(folded) => self.put(numbers, cell, folded, cell.sort(), span),
             None => {
@@ -146,14 +188,16 @@ impl Normal {
         distance.invisible += u32::from(cell.sort() == Sort::Dropped);
     }
 
+    #[inline]
     fn put(&mut self, numbers: Numbers, cell: Cell, c: char, sort: Sort, span: Span) {
         if sort == Sort::Dropped || cell.is_private() {
             return;
         }
-        if !cell.is_numeral() {
+        let is_open = cell.is_numeral() || matches!(sort, Sort::Space | Sort::Symbol) || c == '.';
+        if self.numerals.0 > 0 && (!is_open || self.numerals.0 == NUMERALS_MAX) {
             self.end_numerals(numbers);
         }
-        if sort != Sort::Letter {
+        if self.mask.is_some() && sort != Sort::Letter {
             self.end_mask(numbers, Some(sort));
         }
         match sort {
@@ -168,7 +212,8 @@ impl Normal {
 
     fn put_han(&mut self, cell: Cell, c: char, span: Span) {
         self.close_gap(Sort::Han);
-        if let Some(left) = self.text.chars().next_back()
+        if self.is_part
+            && let Some(left) = self.text.chars().next_back()
             && let Some(whole) = radical::whole(left, c)
         {
             let at = self.text.len() - left.len_utf8();
@@ -183,6 +228,7 @@ impl Normal {
             }
             self.push(c, span);
         }
+        self.is_part = radical::is_part(c);
         self.han_run += 1;
         self.last = Some(Sort::Han);
     }
@@ -231,7 +277,7 @@ impl Normal {
             self.last = Some(Sort::Digit);
             return;
         }
-        let is_separator = sort == Sort::Symbol || c == '.' && span.end - span.start == 1;
+        let is_separator = sort == Sort::Symbol || c == '.';
         if is_separator && c != '¥' && c != '%' && c != '$' {
             self.open_gap(1);
         } else {
@@ -263,7 +309,8 @@ impl Normal {
         let is_between_digits = |gap: &Gap| (gap.after, next) == (Some(Sort::Digit), Sort::Digit);
         if let Some(gap) = self.gap.take_if(|gap| !is_between_digits(gap)) {
             self.cut(gap.at);
-            self.distance.gaps += u32::from(gap.symbols > 0);
+            let is_inside = (gap.after, next) == (Some(Sort::Han), Sort::Han);
+            self.distance.gaps += u32::from(gap.symbols > 0 && is_inside);
             self.distance.spaced += u32::from(gap.symbols == 0 && self.han_run == 1);
             self.han_run = 0;
         } else if self.last != Some(Sort::Han) {
@@ -272,28 +319,42 @@ impl Normal {
         self.gap = None;
     }
 
-    /// Chinese digits end here: enough of them are a number.
+    /// Chinese digits end here, or with separators behind them: enough of them are a number.
     fn end_numerals(&mut self, numbers: Numbers) {
         let (count, began) = std::mem::take(&mut self.numerals);
-        if count < NUMERALS_MIN || began + count * 3 != self.text.len() {
+        if count < NUMERALS_MIN {
             return;
         }
         self.distance.numerals += 1;
-        let end = self.text.len();
+        let first = self.from.partition_point(|origin| (origin.at as usize) < began);
+        let mut saved = 0;
         for step in 0..count {
-            let at = began + step * 3;
-            let digit = self.text.get(at..at + 3).and_then(value).unwrap_or('0');
-            // The longer text is read first and then cut: the digits go behind it for the moment.
-            let span = self.raw(at, at + 3);
-            match numbers {
-                Numbers::Kept => self.push(digit, span),
-                Numbers::Closed if step == 0 => self.push('0', span),
-                Numbers::Closed => self.stretch(span.end),
+            let at = began + step * NUMERAL_OCTETS - saved;
+            let Some(digit) = self.text.get(at..at + NUMERAL_OCTETS).and_then(value) else { break };
+            let is_kept = step == 0 || numbers == Numbers::Kept;
+            let shown = if step == 0 && numbers == Numbers::Closed { "0" } else { digit };
+            self.text.replace_range(at..at + NUMERAL_OCTETS, if is_kept { shown } else { "" });
+            saved += NUMERAL_OCTETS - usize::from(is_kept);
+            if is_kept && let Some(origin) = self.from.get_mut(first + step) {
+                origin.at = at as u32;
             }
         }
-        self.text.replace_range(began..end, "");
-        self.from.drain(began..end);
-        self.last = Some(Sort::Digit);
+        if numbers == Numbers::Closed && first + count <= self.from.len() {
+            let end = self.from.get(first + count - 1).map_or(0, |last| last.raw.end);
+            self.from.drain(first + 1..first + count);
+            if let Some(number) = self.from.get_mut(first) {
+                number.raw.end = end;
+                number.digits = count as u32;
+            }
+        }
+        let behind = if numbers == Numbers::Kept { first + count } else { first + 1 };
+        self.from.iter_mut().skip(behind).for_each(|origin| origin.at -= saved as u32);
+        if let Some(gap) = &mut self.gap {
+            gap.at -= saved;
+            gap.after = Some(Sort::Digit);
+        } else {
+            self.last = Some(Sort::Digit);
+        }
     }
 
     /// A word of `x` alone ends here: beside ideographs and digits it masks a number.
@@ -305,17 +366,21 @@ impl Normal {
             before.is_some_and(is_beside) || matches!(next, Some(Sort::Han | Sort::Digit));
         if numbers == Numbers::Closed && is_number {
             let span = self.raw(at, self.text.len());
+            let masked = (self.text.len() - at) as u32;
             self.cut(at);
             self.push_zero(span);
+            if let Some(last) = self.from.last_mut() {
+                last.digits = last.digits.saturating_add(masked.saturating_sub(1));
+            }
             self.last = Some(Sort::Digit);
         }
     }
 
+    #[inline]
     fn push(&mut self, c: char, span: Span) {
+        // TEXT_OCTETS_MAX and the longest folded form keep the normal form far below 4 GiB.
+        self.from.push(Origin { at: self.text.len() as u32, raw: span, digits: 1 });
         self.text.push(c);
-        for _ in 0..c.len_utf8() {
-            self.from.push(span);
-        }
     }
 
     /// A digit of a closed number.
@@ -329,20 +394,27 @@ impl Normal {
 
     fn stretch(&mut self, end: u32) {
         if let Some(last) = self.from.last_mut() {
-            last.end = end;
+            last.raw.end = end;
+            last.digits = last.digits.saturating_add(1);
         }
     }
 
     fn cut(&mut self, octets: usize) {
+        while self.from.last().is_some_and(|last| last.at as usize >= octets) {
+            self.from.pop();
+        }
         self.text.truncate(octets);
-        self.from.truncate(octets);
     }
 }
 
+/// Octets of a Chinese digit in UTF-8.
+const NUMERAL_OCTETS: usize = 3;
+
 /// The digit that a Chinese one means.
-fn value(numeral: &str) -> Option<char> {
-    const DIGITS: [&str; 10] =
+fn value(numeral: &str) -> Option<&'static str> {
+    const FORMS: [&str; 10] =
         ["〇零", "一壹幺", "二贰", "三叁", "四肆", "五伍", "六陆", "七柒", "八捌", "九玖"];
-    let place = DIGITS.iter().position(|forms| forms.contains(numeral))?;
-    char::from_digit(place as u32, 10)
+    const DIGITS: [&str; 10] = ["0", "1", "2", "3", "4", "5", "6", "7", "8", "9"];
+    let place = FORMS.iter().position(|forms| forms.contains(numeral))?;
+    DIGITS.get(place).copied()
 }

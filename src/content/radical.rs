@@ -26,7 +26,11 @@ pub(super) fn whole(left: char, right: char) -> Option<char> {
     })
 }
 
+/// The parts that make no word alone.
+pub(super) const PARTS: [char; 11] =
+    ['讠', '钅', '亻', '氵', '扌', '礻', '纟', '犭', '饣', '忄', '彳'];
+
 /// Whether a character is a part that makes no word alone.
 pub(super) fn is_part(c: char) -> bool {
-    matches!(c, '讠' | '钅' | '亻' | '氵' | '扌' | '礻' | '纟' | '犭' | '饣' | '忄' | '彳')
+    PARTS.contains(&c)
 }

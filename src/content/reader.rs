@@ -14,6 +14,9 @@ use super::{Class, Normal, lexicon};
 
 const WEIGHTS: &str = include_str!("weights.tsv");
 
+/// What says less than this is not named.
+const NAMED_MIN: f32 = 0.25;
+
 /// No feature.
 const NONE: u16 = u16::MAX;
 
@@ -21,7 +24,8 @@ const NONE: u16 = u16::MAX;
 pub struct Reader {
     digest: String,
     names: Vec<String>,
-    weights: Vec<Row>,
+    /// Rows of eight, so that they add up in one instruction.
+    weights: Vec<[f32; 8]>,
     start: Row,
     margin: f32,
     automaton: Option<CharwiseDoubleArrayAhoCorasick<u32>>,
@@ -134,6 +138,7 @@ impl Reader {
                 *row = feature.weights;
             }
         }
+        let rows = rows.into_iter().map(padded).collect();
         let patterns = words.iter().map(|(_, pattern)| *pattern).collect();
         let numbered = words.iter().map(|(word, _)| word.as_str()).zip(0u32..);
         let automaton = CharwiseDoubleArrayAhoCorasick::with_values(numbered).ok();
@@ -160,12 +165,15 @@ impl Reader {
     /// Reads a text: its first [`super::TEXT_OCTETS_MAX`] octets.
     pub fn read(&self, text: &str, scratch: &mut Scratch) -> Reading {
         self.extract(text, scratch);
-        let mut sums = self.start;
+        let mut sums = [0.0; 8];
         for (feature, _, _) in &scratch.hits.fired {
             if let Some(row) = self.weights.get(usize::from(*feature)) {
                 sums.iter_mut().zip(row).for_each(|(sum, weight)| *sum += weight);
             }
         }
+        let mut all = self.start;
+        all.iter_mut().zip(sums).for_each(|(sum, more)| *sum += more);
+        let sums = all;
         let (class, rival, lead) = self.judge(&sums);
         let score = probability(&sums, class.index());
         let top = self.top(class, rival, scratch);
@@ -200,7 +208,7 @@ impl Reader {
             let at = |class: Class| row.get(class.index()).copied().unwrap_or_default();
             let weight = at(class) - at(rival);
             let is_over = |other: &Fired| weight.abs() > other.weight.abs();
-            if weight == 0.0 || count == FIRED_MAX && !top.last().is_some_and(is_over) {
+            if weight.abs() < NAMED_MIN || count == FIRED_MAX && !top.last().is_some_and(is_over) {
                 continue;
             }
             let place = top.iter().take(count).position(is_over).unwrap_or(count);
@@ -256,12 +264,18 @@ fn put(words: &mut Vec<(String, Pattern)>, word: String, set: impl Fn(&mut Patte
 }
 
 /// Whether no letter touches octets `start..end` on either side. Beside an ideograph a word is whole.
-fn is_whole(text: &[u8], start: usize, end: usize) -> bool {
+pub(super) fn is_whole(text: &[u8], start: usize, end: usize) -> bool {
     let is_letter = |at: Option<usize>| {
         at.and_then(|at| text.get(at)).is_some_and(|octet| octet.is_ascii_alphabetic())
     };
     let last_is_letter = is_letter(end.checked_sub(1));
-    !is_letter(start.checked_sub(1)) && !(last_is_letter && is_letter(Some(end)))
+    !(is_letter(start.checked_sub(1)) || last_is_letter && is_letter(Some(end)))
+}
+
+fn padded(row: Row) -> [f32; 8] {
+    let mut eight = [0.0; 8];
+    eight.iter_mut().zip(row).for_each(|(slot, weight)| *slot = weight);
+    eight
 }
 
 /// The softmax of one sum.

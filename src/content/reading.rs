@@ -47,7 +47,7 @@ pub struct Fired {
 }
 
 /// Features that a reading names: those of the greatest weight, either way.
-pub const FIRED_MAX: usize = 12;
+pub const FIRED_MAX: usize = 8;
 
 /// The class of a text, how sure, and why.
 #[derive(Clone, Copy, Debug, PartialEq)]

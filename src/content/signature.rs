@@ -73,22 +73,19 @@ impl<'t> Signatures<'t> {
 /// is a signature of nobody. Other brackets (`[ ]`, 「」, ［］) make no signature: operators refuse them.
 pub fn signatures(text: &str) -> Signatures<'_> {
     let mut signatures = Signatures { found: [None; SIGNATURES_MAX], count: 0 };
-    let mut open = None;
-    for (at, c) in text.char_indices() {
-        match (c, open) {
-            ('【', _) => open = Some(at),
-            ('】', Some(start)) => {
-                open = None;
-                let end = at + c.len_utf8();
-                let name = text.get(start + '【'.len_utf8()..at).unwrap_or_default();
-                let place = place(text, start, end);
-                if let Some(slot) = signatures.found.get_mut(signatures.count) {
-                    *slot = Some(Signature { name, span: Span::new(start, end), place });
-                }
-                signatures.count += 1;
+    let mut from = 0;
+    while let Some(at) = text.get(from..).and_then(|rest| rest.find('】')) {
+        let end = from + at + '】'.len_utf8();
+        let before = text.get(from..from + at).unwrap_or_default();
+        if let Some((skipped, name)) = before.rsplit_once('【') {
+            let start = from + skipped.len();
+            let place = place(text, start, end);
+            if let Some(slot) = signatures.found.get_mut(signatures.count) {
+                *slot = Some(Signature { name, span: Span::new(start, end), place });
             }
-            _ => {}
+            signatures.count += 1;
         }
+        from = end;
     }
     signatures
 }
