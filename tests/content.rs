@@ -1,8 +1,8 @@
 //! What users rely on in the reading of texts: classes, evidence, normal form, templates, cache.
 
 use consentry::content::{
-    self, Cache, Class, Kind, Labelled, Normal, Prohibited, Reader, Reading, Scratch, Settings,
-    Templates, Weights, notice, signatures,
+    self, Class, Kind, Labelled, Normal, Prohibited, Reader, Reading, Scratch, Settings, Templates,
+    Weights, notice, signatures,
 };
 use proptest::prelude::*;
 use std::sync::LazyLock;
@@ -140,14 +140,6 @@ fn fitting_learns_and_is_the_same_each_time() {
         [("看蓝鲸", Class::Commercial), ("灰鹤口令", code), ("吃了没", Class::Personal)]
     {
         assert_eq!(reader.read(text, &mut Scratch::default()).class, class, "{text}");
-    }
-}
-
-#[test]
-fn a_cached_reading_is_the_reading() {
-    let mut cache = Cache::new(1 << 20);
-    for text in ["验证码1234", "全场5折", "验证码1234"] {
-        assert_eq!(cache.reading(text, || read(text)), read(text));
     }
 }
 

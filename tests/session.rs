@@ -24,7 +24,8 @@ fn knowledge(unknown_command: UnknownCommand, window_requests_max: usize) -> Kno
                 [[provider.code]]\nnumber = \"106900001234\"\ndigits_max = 16\n";
     let registry = consentry::registry::parse(text, "registry.toml").expect("a registry");
     let modes = Modes::default();
-    let texts = Texts::new(Reader::built_in().expect("weights"), Vec::new(), &modes);
+    let texts =
+        Texts::new(Reader::built_in().expect("weights"), Default::default(), Vec::new(), &modes);
     Knowledge { unknown_command, window_requests_max, ..Knowledge::new(registry, texts, modes) }
 }
 

@@ -194,7 +194,8 @@ fn knowledge() -> Knowledge {
                 licence = { number = \"1\", valid_until = 2099-12-31 }\n";
     let registry = consentry::registry::parse(text, "registry.toml").expect("a registry");
     let modes = Modes::new(consentry::policy::Mode::Off);
-    let texts = Texts::new(Reader::built_in().expect("weights"), Vec::new(), &modes);
+    let texts =
+        Texts::new(Reader::built_in().expect("weights"), Default::default(), Vec::new(), &modes);
     Knowledge { unknown_command: UnknownCommand::Forward, ..Knowledge::new(registry, texts, modes) }
 }
 

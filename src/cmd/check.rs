@@ -184,6 +184,11 @@ fn settings(config: &Config) -> Vec<(&'static str, Value)> {
         ("consent.review", config.consent.review.name().into()),
         ("consent.cache", size::text(config.consent.cache_octets).into()),
         ("consent.silent_after", duration::text(config.consent.silent_after).into()),
+        ("content.weights", config.content.weights.as_deref().map_or("built in".into(), path)),
+        (
+            "content.prohibited",
+            config.content.prohibited.iter().map(|list| path(list)).collect::<Vec<_>>().into(),
+        ),
         ("audit.path", path(&config.audit.path)),
         ("audit.durability", config.audit.durability.name().into()),
         ("audit.keep_months", config.audit.keep_months.into()),

@@ -8,7 +8,7 @@ use sha2::{Digest, Sha256};
 
 use super::Failure;
 use crate::config::{self, Config};
-use crate::content::{Reader, Templates};
+use crate::content::{Prohibited, Reader, Templates};
 use crate::policy::{Mode, Modes, ReviewPolicy, Rule, RuleSet};
 use crate::registry::{self, Registry, Template};
 use crate::session::{CodeTemplates, Knowledge, StatusStyle, Statuses, Texts, UnknownCommand};
@@ -41,7 +41,7 @@ pub(super) fn load(config_file: &Path) -> Result<Loaded, Failure> {
         Sha256::new().chain_update(config.digest).chain_update(registry.digest()).finalize();
     let modes = modes(&config)?;
     let templates = templates(&config, &registry, &text)?;
-    let texts = Texts::new(Reader::built_in()?, templates, &modes);
+    let texts = Texts::new(reader(&config)?, prohibited(&config)?, templates, &modes);
     let knowledge = Knowledge {
         review: match config.consent.review {
             config::Review::Strict => ReviewPolicy::Strict,
@@ -69,6 +69,31 @@ pub(super) fn text_options(listen: &config::Listen) -> text::Options {
         config::Alphabet::Gsm7 => DefaultAlphabet::Gsm7,
     };
     text::Options { default_alphabet, ..text::Options::default() }
+}
+
+/// A file that `[content]` names.
+fn content_file(path: &Path, key: &str) -> Result<String, Failure> {
+    std::fs::read_to_string(path).map_err(|error| {
+        Failure(format!("{} cannot be read: {error}; see [content] {key}", path.display()))
+    })
+}
+
+fn reader(config: &Config) -> Result<Reader, Failure> {
+    Ok(match &config.content.weights {
+        Some(path) => Reader::parse(&content_file(path, "weights")?)
+            .map_err(|fault| Failure(format!("{}: {fault}", path.display())))?,
+        None => Reader::built_in()?,
+    })
+}
+
+fn prohibited(config: &Config) -> Result<Prohibited, Failure> {
+    let lists = config.content.prohibited.iter();
+    let lists =
+        lists.map(|path| Ok((path.display().to_string(), content_file(path, "prohibited")?)));
+    let lists = lists.collect::<Result<Vec<(String, String)>, Failure>>()?;
+    let lists: Vec<(&str, &str)> =
+        lists.iter().map(|(name, text)| (name.as_str(), text.as_str())).collect();
+    Ok(Prohibited::parse_all(&lists)?)
 }
 
 /// The templates of every code, by [`registry::CodeId`]; each set of files is read once. The first

@@ -82,6 +82,8 @@ pub const KEEP_MONTHS: Bounds<usize> = Bounds { default: 6, min: 1, max: 120 };
 /// `[audit] segment`: octets of one journal file.
 pub const SEGMENT_OCTETS: Bounds<usize> = Bounds { default: 64 * MIB, min: MIB, max: 4 * GIB };
 
+/// `[content] prohibited`: lists.
+pub const LISTS_MAX: usize = 64;
 /// Listening addresses, `[[listen]]` or `[[outbind]]` each.
 pub const LISTEN_MAX: usize = 64;
 /// Peers of one listening address.

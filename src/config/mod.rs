@@ -57,6 +57,8 @@ pub struct Config {
     pub registry_file: PathBuf,
     /// Where consent is kept, and what it takes to count.
     pub consent: Consent,
+    /// What texts are read with.
+    pub content: Content,
     /// Where decisions are recorded.
     pub audit: Audit,
     /// The HTTP listener; `None` without one.
@@ -182,6 +184,15 @@ impl fmt::Debug for Place {
             Place::Shared(_) => f.write_str("Shared"),
         }
     }
+}
+
+/// `[content]`: what texts are read with.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Content {
+    /// The weights file; `None` = the built-in ones.
+    pub weights: Option<PathBuf>,
+    /// Lists of prohibited words, at most [`bounds::LISTS_MAX`].
+    pub prohibited: Vec<PathBuf>,
 }
 
 /// `[audit]`: where decisions are recorded.

@@ -17,8 +17,8 @@ use super::nearest::nearest;
 use super::written::{self, Size, Time};
 use super::{AUDIT_PATH, CONSENT_PATH, REGISTRY_FILE, UnknownCommand, address, duration, size};
 use super::{
-    Admin, Audit, Config, Consent, Fault, Limits, Listen, Log, Outbind, Override, Place, Review,
-    Timeouts,
+    Admin, Audit, Config, Consent, Content, Fault, Limits, Listen, Log, Outbind, Override, Place,
+    Review, Timeouts,
 };
 use super::{
     Alphabet, Durability, LogFormat, LogLevel, Mode, OverrideMode, RuleSet, Rules, Statuses,
@@ -60,6 +60,7 @@ pub(super) fn config(
         rules: rules(&source, written.rules.unwrap_or_default(), rule_names)?,
         registry_file: path(&source, folder, registry.file, REGISTRY_FILE)?,
         consent: consent(&source, folder, written.consent.unwrap_or_default())?,
+        content: content(&source, folder, written.content.unwrap_or_default())?,
         audit: audit(&source, folder, written.audit.unwrap_or_default())?,
         admin: written.admin.map(|admin| self::admin(&source, folder, admin)).transpose()?,
         log: log(written.log.unwrap_or_default()),
@@ -279,6 +280,28 @@ fn consent(
         cache_octets: octets(source, written.cache, bounds::CACHE_OCTETS)?,
         silent_after: time(source, written.silent_after, bounds::SILENT_AFTER)?,
     })
+}
+
+fn content(
+    source: &Source<'_>,
+    folder: &Path,
+    written: written::Content,
+) -> Result<Content, Fault> {
+    let weights = match written.weights {
+        Some(weights) => Some(path(source, folder, Some(weights), "")?),
+        None => None,
+    };
+    let mut prohibited = Vec::new();
+    if let Some(lists) = written.prohibited {
+        if lists.get_ref().len() > bounds::LISTS_MAX {
+            let says = format!("names more than {} lists; join some", bounds::LISTS_MAX);
+            return Err(source.fault(lists.span(), says));
+        }
+        for list in lists.into_inner() {
+            prohibited.push(path(source, folder, Some(list), "")?);
+        }
+    }
+    Ok(Content { weights, prohibited })
 }
 
 fn place(

@@ -44,6 +44,8 @@ pub(super) struct File {
     pub registry: Option<Registry>,
     /// Where consent is kept.
     pub consent: Option<Consent>,
+    /// What texts are read with.
+    pub content: Option<Content>,
     /// Where decisions are recorded.
     pub audit: Option<Audit>,
     /// Metrics, health and the API over HTTP. Without this section there is none.
@@ -226,6 +228,18 @@ pub(super) struct Consent {
     /// How long a request for consent waits before silence counts as refusal.
     #[schemars(with = "Option<Time>", extend("default" = duration::text(bounds::SILENT_AFTER.default)))]
     pub silent_after: Option<Spanned<Time>>,
+}
+
+/// What texts are read with.
+#[derive(Deserialize, JsonSchema, Default)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Content {
+    /// The classifier's weights, as `consentry content fit` writes them; without it, the built-in ones.
+    #[schemars(with = "Option<String>")]
+    pub weights: Option<Spanned<String>>,
+    /// Lists of prohibited words and phrases, one a line.
+    #[schemars(with = "Option<Vec<String>>", length(max = bounds::LISTS_MAX))]
+    pub prohibited: Option<Spanned<Vec<Spanned<String>>>>,
 }
 
 /// Where decisions are recorded.

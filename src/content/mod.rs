@@ -3,7 +3,6 @@
 //!
 //! Pure: a text in, a reading out. `docs/content.md` says how well it reads and where it fails.
 
-mod cache;
 mod class;
 mod fit;
 mod fold;
@@ -21,11 +20,10 @@ mod template;
 mod variable;
 mod weights;
 
-pub use cache::Cache;
 pub use class::{Class, Kind};
 pub use fit::{Labelled, Settings, fit};
 pub use normal::{Distance, Normal, TEXT_OCTETS_MAX};
-pub use notice::{KEYWORD_OCTETS_MAX, Keyword, Notice, notice};
+pub use notice::{Notice, notice};
 pub use prohibited::{
     PROHIBITED_CHARS_MAX, PROHIBITED_WORDS_MAX, Prohibited, ProhibitedFault, ProhibitedMatch,
 };

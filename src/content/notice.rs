@@ -3,12 +3,8 @@
 //!
 //! `回复Y确认,回复N取消` is an order and says nothing of refusing.
 
-use std::fmt;
-
+use super::reply::Keyword;
 use super::{Normal, Span};
-
-/// Longest keyword, in octets of UTF-8: 16 letters and digits, or 8 ideographs.
-pub const KEYWORD_OCTETS_MAX: usize = 24;
 
 /// Letters and digits of a keyword at most.
 const KEYWORD_LETTERS_MAX: usize = 16;
@@ -20,36 +16,6 @@ pub struct Notice {
     pub span: Span,
     /// What to reply; `None` where a link or a number is given instead.
     pub keyword: Option<Keyword>,
-}
-
-/// An announced keyword, folded: half width, capitals.
-#[derive(Clone, Copy, PartialEq, Eq, Hash)]
-pub struct Keyword {
-    octets: [u8; KEYWORD_OCTETS_MAX],
-    len: u8,
-}
-
-impl Keyword {
-    /// Takes 1 to [`KEYWORD_OCTETS_MAX`] octets of folded text.
-    fn new(text: &str) -> Option<Keyword> {
-        let mut octets = [0; KEYWORD_OCTETS_MAX];
-        octets.get_mut(..text.len())?.copy_from_slice(text.as_bytes());
-        octets.make_ascii_uppercase();
-        let len = u8::try_from(text.len()).ok().filter(|len| *len > 0)?;
-        Some(Keyword { octets, len })
-    }
-
-    /// The keyword.
-    pub fn as_str(&self) -> &str {
-        let octets = self.octets.get(..usize::from(self.len)).unwrap_or_default();
-        str::from_utf8(octets).unwrap_or_default()
-    }
-}
-
-impl fmt::Debug for Keyword {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:?}", self.as_str())
-    }
 }
 
 /// Words for refusing. The longer ones stand before those that they begin with.

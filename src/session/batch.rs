@@ -7,7 +7,6 @@ use super::moment::Moment;
 use super::prepare::Frame;
 use super::session::{Session, StepKind};
 use crate::consent::{Event, Happened, Question, Source};
-use crate::content;
 use crate::content::reply::Keyword;
 use crate::policy::{Consent, Facts, Mode, Nature, Reason, Rule, Standing, StandingState, nature};
 use crate::registry::{Allotment, Digits};
@@ -73,12 +72,7 @@ impl Session {
     }
 
     /// Notes that the message at hand passed on the ledger's word.
-    pub(super) fn note(
-        &mut self,
-        facts: &Facts<'_>,
-        question: Question,
-        keyword: Option<content::Keyword>,
-    ) {
+    pub(super) fn note(&mut self, facts: &Facts<'_>, question: Question, keyword: Option<Keyword>) {
         let code = match facts.allotment {
             Allotment::Code(_, code) => Some(code.number),
             Allotment::None | Allotment::Alphanumeric(_) => None,
@@ -90,7 +84,7 @@ impl Session {
             question,
             asks: nature(facts) == Nature::Request,
             counts: matches!(&facts.consent, Some(Consent::Known(standing)) if promised(standing)),
-            keyword: keyword.and_then(|keyword| Some((code?, Keyword::new(keyword.as_str())?))),
+            keyword: code.zip(keyword),
         });
     }
 

@@ -5,7 +5,7 @@ use std::hash::{BuildHasher, Hasher};
 
 use foldhash::fast::RandomState;
 
-use crate::content::Keyword;
+use crate::content::reply::Keyword;
 use crate::policy::Text;
 use crate::registry::CodeId;
 use crate::text;

@@ -10,7 +10,7 @@ use super::session::Session;
 use super::table::{self, Place};
 use super::texts::Form;
 use crate::consent::{Question, Scope};
-use crate::content::Keyword;
+use crate::content::reply::Keyword;
 use crate::policy::{Consent, Facts, Nature, nature};
 use crate::registry::{Allotment, ProviderId};
 use crate::smpp::message::Message;

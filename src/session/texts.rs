@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::desk::Desk;
 use super::heard::{Circumstances, Heard};
-use crate::content::{self, Reader, Templates, notice, same_name, signatures};
+use crate::content::{self, Prohibited, Reader, Templates, notice, same_name, signatures};
 use crate::policy::{Facts, Modes, Nature, Rule, Said, Signed, Text, nature};
 use crate::registry::{Allotment, Code, CodeId};
 use crate::text::{self, Body};
@@ -24,6 +24,7 @@ pub struct CodeTemplates {
 /// What texts are read with.
 pub struct Texts {
     reader: Reader,
+    prohibited: Prohibited,
     /// By [`CodeId`].
     templates: Vec<CodeTemplates>,
     /// Whether any rule asks for the text.
@@ -55,16 +56,26 @@ impl fmt::Debug for Texts {
 impl Texts {
     /// `templates` by [`CodeId`]; codes beyond it have none. Where `modes` has every rule that asks
     /// for the text off, no text is read.
-    pub fn new(reader: Reader, templates: Vec<CodeTemplates>, modes: &Modes) -> Texts {
+    pub fn new(
+        reader: Reader,
+        prohibited: Prohibited,
+        templates: Vec<CodeTemplates>,
+        modes: &Modes,
+    ) -> Texts {
         static VERSIONS: AtomicU64 = AtomicU64::new(1);
         let is_asked = RULES.into_iter().any(|rule| modes.of(rule) != crate::policy::Mode::Off);
         let version = VERSIONS.fetch_add(1, Ordering::Relaxed);
-        Texts { reader, templates, is_asked, version }
+        Texts { reader, prohibited, templates, is_asked, version }
     }
 
     /// The classifier.
     pub fn reader(&self) -> &Reader {
         &self.reader
+    }
+
+    /// The lists of prohibited words.
+    pub fn prohibited(&self) -> &Prohibited {
+        &self.prohibited
     }
 
     /// The templates of a code.
@@ -146,7 +157,7 @@ impl Texts {
             asks,
             signed: signed(text, code),
             tells_how_to_refuse: false,
-            is_listed: false,
+            is_listed: self.prohibited.find(text, normal).is_some(),
             is_whole,
         };
         let counts_as = nature(&Facts { text: Text::Said(said), ..*facts });
