@@ -168,7 +168,8 @@ fn show(
 fn object(reader: &Reader, reading: &Reading) -> Value {
     let features = reading.fired().iter().map(|fired| {
         let name = reader.feature(fired.feature);
-        json!({"name": name, "span": [fired.span.start, fired.span.end], "weight": fired.weight})
+        let weight = thousandths(fired.weight);
+        json!({"name": name, "span": [fired.span.start, fired.span.end], "weight": weight})
     });
     let kind = match reading.class {
         Class::Service(Kind::Code) => Some("code"),
@@ -178,11 +179,16 @@ fn object(reader: &Reader, reading: &Reading) -> Value {
     json!({
         "class": reading.class.family(),
         "kind": kind,
-        "score": reading.score,
-        "lead": reading.lead,
+        "score": thousandths(reading.score),
+        "lead": thousandths(reading.lead),
         "features": features.collect::<Vec<_>>(),
         "weights": reader.digest(),
     })
+}
+
+/// As JSON shows it, without digits that mean nothing.
+fn thousandths(number: f32) -> f64 {
+    (f64::from(number) * 1000.0).round() / 1000.0
 }
 
 /// Calls for every line that is not empty, with its number from 1.
