@@ -171,10 +171,12 @@ fn a_search_finds_what_is_asked_for() {
 }
 
 /// The keys of every message that was found, and those that some have beside them.
-const MESSAGE_KEYS: [&str; 16] = [
+const MESSAGE_KEYS: [&str; 18] = [
     "article",
     "became",
+    "class",
     "command",
+    "consent_event",
     "destination",
     "kind",
     "octets",

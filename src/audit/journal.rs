@@ -74,6 +74,8 @@ pub struct Options {
     pub rule_set: String,
     /// Version of the program.
     pub program: String,
+    /// What texts are read with: digest of the weights, versions of the lists.
+    pub reading: String,
     /// Called after each synchronisation with the time it took, from the journal's own thread.
     pub on_sync: Option<Box<dyn Fn(Duration) + Send + Sync>>,
 }
@@ -90,6 +92,7 @@ impl Options {
             rules: [0; 32],
             rule_set: String::new(),
             program: String::new(),
+            reading: String::new(),
             on_sync: None,
         }
     }
@@ -278,6 +281,7 @@ impl Journal {
                 rules: options.rules,
                 program: &options.program,
                 rule_set: &options.rule_set,
+                reading: &options.reading,
             },
         );
         writer.group.extend_from_slice(start.octets());

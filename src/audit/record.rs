@@ -141,6 +141,9 @@ pub struct StartRecord<'a> {
     pub program: &'a str,
     /// Name of the rule set, as `cn-order74-2026`.
     pub rule_set: &'a str,
+    /// What texts were read with: digest of the weights, versions of the lists. Empty in journals of
+    /// before it was recorded.
+    pub reading: &'a str,
 }
 
 /// Other rules or another registry came into force.
@@ -405,6 +408,7 @@ impl<'a> Record<'a> {
                 rules: rest.array()?,
                 program: rest.text()?,
                 rule_set: rest.text()?,
+                reading: if rest.0.is_empty() { "" } else { rest.text()? },
             }),
             Kind::Stop => Record::Stop,
             Kind::Rules => {

@@ -171,6 +171,7 @@ impl Records {
         self.octets.extend_from_slice(&record.rules);
         self.text(record.program);
         self.text(record.rule_set);
+        self.text(record.reading);
         self.finish(start);
     }
 

@@ -20,7 +20,7 @@ pub(super) struct Loaded {
     pub(super) config: Config,
     /// What sessions judge by.
     pub(super) knowledge: Knowledge,
-    /// SHA-256 over the digests of configuration and registry.
+    /// SHA-256 over configuration, registry, templates, weights and lists.
     pub(super) digest: [u8; 32],
 }
 
@@ -37,11 +37,15 @@ pub(super) fn load(config_file: &Path) -> Result<Loaded, Failure> {
     let text = std::fs::read_to_string(&config.registry_file)
         .map_err(|error| Failure(format!("{name} cannot be read: {error}; see [registry] file")))?;
     let registry = registry::parse(&text, &name)?;
-    let digest =
-        Sha256::new().chain_update(config.digest).chain_update(registry.digest()).finalize();
     let modes = modes(&config)?;
-    let templates = templates(&config, &registry, &text)?;
+    let (templates, templates_digest) = templates(&config, &registry, &text)?;
     let texts = Texts::new(reader(&config)?, prohibited(&config)?, templates, &modes);
+    let digest = Sha256::new()
+        .chain_update(config.digest)
+        .chain_update(registry.digest())
+        .chain_update(templates_digest)
+        .chain_update(texts.version())
+        .finalize();
     let knowledge = Knowledge {
         review: match config.consent.review {
             config::Review::Strict => ReviewPolicy::Strict,
@@ -96,13 +100,15 @@ fn prohibited(config: &Config) -> Result<Prohibited, Failure> {
     Ok(Prohibited::parse_all(&lists)?)
 }
 
-/// The templates of every code, by [`registry::CodeId`]; each set of files is read once. The first
+/// The templates of every code, by [`registry::CodeId`], and SHA-256 over their files; each set of
+/// files is read once. The first
 /// file that is missing or at fault is a [`Failure`] with file, line and field.
 fn templates(
     config: &Config,
     registry: &Registry,
     written: &str,
-) -> Result<Vec<CodeTemplates>, Failure> {
+) -> Result<(Vec<CodeTemplates>, [u8; 32]), Failure> {
+    let mut digest = Sha256::new();
     let mut read = HashMap::new();
     let mut set = |templates: &[Template], field: &str| -> Result<_, Failure> {
         if templates.is_empty() {
@@ -116,18 +122,19 @@ fn templates(
         let texts = texts.collect::<Result<Vec<String>, Failure>>()?;
         let files: Vec<(&str, &str)> =
             paths.iter().copied().zip(texts.iter().map(String::as_str)).collect();
+        texts.iter().for_each(|text| digest.update(text));
         let set = Arc::new(Templates::parse_all(&files)?);
         read.insert(paths.join("\n"), Arc::clone(&set));
         Ok(Some(set))
     };
     let codes = registry.providers().iter().flat_map(|provider| &provider.codes);
-    codes
-        .map(|code| {
-            let service = set(&code.templates, "templates")?;
-            let requests = set(&code.requests, "requests")?;
-            Ok(CodeTemplates { service, requests })
-        })
-        .collect()
+    let templates = codes.map(|code| {
+        let service = set(&code.templates, "templates")?;
+        let requests = set(&code.requests, "requests")?;
+        Ok(CodeTemplates { service, requests })
+    });
+    let templates = templates.collect::<Result<_, Failure>>()?;
+    Ok((templates, digest.finalize().into()))
 }
 
 /// The text of a template file.

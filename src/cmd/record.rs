@@ -6,6 +6,7 @@ use super::shown::{masked, time};
 use crate::audit::{
     self, BindRecord, Found, Kept, Kind, Record, ReplyRecord, ResponseRecord, VerdictRecord,
 };
+use crate::content::Class;
 use crate::policy::{Rule, RuleSet};
 use crate::session::EndReason;
 use crate::smpp::{Command, CommandStatus};
@@ -83,6 +84,7 @@ pub(super) fn fields(kept: &Kept, unmask: bool) -> Value {
         }
         Record::Start(record) => {
             line["program"] = record.program.into();
+            line["reading"] = record.reading.into();
             line["rule_set"] = record.rule_set.into();
             line["config"] = hex(&record.config).into();
             line["rules"] = hex(&record.rules).into();
@@ -121,6 +123,9 @@ fn message(line: &mut Value, kept: &Kept, v: &VerdictRecord<'_>, unmask: bool) -
     if let Some(part) = v.part {
         line["parts"] = json!([part.number, part.total]);
     }
+    let class = usize::from(v.class).checked_sub(1).and_then(|at| Class::ALL.get(at));
+    line["class"] = class.map(|class| class.family()).into();
+    line["consent_event"] = (v.consent != 0).then_some(v.consent).into();
     decision(line, kept, (v.verdict, v.rule, v.status));
     Kind::Verdict.name()
 }

@@ -56,7 +56,8 @@ pub(super) async fn start(loaded: Loaded) -> Result<Running, Failure> {
     };
     let clock = Clock::start();
     let rule_set = knowledge.rule_set.name();
-    let journal = open_journal(&config, digest, rule_set, &metrics, clock)?;
+    let reading = knowledge.texts.version();
+    let journal = open_journal(&config, digest, (rule_set, &reading), &metrics, clock)?;
     let ledger = ledger::open(&config)?;
     knowledge.parties = ledger::parties(&ledger, &knowledge.registry)?;
     let keep_keyword = ledger::keywords(&config, &knowledge.announced)?;
@@ -146,7 +147,7 @@ async fn take_admin(address: SocketAddr) -> Result<TcpListener, Failure> {
 fn open_journal(
     config: &Config,
     rules: [u8; 32],
-    rule_set: &str,
+    (rule_set, reading): (&str, &str),
     metrics: &Arc<Metrics>,
     clock: Clock,
 ) -> Result<Journal, Failure> {
@@ -161,6 +162,7 @@ fn open_journal(
         config: config.digest,
         rules,
         rule_set: rule_set.to_owned(),
+        reading: reading.to_owned(),
         program: env!("CARGO_PKG_VERSION").to_owned(),
         on_sync: Some(Box::new(move |took| sync_metrics.audit_sync.observe(took))),
         ..Options::new(durability)

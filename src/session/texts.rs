@@ -68,6 +68,13 @@ impl Texts {
         Texts { reader, prohibited, templates, is_asked, version }
     }
 
+    /// What texts are read with, for the journal: the digest of the weights, and each list with its
+    /// version.
+    pub fn version(&self) -> String {
+        let lists = self.prohibited.lists().map(|(file, version)| format!(", {file} {version}"));
+        format!("weights {}{}", self.reader.digest(), lists.collect::<String>())
+    }
+
     /// The classifier.
     pub fn reader(&self) -> &Reader {
         &self.reader
