@@ -7,6 +7,7 @@ use std::process::{Child, Command as Process, Stdio};
 use std::time::{Duration, Instant};
 
 use consentry::audit::{self, Found, Query, Record};
+use consentry::consent::{self, CACHE_OCTETS_MIN, Ledger};
 use consentry::peer::esme::Esme;
 use consentry::peer::smsc::{Fault, Options, Smsc};
 use consentry::smpp::message::{Message, WireAddress};
@@ -258,10 +259,25 @@ async fn an_smsc_that_fails_ends_the_session_and_leaves_its_requests_on_record()
     }
 }
 
+/// The consent ledger of the proxy in this folder, with its one provider in it.
+fn ledger(folder: &Path) -> Ledger {
+    let options = consent::Options {
+        cache_octets: CACHE_OCTETS_MIN,
+        warm: false,
+        silent_after_us: 0,
+        on_sync: None,
+    };
+    let ledger = Ledger::open(&folder.join("state/consent"), options).expect("it can be created");
+    ledger.entity("测试有限公司").expect("it takes a name");
+    ledger
+}
+
 #[tokio::test]
 async fn a_journal_that_cannot_be_written_lets_nothing_through() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let smsc = smsc(Options::default());
+    // The consent ledger makes room for its journal when it is created, so before the limit.
+    drop(ledger(folder.path()));
     // 16 KiB a file (ulimit counts 512 or 1024 octets); the signal is ignored, so writes fail.
     let limited = "trap '' XFSZ; ulimit -f 16;";
     let proxy = Proxy::start(folder.path(), smsc.address(), &audit("written"), limited);
