@@ -23,8 +23,9 @@ use super::pending::{Pending, kind};
 use super::store::Counts;
 use super::{Event, Ledger, PairKey, Refused, Unavailable};
 
-/// Events of one chunk at most: some 30 MiB while it is folded.
-pub const CHUNK_EVENTS_MAX: usize = 100_000;
+/// Events of one chunk at most: some 150 MiB while it is read and folded. Each chunk is a run of tables
+/// of its own until it is merged with the others, so fewer and larger ones make less to merge.
+pub const CHUNK_EVENTS_MAX: usize = 400_000;
 
 /// Octets at the start of a file by which an import is known again.
 pub const HEAD_OCTETS: usize = 4096;
