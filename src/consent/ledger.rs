@@ -584,9 +584,7 @@ mod tests {
             let question = Question { entity, recipient, scope: Scope::ALL };
             let mut answers = Vec::new();
             ledger.standings(&[question], 2, &mut answers);
-            let is_revoked = |one: &Consent| {
-                matches!(one, Consent::Known(one) if one.state == StandingState::Revoked)
-            };
+            let is_revoked = |one: &Consent| matches!(one, Consent::Known(one) if one.state == StandingState::Revoked);
             assert!(answers.iter().all(is_revoked), "{answers:?}");
         }
     }
