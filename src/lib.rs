@@ -34,7 +34,7 @@
 //! | [`policy`] | facts in, decision out |
 //! | [`session`] | one pair without sockets; where SMPP, text and policy meet |
 //! | [`audit`] | what was decided: records, journal, hash chain, search |
-//! | [`admin`] | HTTP: metrics, health, sessions |
+//! | [`admin`] | HTTP: metrics, health, sessions, the consent ledger |
 //! | [`metrics`] | every metric family and its closed labels |
 //! | [`config`] | the file that users write |
 //! | [`peer`] | a small ESME and a small SMSC, for demo, load and tests |

@@ -241,7 +241,7 @@ fn every_command_has_its_place_in_every_state() {
 fn everything_from_the_smsc_crosses_as_it_came() {
     let knowledge = &*REFUSING;
     for command in Command::ALL.iter().copied().chain([Command::Unknown(0x0001_0001)]) {
-        let mut session = bound(&knowledge, Command::BindTransceiver);
+        let mut session = bound(knowledge, Command::BindTransceiver);
         let frame = bare(command.id(), CommandStatus::ESME_RSYSERR, 3);
         assert_eq!(relay(&mut session, &frame, 1), frame, "{command}");
     }
@@ -252,7 +252,7 @@ fn a_message_behind_its_bind_in_one_write_is_too_early() {
     let knowledge = &*REFUSING;
     let mut session = open();
     let both = [bind(Command::BindTransmitter), submit(2, OURS)].concat();
-    let (cleared, replies) = give(&mut session, &knowledge, &both, 0);
+    let (cleared, replies) = give(&mut session, knowledge, &both, 0);
     assert_eq!(cleared, bind(Command::BindTransmitter));
     assert_eq!(statuses(&replies), [(2, CommandStatus::ESME_RINVBNDSTS)]);
 }
@@ -260,16 +260,16 @@ fn a_message_behind_its_bind_in_one_write_is_too_early() {
 #[test]
 fn what_cannot_be_recorded_is_answered_so_that_it_is_sent_again() {
     let knowledge = &*REFUSING;
-    let mut session = bound(&knowledge, Command::BindTransceiver);
+    let mut session = bound(knowledge, Command::BindTransceiver);
     let enquire = bare(Command::EnquireLink.id(), CommandStatus::ESME_ROK, 4);
     let batch = [submit(2, OURS), submit(3, b"106911119999"), enquire.clone()].concat();
     session.receive(Side::Esme, &batch, at(1));
-    assert!(session.judge(&knowledge, &mut Desk::default(), &mut |_, _| {}, at(1)));
+    assert!(session.judge(knowledge, &mut Desk::default(), &mut |_, _| {}, at(1)));
     assert_eq!(session.cleared().count(), 0, "nothing goes on before its record is accepted");
     // The journal may fail turns later, when the counts of this turn were shown long ago.
     assert_eq!(session.tally().passed, 0, "nothing has passed before its record is accepted");
     session.tally().clear();
-    session.unrecorded(&knowledge);
+    session.unrecorded(knowledge);
     assert_eq!(session.tally().passed, 0);
     let cleared: Vec<u8> = session.cleared().flat_map(|one| one.octets().to_vec()).collect();
     assert_eq!(cleared, enquire, "what carries no text crosses all the same");
@@ -283,24 +283,24 @@ fn what_cannot_be_recorded_is_answered_so_that_it_is_sent_again() {
 #[test]
 fn what_is_counted_is_what_became_of_it() {
     let knowledge = &*REFUSING;
-    let mut session = binding(&knowledge, Command::BindReceiver);
+    let mut session = binding(knowledge, Command::BindReceiver);
     assert_eq!(session.tally().bind, None, "nobody has answered the bind yet");
     let refused = CommandStatus::ESME_RINVPASWD;
     relay(&mut session, &bare(Command::BindReceiverResp.id(), refused, 1), 0);
     assert_eq!(session.tally().bind, Some((Command::BindReceiver, refused)));
 
-    let mut session = bound(&knowledge, Command::BindTransceiver);
-    give(&mut session, &knowledge, &[submit(2, OURS), submit(3, b"")].concat(), 1);
+    let mut session = bound(knowledge, Command::BindTransceiver);
+    give(&mut session, knowledge, &[submit(2, OURS), submit(3, b"")].concat(), 1);
     let tally = session.tally();
     let missing = usize::from(consentry::policy::Rule::SourceMissing.code());
     assert_eq!((tally.passed, tally.refused[missing]), (1, 1));
 
     let lost = [0, 0, 0, 15, 0, 0, 0, 4, 0, 0, 0, 0, 0, 0, 0, 9];
-    give(&mut session, &knowledge, &lost, 2);
+    give(&mut session, knowledge, &lost, 2);
     let fault = FrameFault::TooShort(15);
     assert_eq!(session.tally().lost_framing, Some((Side::Esme, fault)));
     session.tally().clear();
-    let mut session = bound(&knowledge, Command::BindTransceiver);
+    let mut session = bound(knowledge, Command::BindTransceiver);
     relay(&mut session, &lost, 2);
     assert_eq!(session.tally().lost_framing, Some((Side::Smsc, fault)));
     session.tally().clear();
@@ -363,20 +363,20 @@ fn waits_end_in_the_right_way() {
     never.tick(at(30));
     assert_eq!(never.ending(), Some(EndReason::BindTimeout));
 
-    let mut idle = bound(&knowledge, Command::BindReceiver);
+    let mut idle = bound(knowledge, Command::BindReceiver);
     idle.tick(at(600));
     assert_eq!(idle.ending(), Some(EndReason::Idle));
 
-    let mut silent = bound(&knowledge, Command::BindTransceiver);
-    give(&mut silent, &knowledge, &submit(2, OURS), 1);
+    let mut silent = bound(knowledge, Command::BindTransceiver);
+    give(&mut silent, knowledge, &submit(2, OURS), 1);
     assert_eq!(silent.next_deadline_us(), 61 * SECOND);
     silent.tick(at(61));
     assert_eq!(silent.ending(), Some(EndReason::SmscSilent));
 
     // One answer lost among others costs one slot and not the session.
-    let mut lossy = bound(&knowledge, Command::BindTransceiver);
-    give(&mut lossy, &knowledge, &submit(2, OURS), 1);
-    give(&mut lossy, &knowledge, &submit(3, OURS), 30);
+    let mut lossy = bound(knowledge, Command::BindTransceiver);
+    give(&mut lossy, knowledge, &submit(2, OURS), 1);
+    give(&mut lossy, knowledge, &submit(3, OURS), 30);
     relay(&mut lossy, &bare(Command::SubmitSmResp.id(), CommandStatus::ESME_ROK, 3), 40);
     lossy.tick(at(61));
     assert_eq!((lossy.ending(), lossy.open_requests()), (None, 0));
@@ -385,10 +385,10 @@ fn waits_end_in_the_right_way() {
 #[test]
 fn a_session_that_drains_refuses_finishes_and_unbinds() {
     let knowledge = &*REFUSING;
-    let mut session = bound(&knowledge, Command::BindTransceiver);
-    give(&mut session, &knowledge, &submit(2, OURS), 1);
+    let mut session = bound(knowledge, Command::BindTransceiver);
+    give(&mut session, knowledge, &submit(2, OURS), 1);
     session.drain();
-    let (cleared, replies) = give(&mut session, &knowledge, &submit(3, OURS), 1);
+    let (cleared, replies) = give(&mut session, knowledge, &submit(3, OURS), 1);
     assert_eq!((cleared.len(), statuses(&replies)), (0, vec![(3, CommandStatus::ESME_RTHROTTLED)]));
     assert!(!session.is_drained());
     relay(&mut session, &bare(Command::SubmitSmResp.id(), CommandStatus::ESME_ROK, 2), 2);
@@ -401,7 +401,7 @@ fn a_session_that_drains_refuses_finishes_and_unbinds() {
     let number = Header::of(&to_esme).map_or(0, |header| header.sequence_number);
     let answer = bare(Command::UnbindResp.id(), CommandStatus::ESME_ROK, number);
     assert!(relay(&mut session, &answer, 3).is_empty(), "the answer to our own unbind is ours");
-    assert!(give(&mut session, &knowledge, &answer, 3).0.is_empty());
+    assert!(give(&mut session, knowledge, &answer, 3).0.is_empty());
     assert_eq!(session.ending(), Some(EndReason::Drained));
 }
 
@@ -416,18 +416,18 @@ proptest! {
         let knowledge = &*REFUSING;
         let pdus: Vec<Vec<u8>> = (2..).zip(&sources).map(|(n, source)| submit(n, source)).collect();
         let all = pdus.concat();
-        let mut at_once = bound(&knowledge, Command::BindTransceiver);
-        let expected = give(&mut at_once, &knowledge, &all, 1);
+        let mut at_once = bound(knowledge, Command::BindTransceiver);
+        let expected = give(&mut at_once, knowledge, &all, 1);
         let passing = pdus.iter().zip(&sources).filter(|(_, source)| **source == OURS);
         prop_assert_eq!(&expected.0, &passing.flat_map(|(pdu, _)| pdu.clone()).collect::<Vec<u8>>());
 
         let mut edges: Vec<usize> = cuts.iter().map(|cut| cut % all.len()).collect();
         edges.extend([0, all.len()]);
         edges.sort_unstable();
-        let mut in_pieces = bound(&knowledge, Command::BindTransceiver);
+        let mut in_pieces = bound(knowledge, Command::BindTransceiver);
         let mut found = (Vec::new(), Vec::new());
         for pair in edges.windows(2) {
-            let (cleared, replies) = give(&mut in_pieces, &knowledge, &all[pair[0]..pair[1]], 1);
+            let (cleared, replies) = give(&mut in_pieces, knowledge, &all[pair[0]..pair[1]], 1);
             found.0.extend(cleared);
             found.1.extend(replies);
         }
@@ -437,11 +437,11 @@ proptest! {
     #[test]
     fn any_octet_changed_is_passed_as_it_is_or_answered(at in 0usize..70, value: u8) {
         let knowledge = &*REFUSING;
-        let mut session = bound(&knowledge, Command::BindTransceiver);
+        let mut session = bound(knowledge, Command::BindTransceiver);
         let mut pdu = submit(2, OURS);
         let at = 4 + at % (pdu.len() - 4);
         pdu[at] = value;
-        let (cleared, replies) = give(&mut session, &knowledge, &pdu, 1);
+        let (cleared, replies) = give(&mut session, knowledge, &pdu, 1);
         prop_assert!(cleared.is_empty() || cleared == pdu);
         prop_assert!(cleared.is_empty() || replies.is_empty());
     }

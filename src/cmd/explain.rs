@@ -6,11 +6,12 @@ use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
 use super::knowledge::{self, Loaded};
-use super::shown::masked;
-use super::{Answer, Failure};
-use crate::policy::{self, Facts, Looked, Mode, Rule};
-use crate::registry::{Address, Npi, Ton};
-use crate::session::{Gathered, gather};
+use super::shown::{masked, time};
+use super::{Answer, Failure, consent};
+use crate::content::{Normal, Reading, Scratch, signatures};
+use crate::policy::{self, Consent, Facts, Looked, Mode, Nature, Parts, Rule, Standing};
+use crate::registry::{Address, Allotment, Npi, Ton};
+use crate::session::{Desk, Gathered, concatenation, gather};
 use crate::smpp::message::{Message, WireAddress};
 use crate::smpp::write::{self, MessageFields};
 use crate::smpp::{Command, CommandStatus, Header, Malformed, frame};
@@ -128,6 +129,28 @@ fn octets(hex: &str) -> Option<Vec<u8>> {
     odd.is_empty().then(|| pairs.iter().map(|[high, low]| (high * 16 + low) as u8).collect())
 }
 
+/// All that was found out about the message.
+struct Found<'a> {
+    message: &'a Message<'a>,
+    gathered: Gathered,
+    facts: Facts<'a>,
+    text: String,
+    undecodable: Option<text::Undecodable>,
+    reading: Option<Reading>,
+    keyword: Option<String>,
+    consent: Asked,
+}
+
+/// What was asked of the ledger.
+enum Asked {
+    /// Nothing: the message needs no consent.
+    Nothing,
+    /// How they stand.
+    Known(Standing),
+    /// It could not be asked.
+    Unavailable(String),
+}
+
 fn explain(
     args: &Args,
     loaded: &Loaded,
@@ -136,18 +159,8 @@ fn explain(
     message: &Message<'_>,
 ) -> Answer {
     let knowledge = &loaded.knowledge;
-    let gathered = gather(message);
-    let provider = knowledge.registry.provider_of(args.system_id.as_bytes());
-    let wire = |a: &WireAddress<'_>| (Ton(a.ton), Npi(a.npi));
-    let (ton, npi) = wire(&message.source);
-    let source = Address { ton, npi, value: message.source.value };
-    let (ton, npi) = wire(&message.destination);
-    let destination = Address { ton, npi, value: message.destination.value };
-    let now_us = u64::try_from(jiff::Timestamp::now().as_microsecond()).unwrap_or(0);
-    let mut facts = Facts::fetch(&knowledge.registry, now_us, provider, &source, &destination);
-    facts.second_sender = gathered.second_sender;
-    facts.two_bodies = gathered.two_bodies;
-    let decision = policy::decide(&facts, &knowledge.modes);
+    let found = find(args, loaded, message);
+    let decision = policy::decide(&found.facts, &knowledge.modes);
     let fired = decision.refused.or(decision.observed.first());
     let verdict = match (decision.refused, fired) {
         (Some(_), _) => "refuse",
@@ -159,14 +172,15 @@ fn explain(
     let article = fired.map(|reason| reason.rule().article(knowledge.rule_set));
     if args.json {
         let rule = fired.map(|reason| reason.rule().name());
-        let mut line = json_line(args, header, pdu, Some((message, &gathered)));
+        let mut line = json_line(args, header, pdu, Some((message, &found.gathered)));
+        line["class"] = found.reading.map(|reading| reading.class.family()).into();
         line["verdict"] = verdict.into();
         line["rule"] = rule.into();
         line["article"] = article.into();
         line["status"] = status.to_string().into();
         println!("{line}");
     } else {
-        show(args, loaded, header, message, &gathered, &facts);
+        show(args, loaded, header, &found);
         let rule = fired.map_or("", |reason| reason.rule().name());
         println!("\n{verdict}  {rule}  {status}");
         if let (Some(reason), Some(article)) = (fired, article) {
@@ -174,6 +188,64 @@ fn explain(
         }
     }
     if decision.refused.is_some() { Answer::No } else { Answer::Yes }
+}
+
+/// Finds out what a session would, on the first listener's route. A part of a long message is read
+/// by itself: what came before it is not known here.
+fn find<'a>(args: &Args, loaded: &'a Loaded, message: &'a Message<'a>) -> Found<'a> {
+    let knowledge = &loaded.knowledge;
+    let gathered = gather(message);
+    let provider = knowledge.registry.provider_of(args.system_id.as_bytes());
+    let of = |a: &WireAddress<'a>| Address { ton: Ton(a.ton), npi: Npi(a.npi), value: a.value };
+    let (source, destination) = (of(&message.source), of(&message.destination));
+    let now_us = u64::try_from(jiff::Timestamp::now().as_microsecond()).unwrap_or(0);
+    let mut facts = Facts::fetch(&knowledge.registry, now_us, provider, &source, &destination);
+    facts.second_sender = gathered.second_sender;
+    facts.two_bodies = gathered.two_bodies;
+    facts.no_body = message.text_octets().is_empty();
+    facts.stored_body = message.sm_default_msg_id != 0;
+    facts.review = knowledge.review;
+    if let Err(fault) = concatenation(message) {
+        facts.parts = if fault.is_limit() { Parts::Limit } else { Parts::Malformed };
+    }
+    let mut text = String::new();
+    let options = loaded.config.listen.first().map(knowledge::text_options).unwrap_or_default();
+    let read = text::Body::split(message.text_octets(), message.has_udh())
+        .and_then(|body| text::decode(body, message.data_coding, options, &mut text));
+    let (mut reading, mut keyword) = (None, None);
+    if read.is_ok() && !facts.no_body && knowledge.texts.is_asked() {
+        let is_whole = gathered.part.is_none();
+        let heard = knowledge.texts.said(&facts, &text, is_whole, &mut Desk::default());
+        facts.text = heard.text;
+        keyword = heard.keyword.map(|keyword| keyword.as_str().to_owned());
+        reading = Some(knowledge.texts.reader().read(&text, &mut Scratch::default()));
+    } else if read.is_err() && !facts.no_body && knowledge.texts.is_asked() {
+        facts.text = policy::Text::Undecodable;
+    }
+    let consent = ask(loaded, &mut facts);
+    Found { message, gathered, facts, text, undecodable: read.err(), reading, keyword, consent }
+}
+
+/// Asks the ledger as a session would: the running proxy, or the store when none runs.
+fn ask(loaded: &Loaded, facts: &mut Facts<'_>) -> Asked {
+    if policy::nature(facts) == Nature::Other || !loaded.knowledge.texts.is_asked() {
+        return Asked::Nothing;
+    }
+    facts.consent = Some(Consent::Unavailable);
+    let (Some((_, provider)), Ok(recipient)) = (facts.provider, facts.recipient) else {
+        return Asked::Nothing;
+    };
+    let scope = match facts.allotment {
+        Allotment::Code(_, code) => code.scope.as_str(),
+        Allotment::None | Allotment::Alphanumeric(_) => "",
+    };
+    match consent::standing(&loaded.config, &provider.name, recipient.msisdn, scope) {
+        Ok(standing) => {
+            facts.consent = Some(Consent::Known(standing));
+            Asked::Known(standing)
+        }
+        Err(failure) => Asked::Unavailable(failure.0),
+    }
 }
 
 fn json_line(
@@ -202,27 +274,25 @@ fn json_line(
     })
 }
 
-fn show(
-    args: &Args,
-    loaded: &Loaded,
-    header: Header,
-    message: &Message<'_>,
-    gathered: &Gathered,
-    facts: &Facts<'_>,
-) {
+fn show(args: &Args, loaded: &Loaded, header: Header, found: &Found<'_>) {
+    let Found { message, gathered, facts, .. } = found;
     println!("command      {} of {} octets", header.command, header.command_length);
     for (name, address) in [("source", &message.source), ("destination", &message.destination)] {
         let shown = masked(address.value, args.unmask);
         println!("{name:<12} {shown}  TON {} NPI {}", address.ton, address.npi);
     }
     println!("provider     {}", facts.provider.map_or("unknown", |(_, one)| one.name.as_str()));
+    if let Allotment::Code(_, code) = facts.allotment {
+        println!("code         {}, {}", code.number.unmasked(), code.purpose.name());
+    }
     if let Some(part) = gathered.part {
         println!("part         {} of {}, reference {}", part.number, part.total, part.reference);
     }
-    println!("text         {}", decoded(loaded, message));
+    show_text(loaded, found);
+    show_consent(&found.consent);
     println!("\nrules, in the order in which they look:");
     for look in policy::trace(facts, &loaded.knowledge.modes) {
-        let found = match look.looked {
+        let looked = match look.looked {
             Looked::Off => "off".to_owned(),
             Looked::Clear => "nothing against it".to_owned(),
             Looked::Fired(reason) if look.mode == Mode::Observe => {
@@ -231,18 +301,69 @@ fn show(
             Looked::Fired(reason) => format!("refuses: {}", reason.detail()),
             Looked::Unreached => "not asked any more".to_owned(),
         };
-        println!("  {:<24} {found}", look.rule.name());
+        println!("  {:<24} {looked}", look.rule.name());
     }
 }
 
-/// The text as the handset shows it, on the first listener's route.
-fn decoded(loaded: &Loaded, message: &Message<'_>) -> String {
-    let mut out = String::new();
-    let options = loaded.config.listen.first().map(knowledge::text_options).unwrap_or_default();
-    let read = text::Body::split(message.text_octets(), message.has_udh())
-        .and_then(|body| text::decode(body, message.data_coding, options, &mut out));
-    match read {
-        Ok(_) => out.escape_debug().to_string(),
-        Err(fault) => format!("{} ({fault})", out.escape_debug()),
+fn show_text(loaded: &Loaded, found: &Found<'_>) {
+    match found.undecodable {
+        None => println!("text         {}", found.text.escape_debug()),
+        Some(fault) => println!("text         {} ({fault})", found.text.escape_debug()),
+    }
+    let texts = &loaded.knowledge.texts;
+    let mut normal = Normal::default();
+    if let Allotment::Code(at, _) = found.facts.allotment
+        && let Some(templates) = texts.templates(at.code)
+    {
+        for (what, set) in [("template", &templates.service), ("request", &templates.requests)] {
+            let Some(set) = set else { continue };
+            match set.matches(&found.text, &mut normal).and_then(|one| set.origin(one)) {
+                Some((file, line)) => println!("{what:<12} {file}:{line}"),
+                None => println!("{what:<12} none of {}", set.len()),
+            }
+        }
+    }
+    for one in signatures(&found.text).iter() {
+        println!("signature    【{}】 {:?}", one.name.escape_debug(), one.place);
+    }
+    if let Some(one) = texts.prohibited().find(&found.text, &mut normal) {
+        println!("listed       {} line {}, version {}", one.file, one.line, one.version);
+    }
+    if let Some(keyword) = &found.keyword {
+        println!("to refuse    reply {keyword}");
+    }
+    let Some(reading) = &found.reading else { return };
+    println!(
+        "class        {} ({:.3}), weights {}",
+        reading.class,
+        reading.score,
+        texts.reader().digest()
+    );
+    for fired in reading.fired() {
+        let (feature, span) = (texts.reader().feature(fired.feature), fired.span);
+        let said = span.of(&found.text).escape_debug();
+        println!("  {:+7.2}  {feature:<28} {}-{} {said}", fired.weight, span.start, span.end);
+    }
+}
+
+fn show_consent(asked: &Asked) {
+    match asked {
+        Asked::Nothing => println!("consent      not asked: the message needs none"),
+        Asked::Unavailable(why) => println!("consent      cannot be asked: {why}"),
+        Asked::Known(standing) => {
+            let (state, review) = (standing.state.name(), standing.review.name());
+            let until = match standing.until_us {
+                Standing::NO_END => "without end".to_owned(),
+                until_us => format!("until {}", time(until_us)),
+            };
+            if standing.event == 0 {
+                println!("consent      {state}: nothing on record");
+            } else {
+                let (event, since) = (standing.event, time(standing.from_us));
+                println!(
+                    "consent      {state} since {since}, {until}, proof {review}, event {event}"
+                );
+            }
+        }
     }
 }

@@ -16,14 +16,16 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::format::{write_event, write_pair};
+use super::hot::SEQUENCE_MAX;
 use super::ledger::locked;
 use super::pair::{Change, Pair};
 use super::pending::{Pending, kind};
 use super::store::Counts;
 use super::{Event, Ledger, PairKey, Refused, Unavailable};
 
-/// Events of one chunk at most: some 30 MiB while it is folded.
-pub const CHUNK_EVENTS_MAX: usize = 100_000;
+/// Events of one chunk at most: some 150 MiB while it is read and folded. Each chunk is a run of tables
+/// of its own until it is merged with the others, so fewer and larger ones make less to merge.
+pub const CHUNK_EVENTS_MAX: usize = 400_000;
 
 /// Octets at the start of a file by which an import is known again.
 pub const HEAD_OCTETS: usize = 4096;
@@ -131,8 +133,12 @@ impl Ledger {
 
     /// Takes a chunk of an import; durable when this returns. `done` says how far the import is with
     /// it, but for the events taken, known and refused here, which are added. `report` is told what
-    /// is refused before anything is written. Events that were appended must be complete; appends
-    /// wait meanwhile. At most [`CHUNK_EVENTS_MAX`] events. Blocks.
+    /// is refused before anything is written. Appends wait meanwhile. Blocks.
+    ///
+    /// # Errors
+    ///
+    /// [`Unavailable::Backlog`] for more than [`CHUNK_EVENTS_MAX`] events, and while appended ones
+    /// are not on the disk: nothing was taken. After any other the ledger must be opened again.
     pub fn import(
         &self,
         key: ImportKey,
@@ -146,7 +152,8 @@ impl Ledger {
         if let Some(why) = &pending.ended {
             return Err(why.clone());
         }
-        if !pending.pairs.is_empty() || events.len() > CHUNK_EVENTS_MAX {
+        let last = pending.counts.next.saturating_add(events.len() as u64);
+        if !pending.pairs.is_empty() || events.len() > CHUNK_EVENTS_MAX || last > SEQUENCE_MAX {
             return Err(Unavailable::Backlog);
         }
         let chunk = self.take(key, events, now_us, done, report, &mut pending);
@@ -168,7 +175,10 @@ impl Ledger {
         let before = store.progress(&key.octets()).map_err(failed)?;
         let before = before.map(|octets| read(&octets)).transpose()?.unwrap_or_default();
         // The same chunk once more: under the same numbers.
-        let again = before.on_its_way.filter(|chunk| chunk.count == events.len() as u64);
+        let again = before.on_its_way.filter(|chunk| {
+            let same_file = chunk.done.sha256 == done.sha256 && chunk.done.offset == done.offset;
+            same_file && chunk.count == events.len() as u64
+        });
         let first = again.map_or(pending.counts.next, |chunk| chunk.first);
         let mut folded = self.fold(events, first, now_us, pending)?;
         folded.refused.sort_by_key(|refused| refused.at);

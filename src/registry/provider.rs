@@ -83,6 +83,18 @@ pub enum Purpose {
     Mixed,
 }
 
+impl Purpose {
+    /// Its name in the registry.
+    pub fn name(self) -> &'static str {
+        match self {
+            Purpose::Commercial => "commercial",
+            Purpose::Service => "service",
+            Purpose::Public => "public",
+            Purpose::Mixed => "mixed",
+        }
+    }
+}
+
 /// A code as it was allotted (Order 31 art. 13: structure, length, purpose, scope).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Code {

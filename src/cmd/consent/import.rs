@@ -19,8 +19,9 @@ use crate::consent::{
     Refused, Source,
 };
 
-/// Lines of one chunk that is written to the store at once.
-const CHUNK_LINES: usize = CHUNK_EVENTS_MAX;
+/// Lines of the first chunk that is written to the store at once; each has twice as many as the one
+/// before, up to [`CHUNK_EVENTS_MAX`].
+const CHUNK_LINES: usize = 25_000;
 /// How often the progress bar is drawn.
 const DRAW: Duration = Duration::from_millis(200);
 
@@ -142,6 +143,7 @@ struct Import<'a> {
     sha256: Sha256,
     done: Progress,
     chunk: Chunk,
+    chunk_lines: usize,
     rejects: Option<File>,
     bar: Bar,
     entities: std::collections::BTreeSet<String>,
@@ -191,8 +193,20 @@ impl<'a> Import<'a> {
         let rejects =
             args.rejects.as_ref().map(|path| rejects(path, done.lines > 0)).transpose()?;
         let bar = Bar::new(octets);
-        let (place, chunk, entities) = (&opened.place, Chunk::default(), Default::default());
-        Ok(Self { place, input, format, header, key, sha256, done, chunk, rejects, bar, entities })
+        Ok(Self {
+            place: &opened.place,
+            input,
+            format,
+            header,
+            key,
+            sha256,
+            done,
+            chunk: Chunk::default(),
+            chunk_lines: CHUNK_LINES,
+            rejects,
+            bar,
+            entities: Default::default(),
+        })
     }
 
     /// Reads all lines and writes them chunk by chunk.
@@ -221,8 +235,9 @@ impl<'a> Import<'a> {
                     at.refused += 1;
                 }
             }
-            if self.chunk.is_full() {
+            if self.chunk.is_full(self.chunk_lines) {
                 self.write(&mut at)?;
+                self.chunk_lines = (2 * self.chunk_lines).min(CHUNK_EVENTS_MAX);
             }
             self.bar.draw(&at);
         }
@@ -347,8 +362,8 @@ fn reject(
 }
 
 impl Chunk {
-    fn is_full(&self) -> bool {
-        self.lines.len() >= CHUNK_LINES || self.body.len() + 2 * LINE_OCTETS_MAX > BODY_OCTETS_MAX
+    fn is_full(&self, lines_max: usize) -> bool {
+        self.lines.len() >= lines_max || self.body.len() + 2 * LINE_OCTETS_MAX > BODY_OCTETS_MAX
     }
 }
 

@@ -21,8 +21,10 @@ use crate::policy::{Review, ReviewPolicy};
 mod http;
 mod import;
 mod place;
+mod standing;
 
 use place::{Opened, print};
+pub(super) use standing::standing;
 
 /// The consent ledger: who said yes, who said no, and the history behind it.
 #[derive(clap::Args)]

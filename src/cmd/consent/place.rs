@@ -83,7 +83,7 @@ impl Where {
     }
 }
 
-fn place(config: &Config) -> Result<Place, Failure> {
+pub(super) fn place(config: &Config) -> Result<Place, Failure> {
     let config::Place::Folder(path) = &config.consent.place else {
         return Err(Failure("[consent] url is not served by this version; remove it".to_owned()));
     };
