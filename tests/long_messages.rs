@@ -140,6 +140,24 @@ fn a_refusal_holds_for_the_parts_that_follow_and_frees_what_was_held() {
 }
 
 #[test]
+fn a_part_that_was_taken_back_counts_as_never_come() {
+    for taken in 1..=3 {
+        let mut joining = Joining::new(Limits::default());
+        for (number, octets) in [(1, b"a"), (2, b"b"), (3, b"c")] {
+            put(&mut joining, number, 3, octets, 0);
+        }
+        joining.take_back(&key(7), taken);
+        joining.take_back(&key(7), taken);
+        assert_eq!(joining.held(), 2, "part {taken}");
+        let again = put(&mut joining, taken, 3, b"x", 1);
+        assert_eq!(again, "3/3! -0", "other octets than before, part {taken}");
+        (1..=3).for_each(|number| joining.take_back(&key(7), number));
+        assert_eq!((joining.len(), joining.held()), (0, 0));
+        assert_eq!(put(&mut joining, 2, 2, b"b", 2), "1/2 -1");
+    }
+}
+
+#[test]
 fn limits_hold_at_the_edge_and_complete_messages_give_way() {
     let limits = Limits { messages_max: 2, held_max: 3, ..Limits::default() };
     let mut joining = Joining::new(limits);

@@ -10,6 +10,7 @@ use consentry::session::{
 };
 use consentry::smpp::frame::FrameFault;
 use consentry::smpp::message::WireAddress;
+use consentry::smpp::tlv::Tag;
 use consentry::smpp::write::{self, BindFields, MessageFields};
 use consentry::smpp::{Command, CommandStatus, Header};
 use consentry::text::Options;
@@ -19,10 +20,21 @@ const SECOND: u64 = 1_000_000;
 const OURS: &[u8] = b"106900001234";
 
 fn knowledge(unknown_command: UnknownCommand, window_requests_max: usize) -> Knowledge {
-    let text = "[[provider]]\nname = \"测试有限公司\"\nsystem_ids = [\"t\"]\nidentity = \"verified\"\n\
-                licence = { number = \"1\", valid_until = 2099-12-31 }\n\
-                [[provider.code]]\nnumber = \"106900001234\"\ndigits_max = 16\n";
-    let registry = consentry::registry::parse(text, "registry.toml").expect("a registry");
+    rated_knowledge(unknown_command, window_requests_max, "")
+}
+
+/// `rate` is a line of the provider's table.
+fn rated_knowledge(
+    unknown_command: UnknownCommand,
+    window_requests_max: usize,
+    rate: &str,
+) -> Knowledge {
+    let text = format!(
+        "[[provider]]\nname = \"测试有限公司\"\nsystem_ids = [\"t\"]\nidentity = \"verified\"\n\
+         licence = {{ number = \"1\", valid_until = 2099-12-31 }}\n{rate}\n\
+         [[provider.code]]\nnumber = \"106900001234\"\ndigits_max = 16\n"
+    );
+    let registry = consentry::registry::parse(&text, "registry.toml").expect("a registry");
     let modes = Modes::default();
     let texts =
         Texts::new(Reader::built_in().expect("weights"), Default::default(), Vec::new(), &modes);
@@ -68,6 +80,19 @@ fn bare(command_id: u32, status: CommandStatus, sequence: u32) -> Vec<u8> {
 }
 
 fn submit(sequence: u32, source: &[u8]) -> Vec<u8> {
+    submit_with(sequence, source, |_| {})
+}
+
+/// Part `number` of two.
+fn part(sequence: u32, number: u8) -> Vec<u8> {
+    submit_with(sequence, OURS, |out| {
+        write::tlv(out, Tag::SAR_MSG_REF_NUM, &[0, 7]);
+        write::tlv(out, Tag::SAR_TOTAL_SEGMENTS, &[2]);
+        write::tlv(out, Tag::SAR_SEGMENT_SEQNUM, &[number]);
+    })
+}
+
+fn submit_with(sequence: u32, source: &[u8], tlvs: impl FnOnce(&mut Vec<u8>)) -> Vec<u8> {
     let mut out = Vec::new();
     let address = |value| WireAddress { ton: 0, npi: 1, value };
     let fields = MessageFields {
@@ -78,7 +103,7 @@ fn submit(sequence: u32, source: &[u8]) -> Vec<u8> {
         data_coding: 0,
         short_message: b"text",
     };
-    write::message(&mut out, Command::SubmitSm, sequence, fields, |_| {});
+    write::message(&mut out, Command::SubmitSm, sequence, fields, tlvs);
     out
 }
 
@@ -294,6 +319,39 @@ fn a_full_window_waits_for_answers_and_then_goes_on() {
     assert_eq!(relay(&mut session, &answer, 2), answer, "out of order");
     let (cleared, _) = give(&mut session, &knowledge, b"", 2);
     assert_eq!(cleared, submit(4, OURS));
+}
+
+#[test]
+fn a_window_has_no_room_for_more_operations_either() {
+    let knowledge = knowledge(UnknownCommand::Refuse, 2);
+    let mut session = bound(&knowledge, Command::BindTransceiver);
+    let query = |sequence| {
+        let mut out = Vec::new();
+        write::pdu(&mut out, Command::QuerySm.id(), CommandStatus::ESME_ROK, sequence, |out| {
+            write::c_octets(out, b"id");
+            write::address(out, WireAddress { ton: 0, npi: 1, value: OURS });
+        });
+        out
+    };
+    let all: Vec<u8> = (2..6).flat_map(query).collect();
+    let (cleared, _) = give(&mut session, &knowledge, &all, 1);
+    assert_eq!((cleared, session.open_requests()), ([query(2), query(3)].concat(), 2));
+}
+
+#[test]
+fn a_part_that_came_too_fast_may_be_sent_again() {
+    let knowledge = rated_knowledge(UnknownCommand::Refuse, 100, "rate = 1");
+    let mut session = bound(&knowledge, Command::BindTransceiver);
+    let (cleared, _) = give(&mut session, &knowledge, &submit(2, OURS), 1);
+    assert_eq!(cleared, submit(2, OURS));
+    let (cleared, replies) = give(&mut session, &knowledge, &part(3, 1), 1);
+    assert!(cleared.is_empty());
+    assert_eq!(statuses(&replies), [(3, CommandStatus::ESME_RTHROTTLED)]);
+    for (sequence, number) in [(4, 1), (5, 2)] {
+        let (cleared, replies) = give(&mut session, &knowledge, &part(sequence, number), 9);
+        assert_eq!(statuses(&replies), [], "part {number}");
+        assert_eq!(cleared, part(sequence, number));
+    }
 }
 
 #[test]

@@ -13,7 +13,7 @@ use super::record::{
 ///
 /// It allocates only when it grows beyond what it ever held. Every `time_us` is the time of the
 /// event in microseconds since the Unix epoch, UTC.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub struct Records {
     octets: Vec<u8>,
     count: usize,

@@ -174,12 +174,14 @@ impl Ledger {
         let counts = store.counts().map_err(|fault| failed(&fault))?;
         let entities = Names::entities(&store).map_err(|fault| failed(&fault))?;
         let scopes = Names::scopes(&store).map_err(|fault| failed(&fault))?;
+        // Not by the counts: an import that was killed wrote its pairs before it counted them.
+        let is_empty = store.pairs_from(PairKey(0)).next().is_none();
         let promises_octets = options.cache_octets / 8;
         let shared = Arc::new(Shared {
             store,
             hot: Table::new(options.cache_octets.saturating_sub(promises_octets)),
             promises: Table::new(promises_octets),
-            is_warm: AtomicBool::new(counts.pairs == 0),
+            is_warm: AtomicBool::new(is_empty),
             pending: Mutex::new(Pending::new(counts)),
             bell: Condvar::new(),
             unstored: AtomicUsize::new(0),
@@ -194,7 +196,7 @@ impl Ledger {
             handle: Arc::new(Handle { shared: shared.clone(), threads: Mutex::default() }),
         };
         ledger.spawn("consent", committer::run).map_err(|error| failed(&error))?;
-        if options.warm && counts.pairs > 0 {
+        if options.warm && !is_empty {
             ledger.spawn("consent-warm", warm::run).map_err(|error| failed(&error))?;
         }
         Ok(ledger)
@@ -552,5 +554,38 @@ impl Shared {
         pending.queue.clear();
         std::mem::take(&mut pending.waiters).into_iter().for_each(|(_, waker)| waker.wake());
         self.bell.notify_all();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::consent::{Cause, Happened, Source, format::write_pair};
+    use crate::policy::StandingState;
+
+    #[test]
+    fn pairs_that_a_killed_import_did_not_count_are_known() {
+        let folder = tempfile::tempdir().unwrap();
+        let (entity, recipient) = (EntityId(0), Msisdn::new(8_613_800_138_000).unwrap());
+        let (time_us, source) = (1, Source::File);
+        let happened = Happened::Revoked(Cause::Refused);
+        let event = Event { entity, recipient, time_us, source, happened };
+        let (mut pair, mut octets) = (Pair::default(), Vec::new());
+        pair.apply(&event, 1).unwrap();
+        write_pair(&pair, &mut octets);
+        let store = Store::open(folder.path()).unwrap();
+        let key = PairKey::new(entity, recipient).octets();
+        store.ingest(std::iter::empty(), std::iter::once((key, octets))).unwrap();
+        drop(store);
+        for warm in [false, true] {
+            let (cache_octets, silent_after_us, on_sync) = (CACHE_OCTETS_MIN, 1, None);
+            let options = Options { cache_octets, warm, silent_after_us, on_sync };
+            let ledger = Ledger::open(folder.path(), options).unwrap();
+            let question = Question { entity, recipient, scope: Scope::ALL };
+            let mut answers = Vec::new();
+            ledger.standings(&[question], 2, &mut answers);
+            let Some(Consent::Known(standing)) = answers.first() else { panic!("{answers:?}") };
+            assert_eq!(standing.state, StandingState::Revoked, "warm: {warm}");
+        }
     }
 }

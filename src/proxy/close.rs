@@ -12,6 +12,7 @@ use std::task::{Context, Poll};
 use tokio::io::AsyncWrite;
 use tokio::time::timeout;
 
+use super::heed::Heeding;
 use super::pump::{Leg, Pair};
 use super::scratch;
 
@@ -52,7 +53,8 @@ fn poll(pair: &mut Pair, shut: &mut Shut, cx: &mut Context<'_>) -> Poll<bool> {
     }
     let smsc_ended = pair.smsc.as_ref().is_none_or(|smsc| smsc.ended);
     // The ESME hears the SMSC's last answers before it is told that nothing more comes.
-    if pair.to_esme.len() == 0 && smsc_ended {
+    let is_held = matches!(pair.heeding, Heeding::Waiting { .. });
+    if pair.to_esme.len() == 0 && smsc_ended && !is_held {
         any |= poll_shut(&mut pair.esme, &mut shut.esme, cx);
     }
     let esme_closed = pair.esme.deaf || (pair.esme.ended && shut.esme);

@@ -28,16 +28,18 @@ pub(super) enum Heeding {
         /// Whether both know whom to wake.
         registered: bool,
     },
-    /// It could not be kept: again at that time (steady clock).
-    Failed { again_us: u64 },
+    /// It could not be kept: again at that time (steady clock). Who has it is not told twice.
+    Failed { again_us: u64, ledger: Option<consent::Ticket>, journal: Option<audit::Ticket> },
 }
 
 impl Pair {
     /// Goes on with what handsets answered; whether their frames may now go on.
     pub(super) fn heed(&mut self, shared: &Shared, now: Moment) -> bool {
         match self.heeding {
-            Heeding::Nothing => self.keep(shared, now),
-            Heeding::Failed { again_us } => now.steady_us >= again_us && self.keep(shared, now),
+            Heeding::Nothing => self.keep(shared, None, None, now),
+            Heeding::Failed { again_us, ledger, journal } => {
+                now.steady_us >= again_us && self.keep(shared, ledger, journal, now)
+            }
             Heeding::Waiting { ledger, journal, .. } => {
                 let kept = is_kept(shared, ledger);
                 let recorded = shared.journal.is_complete(journal);
@@ -47,44 +49,60 @@ impl Pair {
                         self.session.heeded();
                         return true;
                     }
-                    (Err(error), _) => self.heeding_failed(&error, now),
-                    (_, Err(error)) => self.heeding_failed(&error, now),
                     (Ok(_), Ok(_)) => {}
+                    (kept, recorded) => {
+                        let (kept, recorded) = (kept.map(|_| ledger), recorded.map(|_| journal));
+                        self.heeding_failed(kept, recorded, now);
+                    }
                 }
                 false
             }
         }
     }
 
-    /// Hands answers to ledger and journal; whether they are kept at once.
-    fn keep(&mut self, shared: &Shared, now: Moment) -> bool {
+    /// Hands answers to ledger and journal, but for the one that has a ticket for them; whether they
+    /// are kept at once.
+    fn keep(
+        &mut self,
+        shared: &Shared,
+        kept: Option<consent::Ticket>,
+        recorded: Option<audit::Ticket>,
+        now: Moment,
+    ) -> bool {
         let (heard, records) = self.session.heard();
         let Some(ledger) = shared.ledger.as_ref().filter(|_| !heard.is_empty()) else {
             return false;
         };
-        let events = counting(ledger, heard, now.wall_us);
-        let mut refused = Vec::new();
-        let kept = ledger.append(&events, now.wall_us, &mut refused);
-        for one in refused {
-            // Such as consent that is not later than a refusal: the ledger's state stands.
-            tracing::warn!(why = %one.fault, "an answer changes nothing in the ledger");
-        }
-        let recorded = shared.journal.append(records);
+        let kept = kept.map_or_else(|| tell(ledger, heard, now.wall_us), Ok);
+        // The journal empties what it takes, and may fail to write it later.
+        let recorded = recorded.map_or_else(|| shared.journal.append(&mut records.clone()), Ok);
         match (kept, recorded) {
             (Ok(ledger), Ok(journal)) => {
                 self.heeding = Heeding::Waiting { ledger, journal, registered: false };
-                return self.heed(shared, now);
+                self.heed(shared, now)
             }
-            (Err(error), _) => self.heeding_failed(&error, now),
-            (_, Err(error)) => self.heeding_failed(&error, now),
+            (kept, recorded) => {
+                self.heeding_failed(kept, recorded, now);
+                false
+            }
         }
-        false
     }
 
-    fn heeding_failed(&mut self, error: &dyn std::fmt::Display, now: Moment) {
+    fn heeding_failed(
+        &mut self,
+        kept: Result<consent::Ticket, consent::Unavailable>,
+        recorded: Result<audit::Ticket, audit::Unavailable>,
+        now: Moment,
+    ) {
+        let error: &dyn std::fmt::Display = match (&kept, &recorded) {
+            (Err(error), _) => error,
+            (_, Err(error)) => error,
+            (Ok(_), Ok(_)) => return,
+        };
         let session = self.session.id();
         tracing::error!(session, %error, "a handset's answer is held back until it can be kept");
-        self.heeding = Heeding::Failed { again_us: now.steady_us + AGAIN_US };
+        let again_us = now.steady_us + AGAIN_US;
+        self.heeding = Heeding::Failed { again_us, ledger: kept.ok(), journal: recorded.ok() };
     }
 
     /// Whether what was waited for has come.
@@ -102,6 +120,24 @@ impl Pair {
         !matches!(is_kept(&self.shared, *ledger), Ok(false))
             && !matches!(self.shared.journal.is_complete(*journal), Ok(false))
     }
+}
+
+/// Tells the ledger what counts of the answers.
+fn tell(
+    ledger: &consent::Ledger,
+    heard: &[Event],
+    now_us: u64,
+) -> Result<consent::Ticket, consent::Unavailable> {
+    // A clock that was put back since they were heard does not make them events of the future.
+    let now_us = heard.iter().map(|event| event.time_us).fold(now_us, u64::max);
+    let events = counting(ledger, heard, now_us);
+    let mut refused = Vec::new();
+    let kept = ledger.append(&events, now_us, &mut refused);
+    for one in refused {
+        // Such as consent that is not later than a refusal: the ledger's state stands.
+        tracing::warn!(why = %one.fault, "an answer changes nothing in the ledger");
+    }
+    kept
 }
 
 fn is_kept(shared: &Shared, ticket: consent::Ticket) -> Result<bool, consent::Unavailable> {

@@ -462,7 +462,7 @@ impl Pair {
         let may_read_esme = !self.esme.ended
             && self.ticket.is_none()
             && self.has_room(&self.shared)
-            && self.session.waiting_octets() < most
+            && self.session.waiting_from(Side::Esme) < most
             && self.session.open_requests() < self.shared.knowledge.window_requests_max
             && !self.is_crowded();
         if may_read_esme {
@@ -479,7 +479,9 @@ impl Pair {
     }
 
     pub(super) fn poll_read_smsc(&mut self, cx: &mut Context<'_>) -> bool {
-        let room = self.to_esme.len() < self.shared.settings.session_buffer_octets;
+        let most = self.shared.settings.session_buffer_octets;
+        // What is held back for a handset's answer waits in the session.
+        let room = self.to_esme.len() < most && self.session.waiting_from(Side::Smsc) < most;
         match &mut self.smsc {
             Some(smsc) if !smsc.ended && room => {
                 let (session, clock) = (&mut self.session, self.shared.clock);
@@ -527,7 +529,7 @@ impl Pair {
         if let Drain::Until(at) | Drain::Unbound(at) = self.drain {
             deadline_us = deadline_us.min(at);
         }
-        if let Heeding::Failed { again_us } = self.heeding {
+        if let Heeding::Failed { again_us, .. } = self.heeding {
             deadline_us = deadline_us.min(again_us);
         }
         if self.is_crowded() {

@@ -133,7 +133,7 @@ impl Session {
                 Ok(Some(length)) => {
                     let (frame, behind) = rest.split_at_checked(length)?;
                     let frame = self.look(knowledge, frame, desk, now);
-                    open += usize::from(frame.message.is_some());
+                    open += usize::from(frame.may_open());
                     frames.push(frame);
                     rest = behind;
                 }
@@ -243,10 +243,11 @@ impl Session {
             // Malformed, or the proxy is shutting down.
             None => self.prepare(knowledge, header.command, frame.octets, desk, now),
         };
-        let Prepared { message, gathered, mut facts, question, keyword, key } = match prepared {
-            Ok(prepared) => prepared,
-            Err(malformed) => return self.refuse_malformed(knowledge, header, malformed, now),
-        };
+        let Prepared { message, gathered, mut facts, question, keyword, key, new_part } =
+            match prepared {
+                Ok(prepared) => prepared,
+                Err(malformed) => return self.refuse_malformed(knowledge, header, malformed, now),
+            };
         let judged = Judged::message(header, &message, &gathered, &facts);
         if self.draining {
             return self.refuse(knowledge, judged, Reason::SessionDraining, now);
@@ -262,8 +263,13 @@ impl Session {
             facts.parts = Parts::Refused;
         }
         let decision = policy::decide(&facts, &knowledge.modes);
-        if let (Some(key), Some(_)) = (key, decision.refused) {
-            knowledge.joinings.refuse(self.provider, &key);
+        if let (Some(key), Some(reason)) = (key, decision.refused) {
+            let is_retried = knowledge.statuses.of(reason).is_retried();
+            match new_part {
+                _ if !is_retried => knowledge.joinings.refuse(self.provider, &key),
+                Some(number) => knowledge.joinings.take_back(self.provider, &key, number),
+                None => {}
+            }
         }
         let step = self.carry_out_decision(knowledge, judged, decision, now);
         if let (StepKind::Pass { .. }, Some(question)) = (step, question) {

@@ -56,6 +56,13 @@ impl Joinings {
         }
     }
 
+    /// A part was answered so that it is sent again.
+    pub(super) fn take_back(&self, provider: Option<ProviderId>, key: &Key, number: u8) {
+        if let Some(mut joining) = provider.and_then(|provider| self.of(provider)) {
+            joining.take_back(key, number);
+        }
+    }
+
     /// Whether a part of this message was refused.
     pub(super) fn is_refused(&self, provider: Option<ProviderId>, key: &Key) -> bool {
         let joining = provider.and_then(|provider| self.of(provider));
@@ -96,11 +103,13 @@ pub(super) struct Joined {
     pub(super) parts: Parts,
     pub(super) heard: Heard,
     pub(super) key: Option<Key>,
+    /// The part's number, unless it had come before.
+    pub(super) new_part: Option<u8>,
 }
 
 impl Joined {
     fn at_fault(parts: Parts, key: Option<Key>) -> Joined {
-        Joined { parts, heard: Heard::default(), key }
+        Joined { parts, heard: Heard::default(), key, new_part: None }
     }
 }
 
@@ -139,7 +148,8 @@ pub(super) fn join(
     }
     let parts = if known.missing_before() > 0 { Parts::Early } else { Parts::Sound };
     let heard = hear(texts, facts, &known, options, desk);
-    Some(Joined { parts, heard, key: Some(key) })
+    let new_part = (!known.is_repeated()).then_some(concatenation.number);
+    Some(Joined { parts, heard, key: Some(key), new_part })
 }
 
 fn hear(

@@ -25,6 +25,14 @@ pub(super) struct Frame<'a> {
     pub(super) message: Option<Prepared<'a>>,
 }
 
+impl Frame<'_> {
+    /// Whether it may become an open request.
+    pub(super) fn may_open(&self) -> bool {
+        let command = Header::of(self.octets).map(|header| header.command);
+        self.message.is_some() || matches!(command, Some(Command::QuerySm | Command::CancelSm))
+    }
+}
+
 /// A message with all that its decision needs.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Prepared<'a> {
@@ -37,6 +45,8 @@ pub(super) struct Prepared<'a> {
     pub(super) keyword: Option<Keyword>,
     /// The long message that it is a part of.
     pub(super) key: Option<Key>,
+    /// Which part of it, unless that had come before.
+    pub(super) new_part: Option<u8>,
 }
 
 impl Session {
@@ -83,20 +93,21 @@ impl Session {
         let joinings = (&knowledge.joinings, &knowledge.texts);
         let joined =
             parts::join(joinings, &facts, &message, self.text_options, desk, now.steady_us);
-        let (heard, key) = match joined {
+        let (heard, key, new_part) = match joined {
             Some(joined) => {
                 facts.parts = joined.parts;
-                (joined.heard, joined.key)
+                (joined.heard, joined.key, joined.new_part)
             }
             None => {
                 let has_header = message.has_udh();
                 let form = Form { data_coding: message.data_coding, has_header };
-                (knowledge.texts.hear(&facts, body, form, self.text_options, desk), None)
+                (knowledge.texts.hear(&facts, body, form, self.text_options, desk), None, None)
             }
         };
         facts.text = heard.text;
         let question = self.question(knowledge, &mut facts);
-        Ok(Prepared { message, gathered, facts, question, keyword: heard.keyword, key })
+        let keyword = heard.keyword;
+        Ok(Prepared { message, gathered, facts, question, keyword, key, new_part })
     }
 
     /// What has to be asked of the ledger. Where that cannot even be asked, nobody knows.

@@ -173,7 +173,15 @@ impl Session {
 
     /// Octets from both sides that are not yet let go.
     pub fn waiting_octets(&self) -> usize {
-        self.esme.octets().len() + self.smsc.octets().len()
+        self.waiting_from(Side::Esme) + self.waiting_from(Side::Smsc)
+    }
+
+    /// Octets from one side that are not yet let go.
+    pub fn waiting_from(&self, side: Side) -> usize {
+        match side {
+            Side::Esme => self.esme.octets().len(),
+            Side::Smsc => self.smsc.octets().len(),
+        }
     }
 
     /// The records that the batch under way rests on. The caller hands them to the journal and

@@ -13,6 +13,7 @@ use consentry::smpp::write::{self, MessageFields};
 use consentry::smpp::{Command, CommandStatus, Header};
 use running::Proxy;
 
+mod held;
 mod idle;
 mod lifetimes;
 mod metrics;

@@ -16,6 +16,7 @@
 //! | another total or scheme, message incomplete | [`PartsFault::Changed`], and the message is refused |
 //! | part 1, message complete | the reference is used again: a new message begins |
 //! | another part, other octets, message complete | [`PartsFault::Conflict`], and the message is refused |
+//! | a part that was taken back ([`Joining::take_back`]) | as if it had never come |
 //! | any part of a refused message | [`Known::is_refused`] |
 //! | any part after [`Limits::wait_us`] | a new message begins |
 
@@ -159,6 +160,24 @@ impl Joining {
     pub fn refuse(&mut self, key: &Key) {
         if let Some(&slot) = self.by_key.get(key) {
             self.refuse_at(slot);
+        }
+    }
+
+    /// Takes back a part that is to be sent again: it counts as not seen.
+    pub fn take_back(&mut self, key: &Key, number: u8) {
+        let Some(&slot) = self.by_key.get(key) else { return };
+        let Some(message) = self.messages.get_mut(slot as usize) else { return };
+        let Some(first) = self.places.remove(message.first, number) else { return };
+        let queue = message.queue();
+        message.first = first;
+        message.seen = message.seen.saturating_sub(1);
+        message.state = State::Incomplete;
+        if queue == Queue::Complete {
+            self.queues.remove(Queue::Complete, slot);
+            self.queues.push(Queue::Waiting, slot);
+        }
+        if first == NONE {
+            self.forget(slot);
         }
     }
 

@@ -125,6 +125,26 @@ impl Places {
         }
     }
 
+    /// Takes a part out of the chain that begins at `first`; the chain's new beginning. `None` when
+    /// it is not in it.
+    pub(super) fn remove(&mut self, first: u32, number: u8) -> Option<u32> {
+        let (mut before, mut at) = (NONE, first);
+        while let Some(place) = self.places.get(at as usize).filter(|p| p.number != number) {
+            (before, at) = (at, place.next);
+        }
+        let place = self.places.get_mut(at as usize)?;
+        let next = std::mem::replace(&mut place.next, self.free);
+        self.free = at;
+        self.held -= 1;
+        match self.places.get_mut(before as usize) {
+            Some(place) => {
+                place.next = next;
+                Some(first)
+            }
+            None => Some(next),
+        }
+    }
+
     /// Gives all places of a chain back.
     pub(super) fn release(&mut self, first: u32) {
         let mut at = first;
