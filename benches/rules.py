@@ -18,7 +18,7 @@ import tempfile
 import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
-from haproxy import ROOT, WARMUP_SECONDS, Cannot, Process, cell, first_line, table  # noqa: E402
+from haproxy import ROOT, TEXT_RULES, WARMUP_SECONDS, Cannot, Process, cell, first_line, table  # noqa: E402
 
 import json  # noqa: E402
 import re  # noqa: E402
@@ -32,13 +32,10 @@ VARYING = "【测量商城】会员####，周末全场五折，满300减50，点
 
 SENDER = """provider.unknown provider.licence provider.location provider.identity source.missing source.malformed source.forged
 source.second code.length code.region destination.malformed body.ambiguous rate.exceeded""".split()
-TEXT = """code.purpose consent.missing consent.revoked consent.expired consent.repeat notice.missing signature.missing
-signature.unregistered content.prohibited content.undecodable body.empty body.stored ledger.unavailable parts.malformed
-parts.limit""".split()
 
 PATHS = {
-    "rules off": (SENDER + TEXT, IDENTICAL),
-    "sender rules": (TEXT, IDENTICAL),
+    "rules off": (SENDER + TEXT_RULES, IDENTICAL),
+    "sender rules": (TEXT_RULES, IDENTICAL),
     "all rules, one text": ([], IDENTICAL),
     "all rules, varying text": ([], VARYING),
 }
