@@ -3,10 +3,12 @@
 use std::net::SocketAddr;
 use std::sync::LazyLock;
 
+use consentry::consent::{self, CACHE_OCTETS_MIN, Ledger};
 use consentry::content::Reader;
 use consentry::policy::Modes;
 use consentry::session::{
-    BindState, Desk, EndReason, Knowledge, Moment, Session, Side, Texts, Timeouts, UnknownCommand,
+    BindState, Desk, EndReason, Knowledge, Moment, Parties, Session, Side, Texts, Timeouts,
+    UnknownCommand,
 };
 use consentry::smpp::frame::FrameFault;
 use consentry::smpp::message::WireAddress;
@@ -336,6 +338,61 @@ fn a_window_has_no_room_for_more_operations_either() {
     let all: Vec<u8> = (2..6).flat_map(query).collect();
     let (cleared, _) = give(&mut session, &knowledge, &all, 1);
     assert_eq!((cleared, session.open_requests()), ([query(2), query(3)].concat(), 2));
+}
+
+#[test]
+fn a_refusal_is_heard_whatever_stands_beside_its_text() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let (cache_octets, warm, silent_after_us, on_sync) = (CACHE_OCTETS_MIN, false, 1, None);
+    let options = consent::Options { cache_octets, warm, silent_after_us, on_sync };
+    let ledger = Ledger::open(folder.path(), options).expect("a ledger");
+    let entities = vec![ledger.entity("测试有限公司").expect("a number for it")];
+    let knowledge = Knowledge {
+        parties: Parties { entities, scopes: Vec::new() },
+        ..knowledge(UnknownCommand::Refuse, 2)
+    };
+    let sar = |reference: &'static [u8], total, number| {
+        move |out: &mut Vec<u8>| {
+            write::tlv(out, Tag::SAR_MSG_REF_NUM, reference);
+            write::tlv(out, Tag::SAR_TOTAL_SEGMENTS, &[total]);
+            write::tlv(out, Tag::SAR_SEGMENT_SEQNUM, &[number]);
+        }
+    };
+    let deliver = |esm_class, short_message, tlvs: &dyn Fn(&mut Vec<u8>)| {
+        let address = |value| WireAddress { ton: 1, npi: 1, value };
+        let (source, destination) = (address(b"8613800138000"), address(OURS));
+        let (registered_delivery, data_coding) = (0, 0);
+        let fields = MessageFields {
+            source,
+            destination,
+            esm_class,
+            registered_delivery,
+            data_coding,
+            short_message,
+        };
+        let mut out = Vec::new();
+        write::message(&mut out, Command::DeliverSm, 1, fields, |out| tlvs(out));
+        out
+    };
+    let alone = |out: &mut Vec<u8>| write::tlv(out, Tag::SAR_MSG_REF_NUM, &[0, 7]);
+    for (case, pdu, is_heard) in [
+        ("a text alone", deliver(0, b"TD", &|_| {}), true),
+        ("one part of one", deliver(0, b"TD", &sar(&[0, 1], 1, 1)), true),
+        ("a reference and no numbers", deliver(0, b"TD", &alone), true),
+        ("part three of two", deliver(0, b"TD", &sar(&[0, 2], 2, 3)), true),
+        ("part nought of two", deliver(0x40, b"\x05\x00\x03\x07\x02\x00TD", &|_| {}), true),
+        ("the beginning of more", deliver(0, b"TD", &sar(&[0, 3], 2, 1)), false),
+        ("a receipt", deliver(4, b"TD", &|_| {}), false),
+    ] {
+        let mut session = bound(&knowledge, Command::BindTransceiver);
+        session.receive(Side::Smsc, &pdu, at(1));
+        let mut out = Vec::new();
+        session.relay(&knowledge, &mut Desk::default(), &mut out, at(1));
+        assert_eq!((session.heard().0.len() == 1, out.is_empty()), (is_heard, is_heard), "{case}");
+        session.heeded();
+        session.relay(&knowledge, &mut Desk::default(), &mut out, at(1));
+        assert_eq!(out, pdu, "{case}");
+    }
 }
 
 #[test]

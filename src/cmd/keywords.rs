@@ -13,7 +13,8 @@ use crate::proxy::KeepKeyword;
 use crate::registry::Digits;
 use crate::session::Announced;
 
-/// The longest file that is read. At 30 octets a line it holds above two million keywords.
+/// The longest file that is read and written. At 30 octets a line it holds above two million
+/// keywords.
 const FILE_OCTETS_MAX: u64 = 64 << 20;
 
 /// Where the keywords of the ledger in `ledger` are kept.
@@ -28,9 +29,13 @@ pub(super) fn open(path: &Path, announced: &Announced) -> Result<KeepKeyword, Fa
     };
     let mut file = OpenOptions::new().read(true).append(true).create(true).mode(0o600).open(path);
     let file = file.as_mut().map_err(|error| failure(std::io::Error::from(error.kind())))?;
-    let mut text = String::new();
-    file.take(FILE_OCTETS_MAX).read_to_string(&mut text).map_err(failure)?;
-    for (number, line) in (1..).zip(text.lines()) {
+    let mut octets = Vec::new();
+    file.take(FILE_OCTETS_MAX).read_to_end(&mut octets).map_err(failure)?;
+    // The last line may have been torn, within a character too: the next begins behind it.
+    if octets.last().is_some_and(|last| *last != b'\n') {
+        file.write_all(b"\n").map_err(failure)?;
+    }
+    for (number, line) in (1..).zip(String::from_utf8_lossy(&octets).lines()) {
         let Some((code, keyword)) = read(line) else {
             let path = path.display();
             tracing::warn!(%path, line = number, "is no code and keyword; passed over");
@@ -47,10 +52,14 @@ fn read(line: &str) -> Option<(Digits, Keyword)> {
     Some((Digits::new(code.as_bytes())?, Keyword::new(keyword)?))
 }
 
-/// One short write, seldom: each keyword of a code comes here once.
+/// One short write, seldom: a keyword of a code comes here again only when it was forgotten for
+/// others. Beyond [`FILE_OCTETS_MAX`] nothing is written.
 fn keep(file: &Mutex<File>, code: Digits, keyword: Keyword) {
     let line = format!("{}\t{}\n", code.unmasked(), keyword.as_str());
     let mut file = file.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    if file.metadata().is_ok_and(|file| file.len() >= FILE_OCTETS_MAX) {
+        return;
+    }
     if let Err(error) = file.write_all(line.as_bytes()) {
         tracing::error!(%error, "an announced keyword will not be known after a restart");
     }
@@ -76,7 +85,26 @@ mod tests {
         assert!(keywords.is_empty());
         let keyword = Keyword::new("TDZD").unwrap();
         keep(code, keyword);
-        std::fs::OpenOptions::new().append(true).open(&path).unwrap().write_all(b"torn").unwrap();
-        assert_eq!(known().1, [keyword]);
+        let torn = b"106900001234\t\xe9\x80";
+        std::fs::OpenOptions::new().append(true).open(&path).unwrap().write_all(torn).unwrap();
+        let (keep, keywords) = known();
+        assert_eq!(keywords, [keyword]);
+        let other = Keyword::new("TDCP").unwrap();
+        keep(code, other);
+        assert_eq!(known().1, [keyword, other]);
+    }
+
+    #[test]
+    fn a_file_at_its_limit_grows_no_more() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = file(&folder.path().join("consent"));
+        let length = || std::fs::metadata(&path).unwrap().len();
+        let keep = open(&path, &Announced::default()).unwrap();
+        let (code, keyword) = (Digits::new(b"106900001234").unwrap(), Keyword::new("TD").unwrap());
+        for (octets, grows) in [(FILE_OCTETS_MAX - 1, true), (FILE_OCTETS_MAX, false)] {
+            OpenOptions::new().write(true).open(&path).unwrap().set_len(octets).unwrap();
+            keep(code, keyword);
+            assert_eq!(length() > octets, grows, "{octets}");
+        }
     }
 }

@@ -121,9 +121,13 @@ fn read(
 ) -> Option<()> {
     let (octets, has_header) = (message.text_octets(), message.has_udh());
     let data_coding = message.data_coding;
-    let Some(part) = concatenation(message).ok()? else {
-        let body = Body::split(octets, has_header).ok()?;
-        return text::decode(body, data_coding, options, &mut desk.text).ok().map(drop);
+    let part = match concatenation(message) {
+        Ok(Some(part)) if part.total > 1 => part,
+        // No part of anything, or one that nobody can place: it says what it says by itself.
+        Ok(_) | Err(_) => {
+            let body = Body::split(octets, has_header).ok()?;
+            return text::decode(body, data_coding, options, &mut desk.text).ok().map(drop);
+        }
     };
     let (from, to) = (message.source.value, message.destination.value);
     let key = Key::new(from, to, part.reference).ok()?;
