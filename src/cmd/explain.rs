@@ -35,9 +35,9 @@ pub struct Args {
     /// The destination address.
     #[arg(long, requires = "source")]
     dest: Option<String>,
-    /// The text, sent as UCS2.
-    #[arg(long, default_value = "")]
-    text: String,
+    /// The text, sent as UCS2; without it, the rules on texts see none.
+    #[arg(long)]
+    text: Option<String>,
     /// One JSON object.
     #[arg(long)]
     json: bool,
@@ -105,7 +105,8 @@ fn pdu(args: &Args) -> Result<Vec<u8>, Failure> {
     let (Some(source), Some(dest)) = (&args.source, &args.dest) else {
         return Err(Failure("give --hex PDU, or --source, --dest and --text".to_owned()));
     };
-    let text: Vec<u8> = args.text.encode_utf16().flat_map(u16::to_be_bytes).collect();
+    let text: Vec<u8> =
+        args.text.iter().flat_map(|text| text.encode_utf16()).flat_map(u16::to_be_bytes).collect();
     let fields = MessageFields {
         source: WireAddress { ton: 0, npi: 1, value: source.as_bytes() },
         destination: WireAddress { ton: 0, npi: 1, value: dest.as_bytes() },
@@ -202,7 +203,8 @@ fn find<'a>(args: &Args, loaded: &'a Loaded, message: &'a Message<'a>) -> Found<
     let mut facts = Facts::fetch(&knowledge.registry, now_us, provider, &source, &destination);
     facts.second_sender = gathered.second_sender;
     facts.two_bodies = gathered.two_bodies;
-    facts.no_body = message.text_octets().is_empty();
+    let unsaid = args.hex.is_none() && args.text.is_none();
+    facts.no_body = message.text_octets().is_empty() && !unsaid;
     facts.stored_body = message.sm_default_msg_id != 0;
     facts.review = knowledge.review;
     if let Err(fault) = concatenation(message) {
@@ -213,13 +215,14 @@ fn find<'a>(args: &Args, loaded: &'a Loaded, message: &'a Message<'a>) -> Found<
     let read = text::Body::split(message.text_octets(), message.has_udh())
         .and_then(|body| text::decode(body, message.data_coding, options, &mut text));
     let (mut reading, mut keyword) = (None, None);
-    if read.is_ok() && !facts.no_body && knowledge.texts.is_asked() {
+    let asked = knowledge.texts.is_asked() && !facts.no_body && !unsaid;
+    if asked && read.is_ok() {
         let is_whole = gathered.part.is_none();
         let heard = knowledge.texts.said(&facts, &text, is_whole, &mut Desk::default());
         facts.text = heard.text;
         keyword = heard.keyword.map(|keyword| keyword.as_str().to_owned());
         reading = Some(knowledge.texts.reader().read(&text, &mut Scratch::default()));
-    } else if read.is_err() && !facts.no_body && knowledge.texts.is_asked() {
+    } else if asked {
         facts.text = policy::Text::Undecodable;
     }
     let consent = ask(loaded, &mut facts);
@@ -283,7 +286,8 @@ fn show(args: &Args, loaded: &Loaded, header: Header, found: &Found<'_>) {
     }
     println!("provider     {}", facts.provider.map_or("unknown", |(_, one)| one.name.as_str()));
     if let Allotment::Code(_, code) = facts.allotment {
-        println!("code         {}, {}", code.number.unmasked(), code.purpose.name());
+        let number = masked(code.number.as_bytes(), args.unmask);
+        println!("code         {number}, {}", code.purpose.name());
     }
     if let Some(part) = gathered.part {
         println!("part         {} of {}, reference {}", part.number, part.total, part.reference);

@@ -8,11 +8,13 @@ use super::knowledge::Knowledge;
 use super::moment::Moment;
 use super::parts::concatenation;
 use super::session::Session;
-use crate::audit::{Address, ReplyRecord};
+use crate::audit::{self, ReplyRecord};
 use crate::consent::{Cause, EntityId, Event, Grant, Happened, Proof, ProofKind, Scope, Source};
 use crate::content::reply::{self, Reply};
 use crate::policy::{ConsentClass, Review};
-use crate::registry::{Allotment, Digits, Msisdn, Sender, recipient, sender};
+use crate::registry::{
+    Address, Allotment, Digits, Msisdn, Npi, ProviderId, Ton, recipient, sender,
+};
 use crate::smpp::message::{Message, WireAddress};
 use crate::smpp::{Command, Header};
 use crate::text::joining::{Arrived, Key};
@@ -69,9 +71,9 @@ impl Session {
 
     /// The legal entity that a handset answers: the owner of the code, or else whose session it is.
     fn addressee(&self, knowledge: &Knowledge, to: &WireAddress<'_>) -> Option<EntityId> {
-        let owner = match sender(&address(to)).map(|code| knowledge.registry.allotment(&code)) {
-            Ok(Allotment::Code(found, _)) => Some(found.owner),
-            Ok(Allotment::None | Allotment::Alphanumeric(_)) | Err(_) => self.provider,
+        let owner = match code_of(knowledge, to) {
+            Some((owner, _)) => Some(owner),
+            None => self.provider,
         };
         knowledge.parties.entities.get(owner?.0 as usize).copied()
     }
@@ -85,8 +87,12 @@ impl Session {
             command_id: header.command.id(),
             sequence_number: header.sequence_number,
             reply,
-            source: Address { ton: source_ton, npi: source_npi, raw: message.source.value },
-            destination: Address { ton: dest_ton, npi: dest_npi, raw: message.destination.value },
+            source: audit::Address { ton: source_ton, npi: source_npi, raw: message.source.value },
+            destination: audit::Address {
+                ton: dest_ton,
+                npi: dest_npi,
+                raw: message.destination.value,
+            },
             data_coding: message.data_coding,
             text: message.text_octets(),
         };
@@ -105,7 +111,7 @@ fn said(
     desk.text.clear();
     read(knowledge, desk, message, options, now_us)?;
     desk.keywords.clear();
-    if let Some(code) = code_of(knowledge, &message.destination) {
+    if let Some((_, code)) = code_of(knowledge, &message.destination) {
         knowledge.announced.of(&code, &mut desk.keywords);
     }
     Some(reply::read(&desk.text, &desk.keywords))
@@ -141,13 +147,16 @@ fn read(
     known.text(options, &mut desk.text).ok()?.map(drop)
 }
 
-/// The code that an address belongs to, without its extension.
-fn code_of(knowledge: &Knowledge, to: &WireAddress<'_>) -> Option<Digits> {
-    let to: Sender<'_> = sender(&address(to)).ok()?;
-    match knowledge.registry.allotment(&to) {
-        Allotment::Code(_, code) => Some(code.number),
-        Allotment::None | Allotment::Alphanumeric(_) => None,
-    }
+/// The code that an address belongs to, without its extension, and whose it is. SMSCs give codes any
+/// TON and NPI: what they contradict is read as if they said nothing.
+fn code_of(knowledge: &Knowledge, to: &WireAddress<'_>) -> Option<(ProviderId, Digits)> {
+    let plain = Address { ton: Ton::UNKNOWN, npi: Npi::UNKNOWN, value: to.value };
+    [address(to), plain].into_iter().find_map(|to| {
+        match knowledge.registry.allotment(&sender(&to).ok()?) {
+            Allotment::Code(found, code) => Some((found.owner, code.number)),
+            Allotment::None | Allotment::Alphanumeric(_) => None,
+        }
+    })
 }
 
 /// A refusal ends every consent of the entity; an opt-in counts where a request is open, which the

@@ -19,6 +19,7 @@ mod lifetimes;
 mod metrics;
 mod outbind;
 mod receiver;
+mod replies;
 mod running;
 mod sockets;
 mod start;
