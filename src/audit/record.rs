@@ -237,7 +237,7 @@ pub struct VerdictRecord<'a> {
     pub data_coding: u8,
     /// The part it is of a longer message.
     pub part: Option<Part>,
-    /// What the classifier called its text: 1 commercial, 2 verification code, 3 notification, 4
+    /// What its text was called, by the registry or the classifier: 1 commercial, 2 verification code, 3 notification, 4
     /// public, 5 personal, 6 fraud, 7 illicit; 0 when no text was read.
     pub class: u8,
     /// The event of the consent ledger that decided; 0 when none did.

@@ -50,7 +50,8 @@ pub struct Args {
     /// Destinations that follow one another before the first comes again
     #[arg(long, value_name = "N", default_value_t = 1_000_000)]
     dest_count: u64,
-    /// The text; without it, Chinese filler of 60 octets
+    /// The text; without it, Chinese filler of 60 octets. Where it holds ####, the last digits of
+    /// the sequence_number go, so that no two in a row are alike
     #[arg(long, value_name = "TEXT")]
     text: Option<String>,
     /// Filler of that many octets as the text

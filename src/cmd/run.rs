@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::EnvFilter;
 
@@ -21,6 +22,7 @@ pub struct Args {
 pub fn run(args: Args) -> Result<Answer, Failure> {
     let loaded = knowledge::load(&args.config)?;
     begin_log(&loaded.config.log)?;
+    raise_open_files(loaded.config.limits.sessions);
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(async {
         let mut terminate = signal(SignalKind::terminate())?;
@@ -34,6 +36,27 @@ pub fn run(args: Args) -> Result<Answer, Failure> {
         tracing::info!(in_time, "stopped");
         Ok(if in_time { Answer::Yes } else { Answer::No })
     })
+}
+
+/// Descriptors beside those of sessions: listeners, journal, ledger, admin.
+const OTHER_FILES: u64 = 256;
+
+/// A session has two sockets. The system's soft limit is often 1,024: it is raised as far as the hard
+/// one lets it, and the log says where that does not do.
+fn raise_open_files(sessions: usize) {
+    let limit = getrlimit(Resource::Nofile);
+    let wanted = 2 * sessions as u64 + OTHER_FILES;
+    let most = limit.maximum.unwrap_or(u64::MAX);
+    if limit.current.is_some_and(|current| current < wanted) {
+        let raised = Rlimit { current: Some(wanted.min(most)), maximum: limit.maximum };
+        if let Err(error) = setrlimit(Resource::Nofile, raised) {
+            tracing::warn!(%error, "the limit of open files cannot be raised");
+        }
+    }
+    if most < wanted {
+        let room = most.saturating_sub(OTHER_FILES) / 2;
+        tracing::warn!(sessions, room, "the limit of open files is below [limits] sessions");
+    }
 }
 
 /// One line a session event on standard error. `RUST_LOG` wins over the configured level.

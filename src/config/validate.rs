@@ -32,8 +32,7 @@ pub const RETRIED: [&str; 4] =
 
 /// Rules that say what the proxy can do, not what the law asks: they are always enforced. A message
 /// that cannot be recorded cannot be forwarded as observed either.
-pub const NEVER_LOOSENED: [&str; 3] =
-    ["audit.unavailable", "ledger.unavailable", "session.draining"];
+pub const NEVER_LOOSENED: [&str; 2] = ["audit.unavailable", "session.draining"];
 
 pub(super) fn config(
     text: &str,

@@ -42,6 +42,13 @@ const REFUSE: [&str; 20] = [
     "be removed",
 ];
 
+/// English words for "reply", before STOP.
+const REPLY_STOP: [&str; 5] = ["reply with", "reply", "text", "txt", "send"];
+
+/// What any of these ways begins with: the words for refusing, and the English for "reply". Nothing
+/// is looked for elsewhere.
+const BEGINNINGS: &str = "退拒取停不免uosbtr";
+
 /// Words that only refuse when what to reply follows: 拒回R, 不想收到请回N.
 const REFUSE_BEFORE: [&str; 10] = [
     "拒",
@@ -129,7 +136,10 @@ pub fn notice(text: &str, normal: &mut Normal) -> Option<Notice> {
 }
 
 fn find(text: &str) -> Option<(usize, usize, Option<Keyword>)> {
-    for (start, _) in text.char_indices() {
+    for (start, first) in text.char_indices() {
+        if !BEGINNINGS.contains(first) {
+            continue;
+        }
         let rest = text.get(start..).unwrap_or_default();
         if let Some(word) = REFUSE.iter().find(|word| rest.starts_with(**word)) {
             let end = start + word.len();
@@ -205,9 +215,7 @@ fn leads_elsewhere(tail: &str) -> bool {
 
 /// `reply STOP`, `txt STOP`: the word is its own keyword.
 fn reply_stop(text: &str) -> Option<Keyword> {
-    let reply = ["reply with", "reply", "text", "txt", "send"]
-        .into_iter()
-        .find(|reply| text.starts_with(reply))?;
+    let reply = REPLY_STOP.into_iter().find(|reply| text.starts_with(reply))?;
     let rest = trim_signs_start(text.get(reply.len()..)?);
     let word = ["stop", "unsub", "unsubscribe", "optout", "quit"].into_iter().find(|word| {
         rest.strip_prefix(word).is_some_and(|rest| !rest.starts_with(|c: char| c.is_alphanumeric()))
@@ -251,6 +259,13 @@ mod tests {
             None => String::new(),
             Some(Notice { keyword: None, .. }) => "-".to_owned(),
             Some(Notice { keyword: Some(keyword), .. }) => keyword.as_str().to_owned(),
+        }
+    }
+
+    #[test]
+    fn every_way_to_refuse_begins_where_it_is_looked_for() {
+        for word in REFUSE.iter().chain(&REFUSE_BEFORE).chain(&REPLY_STOP) {
+            assert!(BEGINNINGS.contains(word.chars().next().expect("a word")), "{word}");
         }
     }
 

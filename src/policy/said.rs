@@ -17,7 +17,7 @@ pub enum Text {
 /// What a text says.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Said {
-    /// What the classifier calls it.
+    /// What it is called: by the registry where that says, else by the classifier.
     pub class: Class,
     /// Whether it is one of the code's registered templates; `None` when it has none registered.
     pub template: Option<bool>,

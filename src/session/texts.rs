@@ -7,9 +7,11 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::desk::Desk;
 use super::heard::{Circumstances, Heard};
-use crate::content::{self, Prohibited, Reader, Templates, notice, same_name, signatures};
+use crate::content::{
+    self, Class, Kind, Prohibited, Reader, Templates, notice, same_name, signatures,
+};
 use crate::policy::{Facts, Modes, Nature, Rule, Said, Signed, Text, nature};
-use crate::registry::{Allotment, Code, CodeId};
+use crate::registry::{Allotment, Code, CodeId, Purpose};
 use crate::text::{self, Body};
 
 /// The templates registered for one code.
@@ -33,7 +35,7 @@ pub struct Texts {
 }
 
 /// The rules that ask for the text.
-const RULES: [Rule; 11] = [
+const RULES: [Rule; 10] = [
     Rule::CodePurpose,
     Rule::ConsentMissing,
     Rule::ConsentRevoked,
@@ -44,7 +46,6 @@ const RULES: [Rule; 11] = [
     Rule::SignatureUnregistered,
     Rule::ContentProhibited,
     Rule::ContentUndecodable,
-    Rule::LedgerUnavailable,
 ];
 
 impl fmt::Debug for Texts {
@@ -144,6 +145,23 @@ impl Texts {
         heard
     }
 
+    /// The registry decides first: what a commercial code sends is commercial, and a registered
+    /// template is what it was registered as. The classifier reads the rest.
+    fn class(
+        &self,
+        text: &str,
+        code: Option<&Code>,
+        template: Option<bool>,
+        scratch: &mut content::Scratch,
+    ) -> Class {
+        match (code.map(|code| code.purpose), template) {
+            (Some(Purpose::Commercial), _) => Class::Commercial,
+            (Some(Purpose::Public), Some(true)) => Class::Public,
+            (_, Some(true)) => Class::Service(Kind::Notification),
+            _ => self.reader.read(text, scratch).class,
+        }
+    }
+
     /// What a decoded text says, by the code that it is sent from.
     pub fn said(&self, facts: &Facts<'_>, text: &str, is_whole: bool, desk: &mut Desk) -> Heard {
         let (code, templates) = match facts.allotment {
@@ -159,7 +177,7 @@ impl Texts {
         let template = templates.and_then(|of| is_one(&of.service, normal));
         let template = template.filter(|is_one| *is_one || is_whole);
         let mut said = Said {
-            class: self.reader.read(text, &mut desk.reading).class,
+            class: self.class(text, code, template, &mut desk.reading),
             template,
             asks,
             signed: signed(text, code),

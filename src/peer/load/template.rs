@@ -1,4 +1,5 @@
-//! A submit_sm made once, of which a sequence_number and the digits of a destination change.
+//! A submit_sm made once, of which a sequence_number, the digits of a destination and a number in the
+//! text change.
 
 use std::ops::Range;
 
@@ -25,8 +26,14 @@ pub enum TemplateFault {
     Text,
 }
 
+/// Where this stands in the text, the last digits of the sequence_number go: no two texts in a row
+/// are alike.
+pub const VARYING: &str = "####";
+
 pub(super) struct Template {
     octets: Vec<u8>,
+    /// Where the last octet of each digit of [`VARYING`] stands, the last digit first.
+    varying: Vec<usize>,
     digits: Range<usize>,
     first: Vec<u8>,
     /// Destinations until the first one comes again.
@@ -57,8 +64,10 @@ impl Template {
         let begin = (message.dest_base + skipped).to_string();
         let octets = submit_sm(message, begin.as_bytes());
         let at = HEADER_OCTETS + 1 + 2 + message.source.len() + 1 + 2;
+        let varying = varying(&octets, message.data_coding);
         Ok(Template {
             octets,
+            varying,
             digits: at..at + first.len(),
             first: first.into_bytes(),
             left: dest_count - skipped,
@@ -71,6 +80,13 @@ impl Template {
     pub(super) fn append(&mut self, sequence: u32, out: &mut Vec<u8>) {
         if let Some(field) = self.octets.get_mut(12..HEADER_OCTETS) {
             field.copy_from_slice(&sequence.to_be_bytes());
+        }
+        let mut number = sequence;
+        for at in &self.varying {
+            if let Some(octet) = self.octets.get_mut(*at) {
+                *octet = b'0' + (number % 10) as u8;
+                number /= 10;
+            }
         }
         out.extend_from_slice(&self.octets);
         self.left -= 1;
@@ -93,6 +109,20 @@ impl Template {
     pub(super) fn octets(&self) -> usize {
         self.octets.len()
     }
+}
+
+/// Where the digits of [`VARYING`] stand in a PDU, from the last to the first.
+fn varying(octets: &[u8], data_coding: u8) -> Vec<usize> {
+    let written: Vec<u8> = if data_coding == 8 {
+        VARYING.encode_utf16().flat_map(u16::to_be_bytes).collect()
+    } else {
+        VARYING.bytes().collect()
+    };
+    let width = written.len() / VARYING.len();
+    let Some(start) = octets.windows(written.len()).position(|window| window == written) else {
+        return Vec::new();
+    };
+    (1..=VARYING.len()).rev().map(|digit| start + digit * width - 1).collect()
 }
 
 fn submit_sm(message: &Message, destination: &[u8]) -> Vec<u8> {
@@ -118,6 +148,27 @@ fn submit_sm(message: &Message, destination: &[u8]) -> Vec<u8> {
 mod tests {
     use super::*;
     use crate::smpp::Header;
+
+    #[test]
+    fn a_number_in_the_text_varies_in_every_coding() {
+        for (data_coding, text, expected) in [
+            (8, "码####。".encode_utf16().flat_map(u16::to_be_bytes).collect(), "码0317。"),
+            (0, b"no ####.".to_vec(), "no 0317."),
+            (0, b"no ###.".to_vec(), "no ###."),
+        ] {
+            let message = Message { data_coding, text, ..Message::default() };
+            let mut template = Template::of(&message, 0, 1).expect("a template");
+            let mut out = Vec::new();
+            template.append(40_317, &mut out);
+            let text = crate::smpp::message::Message::parse(&out).expect("a message").short_message;
+            let units = text.chunks(2).map(|unit| u16::from_be_bytes([unit[0], unit[1]]));
+            let shown = match data_coding {
+                8 => char::decode_utf16(units).map(|c| c.expect("a character")).collect(),
+                _ => String::from_utf8_lossy(text).into_owned(),
+            };
+            assert_eq!(shown, expected);
+        }
+    }
     use crate::smpp::message::Message as Read;
 
     #[test]
