@@ -19,8 +19,9 @@ use crate::consent::{
     Refused, Source,
 };
 
-/// Lines of the first chunk that is written to the store at once; each has twice as many as the one
-/// before, up to [`CHUNK_EVENTS_MAX`].
+/// Lines of the first chunk that is written to the store at once; each has that many more than were
+/// done before it, up to [`CHUNK_EVENTS_MAX`]. So an import that was killed cuts its next chunk as it
+/// had cut it before, by which the ledger knows it again.
 const CHUNK_LINES: usize = 25_000;
 /// How often the progress bar is drawn.
 const DRAW: Duration = Duration::from_millis(200);
@@ -143,7 +144,6 @@ struct Import<'a> {
     sha256: Sha256,
     done: Progress,
     chunk: Chunk,
-    chunk_lines: usize,
     rejects: Option<File>,
     bar: Bar,
     entities: std::collections::BTreeSet<String>,
@@ -202,7 +202,6 @@ impl<'a> Import<'a> {
             sha256,
             done,
             chunk: Chunk::default(),
-            chunk_lines: CHUNK_LINES,
             rejects,
             bar,
             entities: Default::default(),
@@ -235,9 +234,8 @@ impl<'a> Import<'a> {
                     at.refused += 1;
                 }
             }
-            if self.chunk.is_full(self.chunk_lines) {
+            if self.chunk.is_full(lines_max(&self.done)) {
                 self.write(&mut at)?;
-                self.chunk_lines = (2 * self.chunk_lines).min(CHUNK_EVENTS_MAX);
             }
             self.bar.draw(&at);
         }
@@ -490,4 +488,10 @@ impl Bar {
             eprint!("\r\x1b[K");
         }
     }
+}
+
+/// Lines of the chunk that begins when so much is done.
+fn lines_max(done: &Progress) -> usize {
+    let lines = usize::try_from(done.lines).unwrap_or(usize::MAX);
+    lines.saturating_add(CHUNK_LINES).min(CHUNK_EVENTS_MAX)
 }
