@@ -17,11 +17,13 @@ const SEQUENCE_CHARS: usize = 3;
 const SHARED_PERCENT_MAX: usize = 60;
 
 /// File, its one target, and the fewest Chinese and English lines.
-const FILES: [(&str, &str, usize, usize); 6] = [
+const FILES: [(&str, &str, usize, usize); 8] = [
     ("service.ndjson", "service", 520, 130),
     ("advertisements.ndjson", "commercial", 270, 80),
+    ("service_second.ndjson", "service", 700, 0),
     ("personal.ndjson", "personal", 175, 75),
     ("public.ndjson", "public", 50, 10),
+    ("public_second.ndjson", "public", 80, 0),
     ("fraud.ndjson", "fraud", 50, 10),
     ("illicit.ndjson", "illicit", 50, 8),
 ];

@@ -8,7 +8,7 @@ use super::prepare::Frame;
 use super::session::{Session, StepKind};
 use crate::consent::{Event, Happened, Question, Source};
 use crate::content::reply::Keyword;
-use crate::policy::{Consent, Facts, Mode, Nature, Reason, Rule, Standing, StandingState, nature};
+use crate::policy::{Consent, Facts, Mode, Nature, Reason, Standing, StandingState, nature};
 use crate::registry::{Allotment, Digits};
 
 /// Asks the consent ledger: one answer a question, in their order. An answer that is missing counts
@@ -102,9 +102,6 @@ impl Session {
         ask: &mut Ask<'_>,
         now: Moment,
     ) {
-        if knowledge.modes.of(Rule::ConsentRevoked) != Mode::Enforce {
-            return;
-        }
         desk.questions.clear();
         desk.answers.clear();
         desk.questions.extend(self.vouched.iter().map(|vouched| vouched.question));
@@ -113,15 +110,20 @@ impl Session {
         for (vouched, answer) in vouched.iter().zip(&desk.answers) {
             let revoked =
                 matches!(answer, Consent::Known(one) if one.state == StandingState::Revoked);
-            if revoked && !vouched.asks {
-                self.take_back(knowledge, vouched.step, now);
+            if revoked {
+                let reason =
+                    if vouched.asks { Reason::ConsentAskedAgain } else { Reason::ConsentRevoked };
+                self.take_back(knowledge, vouched.step, reason, now);
             }
         }
         self.vouched = vouched;
     }
 
     /// A message that passed is refused after all. Its second record says so.
-    fn take_back(&mut self, knowledge: &Knowledge, at: usize, now: Moment) {
+    fn take_back(&mut self, knowledge: &Knowledge, at: usize, reason: Reason, now: Moment) {
+        if knowledge.modes.of(reason.rule()) != Mode::Enforce {
+            return;
+        }
         let start: usize = self.steps.iter().take(at).map(|step| step.octets as usize).sum();
         let Some(step) = self.steps.get_mut(at) else { return };
         let StepKind::Pass { command, sequence_number, observed } = step.kind else { return };
@@ -132,7 +134,7 @@ impl Session {
         *self.tally.passed_slot(observed) = self.tally.passed_slot(observed).saturating_sub(1);
         let waiting = std::mem::take(&mut self.esme);
         let octets = waiting.octets().get(start..start + length).unwrap_or(&[]);
-        self.refuse_later(knowledge, octets, Reason::ConsentRevoked, now);
+        self.refuse_later(knowledge, octets, reason, now);
         self.esme = waiting;
     }
 

@@ -17,7 +17,9 @@ fn a_journal_that_others_may_look_into_is_warned_about_in_one_line() {
             std::fs::set_permissions(&journal, mode).expect("it is ours");
         }
         let proxy = Proxy::start(folder.path(), smsc.address(), &audit("written"), "");
-        let warned = proxy.said.iter().filter(|line| line.contains("WARN")).collect::<Vec<_>>();
+        // What this machine lets a process open is not the subject here.
+        let is_ours = |line: &&String| line.contains("WARN") && !line.contains("open files");
+        let warned = proxy.said.iter().filter(is_ours).collect::<Vec<_>>();
         assert_eq!(warned.len(), lines, "{mode:?}: {warned:?}");
         assert!(warned.iter().all(|line| line.contains("chmod it to 700")), "{warned:?}");
     }
