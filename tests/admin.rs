@@ -39,6 +39,7 @@ impl Server {
             readiness: Arc::new(move || told.lock().unwrap().clone()),
             sessions: Arc::new(|| vec![open_session(), bound_session()]),
             ledger,
+            blind_ports: Arc::new(|| 2),
             token: token.map(Arc::new),
         };
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();

@@ -30,10 +30,23 @@ pub(super) async fn ask(
 ) -> Response {
     let named = |ask: &&Ask| ask.path().strip_prefix('/') == Some(path.as_str());
     match Ask::ALL.iter().find(named) {
-        Some(Ask::Stats) => answer(state.ledger, Ask::Stats, body).await,
+        Some(Ask::Stats) => stats(state),
         Some(ask) if method == Method::POST => answer(state.ledger, *ask, body).await,
         Some(_) => text(StatusCode::METHOD_NOT_ALLOWED, "POST it\n".to_owned()),
         None => not_found(),
+    }
+}
+
+/// The ledger's figures, and one that only a running proxy has.
+fn stats(state: State) -> Response {
+    let Some(ledger) = state.ledger else { return not_found() };
+    match desk::answer(&ledger, Ask::Stats, b"", Source::Api, 0) {
+        Ok(figures) => {
+            let mut figures: serde_json::Value = serde_json::from_str(&figures).unwrap_or_default();
+            figures["blind_ports"] = (state.blind_ports)().into();
+            ([(header::CONTENT_TYPE, JSON_LINES)], figures.to_string()).into_response()
+        }
+        Err(why) => text(StatusCode::SERVICE_UNAVAILABLE, format!("{why}\n")),
     }
 }
 

@@ -56,6 +56,8 @@ pub struct State {
     pub sessions: Arc<dyn Fn() -> Vec<Session> + Send + Sync>,
     /// The consent ledger, if there is one.
     pub ledger: Option<Ledger>,
+    /// How many commercial codes there are the answers to which do not pass through the proxy.
+    pub blind_ports: Arc<dyn Fn() -> usize + Send + Sync>,
     /// What `/api/v1` asks for; without it, only this machine is served.
     pub token: Option<Arc<Token>>,
 }

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use serde_json::{Map, Value};
 
 use super::knowledge::{self, Loaded};
-use super::{Answer, Failure};
+use super::{Answer, Failure, blind};
 use crate::admin::Token;
 use crate::config::{self, Config, Place, duration, size};
 use crate::policy::Rule;
@@ -130,8 +130,23 @@ fn lapsing(loaded: &Loaded) -> Vec<String> {
         }
         Some(_) => None,
     };
+    let deaf = |one: &Provider| {
+        let codes = blind::commercial_codes(one);
+        (codes > 0).then(|| {
+            format!(
+                "provider {} has {codes} commercial codes: answers to them are heard only \
+                 while it is bound as receiver or transceiver",
+                one.name
+            )
+        })
+    };
     let providers = loaded.knowledge.registry.providers().iter();
-    providers.filter_map(|one| Some(format!("provider {} {}", one.name, says(one)?))).collect()
+    providers
+        .flat_map(|one| {
+            let licence = says(one).map(|says| format!("provider {} {says}", one.name));
+            licence.into_iter().chain(deaf(one))
+        })
+        .collect()
 }
 
 fn values(kind: &'static str, named: Vec<(&'static str, Value)>) -> impl Iterator<Item = Fact> {

@@ -4,6 +4,7 @@
 use std::process::ExitCode;
 
 mod audit;
+mod blind;
 mod check;
 mod consent;
 mod content;

@@ -11,6 +11,7 @@ use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use super::blind::blind_ports;
 use super::knowledge::{self, Loaded};
 use super::{Failure, ledger};
 use crate::admin::{self, Token};
@@ -217,11 +218,13 @@ fn serve_admin(
         None => None,
     };
     let (ready, listed, asked) = (shared.clone(), shared.clone(), ledger.clone());
+    let seen = shared.clone();
     let state = admin::State {
         metrics: shared.metrics.clone(),
         readiness: Arc::new(move || not_ready(&ready, &asked)),
         sessions: Arc::new(move || listed.live.iter().map(|one| shown(one.value())).collect()),
         ledger: Some(ledger.clone()),
+        blind_ports: Arc::new(move || blind_ports(&seen)),
         token,
     };
     let address = listener.local_addr()?;
@@ -268,10 +271,17 @@ fn shown(live: &crate::proxy::Live) -> admin::Session {
 /// Shows the journal's state: in the metrics always, in the log when it changes.
 async fn watch(shared: Arc<Shared>) {
     let mut was_available = true;
+    let mut blind_before = 0;
     let mut counted_records = 0;
     loop {
         let state = shared.journal.state();
         let stats = shared.journal.stats();
+        let blind = blind_ports(&shared);
+        shared.metrics.blind_ports.set(i64::try_from(blind).unwrap_or(i64::MAX));
+        if blind > blind_before {
+            tracing::warn!(codes = blind, "answers to commercial codes do not pass through here");
+        }
+        blind_before = blind;
         shared.metrics.audit_records.inc_by(stats.records.saturating_sub(counted_records));
         counted_records = stats.records;
         shared.metrics.audit_backlog.set(i64::try_from(stats.backlog_records).unwrap_or(i64::MAX));

@@ -41,6 +41,8 @@ pub struct Metrics {
     frame_faults: Vec<IntCounter>,
     consent_events: Vec<IntCounter>,
     config_info: IntGaugeVec,
+    /// `consentry_blind_ports`: commercial codes whose answers do not pass through.
+    pub blind_ports: IntGauge,
     /// `consentry_consent_pairs`: pairs of entity and recipient that the ledger knows.
     pub consent_pairs: IntGauge,
     /// `consentry_smsc_response_seconds`: from a request written to the SMSC to its response read.
@@ -143,6 +145,10 @@ impl Metrics {
                 "consentry_consent_events_total",
                 "Events that the consent ledger took, by what happened.",
                 ("event", &ConsentEvent::ALL.map(ConsentEvent::name)),
+            )?,
+            blind_ports: make.gauge(
+                "consentry_blind_ports",
+                "Commercial codes whose provider is bound, but not to receive.",
             )?,
             consent_pairs: make.gauge(
                 "consentry_consent_pairs",

@@ -31,7 +31,7 @@ fn series(admin: SocketAddr) -> BTreeMap<String, f64> {
 }
 
 /// Asks until every series has its value; the last answer when that does not come.
-fn wait_for(admin: SocketAddr, expected: &[(&str, f64)]) {
+pub fn wait_for(admin: SocketAddr, expected: &[(&str, f64)]) {
     let until = Instant::now() + Duration::from_secs(5);
     loop {
         let series = series(admin);

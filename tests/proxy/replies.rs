@@ -10,6 +10,7 @@ use consentry::smpp::message::WireAddress;
 use consentry::smpp::write::{self, MessageFields};
 use consentry::smpp::{Command, CommandStatus};
 
+use crate::metrics::wait_for;
 use crate::running::Proxy;
 use crate::{answer, audit, smsc};
 
@@ -227,4 +228,22 @@ async fn who_is_asked_is_asked_once_and_only_a_yes_is_one() {
     let to = "8613800138206";
     shop.hear(&smsc, &reply(to, ADVERTISING, 0, 8, &utf16("同意"))).await;
     assert_eq!(shop.send(ADVERTISING, to, ADVERTISEMENT).await, REFUSED);
+}
+
+#[tokio::test]
+async fn a_shop_that_only_sends_has_blind_ports() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let smsc = smsc(Options::default());
+    let config =
+        prepare(folder.path(), smsc.address(), &[]) + "[admin]\naddress = \"127.0.0.1:0\"\n";
+    let proxy = Proxy::start_with(folder.path(), &config, "");
+    let admin = proxy.admin.expect("an admin address");
+    let blind = |codes: f64| wait_for(admin, &[("consentry_blind_ports", codes)]);
+    blind(0.0);
+    let mut esme = Esme::connect(proxy.address()).await.expect("the proxy accepts");
+    let status = esme.bind(Command::BindTransmitter, "shop", "secret").await;
+    assert_eq!(status.expect("an answer"), PASSED);
+    blind(2.0);
+    let _shop = Shop::open(&proxy).await;
+    blind(0.0);
 }
