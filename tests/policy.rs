@@ -5,7 +5,7 @@ use std::sync::LazyLock;
 
 use consentry::content::Class;
 use consentry::policy::{
-    BindFacts, Consent, ConsentClass, Decision, Facts, Looked, Mode, Modes, Nature, Period,
+    BindFacts, Consent, ConsentClass, Decision, Facts, Looked, Mode, Modes, Nature, Parts, Period,
     Promise, Rate, Review, ReviewPolicy, Rule, Said, SecondSender, Signed, Standing, StandingState,
     Text, decide, decide_bind, nature, trace, trace_bind,
 };
@@ -41,6 +41,7 @@ struct Case {
     over_rate: bool,
     no_body: bool,
     stored_body: bool,
+    parts: String,
     undecodable: bool,
     said: Option<SaidCase>,
     consent: Option<ConsentCase>,
@@ -155,6 +156,7 @@ impl Default for Case {
             over_rate: false,
             no_body: false,
             stored_body: false,
+            parts: "sound".to_owned(),
             undecodable: false,
             said: None,
             consent: None,
@@ -229,6 +231,14 @@ fn messages_are_judged_as_written() {
             two_bodies: case.two_bodies,
             no_body: case.no_body,
             stored_body: case.stored_body,
+            parts: match case.parts.as_str() {
+                "sound" => Parts::Sound,
+                "malformed" => Parts::Malformed,
+                "refused" => Parts::Refused,
+                "early" => Parts::Early,
+                "limit" => Parts::Limit,
+                other => panic!("no part is {other}"),
+            },
             text: match &case.said {
                 _ if case.undecodable => Text::Undecodable,
                 Some(said) => Text::Said(said.said()),
