@@ -8,9 +8,11 @@
 //!                                                    |                           ^
 //!                                                    v borrows                   | Cleared
 //!                                               smpp views                       |
-//!                                                    | text:: reads headers      |
+//!                                                    | text:: decodes and joins, |
+//!                                                    | content:: reads           |
 //!                                                    v                           |
-//!                                               policy::Facts (+ registry, now: fetched first)
+//!                                               policy::Facts (+ registry, consent, now: fetched
+//!                                                    |            first, for the whole batch)
 //!                                                    |                           |
 //!                                                    v                           |
 //!                                               policy::decide -> Decision -> session
@@ -49,7 +51,10 @@
 //! 4. Every command that carries a text or a recipient is judged or refused: [`session::table`].
 //! 5. Everything has a limit, named with its unit.
 //! 6. The same octets at the same times under the same rules make the same records.
-//! 7. No phone number, text or password in a log, label or error.
+//! 7. No phone number, text or password in a log, label or error; the words of a reply that ends or
+//!    gives consent stand in its record alone.
+//! 8. A revocation is kept by ledger and journal before its deliver_sm goes on, and is looked for once
+//!    more before a message that waited goes on: `tests/race.rs`, `tests/proxy/replies.rs`.
 
 pub mod admin;
 pub mod audit;
