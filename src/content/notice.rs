@@ -166,8 +166,10 @@ fn find(text: &str) -> Option<(usize, usize, Option<Keyword>)> {
 
 /// `回复TD退订`, `TD退订`, `回复退订`: what stands before the word. `Some(None)` cannot be.
 fn keyword_before(head: &str, word: &str) -> Option<Option<Keyword>> {
+    // "微信秒回,退订回TD": what ends before a comma is not said of the word.
+    let is_other = head.trim_end().ends_with([',', ';']);
     let mut head = trim_end(head);
-    if REPLY.iter().any(|reply| head.ends_with(reply)) {
+    if !is_other && REPLY.iter().any(|reply| head.ends_with(reply)) {
         return Some(Keyword::new(word));
     }
     // "text STOP to 12345 to opt out": step over the number.
@@ -302,6 +304,8 @@ mod tests {
             ("不需要请回N", "N"),
             ("拒收請回覆R", "R"),
             ("退订回复TD，谢谢", "TD"),
+            ("报价微信秒回，退订回TDZD", "TDZD"),
+            ("客服秒回；拒收请回复R", "R"),
             ("退订致电95588", "-"),
             ("回复Y确认,回复N取消", ""),
             ("您已成功退订该业务", ""),
