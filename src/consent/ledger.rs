@@ -141,6 +141,8 @@ pub(super) struct Shared {
     pub bell: Condvar,
     /// Pairs of which the store does not have the last.
     pub unstored: AtomicUsize,
+    /// Calls of `append` that have changed something: see [`Ledger::changes`].
+    pub changes: AtomicU64,
     /// Position up to which events are on the disk.
     pub completed: AtomicU64,
     pub is_ended: AtomicBool,
@@ -185,6 +187,7 @@ impl Ledger {
             pending: Mutex::new(Pending::new(counts)),
             bell: Condvar::new(),
             unstored: AtomicUsize::new(0),
+            changes: AtomicU64::new(0),
             completed: AtomicU64::new(0),
             is_ended: AtomicBool::new(false),
             entities: RwLock::new(entities),
@@ -309,8 +312,15 @@ impl Ledger {
             }
         }
         shared.unstored.store(pending.pairs.len(), Ordering::Release);
+        shared.changes.fetch_add(1, Ordering::Release);
         shared.bell.notify_all();
         Ok(Ticket { position: pending.accepted })
+    }
+
+    /// A number that is another one whenever [`Ledger::append`] has returned with events taken: who
+    /// asked for standings after reading it need not ask again while it is the same.
+    pub fn changes(&self) -> u64 {
+        self.shared().changes.load(Ordering::Acquire)
     }
 
     /// Whether everything up to the ticket is on the disk. An error means that it never will be.

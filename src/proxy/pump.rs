@@ -24,6 +24,7 @@ use super::live::Live;
 use super::out::{ToEsme, ToSmsc};
 use super::{Shared, count, dial, scratch};
 use crate::audit::Ticket;
+use crate::consent::Ledger;
 use crate::metrics::{SessionState, Verdict};
 use crate::session::{BindState, EndReason, Moment, Session, Side};
 
@@ -85,6 +86,8 @@ pub(super) struct Pair {
     timer_at_us: u64,
     read_us: Option<u64>,
     passing: Option<(u64, u64)>,
+    /// How often the ledger had changed when the batch under way asked it.
+    asked_at_change: u64,
     pub(super) heeding: Heeding,
     stuck_since_us: Option<u64>,
     shown_state: BindState,
@@ -128,6 +131,7 @@ pub async fn run(shared: &Arc<Shared>, way: &Way, first: FirstLeg, peer: SocketA
         timer_at_us: u64::MAX,
         read_us: None,
         passing: None,
+        asked_at_change: 0,
         heeding: Heeding::Nothing,
         stuck_since_us: None,
         shown_state: BindState::Open,
@@ -179,10 +183,10 @@ impl Pair {
         if self.smsc_wanted {
             return false;
         }
-        if let Some((ticket, waited)) = self.ticket {
+        if let Some((ticket, _)) = self.ticket {
             match shared.journal.is_complete(ticket) {
                 Ok(false) => return false,
-                Ok(true) => self.recorded(shared, waited, now),
+                Ok(true) => self.recorded(shared, now),
                 Err(_) => self.session.unrecorded(&shared.knowledge),
             }
             self.ticket = None;
@@ -210,17 +214,19 @@ impl Pair {
     }
 
     fn judge(&mut self, shared: &Shared, now: Moment) -> bool {
+        self.asked_at_change = shared.ledger.as_ref().map_or(0, Ledger::changes);
         scratch::with_desk(|desk| {
             let mut ask = shared.ask(now);
             self.session.judge(&shared.knowledge, desk, &mut ask, now)
         })
     }
 
-    /// The batch is on record. Where that took a while, the ledger is asked again: a reply may have
-    /// ended a consent meanwhile.
-    fn recorded(&mut self, shared: &Shared, waited: bool, now: Moment) {
+    /// The batch is on record. Where the ledger has changed meanwhile, it is asked again: a reply may
+    /// have ended a consent.
+    fn recorded(&mut self, shared: &Shared, now: Moment) {
         self.session.recorded();
-        if waited && self.session.is_vouched() {
+        let change = shared.ledger.as_ref().map_or(0, Ledger::changes);
+        if change != self.asked_at_change && self.session.is_vouched() {
             scratch::with_desk(|desk| {
                 let mut ask = shared.ask(now);
                 self.session.ask_again(&shared.knowledge, desk, &mut ask, now);
