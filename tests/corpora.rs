@@ -17,13 +17,20 @@ const SEQUENCE_CHARS: usize = 3;
 const SHARED_PERCENT_MAX: usize = 60;
 
 /// File, its one target, and the fewest Chinese and English lines.
-const FILES: [(&str, &str, usize, usize); 8] = [
+const FILES: [(&str, &str, usize, usize); 15] = [
     ("service.ndjson", "service", 520, 130),
     ("advertisements.ndjson", "commercial", 270, 80),
     ("service_second.ndjson", "service", 700, 0),
     ("personal.ndjson", "personal", 175, 75),
     ("public.ndjson", "public", 50, 10),
     ("public_second.ndjson", "public", 80, 0),
+    ("advertisements_second.ndjson", "commercial", 550, 0),
+    ("personal_second.ndjson", "personal", 120, 0),
+    ("service_english.ndjson", "service", 0, 250),
+    ("advertisements_english.ndjson", "commercial", 0, 200),
+    ("public_english.ndjson", "public", 0, 60),
+    ("personal_english.ndjson", "personal", 0, 80),
+    ("fraud_second.ndjson", "fraud", 60, 0),
     ("fraud.ndjson", "fraud", 50, 10),
     ("illicit.ndjson", "illicit", 50, 8),
 ];
