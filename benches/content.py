@@ -62,8 +62,15 @@ def shared(data, chance):
             yield {"text": text, "target": target, "kind": "", "source": row["src"]}
 
 
+# By writers who came after the built-in weights: nothing is fitted to them, so that there is something unseen to measure on.
+UNSEEN = """advertisements_second advertisements_english service_english public_english personal_second personal_english
+fraud_second""".split()
+
+
 def fixtures(folder):
     for path in sorted(pathlib.Path(folder).glob("*.ndjson")):
+        if path.stem in UNSEEN:
+            continue
         for line in path.read_text(encoding="utf-8").splitlines():
             row = json.loads(line)
             if row.get("target"):
