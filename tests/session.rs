@@ -428,6 +428,57 @@ fn a_refusal_is_heard_whatever_stands_beside_its_text() {
 }
 
 #[test]
+fn parameters_that_two_peers_read_differently_do_not_cross() {
+    let knowledge = &*REFUSING;
+    let vendor = Tag(0x1401);
+    let many: Vec<(Tag, &[u8])> = (0..65).map(|at| (Tag(0x1400 + at), &b"1"[..])).collect();
+    let cases: &[(&str, &[(Tag, &[u8])], CommandStatus)] = &[
+        ("one", &[(vendor, b"1")], CommandStatus::ESME_ROK),
+        ("as many as there may be", &many[1..], CommandStatus::ESME_ROK),
+        ("one too many", &many, CommandStatus::ESME_RINVOPTPARSTREAM),
+        ("twice", &[(vendor, b"1"), (vendor, b"1")], CommandStatus::ESME_ROPTPARNOTALLWD),
+        ("too short", &[(Tag::USER_MESSAGE_REFERENCE, b"1")], CommandStatus::ESME_RINVPARLEN),
+    ];
+    for (case, parameters, expected) in cases {
+        let tlvs = |out: &mut Vec<u8>| {
+            parameters.iter().for_each(|(tag, value)| write::tlv(out, *tag, value));
+        };
+        let (mut data_sm, mut query_sm) = (Vec::new(), Vec::new());
+        let address = |value| WireAddress { ton: 0, npi: 1, value };
+        let fields = MessageFields {
+            source: address(OURS),
+            destination: address(b"8613800138000"),
+            esm_class: 0,
+            registered_delivery: 0,
+            data_coding: 0,
+            short_message: b"",
+        };
+        write::data_sm(&mut data_sm, 2, fields, |out| {
+            tlvs(out);
+            write::tlv(out, Tag::MESSAGE_PAYLOAD, b"text");
+        });
+        let (command, ok) = (Command::QuerySm.id(), CommandStatus::ESME_ROK);
+        write::pdu(&mut query_sm, command, ok, 2, |out| {
+            write::c_octets(out, b"id");
+            write::address(out, address(OURS));
+            tlvs(out);
+        });
+        // The text of a data_sm is a parameter too.
+        let data_sm = (parameters.len() != 64).then_some(data_sm);
+        for pdu in [Some(submit_with(2, OURS, tlvs)), data_sm, Some(query_sm)].iter().flatten() {
+            let mut session = bound(knowledge, Command::BindTransceiver);
+            let (cleared, replies) = give(&mut session, knowledge, pdu, 1);
+            if expected.is_ok() {
+                assert_eq!((&cleared, replies.len()), (pdu, 0), "{case}");
+            } else {
+                let refused = (cleared.len(), statuses(&replies));
+                assert_eq!(refused, (0, vec![(2, *expected)]), "{case}");
+            }
+        }
+    }
+}
+
+#[test]
 fn a_part_that_came_too_fast_may_be_sent_again() {
     let knowledge = rated_knowledge(UnknownCommand::Refuse, 100, "rate = 1");
     let mut session = bound(&knowledge, Command::BindTransceiver);

@@ -68,8 +68,9 @@ pub fn run(args: Args) -> Result<Answer, Failure> {
             return Err(Failure(format!("--hex: {other} {why}")));
         }
     };
-    match message {
-        Ok(message) => Ok(explain(&args, &loaded, header, &pdu, &message)),
+    let read = message.and_then(|message| Ok((message, gather(&message)?)));
+    match read {
+        Ok((message, gathered)) => Ok(explain(&args, &loaded, header, &pdu, (&message, gathered))),
         Err(malformed) => {
             refuse_malformed(&args, &loaded, header, &pdu, malformed);
             Ok(Answer::No)
@@ -157,10 +158,10 @@ fn explain(
     loaded: &Loaded,
     header: Header,
     pdu: &[u8],
-    message: &Message<'_>,
+    (message, gathered): (&Message<'_>, Gathered),
 ) -> Answer {
     let knowledge = &loaded.knowledge;
-    let found = find(args, loaded, message);
+    let found = find(args, loaded, message, gathered);
     let decision = policy::decide(&found.facts, &knowledge.modes);
     let fired = decision.refused.or(decision.observed.first());
     let verdict = match (decision.refused, fired) {
@@ -193,9 +194,13 @@ fn explain(
 
 /// Finds out what a session would, on the first listener's route. A part of a long message is read
 /// by itself: what came before it is not known here.
-fn find<'a>(args: &Args, loaded: &'a Loaded, message: &'a Message<'a>) -> Found<'a> {
+fn find<'a>(
+    args: &Args,
+    loaded: &'a Loaded,
+    message: &'a Message<'a>,
+    gathered: Gathered,
+) -> Found<'a> {
     let knowledge = &loaded.knowledge;
-    let gathered = gather(message);
     let provider = knowledge.registry.provider_of(args.system_id.as_bytes());
     let of = |a: &WireAddress<'a>| Address { ton: Ton(a.ton), npi: Npi(a.npi), value: a.value };
     let (source, destination) = (of(&message.source), of(&message.destination));

@@ -3,6 +3,7 @@
 use crate::policy::SecondSender;
 use crate::registry::{Address, Npi, Ton};
 use crate::smpp::message::{ESM_CLASS_REPLY_PATH, Message, WireAddress};
+use crate::smpp::strict::{ParameterFault, Strict};
 use crate::smpp::tlv::{Tag, Tlvs};
 use crate::text::udh::{Part, Udh};
 
@@ -17,14 +18,15 @@ pub struct Gathered {
     pub part: Option<Part>,
 }
 
-/// Walks a message's header octets and parameters once.
-pub fn gather(message: &Message<'_>) -> Gathered {
+/// Walks a message's header octets and parameters once. Parameters that may not be as they are
+/// make it malformed.
+pub fn gather(message: &Message<'_>) -> Result<Gathered, ParameterFault> {
     let mut found = Gathered::default();
     if message.esm_class & ESM_CLASS_REPLY_PATH != 0 {
         found.second_sender = Some(SecondSender::ReplyPath);
     }
     if message.tlvs != Tlvs::NONE {
-        walk_parameters(message, &mut found);
+        walk_parameters(message, &mut found)?;
     }
     if message.has_udh()
         && let Some((udh, _)) = Udh::split(message.text_octets())
@@ -34,15 +36,16 @@ pub fn gather(message: &Message<'_>) -> Gathered {
         }
         found.part = udh.part().or(found.part);
     }
-    found
+    Ok(found)
 }
 
-fn walk_parameters(message: &Message<'_>, found: &mut Gathered) {
-    let mut payloads = 0;
+fn walk_parameters(message: &Message<'_>, found: &mut Gathered) -> Result<(), ParameterFault> {
+    let mut strict = Strict::default();
     let (mut reference, mut total, mut number) = (None, None, None);
     for tlv in message.tlvs {
+        strict.look(tlv)?;
         match (tlv.tag, tlv.value) {
-            (Tag::MESSAGE_PAYLOAD, _) => payloads += 1,
+            (Tag::MESSAGE_PAYLOAD, _) => found.two_bodies = !message.short_message.is_empty(),
             (Tag::CALLBACK_NUM, _) => {
                 found.second_sender = found.second_sender.or(Some(SecondSender::CallbackNum));
             }
@@ -57,10 +60,10 @@ fn walk_parameters(message: &Message<'_>, found: &mut Gathered) {
             _ => {}
         }
     }
-    found.two_bodies = payloads > 1 || (payloads == 1 && !message.short_message.is_empty());
     if let (Some(reference), Some(total), Some(number)) = (reference, total, number) {
         found.part = Some(Part { reference, total, number });
     }
+    Ok(())
 }
 
 /// An address of the wire in the registry's words.

@@ -15,7 +15,7 @@ use crate::smpp::bind::Bind;
 use crate::smpp::frame::{FrameFault, cut};
 use crate::smpp::message::{Message, WireAddress};
 use crate::smpp::operation::{CancelSm, QuerySm};
-use crate::smpp::{Command, CommandStatus, Header, Malformed, write};
+use crate::smpp::{Command, CommandStatus, Header, Malformed, strict, write};
 
 /// What the record of a verdict says beside the decision.
 #[derive(Clone, Copy)]
@@ -287,10 +287,14 @@ impl Session {
         now: Moment,
     ) -> StepKind {
         let parsed = match header.command {
-            Command::CancelSm => CancelSm::parse(frame).map(|c| (c.source, c.destination)),
-            _ => QuerySm::parse(frame).map(|q| (q.source, NO_ADDRESS)),
+            Command::CancelSm => CancelSm::parse(frame).map(|c| (c.source, c.destination, c.tlvs)),
+            _ => QuerySm::parse(frame).map(|q| (q.source, NO_ADDRESS, q.tlvs)),
         };
-        let (source, destination) = match parsed {
+        let checked = parsed.and_then(|(source, destination, tlvs)| {
+            strict::check(tlvs)?;
+            Ok((source, destination))
+        });
+        let (source, destination) = match checked {
             Ok(addresses) => addresses,
             Err(malformed) => return self.refuse_malformed(knowledge, header, malformed, now),
         };

@@ -76,7 +76,7 @@ impl Session {
         now: Moment,
     ) -> Result<Prepared<'a>, Malformed> {
         let message = parse(command, octets)?;
-        let gathered = gather(&message);
+        let gathered = gather(&message)?;
         let mut facts = Facts::fetch(
             &knowledge.registry,
             now.wall_us,
