@@ -5,10 +5,10 @@ use std::sync::LazyLock;
 
 use consentry::consent::{self, CACHE_OCTETS_MIN, Ledger};
 use consentry::content::Reader;
-use consentry::policy::Modes;
+use consentry::policy::{Modes, Rule};
 use consentry::session::{
-    BindState, Desk, EndReason, Knowledge, Moment, Parties, Session, Side, StatusStyle, Statuses,
-    Texts, Timeouts, UnknownCommand,
+    BindState, Desk, EndReason, Fate, Knowledge, Moment, Parties, Session, Side, StatusStyle,
+    Statuses, Texts, Timeouts, UnknownCommand,
 };
 use consentry::smpp::frame::FrameFault;
 use consentry::smpp::message::WireAddress;
@@ -308,6 +308,38 @@ fn what_is_counted_is_what_became_of_it() {
     session.tally().clear();
     relay(&mut session, b"", 3);
     assert_eq!(session.tally().lost_framing, None, "counted once");
+}
+
+#[test]
+fn each_frame_of_a_batch_is_told_with_its_fate() {
+    let enquire = bare(Command::EnquireLink.id(), CommandStatus::ESME_ROK, 3);
+    let frames = [submit(2, OURS), enquire, submit(4, b"106911119999"), submit(5, b"")];
+    let refused = |rule| Fate::Refused(Some(rule));
+    let recorded = [
+        Fate::Passed(None),
+        Fate::Unjudged,
+        refused(Rule::SourceForged),
+        refused(Rule::SourceMissing),
+    ];
+    let unavailable = refused(Rule::AuditUnavailable);
+    let unrecorded = [unavailable, Fate::Unjudged, unavailable, unavailable];
+    for (is_recorded, fates) in [(true, recorded), (false, unrecorded)] {
+        let knowledge = &*REFUSING;
+        let mut session = bound(knowledge, Command::BindTransmitter);
+        session.receive(Side::Esme, &frames.concat(), at(1));
+        assert!(session.judge(knowledge, &mut Desk::default(), &mut |_, _| {}, at(1)));
+        assert_eq!(session.decided().count(), 0, "nothing is told before it is recorded");
+        if is_recorded {
+            session.recorded();
+        } else {
+            session.unrecorded(knowledge);
+        }
+        let told: Vec<_> = session.decided().map(|(frame, fate)| (frame.to_vec(), fate)).collect();
+        let expected: Vec<_> = frames.iter().cloned().zip(fates).collect();
+        assert_eq!(told, expected);
+        session.release();
+        assert_eq!(session.decided().count(), 0);
+    }
 }
 
 #[test]

@@ -368,7 +368,11 @@ impl Session {
         self.tally.refused[usize::from(reason.rule().code())] += 1;
         self.refused += 1;
         self.write_refusal(header.command, status, header.sequence_number);
-        StepKind::Refused(header.command, header.sequence_number)
+        StepKind::Refused {
+            command: header.command,
+            sequence_number: header.sequence_number,
+            rule: reason.rule().code(),
+        }
     }
 
     fn write_refusal(&mut self, command: Command, status: CommandStatus, number: u32) {
@@ -449,10 +453,12 @@ impl Session {
             .map_or(CommandStatus::ESME_ROK, |reason| knowledge.statuses.of(reason));
         self.system_id = bind.system_id.to_vec();
         self.record_bind(knowledge, header, &bind, &decision, status, now);
-        if decision.refused.is_some() {
-            self.write_refusal(header.command, status, header.sequence_number);
+        if let Some(reason) = decision.refused {
+            let (command, sequence_number) = (header.command, header.sequence_number);
+            self.write_refusal(command, status, sequence_number);
             self.end(EndReason::BindRefused);
-            return StepKind::Refused(header.command, header.sequence_number);
+            let rule = reason.rule().code();
+            return StepKind::Refused { command, sequence_number, rule };
         }
         self.provider = provider;
         self.state = BindState::Binding(kind);
@@ -500,16 +506,18 @@ impl Session {
         self.batch_records.clear();
         self.replies.clear();
         let mut steps = std::mem::take(&mut self.steps);
+        let rule = policy::Rule::AuditUnavailable.code();
         for step in &mut steps {
             match step.kind {
                 StepKind::Pass { command, sequence_number, .. } => {
                     self.window.take_back(sequence_number);
                     self.forwarded -= 1;
                     self.write_unavailable(command, status, sequence_number);
-                    step.kind = StepKind::Refused(command, sequence_number);
+                    step.kind = StepKind::Refused { command, sequence_number, rule };
                 }
-                StepKind::Refused(command, number) => {
-                    self.write_unavailable(command, status, number);
+                StepKind::Refused { command, sequence_number, .. } => {
+                    self.write_unavailable(command, status, sequence_number);
+                    step.kind = StepKind::Refused { command, sequence_number, rule };
                 }
                 StepKind::Cross | StepKind::Kept => {}
             }

@@ -52,7 +52,7 @@ pub use parts::{Joinings, concatenation};
 pub use prepare::Parties;
 pub use rates::{BURST_US, LATER_PARTS_US, Rates};
 pub use reply::REPLIES_AHEAD_MAX;
-pub use session::{FRAMES_A_TURN, Session, Side, Timeouts};
+pub use session::{FRAMES_A_TURN, Fate, Session, Side, Timeouts};
 pub use statuses::Statuses;
 pub use table::{BindKind, BindState, UnknownCommand};
 pub use tally::{RULE_CODES, Tally};
