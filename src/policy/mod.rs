@@ -6,7 +6,7 @@
 //! - `nature`: whether a message is commercial.
 //! - `forms`: in what form a message comes that is no plain text.
 //! - `facts`: all that a decision may look at, fetched before.
-//! - `provider`, `source`, `code`, `destination`, `body`, `form`, `parts`, `text`, `signature`, `consent`, `rate`: one
+//! - `provider`, `source`, `code`, `destination`, `body`, `form`, `parts`, `text`, `signature`, `consent`, `schedule`, `rate`: one
 //!   file a family of rules.
 //! - `modes`: whether a rule refuses, only records, or sleeps.
 //! - `decide`: the rules in their order, and what they come to.
@@ -27,6 +27,7 @@ mod rate;
 mod reason;
 mod rule;
 mod said;
+mod schedule;
 mod signature;
 mod source;
 mod standing;
@@ -42,6 +43,7 @@ pub use nature::{Nature, nature};
 pub use reason::Reason;
 pub use rule::{Rule, RuleSet};
 pub use said::{Parts, Said, Signed, Text};
+pub use schedule::{Horizon, Stated};
 pub use standing::{
     Consent, ConsentClass, Period, Promise, Review, ReviewPolicy, Standing, StandingState,
 };
