@@ -23,18 +23,19 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ),
     ("admin", &["registry", "policy", "consent", "metrics", "capture"]),
     ("peer", &["smpp"]),
+    ("replay", &["smpp", "text", "registry", "content", "consent", "policy", "audit", "session"]),
     ("config", &["smpp", "text", "registry", "policy"]),
     (
         "cmd",
         &[
             "smpp", "text", "registry", "content", "consent", "policy", "audit", "session",
-            "metrics", "capture", "proxy", "admin", "peer", "config",
+            "metrics", "capture", "proxy", "admin", "peer", "config", "replay",
         ],
     ),
 ];
 
 /// The rooms without clock, socket, file, task or log.
-const PURE: [&str; 6] = ["smpp", "text", "registry", "content", "policy", "session"];
+const PURE: [&str; 7] = ["smpp", "text", "registry", "content", "policy", "session", "replay"];
 
 /// Files of other rooms that are as pure: what is captured, and how it is written down.
 const PURE_FILES: [&str; 5] = [

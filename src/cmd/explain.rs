@@ -11,7 +11,7 @@ use super::{Answer, Failure, consent};
 use crate::content::{Normal, Reading, Scratch, signatures};
 use crate::policy::{self, Consent, Facts, Looked, Mode, Nature, Parts, Rule, Standing};
 use crate::registry::{Address, Allotment, Npi, Ton};
-use crate::session::{Desk, Gathered, concatenation, gather};
+use crate::session::{Desk, Gathered, concatenation, gather, unread};
 use crate::smpp::message::{Message, WireAddress};
 use crate::smpp::write::{self, MessageFields};
 use crate::smpp::{Command, CommandStatus, Header, Malformed, frame};
@@ -206,12 +206,11 @@ fn find<'a>(
     let (source, destination) = (of(&message.source), of(&message.destination));
     let now_us = u64::try_from(jiff::Timestamp::now().as_microsecond()).unwrap_or(0);
     let mut facts = Facts::fetch(&knowledge.registry, now_us, provider, &source, &destination);
-    facts.second_sender = gathered.second_sender;
-    facts.two_bodies = gathered.two_bodies;
+    gathered.put(&mut facts, message);
     let unsaid = args.hex.is_none() && args.text.is_none();
-    facts.no_body = message.text_octets().is_empty() && !unsaid;
-    facts.stored_body = message.sm_default_msg_id != 0;
+    facts.no_body &= !unsaid;
     facts.review = knowledge.review;
+    facts.horizon = knowledge.horizon;
     if let Err(fault) = concatenation(message) {
         facts.parts = if fault.is_limit() { Parts::Limit } else { Parts::Malformed };
     }
@@ -228,7 +227,7 @@ fn find<'a>(
         keyword = heard.keyword.map(|keyword| keyword.as_str().to_owned());
         reading = Some(knowledge.texts.reader().read(&text, &mut Scratch::default()));
     } else if asked {
-        facts.text = policy::Text::Undecodable;
+        facts.text = read.err().map_or(policy::Text::Unread, unread);
     }
     let consent = ask(loaded, &mut facts);
     Found { message, gathered, facts, text, undecodable: read.err(), reading, keyword, consent }

@@ -68,7 +68,7 @@ impl<'a> Judged<'a> {
             }),
             class: match facts.text {
                 Text::Said(said) => said.class.index() as u8 + 1,
-                Text::Unread | Text::Undecodable => 0,
+                Text::Unread | Text::Undecodable | Text::Binary => 0,
             },
             consent: match facts.consent {
                 Some(Consent::Known(standing)) => standing.event,

@@ -56,5 +56,5 @@ pub use session::{FRAMES_A_TURN, Fate, Session, Side, Timeouts};
 pub use statuses::Statuses;
 pub use table::{BindKind, BindState, UnknownCommand};
 pub use tally::{RULE_CODES, Tally};
-pub use texts::{CodeTemplates, Form, Texts};
+pub use texts::{CodeTemplates, Form, Texts, unread};
 pub use window::{Open, WINDOW_REQUESTS_LIMIT, Window};
