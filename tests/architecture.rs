@@ -39,11 +39,11 @@ const PURE: [&str; 7] = ["smpp", "text", "registry", "content", "policy", "sessi
 
 /// Files of other rooms that are as pure: what is captured, and how it is written down.
 const PURE_FILES: [&str; 5] = [
-    "capture/filter.rs",
-    "capture/pcapng.rs",
-    "capture/redact.rs",
-    "capture/segment.rs",
-    "capture/stream.rs",
+    "src/capture/filter.rs",
+    "src/capture/pcapng.rs",
+    "src/capture/redact.rs",
+    "src/capture/segment.rs",
+    "src/capture/stream.rs",
 ];
 
 const IMPURE: [&str; 9] = [
