@@ -5,8 +5,8 @@
 //! - `standing`, `said`: what a rule may know of consent, and of the text.
 //! - `nature`: whether a message is commercial.
 //! - `facts`: all that a decision may look at, fetched before.
-//! - `provider`, `source`, `code`, `destination`, `body`, `parts`, `text`, `signature`, `consent`, `rate`: one
-//!   file a family of rules.
+//! - `provider`, `source`, `code`, `destination`, `body`, `parts`, `text`, `signature`, `consent`, `recipients`, `public`,
+//!   `rate`: one file a family of rules.
 //! - `modes`: whether a rule refuses, only records, or sleeps.
 //! - `decide`: the rules in their order, and what they come to.
 
@@ -22,6 +22,7 @@ mod parts;
 mod provider;
 mod rate;
 mod reason;
+mod recipients;
 mod rule;
 mod said;
 mod signature;
@@ -32,7 +33,7 @@ mod text;
 pub use decide::{
     Decision, Look, Looked, Observed, decide, decide_bind, decide_operation, trace, trace_bind,
 };
-pub use facts::{BindFacts, Facts, Rate, SecondSender};
+pub use facts::{BindFacts, Facts, Rate, SecondSender, Sweep};
 pub use modes::{Mode, ModeFault, Modes};
 pub use nature::{Nature, nature};
 pub use reason::Reason;

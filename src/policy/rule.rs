@@ -101,6 +101,8 @@ pub enum Rule {
     PartsMalformed = 31,
     /// `parts.limit`, 32.
     PartsLimit = 32,
+    /// `recipients.swept`, 33.
+    RecipientsSwept = 33,
 }
 
 /// One article in each text that has been read; Order 74 is built from Order 31's.
@@ -118,7 +120,7 @@ macro_rules! article {
 
 impl Rule {
     /// All rules, by number.
-    pub const ALL: [Self; 32] = [
+    pub const ALL: [Self; 33] = [
         Self::ProviderUnknown,
         Self::ProviderLicence,
         Self::ProviderLocation,
@@ -151,6 +153,7 @@ impl Rule {
         Self::LedgerUnavailable,
         Self::PartsMalformed,
         Self::PartsLimit,
+        Self::RecipientsSwept,
     ];
 
     /// Its name in configuration, records and metrics: stable.
@@ -188,6 +191,7 @@ impl Rule {
             Self::LedgerUnavailable => "ledger.unavailable",
             Self::PartsMalformed => "parts.malformed",
             Self::PartsLimit => "parts.limit",
+            Self::RecipientsSwept => "recipients.swept",
         }
     }
 
@@ -227,6 +231,7 @@ impl Rule {
             Self::NoticeMissing => article!(set, "18", "20"),
             Self::SignatureMissing | Self::SignatureUnregistered => article!(set, "11", "21"),
             Self::ContentProhibited => article!(set, "16", "17"),
+            Self::RecipientsSwept => article!(set, "15", "16"),
             // Both numbers and the content must be recorded as they were delivered.
             Self::DestinationMalformed
             | Self::BodyAmbiguous
@@ -281,6 +286,7 @@ impl Rule {
             Self::LedgerUnavailable => "Advertising while the consent ledger cannot be asked.",
             Self::PartsMalformed => "A part that no two receivers put together alike.",
             Self::PartsLimit => "A long message beyond what is held.",
+            Self::RecipientsSwept => "Advertising to numbers that were made up by counting.",
         }
     }
 
@@ -309,7 +315,7 @@ mod tests {
             assert_eq!(Rule::from_name(rule.name()), Some(rule));
             assert!(rule.code() < 64 && rule.summary().ends_with('.'));
         }
-        assert_eq!((Rule::from_code(0), Rule::from_code(33)), (None, None));
+        assert_eq!((Rule::from_code(0), Rule::from_code(34)), (None, None));
         assert_eq!(Rule::from_name("source.Forged"), None);
         for set in RuleSet::ALL {
             assert_eq!(RuleSet::from_name(set.name()), Some(set));

@@ -330,6 +330,7 @@ mod tests {
             identity: Identity::Verified,
             from: vec![],
             rate: None,
+            sweep: crate::registry::Watch::On,
             codes: codes.iter().map(|(text, max)| code(text, *max)).collect(),
             alphanumeric: vec![],
         }
