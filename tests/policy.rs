@@ -5,9 +5,9 @@ use std::sync::LazyLock;
 
 use consentry::content::Class;
 use consentry::policy::{
-    BindFacts, Consent, ConsentClass, Decision, Facts, Looked, Mode, Modes, Nature, Parts, Period,
-    Promise, Rate, Review, ReviewPolicy, Rule, Said, SecondSender, Signed, Standing, StandingState,
-    Sweep, Text, decide, decide_bind, nature, trace, trace_bind,
+    BindFacts, Consent, ConsentClass, Decision, Facts, Form, Forms, Looked, Mode, Modes, Nature,
+    Parts, Period, Promise, Rate, Review, ReviewPolicy, Rule, Said, SecondSender, Signed, Standing,
+    StandingState, Sweep, Text, decide, decide_bind, nature, trace, trace_bind,
 };
 use consentry::registry::{Address, Allotment, Npi, Registry, Ton, parse};
 use proptest::prelude::*;
@@ -42,8 +42,10 @@ struct Case {
     sweep: Option<String>,
     no_body: bool,
     stored_body: bool,
+    forms: Vec<String>,
     parts: String,
     undecodable: bool,
+    data: bool,
     said: Option<SaidCase>,
     consent: Option<ConsentCase>,
     lenient: bool,
@@ -158,8 +160,10 @@ impl Default for Case {
             sweep: None,
             no_body: false,
             stored_body: false,
+            forms: vec![],
             parts: "sound".to_owned(),
             undecodable: false,
+            data: false,
             said: None,
             consent: None,
             lenient: false,
@@ -212,6 +216,15 @@ fn second_sender(name: &str) -> SecondSender {
     }
 }
 
+fn forms(names: &[String]) -> Forms {
+    let mut forms = Forms::default();
+    for name in names {
+        let is_it = |form: &Form| format!("{form:?}") == *name;
+        forms.add(Form::ALL.into_iter().find(is_it).expect("a form"));
+    }
+    forms
+}
+
 fn registry() -> &'static Registry {
     static PARSED: LazyLock<Registry> = LazyLock::new(|| parse(REGISTRY, "registry.toml").unwrap());
     &PARSED
@@ -233,6 +246,7 @@ fn messages_are_judged_as_written() {
             two_bodies: case.two_bodies,
             no_body: case.no_body,
             stored_body: case.stored_body,
+            forms: forms(&case.forms),
             parts: match case.parts.as_str() {
                 "sound" => Parts::Sound,
                 "malformed" => Parts::Malformed,
@@ -243,6 +257,7 @@ fn messages_are_judged_as_written() {
             },
             text: match &case.said {
                 _ if case.undecodable => Text::Undecodable,
+                _ if case.data => Text::Binary,
                 Some(said) => Text::Said(said.said()),
                 None => Text::Unread,
             },

@@ -4,9 +4,10 @@
 //! - `reason`: the fine cause inside a rule, on which statuses hang.
 //! - `standing`, `said`: what a rule may know of consent, and of the text.
 //! - `nature`: whether a message is commercial.
+//! - `forms`: in what form a message comes that is no plain text.
 //! - `facts`: all that a decision may look at, fetched before.
-//! - `provider`, `source`, `code`, `destination`, `body`, `parts`, `text`, `signature`, `consent`, `recipients`, `public`,
-//!   `rate`: one file a family of rules.
+//! - `provider`, `source`, `code`, `destination`, `body`, `form`, `parts`, `text`, `signature`, `consent`,
+//!   `recipients`, `rate`: one file a family of rules.
 //! - `modes`: whether a rule refuses, only records, or sleeps.
 //! - `decide`: the rules in their order, and what they come to.
 
@@ -16,6 +17,8 @@ mod consent;
 mod decide;
 mod destination;
 mod facts;
+mod form;
+mod forms;
 mod modes;
 mod nature;
 mod parts;
@@ -34,6 +37,7 @@ pub use decide::{
     Decision, Look, Looked, Observed, decide, decide_bind, decide_operation, trace, trace_bind,
 };
 pub use facts::{BindFacts, Facts, Rate, SecondSender, Sweep};
+pub use forms::{Form, Forms};
 pub use modes::{Mode, ModeFault, Modes};
 pub use nature::{Nature, nature};
 pub use reason::Reason;

@@ -47,7 +47,7 @@ pub struct Modes {
 
 impl Default for Modes {
     fn default() -> Self {
-        Self::new(Mode::Enforce)
+        Self { modes: [Mode::Enforce; Rule::ALL.len()] }
     }
 }
 

@@ -101,8 +101,22 @@ pub enum Rule {
     PartsMalformed = 31,
     /// `parts.limit`, 32.
     PartsLimit = 32,
-    /// `recipients.swept`, 33.
-    RecipientsSwept = 33,
+    /// `form.replacing`, 33.
+    FormReplacing = 33,
+    /// `form.service`, 34.
+    FormService = 34,
+    /// `form.protocol`, 35.
+    FormProtocol = 35,
+    /// `form.mode`, 36.
+    FormMode = 36,
+    /// `form.program`, 37.
+    FormProgram = 37,
+    /// `form.binary`, 38.
+    FormBinary = 38,
+    /// `form.display`, 39.
+    FormDisplay = 39,
+    /// `recipients.swept`, 40.
+    RecipientsSwept = 40,
 }
 
 /// One article in each text that has been read; Order 74 is built from Order 31's.
@@ -120,7 +134,7 @@ macro_rules! article {
 
 impl Rule {
     /// All rules, by number.
-    pub const ALL: [Self; 33] = [
+    pub const ALL: [Self; 40] = [
         Self::ProviderUnknown,
         Self::ProviderLicence,
         Self::ProviderLocation,
@@ -153,6 +167,13 @@ impl Rule {
         Self::LedgerUnavailable,
         Self::PartsMalformed,
         Self::PartsLimit,
+        Self::FormReplacing,
+        Self::FormService,
+        Self::FormProtocol,
+        Self::FormMode,
+        Self::FormProgram,
+        Self::FormBinary,
+        Self::FormDisplay,
         Self::RecipientsSwept,
     ];
 
@@ -191,6 +212,13 @@ impl Rule {
             Self::LedgerUnavailable => "ledger.unavailable",
             Self::PartsMalformed => "parts.malformed",
             Self::PartsLimit => "parts.limit",
+            Self::FormReplacing => "form.replacing",
+            Self::FormService => "form.service",
+            Self::FormProtocol => "form.protocol",
+            Self::FormMode => "form.mode",
+            Self::FormProgram => "form.program",
+            Self::FormBinary => "form.binary",
+            Self::FormDisplay => "form.display",
             Self::RecipientsSwept => "recipients.swept",
         }
     }
@@ -228,7 +256,8 @@ impl Rule {
             | Self::ConsentExpired
             | Self::ConsentRepeat
             | Self::LedgerUnavailable => article!(set, "18", "18"),
-            Self::NoticeMissing => article!(set, "18", "20"),
+            // No obstacle: what is gone when it is read, or looks like a voice mail, cannot be refused.
+            Self::NoticeMissing | Self::FormDisplay => article!(set, "18", "20"),
             Self::SignatureMissing | Self::SignatureUnregistered => article!(set, "11", "21"),
             Self::ContentProhibited => article!(set, "16", "17"),
             Self::RecipientsSwept => article!(set, "15", "16"),
@@ -240,6 +269,12 @@ impl Rule {
             | Self::ContentUndecodable
             | Self::PartsMalformed
             | Self::PartsLimit
+            | Self::FormReplacing
+            | Self::FormService
+            | Self::FormProtocol
+            | Self::FormMode
+            | Self::FormProgram
+            | Self::FormBinary
             | Self::AuditUnavailable => article!(set, "10", "11"),
             Self::CommandRefused => "SMPP 3.4 5.1.2",
             Self::PduMalformed => "SMPP 3.4 3.2",
@@ -286,6 +321,13 @@ impl Rule {
             Self::LedgerUnavailable => "Advertising while the consent ledger cannot be asked.",
             Self::PartsMalformed => "A part that no two receivers put together alike.",
             Self::PartsLimit => "A long message beyond what is held.",
+            Self::FormReplacing => "A message that takes the place of another.",
+            Self::FormService => "A message of another service than the provider's.",
+            Self::FormProtocol => "A message to a machine by its protocol, or that shows nothing.",
+            Self::FormMode => "A message in a mode or of a type that no ESME's text has.",
+            Self::FormProgram => "A message to a program, a card or equipment instead of a person.",
+            Self::FormBinary => "Eight-bit data from a code that may send none.",
+            Self::FormDisplay => "Advertising that is shown or kept otherwise than a text.",
             Self::RecipientsSwept => "Advertising to numbers that were made up by counting.",
         }
     }
@@ -315,7 +357,7 @@ mod tests {
             assert_eq!(Rule::from_name(rule.name()), Some(rule));
             assert!(rule.code() < 64 && rule.summary().ends_with('.'));
         }
-        assert_eq!((Rule::from_code(0), Rule::from_code(34)), (None, None));
+        assert_eq!((Rule::from_code(0), Rule::from_code(41)), (None, None));
         assert_eq!(Rule::from_name("source.Forged"), None);
         for set in RuleSet::ALL {
             assert_eq!(RuleSet::from_name(set.name()), Some(set));
