@@ -39,6 +39,7 @@
 //! | [`admin`] | HTTP: metrics, health, sessions, the consent ledger |
 //! | [`metrics`] | every metric family and its closed labels |
 //! | [`config`] | the file that users write |
+//! | [`replay`] | capture files to streams to PDUs |
 //! | [`peer`] | a small ESME and a small SMSC, for demo, load and tests |
 //! | [`cmd`] | one file a sub-command |
 //!
@@ -67,6 +68,7 @@ pub mod peer;
 pub mod policy;
 pub mod proxy;
 pub mod registry;
+pub mod replay;
 pub mod session;
 pub mod smpp;
 pub mod text;

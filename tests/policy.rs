@@ -7,7 +7,7 @@ use consentry::content::Class;
 use consentry::policy::{
     BindFacts, Consent, ConsentClass, Decision, Facts, Form, Forms, Looked, Mode, Modes, Nature,
     Parts, Period, Promise, Rate, Review, ReviewPolicy, Rule, Said, SecondSender, Signed, Standing,
-    StandingState, Sweep, Text, decide, decide_bind, nature, trace, trace_bind,
+    StandingState, Stated, Sweep, Text, decide, decide_bind, nature, trace, trace_bind,
 };
 use consentry::registry::{Address, Allotment, Npi, Registry, Ton, parse};
 use proptest::prelude::*;
@@ -43,6 +43,10 @@ struct Case {
     no_body: bool,
     stored_body: bool,
     forms: Vec<String>,
+    begins_s: Option<u64>,
+    ends_s: Option<u64>,
+    /// `schedule` or `validity`: which is no time.
+    unreadable: String,
     parts: String,
     undecodable: bool,
     data: bool,
@@ -161,6 +165,9 @@ impl Default for Case {
             no_body: false,
             stored_body: false,
             forms: vec![],
+            begins_s: None,
+            ends_s: None,
+            unreadable: String::new(),
             parts: "sound".to_owned(),
             undecodable: false,
             data: false,
@@ -225,6 +232,14 @@ fn forms(names: &[String]) -> Forms {
     forms
 }
 
+fn stated(seconds: Option<u64>, is_unreadable: bool) -> Stated {
+    match seconds {
+        _ if is_unreadable => Stated::Unreadable,
+        Some(seconds) => Stated::In(seconds * 1_000_000),
+        None => Stated::Not,
+    }
+}
+
 fn registry() -> &'static Registry {
     static PARSED: LazyLock<Registry> = LazyLock::new(|| parse(REGISTRY, "registry.toml").unwrap());
     &PARSED
@@ -247,6 +262,8 @@ fn messages_are_judged_as_written() {
             no_body: case.no_body,
             stored_body: case.stored_body,
             forms: forms(&case.forms),
+            begins: stated(case.begins_s, case.unreadable == "schedule"),
+            ends: stated(case.ends_s, case.unreadable == "validity"),
             parts: match case.parts.as_str() {
                 "sound" => Parts::Sound,
                 "malformed" => Parts::Malformed,

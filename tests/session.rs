@@ -521,8 +521,8 @@ fn parameters_that_two_peers_read_differently_do_not_cross() {
     }
 }
 
-#[test]
-fn what_is_no_plain_text_is_refused_by_its_form() {
+/// Codes of several purposes and no consent ledger; statuses tell each cause.
+fn purposes() -> Knowledge {
     let text = "[[provider]]\nname = \"测试有限公司\"\nsystem_ids = [\"t\"]\nidentity = \"verified\"\n\
          licence = { number = \"1\", valid_until = 2099-12-31 }\n\
          [[provider.code]]\nnumber = \"106900001234\"\n\
@@ -532,12 +532,84 @@ fn what_is_no_plain_text_is_refused_by_its_form() {
     let modes = Modes::default();
     let reader = Reader::built_in().expect("weights");
     let texts = Texts::new(reader, Default::default(), Vec::new(), &modes);
-    let knowledge = Knowledge {
+    Knowledge {
         statuses: Statuses::new(StatusStyle::Precise),
         ..Knowledge::new(registry, texts, modes)
+    }
+}
+
+fn ucs2(text: &str) -> Vec<u8> {
+    text.encode_utf16().flat_map(u16::to_be_bytes).collect()
+}
+
+const ADVERTISING: &str = "【测试】全场五折，拒收请回复R";
+
+#[test]
+fn what_needs_consent_goes_out_soon_or_not_at_all() {
+    let knowledge = purposes();
+    let advertising = ucs2(ADVERTISING);
+    let submit = |source: &[u8], schedule: &[u8], validity: &[u8]| {
+        let mut out = Vec::new();
+        let (id, ok) = (Command::SubmitSm.id(), CommandStatus::ESME_ROK);
+        write::pdu(&mut out, id, ok, 2, |body| {
+            write::c_octets(body, b"");
+            write::address(body, WireAddress { ton: 0, npi: 1, value: source });
+            write::address(body, WireAddress { ton: 0, npi: 1, value: b"8613800138000" });
+            body.extend_from_slice(&[0, 0, 0]);
+            write::c_octets(body, schedule);
+            write::c_octets(body, validity);
+            body.extend_from_slice(&[0, 0, 8, 0, advertising.len() as u8]);
+            body.extend_from_slice(&advertising);
+        });
+        out
     };
-    let ucs2 = |text: &str| text.encode_utf16().flat_map(u16::to_be_bytes).collect::<Vec<u8>>();
-    let advertising = ucs2("【测试】全场五折，拒收请回复R");
+    let data_sm = |seconds: u32| {
+        let mut out = Vec::new();
+        let fields = MessageFields {
+            source: WireAddress { ton: 0, npi: 1, value: b"106900005678" },
+            destination: WireAddress { ton: 0, npi: 1, value: b"8613800138000" },
+            esm_class: 0,
+            registered_delivery: 0,
+            data_coding: 8,
+            short_message: b"",
+        };
+        write::data_sm(&mut out, 2, fields, |out| {
+            write::tlv(out, Tag::QOS_TIME_TO_LIVE, &seconds.to_be_bytes());
+            write::tlv(out, Tag::MESSAGE_PAYLOAD, &advertising);
+        });
+        out
+    };
+    let ours: &[u8] = b"106900005678";
+    // Without a ledger, nobody knows of consent: what is not refused for its times may be sent again.
+    let full = CommandStatus::ESME_RMSGQFUL;
+    let (late, long) = (CommandStatus::ESME_RINVSCHED, CommandStatus::ESME_RINVEXPIRY);
+    // It is 2026-09-21T14:13:21Z.
+    let cases = [
+        ("at once", submit(ours, b"", b""), full),
+        ("in an hour", submit(ours, b"000000010000000R", b""), full),
+        ("in an hour and a second", submit(ours, b"000000010001000R", b""), late),
+        ("an hour later by the clock", submit(ours, b"260921151321000+", b""), full),
+        ("a second after that", submit(ours, b"260921151322000+", b""), late),
+        ("the same in Shanghai", submit(ours, b"260921231322032+", b""), late),
+        ("for a day", submit(ours, b"", b"000001000000000R"), full),
+        ("for more than a day", submit(ours, b"", b"000001000001000R"), long),
+        ("until next year", submit(ours, b"", b"270921000000000+"), long),
+        ("at no time", submit(ours, b"tomorrow", b""), late),
+        ("until no time", submit(ours, b"", b"tomorrow"), long),
+        ("data_sm for a day", data_sm(86_400), full),
+        ("data_sm for more", data_sm(86_401), long),
+    ];
+    for (case, pdu, expected) in cases {
+        let mut session = bound(&knowledge, Command::BindTransceiver);
+        let (cleared, replies) = give(&mut session, &knowledge, &pdu, 1);
+        assert_eq!((cleared.len(), statuses(&replies)), (0, vec![(2, expected)]), "{case}");
+    }
+}
+
+#[test]
+fn what_is_no_plain_text_is_refused_by_its_form() {
+    let knowledge = purposes();
+    let advertising = ucs2(ADVERTISING);
     let code = ucs2("【测试】验证码123456，五分钟内有效。");
     let (data, port) = (&b"\xff\xfe\xfd\x01"[..], &b"\x06\x05\x04\x0b\x84\x23\xf0\xff\xfe\x01"[..]);
     let full = CommandStatus::ESME_RMSGQFUL;

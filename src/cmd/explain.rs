@@ -210,6 +210,7 @@ fn find<'a>(
     let unsaid = args.hex.is_none() && args.text.is_none();
     facts.no_body &= !unsaid;
     facts.review = knowledge.review;
+    facts.horizon = knowledge.horizon;
     if let Err(fault) = concatenation(message) {
         facts.parts = if fault.is_limit() { Parts::Limit } else { Parts::Malformed };
     }

@@ -1,13 +1,13 @@
 //! The rules in their order, and what they come to.
 //!
-//! The order is fixed: provider, source, code, destination, body, form, purpose, recipients, consent, notice,
+//! The order is fixed: provider, source, code, destination, body, form, purpose, recipients, consent, schedule, notice,
 //! signature, content; the ledger and the rate last, so that a legal refusal is never hidden behind one that an ESME
 //! retries. `decide` and `trace` walk the
 //! same two tables.
 
 use super::{
     BindFacts, Facts, Mode, Modes, Reason, Rule, body, code, consent, destination, form, parts,
-    provider, rate, recipients, signature, source, text,
+    provider, rate, recipients, schedule, signature, source, text,
 };
 
 type Judge<F> = fn(&F) -> Option<Reason>;
@@ -22,7 +22,7 @@ fn bind_rules<'a>() -> [(Rule, Judge<BindFacts<'a>>); 3] {
 }
 
 /// What a message is asked, in order.
-fn message_rules<'a>() -> [(Rule, Judge<Facts<'a>>); 35] {
+fn message_rules<'a>() -> [(Rule, Judge<Facts<'a>>); 36] {
     [
         (Rule::ProviderUnknown, provider::unknown),
         (Rule::ProviderLicence, provider::licence),
@@ -52,6 +52,7 @@ fn message_rules<'a>() -> [(Rule, Judge<Facts<'a>>); 35] {
         (Rule::ConsentRevoked, consent::revoked),
         (Rule::ConsentExpired, consent::expired),
         (Rule::ConsentRepeat, consent::repeat),
+        (Rule::ScheduleBeyond, schedule::beyond),
         (Rule::NoticeMissing, text::notice_missing),
         (Rule::FormDisplay, form::display),
         (Rule::SignatureMissing, signature::missing),

@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use super::{Consent, Forms, Parts, ReviewPolicy, Text};
+use super::{Consent, Forms, Horizon, Parts, ReviewPolicy, Stated, Text};
 use crate::registry::{
     Address, Allotment, Provider, ProviderId, Recipient, RecipientFault, Registry, Sender,
     SenderFault, recipient, sender,
@@ -38,6 +38,12 @@ pub struct Facts<'a> {
     /// How the provider stands with the recipient; `None` when the message is such that nobody
     /// asked.
     pub consent: Option<Consent>,
+    /// When delivery shall begin.
+    pub begins: Stated,
+    /// When delivery shall have ended.
+    pub ends: Stated,
+    /// How far ahead consent vouches.
+    pub horizon: Horizon,
     /// Whether a proof of consent must have been reviewed.
     pub review: ReviewPolicy,
     /// Whether its recipient belongs to a sweep of the provider's.
@@ -71,6 +77,9 @@ impl<'a> Facts<'a> {
             parts: Parts::Sound,
             text: Text::Unread,
             consent: None,
+            begins: Stated::Not,
+            ends: Stated::Not,
+            horizon: Horizon::default(),
             review: ReviewPolicy::Strict,
             sweep: Sweep::None,
             rate: Rate::Within,

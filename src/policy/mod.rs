@@ -7,7 +7,7 @@
 //! - `forms`: in what form a message comes that is no plain text.
 //! - `facts`: all that a decision may look at, fetched before.
 //! - `provider`, `source`, `code`, `destination`, `body`, `form`, `parts`, `text`, `signature`, `consent`,
-//!   `recipients`, `rate`: one file a family of rules.
+//!   `recipients`, `schedule`, `rate`: one file a family of rules.
 //! - `modes`: whether a rule refuses, only records, or sleeps.
 //! - `decide`: the rules in their order, and what they come to.
 
@@ -28,6 +28,7 @@ mod reason;
 mod recipients;
 mod rule;
 mod said;
+mod schedule;
 mod signature;
 mod source;
 mod standing;
@@ -43,6 +44,7 @@ pub use nature::{Nature, nature};
 pub use reason::Reason;
 pub use rule::{Rule, RuleSet};
 pub use said::{Parts, Said, Signed, Text};
+pub use schedule::{Horizon, Stated};
 pub use standing::{
     Consent, ConsentClass, Period, Promise, Review, ReviewPolicy, Standing, StandingState,
 };

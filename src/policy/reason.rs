@@ -96,6 +96,11 @@ reasons! {
     ConsentUnreviewed => ConsentMissing, "The proof of consent has not been reviewed.";
     ConsentUsedUp => ConsentRepeat, "More messages than the recipient was promised.";
     ConsentAskedAgain => ConsentRepeat, "The recipient was asked already; once is all.";
+    ScheduleLate => ScheduleBeyond, "schedule_delivery_time is further ahead than consent vouches.";
+    ScheduleUnreadable => ScheduleBeyond, "schedule_delivery_time is no time.";
+    ValidityLong => ScheduleBeyond, "The validity is longer than consent vouches.";
+    ValidityUnreadable => ScheduleBeyond, "validity_period is no time.";
+    ScheduleConsentEnds => ScheduleBeyond, "The consent ends before the delivery may.";
     NoticeMissing => NoticeMissing, "The text does not say how to refuse more of them.";
     LedgerUnavailable => LedgerUnavailable, "The consent ledger cannot be asked now.";
     RateExceeded => RateExceeded, "The provider sends more messages a second than agreed.";

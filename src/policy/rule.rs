@@ -115,8 +115,10 @@ pub enum Rule {
     FormBinary = 38,
     /// `form.display`, 39.
     FormDisplay = 39,
-    /// `recipients.swept`, 40.
-    RecipientsSwept = 40,
+    /// `schedule.beyond`, 40.
+    ScheduleBeyond = 40,
+    /// `recipients.swept`, 41.
+    RecipientsSwept = 41,
 }
 
 /// One article in each text that has been read; Order 74 is built from Order 31's.
@@ -134,7 +136,7 @@ macro_rules! article {
 
 impl Rule {
     /// All rules, by number.
-    pub const ALL: [Self; 40] = [
+    pub const ALL: [Self; 41] = [
         Self::ProviderUnknown,
         Self::ProviderLicence,
         Self::ProviderLocation,
@@ -174,6 +176,7 @@ impl Rule {
         Self::FormProgram,
         Self::FormBinary,
         Self::FormDisplay,
+        Self::ScheduleBeyond,
         Self::RecipientsSwept,
     ];
 
@@ -219,6 +222,7 @@ impl Rule {
             Self::FormProgram => "form.program",
             Self::FormBinary => "form.binary",
             Self::FormDisplay => "form.display",
+            Self::ScheduleBeyond => "schedule.beyond",
             Self::RecipientsSwept => "recipients.swept",
         }
     }
@@ -255,6 +259,7 @@ impl Rule {
             | Self::ConsentRevoked
             | Self::ConsentExpired
             | Self::ConsentRepeat
+            | Self::ScheduleBeyond
             | Self::LedgerUnavailable => article!(set, "18", "18"),
             // No obstacle: what is gone when it is read, or looks like a voice mail, cannot be refused.
             Self::NoticeMissing | Self::FormDisplay => article!(set, "18", "20"),
@@ -327,6 +332,7 @@ impl Rule {
             Self::FormMode => "A message in a mode or of a type that no ESME's text has.",
             Self::FormProgram => "A message to a program, a card or equipment instead of a person.",
             Self::FormBinary => "Eight-bit data from a code that may send none.",
+            Self::ScheduleBeyond => "Advertising for a time at which consent may have ended.",
             Self::FormDisplay => "Advertising that is shown or kept otherwise than a text.",
             Self::RecipientsSwept => "Advertising to numbers that were made up by counting.",
         }
@@ -357,7 +363,7 @@ mod tests {
             assert_eq!(Rule::from_name(rule.name()), Some(rule));
             assert!(rule.code() < 64 && rule.summary().ends_with('.'));
         }
-        assert_eq!((Rule::from_code(0), Rule::from_code(41)), (None, None));
+        assert_eq!((Rule::from_code(0), Rule::from_code(42)), (None, None));
         assert_eq!(Rule::from_name("source.Forged"), None);
         for set in RuleSet::ALL {
             assert_eq!(RuleSet::from_name(set.name()), Some(set));

@@ -1,10 +1,11 @@
 //! From an SMPP message to what the rules look at. The only place that knows both.
 
-use crate::policy::{Facts, Form, SecondSender};
+use crate::policy::{Facts, Form, SecondSender, Stated};
 use crate::registry::{Address, Npi, Provider, Ton};
 use crate::smpp::message::{ESM_CLASS_REPLY_PATH, Message, WireAddress};
 use crate::smpp::oddity::{Oddities, Oddity};
 use crate::smpp::strict::{ParameterFault, Strict};
+use crate::smpp::time::Time;
 use crate::smpp::tlv::{Tag, Tlvs};
 use crate::text::data_coding::{
     MessageClass, is_deleted_once_read, is_message_waiting, message_class,
@@ -22,6 +23,8 @@ pub struct Gathered {
     pub oddities: Oddities,
     /// Whether its header does more than join parts and choose alphabets.
     pub beyond_text: bool,
+    /// qos_time_to_live of a data_sm: how long the SMSC keeps it, seconds.
+    pub time_to_live_s: Option<u32>,
     /// Which part of a long message it is, by its user data header or its SAR parameters.
     pub part: Option<Part>,
 }
@@ -38,6 +41,11 @@ impl Gathered {
             let forms = self.oddities.iter().filter_map(|one| form(one, message, provider));
             forms.for_each(|form| facts.forms.add(form));
         }
+        facts.begins = stated(message.schedule_delivery_time, facts.now_us);
+        facts.ends = match self.time_to_live_s {
+            Some(seconds) => Stated::In(u64::from(seconds) * 1_000_000),
+            None => stated(message.validity_period, facts.now_us),
+        };
         if self.beyond_text {
             facts.forms.add(Form::Header);
         }
@@ -46,6 +54,14 @@ impl Gathered {
             put_class(facts, message.data_coding);
         }
     }
+}
+
+/// A time field in the rules' words; empty it says nothing.
+pub(super) fn stated(octets: &[u8], now_us: u64) -> Stated {
+    if octets.is_empty() {
+        return Stated::Not;
+    }
+    Time::read(octets).map_or(Stated::Unreadable, |time| Stated::In(time.from_now_us(now_us)))
 }
 
 /// The form that an oddity is in the rules' words; none where the provider may use it.
@@ -123,6 +139,9 @@ fn walk_parameters(message: &Message<'_>, found: &mut Gathered) -> Result<(), Pa
             }
             (Tag::SOURCE_SUBADDRESS, _) => {
                 found.second_sender = found.second_sender.or(Some(SecondSender::SourceSubaddress));
+            }
+            (Tag::QOS_TIME_TO_LIVE, &[a, b, c, d]) => {
+                found.time_to_live_s = Some(u32::from_be_bytes([a, b, c, d]));
             }
             (Tag::SAR_MSG_REF_NUM, &[high, low]) => {
                 reference = Some(u16::from_be_bytes([high, low]));

@@ -86,6 +86,7 @@ impl Session {
         );
         gathered.put(&mut facts, &message);
         facts.review = knowledge.review;
+        facts.horizon = knowledge.horizon;
         let body = message.text_octets();
         let joinings = (&knowledge.joinings, &knowledge.texts);
         let joined =

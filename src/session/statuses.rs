@@ -64,6 +64,10 @@ fn compatible(reason: Reason) -> CommandStatus {
             CommandStatus::ESME_RINVESMCLASS
         }
         Reason::BodyStored => CommandStatus::ESME_RINVDFTMSGID,
+        Reason::ScheduleLate | Reason::ScheduleUnreadable => CommandStatus::ESME_RINVSCHED,
+        Reason::ValidityLong | Reason::ValidityUnreadable | Reason::ScheduleConsentEnds => {
+            CommandStatus::ESME_RINVEXPIRY
+        }
         Reason::FormReplacesWaiting => CommandStatus::ESME_RINVSUBREP,
         Reason::FormService => CommandStatus::ESME_RINVSERTYP,
         Reason::FormUssd | Reason::FormSubunit | Reason::FormPort => {
@@ -139,7 +143,8 @@ fn precise(reason: Reason) -> Option<CommandStatus> {
         Reason::ConsentUnreviewed => 0x0413,
         Reason::ConsentAskedAgain => 0x0414,
         Reason::ConsentUsedUp => 0x0415,
-        Reason::RecipientsSequence | Reason::RecipientsBlock => 0x0416,
+        Reason::ScheduleConsentEnds => 0x0416,
+        Reason::RecipientsSequence | Reason::RecipientsBlock => 0x0417,
         Reason::NoticeMissing => 0x0420,
         Reason::SignatureMissing | Reason::SignatureSeveral | Reason::SignatureElsewhere => 0x0421,
         Reason::SignatureUnregistered => 0x0422,
@@ -159,6 +164,10 @@ fn precise(reason: Reason) -> Option<CommandStatus> {
         Reason::BindUnknown
         | Reason::SourceTon
         | Reason::SourceNpi
+        | Reason::ScheduleLate
+        | Reason::ScheduleUnreadable
+        | Reason::ValidityLong
+        | Reason::ValidityUnreadable
         | Reason::FormReplacesWaiting
         | Reason::FormService
         | Reason::FormUssd
