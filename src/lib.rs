@@ -67,6 +67,7 @@ pub mod peer;
 pub mod policy;
 pub mod proxy;
 pub mod registry;
+pub mod replay;
 pub mod session;
 pub mod smpp;
 pub mod text;
