@@ -22,18 +22,19 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ),
     ("admin", &["registry", "policy", "consent", "metrics"]),
     ("peer", &["smpp"]),
+    ("replay", &["smpp", "text", "registry", "content", "consent", "policy", "audit", "session"]),
     ("config", &["smpp", "text", "registry", "policy"]),
     (
         "cmd",
         &[
             "smpp", "text", "registry", "content", "consent", "policy", "audit", "session",
-            "metrics", "proxy", "admin", "peer", "config",
+            "metrics", "proxy", "admin", "peer", "config", "replay",
         ],
     ),
 ];
 
 /// The rooms without clock, socket, file, task or log.
-const PURE: [&str; 6] = ["smpp", "text", "registry", "content", "policy", "session"];
+const PURE: [&str; 7] = ["smpp", "text", "registry", "content", "policy", "session", "replay"];
 
 const IMPURE: [&str; 9] = [
     "std::time",

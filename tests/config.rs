@@ -70,6 +70,8 @@ fn what_is_written_is_taken() {
         review = "lenient"
         cache = "8MiB"
         silent_after = "48h"
+        schedule_max = "0s"
+        validity_max = "72h"
         [audit]
         path = "/var/lib/consentry/audit"
         [admin]
@@ -85,6 +87,8 @@ fn what_is_written_is_taken() {
     let consent = &config.consent;
     assert_eq!((consent.review.name(), consent.cache_octets), ("lenient", 8 << 20));
     assert_eq!(consent.silent_after, Duration::from_secs(2 * 86_400));
+    let times = (consent.schedule_max, consent.validity_max);
+    assert_eq!(times, (Duration::ZERO, Duration::from_secs(72 * 3_600)));
     let overrides = &config.rules.overrides;
     assert_eq!(overrides["signature.missing"].mode, Some(OverrideMode::Off));
     assert_eq!(overrides["rate.exceeded"].status, Some(CommandStatus::ESME_RMSGQFUL));
@@ -230,6 +234,10 @@ fn mistakes_are_told_in_one_sentence() {
         (
             "[consent]\nsilent_after = \"999ms\"",
             "line 5: [consent] silent_after is 999ms; it may be 1s to 8760h",
+        ),
+        (
+            "[consent]\nvalidity_max = \"59s\"",
+            "line 5: [consent] validity_max is 59s; it may be 1m to 720h",
         ),
         ("[registry]\nfile = \"\"", "line 5: [registry] file is not a path"),
         ("[audit]\nkeep_months = 121", "line 5: [audit] keep_months is 121; it may be 1 to 120"),

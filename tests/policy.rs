@@ -5,9 +5,9 @@ use std::sync::LazyLock;
 
 use consentry::content::Class;
 use consentry::policy::{
-    BindFacts, Consent, ConsentClass, Decision, Facts, Looked, Mode, Modes, Nature, Parts, Period,
-    Promise, Rate, Review, ReviewPolicy, Rule, Said, SecondSender, Signed, Standing, StandingState,
-    Text, decide, decide_bind, nature, trace, trace_bind,
+    BindFacts, Consent, ConsentClass, Decision, Facts, Form, Forms, Looked, Mode, Modes, Nature,
+    Parts, Period, Promise, Rate, Review, ReviewPolicy, Rule, Said, SecondSender, Signed, Standing,
+    StandingState, Stated, Text, decide, decide_bind, nature, trace, trace_bind,
 };
 use consentry::registry::{Address, Allotment, Npi, Registry, Ton, parse};
 use proptest::prelude::*;
@@ -41,8 +41,14 @@ struct Case {
     over_rate: bool,
     no_body: bool,
     stored_body: bool,
+    forms: Vec<String>,
+    begins_s: Option<u64>,
+    ends_s: Option<u64>,
+    /// `schedule` or `validity`: which is no time.
+    unreadable: String,
     parts: String,
     undecodable: bool,
+    data: bool,
     said: Option<SaidCase>,
     consent: Option<ConsentCase>,
     lenient: bool,
@@ -156,8 +162,13 @@ impl Default for Case {
             over_rate: false,
             no_body: false,
             stored_body: false,
+            forms: vec![],
+            begins_s: None,
+            ends_s: None,
+            unreadable: String::new(),
             parts: "sound".to_owned(),
             undecodable: false,
+            data: false,
             said: None,
             consent: None,
             lenient: false,
@@ -210,6 +221,23 @@ fn second_sender(name: &str) -> SecondSender {
     }
 }
 
+fn forms(names: &[String]) -> Forms {
+    let mut forms = Forms::default();
+    for name in names {
+        let is_it = |form: &Form| format!("{form:?}") == *name;
+        forms.add(Form::ALL.into_iter().find(is_it).expect("a form"));
+    }
+    forms
+}
+
+fn stated(seconds: Option<u64>, is_unreadable: bool) -> Stated {
+    match seconds {
+        _ if is_unreadable => Stated::Unreadable,
+        Some(seconds) => Stated::In(seconds * 1_000_000),
+        None => Stated::Not,
+    }
+}
+
 fn registry() -> &'static Registry {
     static PARSED: LazyLock<Registry> = LazyLock::new(|| parse(REGISTRY, "registry.toml").unwrap());
     &PARSED
@@ -231,6 +259,9 @@ fn messages_are_judged_as_written() {
             two_bodies: case.two_bodies,
             no_body: case.no_body,
             stored_body: case.stored_body,
+            forms: forms(&case.forms),
+            begins: stated(case.begins_s, case.unreadable == "schedule"),
+            ends: stated(case.ends_s, case.unreadable == "validity"),
             parts: match case.parts.as_str() {
                 "sound" => Parts::Sound,
                 "malformed" => Parts::Malformed,
@@ -241,6 +272,7 @@ fn messages_are_judged_as_written() {
             },
             text: match &case.said {
                 _ if case.undecodable => Text::Undecodable,
+                _ if case.data => Text::Binary,
                 Some(said) => Text::Said(said.said()),
                 None => Text::Unread,
             },

@@ -199,6 +199,8 @@ fn settings(config: &Config) -> Vec<(&'static str, Value)> {
         ("consent.review", config.consent.review.name().into()),
         ("consent.cache", size::text(config.consent.cache_octets).into()),
         ("consent.silent_after", duration::text(config.consent.silent_after).into()),
+        ("consent.schedule_max", duration::text(config.consent.schedule_max).into()),
+        ("consent.validity_max", duration::text(config.consent.validity_max).into()),
         ("content.weights", config.content.weights.as_deref().map_or("built in".into(), path)),
         (
             "content.prohibited",

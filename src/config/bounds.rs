@@ -76,6 +76,10 @@ pub const CACHE_OCTETS: Bounds<usize> = Bounds { default: 384 * MIB, min: 8 * MI
 /// `[consent] silent_after`: a request's wait before silence counts as refusal (Order 31 art. 18
 /// names no time).
 pub const SILENT_AFTER: Bounds<Duration> = millis(7 * 24 * HOUR, SECOND, 365 * 24 * HOUR);
+/// `[consent] schedule_max`: how far ahead a message that needs consent may be scheduled.
+pub const SCHEDULE_MAX: Bounds<Duration> = millis(HOUR, 0, 30 * 24 * HOUR);
+/// `[consent] validity_max`: how long such a message may wait to be delivered.
+pub const VALIDITY_MAX: Bounds<Duration> = millis(24 * HOUR, MINUTE, 30 * 24 * HOUR);
 
 /// `[audit] keep_months`: calendar months.
 pub const KEEP_MONTHS: Bounds<usize> = Bounds { default: 6, min: 1, max: 120 };

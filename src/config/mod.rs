@@ -166,6 +166,10 @@ pub struct Consent {
     pub cache_octets: usize,
     /// How long a request for consent waits before silence counts as refusal.
     pub silent_after: Duration,
+    /// How far ahead a message that needs consent may be scheduled.
+    pub schedule_max: Duration,
+    /// How long such a message may wait to be delivered.
+    pub validity_max: Duration,
 }
 
 /// Where consent is kept.

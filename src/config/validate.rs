@@ -278,6 +278,8 @@ fn consent(
         review: written.review.unwrap_or(Review::Strict),
         cache_octets: octets(source, written.cache, bounds::CACHE_OCTETS)?,
         silent_after: time(source, written.silent_after, bounds::SILENT_AFTER)?,
+        schedule_max: time(source, written.schedule_max, bounds::SCHEDULE_MAX)?,
+        validity_max: time(source, written.validity_max, bounds::VALIDITY_MAX)?,
     })
 }
 

@@ -228,6 +228,12 @@ pub(super) struct Consent {
     /// How long a request for consent waits before silence counts as refusal.
     #[schemars(with = "Option<Time>", extend("default" = duration::text(bounds::SILENT_AFTER.default)))]
     pub silent_after: Option<Spanned<Time>>,
+    /// How far ahead a message that needs consent may be scheduled: later, consent may have ended.
+    #[schemars(with = "Option<Time>", extend("default" = duration::text(bounds::SCHEDULE_MAX.default)))]
+    pub schedule_max: Option<Spanned<Time>>,
+    /// How long such a message may wait to be delivered, where it says how long.
+    #[schemars(with = "Option<Time>", extend("default" = duration::text(bounds::VALIDITY_MAX.default)))]
+    pub validity_max: Option<Spanned<Time>>,
 }
 
 /// What texts are read with.

@@ -1,13 +1,13 @@
 //! The rules in their order, and what they come to.
 //!
-//! The order is fixed: provider, source, code, destination, body, purpose, consent, notice,
+//! The order is fixed: provider, source, code, destination, body, form, purpose, consent, schedule, notice,
 //! signature, content; the ledger and the rate last, so that a legal refusal is never hidden behind one that an ESME
 //! retries. `decide` and `trace` walk the
 //! same two tables.
 
 use super::{
-    BindFacts, Facts, Mode, Modes, Reason, Rule, body, code, consent, destination, parts, provider,
-    rate, signature, source, text,
+    BindFacts, Facts, Mode, Modes, Reason, Rule, body, code, consent, destination, form, parts,
+    provider, rate, schedule, signature, source, text,
 };
 
 type Judge<F> = fn(&F) -> Option<Reason>;
@@ -22,7 +22,7 @@ fn bind_rules<'a>() -> [(Rule, Judge<BindFacts<'a>>); 3] {
 }
 
 /// What a message is asked, in order.
-fn message_rules<'a>() -> [(Rule, Judge<Facts<'a>>); 27] {
+fn message_rules<'a>() -> [(Rule, Judge<Facts<'a>>); 35] {
     [
         (Rule::ProviderUnknown, provider::unknown),
         (Rule::ProviderLicence, provider::licence),
@@ -37,6 +37,12 @@ fn message_rules<'a>() -> [(Rule, Judge<Facts<'a>>); 27] {
         (Rule::BodyAmbiguous, body::ambiguous),
         (Rule::BodyStored, body::stored),
         (Rule::BodyEmpty, body::empty),
+        (Rule::FormReplacing, form::replacing),
+        (Rule::FormService, form::service),
+        (Rule::FormProtocol, form::protocol),
+        (Rule::FormMode, form::mode),
+        (Rule::FormProgram, form::program),
+        (Rule::FormBinary, form::binary),
         (Rule::PartsMalformed, parts::malformed),
         (Rule::PartsLimit, parts::limit),
         (Rule::ContentUndecodable, text::undecodable),
@@ -45,7 +51,9 @@ fn message_rules<'a>() -> [(Rule, Judge<Facts<'a>>); 27] {
         (Rule::ConsentRevoked, consent::revoked),
         (Rule::ConsentExpired, consent::expired),
         (Rule::ConsentRepeat, consent::repeat),
+        (Rule::ScheduleBeyond, schedule::beyond),
         (Rule::NoticeMissing, text::notice_missing),
+        (Rule::FormDisplay, form::display),
         (Rule::SignatureMissing, signature::missing),
         (Rule::SignatureUnregistered, signature::unregistered),
         (Rule::ContentProhibited, text::prohibited),

@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use super::{Consent, Parts, ReviewPolicy, Text};
+use super::{Consent, Forms, Horizon, Parts, ReviewPolicy, Stated, Text};
 use crate::registry::{
     Address, Allotment, Provider, ProviderId, Recipient, RecipientFault, Registry, Sender,
     SenderFault, recipient, sender,
@@ -29,6 +29,8 @@ pub struct Facts<'a> {
     pub no_body: bool,
     /// Whether the SMSC is told to send a text of its own instead (sm_default_msg_id).
     pub stored_body: bool,
+    /// In what form it comes, where that is no plain text's.
+    pub forms: Forms,
     /// How it stands to the long message that it is a part of.
     pub parts: Parts,
     /// What the message says.
@@ -36,6 +38,12 @@ pub struct Facts<'a> {
     /// How the provider stands with the recipient; `None` when the message is such that nobody
     /// asked.
     pub consent: Option<Consent>,
+    /// When delivery shall begin.
+    pub begins: Stated,
+    /// When delivery shall have ended.
+    pub ends: Stated,
+    /// How far ahead consent vouches.
+    pub horizon: Horizon,
     /// Whether a proof of consent must have been reviewed.
     pub review: ReviewPolicy,
     /// Whether the message is within the provider's rate.
@@ -44,7 +52,7 @@ pub struct Facts<'a> {
 
 impl<'a> Facts<'a> {
     /// Fetches what the registry knows: the provider, both canonical numbers and the allotment.
-    /// No second sender, one body, unread, within the rate: set these fields where it is otherwise.
+    /// No second sender, one body of a plain text, unread, within the rate: set these fields where it is otherwise.
     pub fn fetch(
         registry: &'a Registry,
         now_us: u64,
@@ -63,9 +71,13 @@ impl<'a> Facts<'a> {
             two_bodies: false,
             no_body: false,
             stored_body: false,
+            forms: Forms::default(),
             parts: Parts::Sound,
             text: Text::Unread,
             consent: None,
+            begins: Stated::Not,
+            ends: Stated::Not,
+            horizon: Horizon::default(),
             review: ReviewPolicy::Strict,
             rate: Rate::Within,
         }

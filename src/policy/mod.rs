@@ -4,8 +4,9 @@
 //! - `reason`: the fine cause inside a rule, on which statuses hang.
 //! - `standing`, `said`: what a rule may know of consent, and of the text.
 //! - `nature`: whether a message is commercial.
+//! - `forms`: in what form a message comes that is no plain text.
 //! - `facts`: all that a decision may look at, fetched before.
-//! - `provider`, `source`, `code`, `destination`, `body`, `parts`, `text`, `signature`, `consent`, `rate`: one
+//! - `provider`, `source`, `code`, `destination`, `body`, `form`, `parts`, `text`, `signature`, `consent`, `schedule`, `rate`: one
 //!   file a family of rules.
 //! - `modes`: whether a rule refuses, only records, or sleeps.
 //! - `decide`: the rules in their order, and what they come to.
@@ -16,6 +17,8 @@ mod consent;
 mod decide;
 mod destination;
 mod facts;
+mod form;
+mod forms;
 mod modes;
 mod nature;
 mod parts;
@@ -24,6 +27,7 @@ mod rate;
 mod reason;
 mod rule;
 mod said;
+mod schedule;
 mod signature;
 mod source;
 mod standing;
@@ -33,11 +37,13 @@ pub use decide::{
     Decision, Look, Looked, Observed, decide, decide_bind, decide_operation, trace, trace_bind,
 };
 pub use facts::{BindFacts, Facts, Rate, SecondSender};
+pub use forms::{Form, Forms};
 pub use modes::{Mode, ModeFault, Modes};
 pub use nature::{Nature, nature};
 pub use reason::Reason;
 pub use rule::{Rule, RuleSet};
 pub use said::{Parts, Said, Signed, Text};
+pub use schedule::{Horizon, Stated};
 pub use standing::{
     Consent, ConsentClass, Period, Promise, Review, ReviewPolicy, Standing, StandingState,
 };

@@ -19,6 +19,9 @@ use super::{
 /// The longest registry text, in octets: room for [`super::CODES_MAX`] codes.
 pub const REGISTRY_OCTETS_MAX: usize = 256 << 20;
 
+/// The longest service_type without its NUL, in octets (SMPP 3.4 5.2.11).
+const SERVICE_TYPE_OCTETS_MAX: usize = 5;
+
 /// `registry.toml`: who is admitted.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -52,6 +55,10 @@ struct ProviderTable {
     /// The codes allotted to it.
     #[serde(default)]
     code: Vec<CodeTable>,
+    /// The service_types it may use beside none and "CMT", 1 to 5 octets each.
+    #[serde(default)]
+    #[schemars(with = "Vec<String>")]
+    service_types: Vec<Spanned<String>>,
     /// Alphanumeric senders it may use, 1 to 11 octets each.
     #[serde(default)]
     #[schemars(with = "Vec<String>")]
@@ -100,6 +107,10 @@ struct CodeTable {
     #[serde(default)]
     #[schemars(with = "Vec<String>")]
     requests: Vec<Spanned<String>>,
+    /// Whether it may send eight-bit data, also to ports and cards. Nobody can read it: by default
+    /// it may not.
+    #[serde(default)]
+    binary: bool,
     /// What a consent must cover for this code: a list, a product; without it, the whole provider.
     #[serde(default)]
     scope: String,
@@ -203,6 +214,11 @@ impl Source<'_> {
             identity: table.identity,
             from: table.from.iter().map(|net| self.net(net)).collect::<Result<_, _>>()?,
             rate: table.rate,
+            service_types: table
+                .service_types
+                .iter()
+                .map(|one| self.service_type(one))
+                .collect::<Result<_, _>>()?,
             codes: table.code.iter().map(|code| self.code(code)).collect::<Result<_, _>>()?,
             alphanumeric: alphanumeric.collect(),
         })
@@ -224,6 +240,15 @@ impl Source<'_> {
         net.or_else(|| text.get_ref().parse::<IpAddr>().ok().map(IpNet::from)).ok_or_else(|| {
             self.value_fault(text.span().start, "from", "write a network, as \"203.0.113.0/24\"")
         })
+    }
+
+    fn service_type(&self, text: &Spanned<String>) -> Result<String, FileFault> {
+        let fits = (1..=SERVICE_TYPE_OCTETS_MAX).contains(&text.get_ref().len());
+        if fits && text.get_ref().bytes().all(|octet| octet.is_ascii_graphic()) {
+            return Ok(text.get_ref().clone());
+        }
+        let why = "write 1 to 5 letters, digits or signs, as they stand in the PDU";
+        Err(self.value_fault(text.span().start, "service_types", why))
     }
 
     fn code(&self, table: &CodeTable) -> Result<Code, FileFault> {
@@ -250,6 +275,7 @@ impl Source<'_> {
             regions: regions.collect::<Result<_, _>>()?,
             signatures: table.signatures.clone(),
             templates: table.templates.iter().map(template).collect(),
+            binary: table.binary,
             requests: table.requests.iter().map(template).collect(),
             scope: table.scope.clone(),
         })
@@ -374,6 +400,7 @@ licence    = { number = "B2-20260001", valid_until = 2027-12-31 }
 identity   = "verified"
 from       = ["203.0.113.0/24", "2001:db8::1"]
 rate       = 500
+service_types = ["OTP", "SYNTH"]
 alphanumeric = ["SHOP"]
 
 [[provider.code]]
@@ -394,6 +421,8 @@ number = "+447700900123"
         let provider = registry.provider(registry.provider_of(b"shop2").unwrap());
         assert_eq!(provider.identity, Identity::Verified);
         assert_eq!(provider.rate, NonZeroU32::new(500));
+        assert_eq!(provider.service_types, ["OTP", "SYNTH"]);
+        assert!(!provider.codes[0].binary, "nobody sends data unless it is written");
         let licence = provider.licence.as_ref().unwrap();
         // 2027-12-31T16:00:00Z is midnight in Shanghai.
         assert_eq!(licence.valid_until_us, 1_830_268_800_000_000);
@@ -426,24 +455,27 @@ number = "+447700900123"
                 "[[providers]]\n[[provider]]",
                 "r.toml:2: `providers` is not known here; did you",
             ),
-            ("digits_max", "digit_max", "r.toml:13: `digit_max` is not known here; did you mean"),
+            ("digits_max", "digit_max", "r.toml:14: `digit_max` is not known here; did you mean"),
             ("\"verified\"", "\"verifed\"", "r.toml:6: `verifed` is not known here; did you mean"),
             ("{ number =", "{ numbr =", "r.toml:5: `numbr` is not known here; did you mean `num"),
             ("name  ", "#", "r.toml:2: name: is missing; add it"),
             ("500", "0", "r.toml:8: rate: invalid value: integer `0`, expected a nonzero u32"),
             ("500", "\"fast\"", "r.toml:8: rate: invalid type"),
-            ("16", "300", "r.toml:13: digits_max: invalid value"),
-            ("16", "11", "r.toml:13: digits_max: digits_max counts the whole number"),
+            ("16", "300", "r.toml:14: digits_max: invalid value"),
+            ("16", "11", "r.toml:14: digits_max: digits_max counts the whole number"),
             ("2027-12-31", "2027-12-31T10:00:00", "r.toml:5: valid_until: write its last day"),
             ("2027-12-31", "2027-02-30", "r.toml:5: "),
             ("2027-12-31", "\"2027-12-31\"", "r.toml:5: valid_until: "),
             ("203.0.113.0/24", "203.0.113.0/33", "r.toml:7: from: write a network"),
-            ("\"138\"", "\"44\"", "r.toml:15: regions: write a prefix such as"),
+            ("\"138\"", "\"44\"", "r.toml:16: regions: write a prefix such as"),
             ("\"shop2\"", "\"shop1\"", "r.toml:4: system_ids: system_id `shop1` is already `示"),
-            ("\"106900001234\"", "\"1069 0000\"", "r.toml:12: number: write 3 to 20 digits"),
-            ("\"106900001234\"", "\"1064123\"", "r.toml:12: number: the number is in a range"),
-            ("\"+447700900123\"", "\"106900001234\"", "r.toml:20: number: the code is already `"),
-            ("\"SHOP\"", "\"10690\"", "r.toml:9: alphanumeric: an alphanumeric sender has"),
+            ("\"106900001234\"", "\"1069 0000\"", "r.toml:13: number: write 3 to 20 digits"),
+            ("\"106900001234\"", "\"1064123\"", "r.toml:13: number: the number is in a range"),
+            ("\"+447700900123\"", "\"106900001234\"", "r.toml:21: number: the code is already `"),
+            ("\"OTP\"", "\"SIXOCT\"", "r.toml:9: service_types: write 1 to 5 letters, digits or"),
+            ("\"OTP\"", "\"A B\"", "r.toml:9: service_types: write 1 to 5 letters, digits or"),
+            ("\"OTP\"", "\"\"", "r.toml:9: service_types: write 1 to 5 letters, digits or"),
+            ("\"SHOP\"", "\"10690\"", "r.toml:10: alphanumeric: an alphanumeric sender has"),
             (
                 "\"shop1\", ",
                 "\"shop1\", \n\"sixteen_octets__\",",
@@ -455,7 +487,7 @@ number = "+447700900123"
                 "\"a\\u0000\\n\"",
                 "r.toml:4: system_ids: a system_id has 1 to 15 octets w",
             ),
-            ("[[provider]]", "[[providers]]", "r.toml:11: provider.code: invalid type: map, ex"),
+            ("[[provider]]", "[[providers]]", "r.toml:12: provider.code: invalid type: map, ex"),
         ] {
             let text = EXAMPLE.replacen(from, to, 1);
             assert_ne!(text, EXAMPLE, "{from}");

@@ -317,6 +317,7 @@ mod tests {
             regions: vec![],
             signatures: vec![],
             templates: vec![],
+            binary: false,
             requests: vec![],
             scope: String::new(),
         }
@@ -330,6 +331,7 @@ mod tests {
             identity: Identity::Verified,
             from: vec![],
             rate: None,
+            service_types: vec![],
             codes: codes.iter().map(|(text, max)| code(text, *max)).collect(),
             alphanumeric: vec![],
         }

@@ -25,6 +25,8 @@ pub struct Provider {
     pub rate: Option<NonZeroU32>,
     /// The codes allotted to it (Order 31 art. 13).
     pub codes: Vec<Code>,
+    /// The service_types it may use beside none and `CMT`, each 1 to 5 octets.
+    pub service_types: Vec<String>,
     /// Alphanumeric senders it may use, as they stand on the wire, each 1 to 11 octets.
     pub alphanumeric: Vec<Vec<u8>>,
 }
@@ -112,6 +114,8 @@ pub struct Code {
     pub signatures: Vec<String>,
     /// Its registered templates.
     pub templates: Vec<Template>,
+    /// Whether it may send eight-bit data, which nobody can read: to programs, cards, equipment.
+    pub binary: bool,
     /// The templates by which its owner asks for consent.
     pub requests: Vec<Template>,
     /// Which part of a consent its messages fall under: a list, a product, a shop; empty = the whole

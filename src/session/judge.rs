@@ -15,7 +15,7 @@ use crate::smpp::bind::Bind;
 use crate::smpp::frame::{FrameFault, cut};
 use crate::smpp::message::{Message, WireAddress};
 use crate::smpp::operation::{CancelSm, QuerySm};
-use crate::smpp::{Command, CommandStatus, Header, Malformed, write};
+use crate::smpp::{Command, CommandStatus, Header, Malformed, strict, write};
 
 /// What the record of a verdict says beside the decision.
 #[derive(Clone, Copy)]
@@ -68,7 +68,7 @@ impl<'a> Judged<'a> {
             }),
             class: match facts.text {
                 Text::Said(said) => said.class.index() as u8 + 1,
-                Text::Unread | Text::Undecodable => 0,
+                Text::Unread | Text::Undecodable | Text::Binary => 0,
             },
             consent: match facts.consent {
                 Some(Consent::Known(standing)) => standing.event,
@@ -287,10 +287,14 @@ impl Session {
         now: Moment,
     ) -> StepKind {
         let parsed = match header.command {
-            Command::CancelSm => CancelSm::parse(frame).map(|c| (c.source, c.destination)),
-            _ => QuerySm::parse(frame).map(|q| (q.source, NO_ADDRESS)),
+            Command::CancelSm => CancelSm::parse(frame).map(|c| (c.source, c.destination, c.tlvs)),
+            _ => QuerySm::parse(frame).map(|q| (q.source, NO_ADDRESS, q.tlvs)),
         };
-        let (source, destination) = match parsed {
+        let checked = parsed.and_then(|(source, destination, tlvs)| {
+            strict::check(tlvs)?;
+            Ok((source, destination))
+        });
+        let (source, destination) = match checked {
             Ok(addresses) => addresses,
             Err(malformed) => return self.refuse_malformed(knowledge, header, malformed, now),
         };
@@ -364,7 +368,11 @@ impl Session {
         self.tally.refused[usize::from(reason.rule().code())] += 1;
         self.refused += 1;
         self.write_refusal(header.command, status, header.sequence_number);
-        StepKind::Refused(header.command, header.sequence_number)
+        StepKind::Refused {
+            command: header.command,
+            sequence_number: header.sequence_number,
+            rule: reason.rule().code(),
+        }
     }
 
     fn write_refusal(&mut self, command: Command, status: CommandStatus, number: u32) {
@@ -445,10 +453,12 @@ impl Session {
             .map_or(CommandStatus::ESME_ROK, |reason| knowledge.statuses.of(reason));
         self.system_id = bind.system_id.to_vec();
         self.record_bind(knowledge, header, &bind, &decision, status, now);
-        if decision.refused.is_some() {
-            self.write_refusal(header.command, status, header.sequence_number);
+        if let Some(reason) = decision.refused {
+            let (command, sequence_number) = (header.command, header.sequence_number);
+            self.write_refusal(command, status, sequence_number);
             self.end(EndReason::BindRefused);
-            return StepKind::Refused(header.command, header.sequence_number);
+            let rule = reason.rule().code();
+            return StepKind::Refused { command, sequence_number, rule };
         }
         self.provider = provider;
         self.state = BindState::Binding(kind);
@@ -496,16 +506,18 @@ impl Session {
         self.batch_records.clear();
         self.replies.clear();
         let mut steps = std::mem::take(&mut self.steps);
+        let rule = policy::Rule::AuditUnavailable.code();
         for step in &mut steps {
             match step.kind {
                 StepKind::Pass { command, sequence_number, .. } => {
                     self.window.take_back(sequence_number);
                     self.forwarded -= 1;
                     self.write_unavailable(command, status, sequence_number);
-                    step.kind = StepKind::Refused(command, sequence_number);
+                    step.kind = StepKind::Refused { command, sequence_number, rule };
                 }
-                StepKind::Refused(command, number) => {
-                    self.write_unavailable(command, status, number);
+                StepKind::Refused { command, sequence_number, .. } => {
+                    self.write_unavailable(command, status, sequence_number);
+                    step.kind = StepKind::Refused { command, sequence_number, rule };
                 }
                 StepKind::Cross | StepKind::Kept => {}
             }

@@ -8,7 +8,7 @@ use super::statuses::Statuses;
 use super::table::UnknownCommand;
 use super::texts::Texts;
 use super::window::WINDOW_REQUESTS_LIMIT;
-use crate::policy::{Modes, ReviewPolicy, RuleSet};
+use crate::policy::{Horizon, Modes, ReviewPolicy, RuleSet};
 use crate::registry::Registry;
 use crate::smpp::frame::PDU_OCTETS_MAX;
 
@@ -47,6 +47,8 @@ pub struct Knowledge {
     pub parties: Parties,
     /// Whether a proof of consent must have been reviewed.
     pub review: ReviewPolicy,
+    /// How far ahead consent vouches for a message.
+    pub horizon: Horizon,
     /// Longest PDU, octets.
     pub pdu_octets_max: usize,
     /// Most open requests of one session.
@@ -70,6 +72,7 @@ impl Knowledge {
             announced: Announced::default(),
             parties: Parties::default(),
             review: ReviewPolicy::Strict,
+            horizon: Horizon::default(),
             pdu_octets_max: PDU_OCTETS_MAX,
             window_requests_max: WINDOW_REQUESTS_LIMIT,
         }
