@@ -79,12 +79,12 @@ pub fn run(args: Args) -> Result<Answer, Failure> {
     }
     let file = args.config.as_deref().unwrap_or(Path::new("consentry.toml"));
     let consents = args.consent.as_ref().unwrap_or(&Consents::Configured);
-    let rules = rules::load(file, consents, args.system_id.as_deref())?;
+    let rules = rules::load(file, consents, args.system_id.as_deref(), None)?;
     let reader = Traces::new(files, rules.judge.knowledge().pdu_octets_max);
     let mut trace = Telling { reader, at, bar, totals };
     match &args.against {
         Some(other) => {
-            let other = rules::load(other, consents, args.system_id.as_deref())?;
+            let other = rules::load(other, consents, args.system_id.as_deref(), Some(&rules))?;
             against::run(&args, &mut trace, &names, rules, other)
         }
         None => judge(&args, &mut trace, &names, rules),

@@ -17,7 +17,9 @@ const CACHE_OCTETS: usize = 64 << 20;
 /// A judge and where its rules are from.
 pub(super) struct Rules {
     pub(super) judge: Judge,
-    pub(super) config: Config,
+    config: Config,
+    /// The consent ledger and its folder.
+    ledger: Option<(PathBuf, Ledger)>,
     /// The configuration's file, as it was named.
     pub(super) file: PathBuf,
     /// SHA-256 of the rules, hexadecimal.
@@ -43,11 +45,12 @@ impl std::str::FromStr for Consents {
     }
 }
 
-/// Reads the rules.
+/// Reads the rules. `beside`: rules that are read already; a ledger that both name is opened once.
 pub(super) fn load(
     file: &Path,
     consents: &Consents,
     resumed_as: Option<&str>,
+    beside: Option<&Rules>,
 ) -> Result<Rules, Failure> {
     let Loaded { config, mut knowledge, digest } = knowledge::load(file)?;
     if let Some(system_id) = resumed_as
@@ -58,9 +61,18 @@ pub(super) fn load(
             "--system-id {system_id} is no provider's in {registry}; add it to its system_ids"
         )));
     }
-    let ledger = open(&config, consents)?;
+    let place = place(&config, consents)?;
+    let known = beside.and_then(|beside| beside.ledger.as_ref());
+    let ledger = match (place, known) {
+        (Some(place), Some((known, ledger))) if same(&place, known) => {
+            Some((place, ledger.clone()))
+        }
+        (Some(place), _) => Some((place.clone(), open(&config, &place)?)),
+        (None, _) => None,
+    };
     let silent_after_us = ledger::options(&config, CACHE_OCTETS, false).silent_after_us;
-    let mut consent = Rehearsal::new(ledger, silent_after_us);
+    let mut consent =
+        Rehearsal::new(ledger.as_ref().map(|(_, ledger)| ledger.clone()), silent_after_us);
     knowledge.parties = parties(&mut consent, &knowledge.registry)?;
     if let (Consents::Configured, config::Place::Folder(path)) = (consents, &config.consent.place) {
         keywords::recall(&keywords::file(path), &knowledge.announced)?;
@@ -68,35 +80,43 @@ pub(super) fn load(
     let response_us = u64::try_from(config.timeouts.response.as_micros()).unwrap_or(u64::MAX);
     let resumed_as = resumed_as.map(|system_id| system_id.as_bytes().to_vec());
     let judge = Judge::new(knowledge, consent, resumed_as, response_us);
-    Ok(Rules { judge, config, file: file.to_owned(), digest: hex(&digest) })
+    Ok(Rules { judge, config, ledger, file: file.to_owned(), digest: hex(&digest) })
 }
 
-/// The ledger, if there is one; a folder that is not there is not made.
-fn open(config: &Config, consents: &Consents) -> Result<Option<Ledger>, Failure> {
-    let path = match (consents, &config.consent.place) {
-        (Consents::None, _) => return Ok(None),
-        (Consents::Folder(path), _) => path,
-        (Consents::Configured, config::Place::Folder(path)) if !path.exists() => return Ok(None),
-        (Consents::Configured, config::Place::Folder(path)) => path,
+/// The ledger's folder, if there is one; a folder that is not there is not made.
+fn place(config: &Config, consents: &Consents) -> Result<Option<PathBuf>, Failure> {
+    match (consents, &config.consent.place) {
+        (Consents::None, _) => Ok(None),
+        (Consents::Folder(path), _) if !path.exists() => {
+            Err(Failure(format!("--consent: there is no {}", path.display())))
+        }
+        (Consents::Folder(path), _) => Ok(Some(path.clone())),
+        (Consents::Configured, config::Place::Folder(path)) => {
+            Ok(path.exists().then(|| path.clone()))
+        }
         (Consents::Configured, config::Place::Shared(_)) => {
             let why = "[consent] url is not served by this version; give --consent DIR or none";
-            return Err(Failure(why.to_owned()));
+            Err(Failure(why.to_owned()))
         }
-    };
-    if !path.exists() {
-        return Err(Failure(format!("--consent: there is no {}", path.display())));
     }
+}
+
+fn same(one: &Path, other: &Path) -> bool {
+    one == other
+        || one.canonicalize().ok().zip(other.canonicalize().ok()).is_some_and(|(a, b)| a == b)
+}
+
+fn open(config: &Config, path: &Path) -> Result<Ledger, Failure> {
     let cache = CACHE_OCTETS.max(CACHE_OCTETS_MIN);
-    match Ledger::open(path, ledger::options(config, cache, false)) {
-        Ok(ledger) => Ok(Some(ledger)),
-        Err(OpenFault::Locked(_)) => Err(Failure(format!(
+    Ledger::open(path, ledger::options(config, cache, false)).map_err(|fault| match fault {
+        OpenFault::Locked(_) => Failure(format!(
             "the consent ledger {} belongs to a running proxy; export it with `consentry consent \
              export`, import that into another folder and give --consent DIR, or judge with \
              --consent none",
             path.display()
-        ))),
-        Err(fault) => Err(fault.into()),
-    }
+        )),
+        fault => fault.into(),
+    })
 }
 
 fn parties(consent: &mut Rehearsal, registry: &Registry) -> Result<Parties, Failure> {
