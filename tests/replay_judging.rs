@@ -4,7 +4,7 @@
 use std::net::SocketAddr;
 
 use consentry::audit::Record;
-use consentry::consent::Rehearsal;
+use consentry::consent::{Before, Rehearsal};
 use consentry::content::{Prohibited, Reader};
 use consentry::policy::Modes;
 use consentry::registry::{self, Registry};
@@ -103,7 +103,7 @@ fn registry() -> Registry {
 }
 
 fn judge(registry: Registry, resumed_as: Option<&str>) -> Judge {
-    let mut consent = Rehearsal::new(None, SECOND);
+    let mut consent = Rehearsal::new(Before::Nothing, SECOND);
     let modes = Modes::default();
     let reader = Reader::built_in().expect("weights");
     let texts = Texts::new(reader, Prohibited::default(), Vec::new(), &modes);

@@ -49,6 +49,6 @@ pub use line::{Line, LineFault};
 pub use names::{NAME_OCTETS_MAX, NameFault};
 pub use pair::{AHEAD_US, GRANTS_MAX};
 pub use pending::QUEUE_EVENTS_MAX;
-pub use rehearsal::{CHANGED_PAIRS_MAX, Rehearsal};
+pub use rehearsal::{AskElsewhere, Before, CHANGED_PAIRS_MAX, Rehearsal};
 
 use key::PairKey;

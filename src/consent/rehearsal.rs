@@ -4,17 +4,44 @@
 use std::collections::HashMap;
 
 use super::pair::Pair;
-use super::{ENTITIES_MAX, EntityId, Event, Ledger, PairKey, Question, SCOPES_MAX, Scope};
+use super::{
+    ENTITIES_MAX, EntityId, Event, Happened, Ledger, PairKey, Question, SCOPES_MAX, Scope,
+};
 use crate::policy::{Consent, Standing, StandingState};
+use crate::registry::Msisdn;
 
 /// Pairs that a trace may change: who refused, was asked, or is sent what was promised. Events of
 /// pairs beyond it have no effect and are counted.
 pub const CHANGED_PAIRS_MAX: usize = 1_000_000;
 
+/// Asks how an entity, by its name, stood with a recipient in a scope, by its name, at a time; `None` when
+/// that cannot be known.
+pub type AskElsewhere = Box<dyn Fn(&str, Msisdn, &str, u64) -> Option<Standing>>;
+
+/// What a rehearsal begins with.
+pub enum Before {
+    /// Nobody has consented.
+    Nothing,
+    /// What this ledger knew.
+    Ledger(Ledger),
+    /// What somebody else knows: a running proxy.
+    Elsewhere(AskElsewhere),
+}
+
+impl std::fmt::Debug for Before {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Before::Nothing => "Nothing",
+            Before::Ledger(_) => "Ledger",
+            Before::Elsewhere(_) => "Elsewhere",
+        })
+    }
+}
+
 /// A ledger for one rehearsal.
 #[derive(Debug)]
 pub struct Rehearsal {
-    ledger: Option<Ledger>,
+    before: Before,
     silent_after_us: u64,
     /// Names that the ledger does not know have numbers from the top down.
     entities: Vec<String>,
@@ -25,11 +52,10 @@ pub struct Rehearsal {
 }
 
 impl Rehearsal {
-    /// On top of this ledger; without one, nobody has consented. `silent_after_us`: how long a request
-    /// for consent waits.
-    pub fn new(ledger: Option<Ledger>, silent_after_us: u64) -> Rehearsal {
+    /// On top of what was known before. `silent_after_us`: how long a request for consent waits.
+    pub fn new(before: Before, silent_after_us: u64) -> Rehearsal {
         Rehearsal {
-            ledger,
+            before,
             silent_after_us,
             entities: Vec::new(),
             scopes: Vec::new(),
@@ -41,7 +67,7 @@ impl Rehearsal {
 
     /// The entity of that name; `None` when there are more names than a ledger can have.
     pub fn entity(&mut self, name: &str) -> Option<EntityId> {
-        let known = self.ledger.as_ref().and_then(|ledger| ledger.find_entity(name));
+        let known = self.ledger().and_then(|ledger| ledger.find_entity(name));
         known.or_else(|| {
             let at = place(&mut self.entities, name);
             let number = ENTITIES_MAX.checked_sub(at + 1)?;
@@ -54,12 +80,30 @@ impl Rehearsal {
         if name.is_empty() {
             return Some(Scope::ALL);
         }
-        let known = self.ledger.as_ref().and_then(|ledger| ledger.find_scope(name));
+        let known = self.ledger().and_then(|ledger| ledger.find_scope(name));
         known.or_else(|| {
             let at = place(&mut self.scopes, name);
             let number = SCOPES_MAX.checked_sub(at).filter(|number| *number > 0)?;
             u8::try_from(number).ok().map(Scope)
         })
+    }
+
+    fn ledger(&self) -> Option<&Ledger> {
+        match &self.before {
+            Before::Ledger(ledger) => Some(ledger),
+            Before::Nothing | Before::Elsewhere(_) => None,
+        }
+    }
+
+    /// Asks elsewhere, by the names that the numbers stand for.
+    fn elsewhere(&self, ask: &AskElsewhere, question: &Question, at_us: u64) -> Option<Standing> {
+        let entity = ENTITIES_MAX.checked_sub(usize::from(question.entity.0) + 1)?;
+        let entity = self.entities.get(entity)?;
+        let scope = match question.scope {
+            Scope::ALL => "",
+            Scope(number) => self.scopes.get(SCOPES_MAX.checked_sub(usize::from(number))?)?,
+        };
+        ask(entity, question.recipient, scope, at_us)
     }
 
     /// Appends one answer a question to `out`, in their order, as they stood at `now_us`.
@@ -77,7 +121,14 @@ impl Rehearsal {
 
     /// How a pair stood that the trace has not changed.
     fn before(&self, question: &Question, now_us: u64) -> Consent {
-        let Some(ledger) = &self.ledger else { return Consent::Known(Standing::NONE) };
+        let ledger = match &self.before {
+            Before::Nothing => return Consent::Known(Standing::NONE),
+            Before::Elsewhere(ask) => {
+                let found = self.elsewhere(ask, question, now_us);
+                return found.map_or(Consent::Unavailable, Consent::Known);
+            }
+            Before::Ledger(ledger) => ledger,
+        };
         let mut today = Vec::with_capacity(1);
         ledger.standings(std::slice::from_ref(question), now_us, &mut today);
         match today.pop() {
@@ -110,11 +161,23 @@ impl Rehearsal {
 
     /// The pair as its history before the event makes it.
     fn history(&self, event: &Event) -> Pair {
+        let scope = match event.happened {
+            Happened::Sent { scope } => scope,
+            _ => Scope::ALL,
+        };
         let mut pair = Pair::default();
-        let Some(ledger) = &self.ledger else { return pair };
-        for kept in ledger.history(event.entity, event.recipient).unwrap_or_default() {
-            if kept.event.time_us < event.time_us {
-                let _ = pair.apply(&kept.event, kept.sequence);
+        match &self.before {
+            Before::Nothing => {}
+            Before::Elsewhere(ask) => {
+                let question = Question { entity: event.entity, recipient: event.recipient, scope };
+                let standing = self.elsewhere(ask, &question, event.time_us);
+                return standing.map_or(pair, |standing| Pair::of(scope, &standing));
+            }
+            Before::Ledger(ledger) => {
+                let history = ledger.history(event.entity, event.recipient).unwrap_or_default();
+                for kept in history.iter().filter(|kept| kept.event.time_us < event.time_us) {
+                    let _ = pair.apply(&kept.event, kept.sequence);
+                }
             }
         }
         pair
@@ -147,12 +210,9 @@ fn place(names: &mut Vec<String>, name: &str) -> usize {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{
-        CACHE_OCTETS_MIN, Cause, Grant, Happened, Options, Proof, ProofKind, Source,
-    };
+    use super::super::{CACHE_OCTETS_MIN, Cause, Grant, Options, Proof, ProofKind, Source};
     use super::*;
     use crate::policy::{ConsentClass, Review};
-    use crate::registry::Msisdn;
 
     const SECOND: u64 = 1_000_000;
 
@@ -196,7 +256,7 @@ mod tests {
             let ticket = ledger.append(&[event], second * SECOND, &mut Vec::new());
             ledger.wait(ticket.expect("taken")).expect("kept");
         }
-        let mut rehearsal = Rehearsal::new(Some(ledger.clone()), SECOND);
+        let mut rehearsal = Rehearsal::new(Before::Ledger(ledger.clone()), SECOND);
         let entity = rehearsal.entity("shop").expect("known");
         assert_eq!(entity, shop);
         let rows = [
@@ -213,13 +273,13 @@ mod tests {
         rehearsal.append(&[event(entity, 120, Source::Reply, revoked())]);
         assert_eq!(state(&rehearsal, entity, 150), StandingState::Revoked);
         assert_eq!(rehearsal.left_out(), 0);
-        let untouched = Rehearsal::new(Some(ledger), SECOND);
+        let untouched = Rehearsal::new(Before::Ledger(ledger), SECOND);
         assert_eq!(state(&untouched, entity, 150), StandingState::Granted);
     }
 
     #[test]
     fn without_a_ledger_everybody_has_a_number_and_nobody_consented() {
-        let mut rehearsal = Rehearsal::new(None, SECOND);
+        let mut rehearsal = Rehearsal::new(Before::Nothing, SECOND);
         let (a, b) = (rehearsal.entity("a"), rehearsal.entity("b"));
         assert_ne!(a, b);
         assert_eq!(rehearsal.entity("a"), a);
@@ -233,5 +293,37 @@ mod tests {
             assert!(rehearsal.scope(&format!("s{at}")).is_some());
         }
         assert_eq!(rehearsal.scope("one too many"), None);
+    }
+
+    #[test]
+    fn who_is_asked_elsewhere_is_asked_by_name_and_only_until_the_trace_knows_better() {
+        let ask = |entity: &str, _: Msisdn, scope: &str, at_us: u64| {
+            let granted = Standing {
+                state: StandingState::Granted,
+                from_us: 100 * SECOND,
+                until_us: Standing::NO_END,
+                ..Standing::NONE
+            };
+            (entity == "shop" && scope.is_empty()).then_some(if at_us < 100 * SECOND {
+                Standing::NONE
+            } else {
+                granted
+            })
+        };
+        let mut rehearsal = Rehearsal::new(Before::Elsewhere(Box::new(ask)), SECOND);
+        let (shop, other) = (rehearsal.entity("shop"), rehearsal.entity("other"));
+        let (shop, other) = (shop.expect("a number"), other.expect("a number"));
+        assert_eq!(state(&rehearsal, shop, 50), StandingState::None);
+        assert_eq!(state(&rehearsal, shop, 150), StandingState::Granted);
+        let recipient = Msisdn::new(8_613_800_138_000).expect("a number");
+        let question = Question { entity: other, recipient, scope: Scope::ALL };
+        let mut out = Vec::new();
+        rehearsal.standings(&[question], SECOND, &mut out);
+        assert_eq!(out, [Consent::Unavailable]);
+        let asked = Happened::Asked { content: 1 };
+        rehearsal.append(&[event(shop, 160, Source::Message, asked)]);
+        assert_eq!(state(&rehearsal, shop, 170), StandingState::Granted, "it is still known");
+        rehearsal.append(&[event(shop, 180, Source::Reply, Happened::Revoked(Cause::Refused))]);
+        assert_eq!(state(&rehearsal, shop, 190), StandingState::Revoked);
     }
 }

@@ -4,9 +4,9 @@ use std::path::{Path, PathBuf};
 
 use super::super::knowledge::{self, Loaded};
 use super::super::record::hex;
-use super::super::{Failure, keywords, ledger};
+use super::super::{Failure, consent, keywords, ledger};
 use crate::config::{self, Config};
-use crate::consent::{CACHE_OCTETS_MIN, Ledger, OpenFault, Rehearsal};
+use crate::consent::{Before, CACHE_OCTETS_MIN, Ledger, OpenFault, Rehearsal};
 use crate::registry::Registry;
 use crate::replay::{Judge, Opened, Way};
 use crate::session::Parties;
@@ -63,16 +63,21 @@ pub(super) fn load(
     }
     let place = place(&config, consents)?;
     let known = beside.and_then(|beside| beside.ledger.as_ref());
-    let ledger = match (place, known) {
+    let (ledger, before) = match (place, known) {
+        (None, _) => (None, Before::Nothing),
         (Some(place), Some((known, ledger))) if same(&place, known) => {
-            Some((place, ledger.clone()))
+            (Some((place, ledger.clone())), Before::Ledger(ledger.clone()))
         }
-        (Some(place), _) => Some((place.clone(), open(&config, &place)?)),
-        (None, _) => None,
+        (Some(place), _) => match open(&config, &place) {
+            Ok(ledger) => (Some((place, ledger.clone())), Before::Ledger(ledger)),
+            Err(OpenFault::Locked(_)) if *consents == Consents::Configured => {
+                (None, Before::Elsewhere(consent::ask_proxy(&config)?))
+            }
+            Err(fault) => return Err(fault.into()),
+        },
     };
     let silent_after_us = ledger::options(&config, CACHE_OCTETS, false).silent_after_us;
-    let mut consent =
-        Rehearsal::new(ledger.as_ref().map(|(_, ledger)| ledger.clone()), silent_after_us);
+    let mut consent = Rehearsal::new(before, silent_after_us);
     knowledge.parties = parties(&mut consent, &knowledge.registry)?;
     if let (Consents::Configured, config::Place::Folder(path)) = (consents, &config.consent.place) {
         keywords::recall(&keywords::file(path), &knowledge.announced)?;
@@ -106,17 +111,8 @@ fn same(one: &Path, other: &Path) -> bool {
         || one.canonicalize().ok().zip(other.canonicalize().ok()).is_some_and(|(a, b)| a == b)
 }
 
-fn open(config: &Config, path: &Path) -> Result<Ledger, Failure> {
-    let cache = CACHE_OCTETS.max(CACHE_OCTETS_MIN);
-    Ledger::open(path, ledger::options(config, cache, false)).map_err(|fault| match fault {
-        OpenFault::Locked(_) => Failure(format!(
-            "the consent ledger {} belongs to a running proxy; export it with `consentry consent \
-             export`, import that into another folder and give --consent DIR, or judge with \
-             --consent none",
-            path.display()
-        )),
-        fault => fault.into(),
-    })
+fn open(config: &Config, path: &Path) -> Result<Ledger, OpenFault> {
+    Ledger::open(path, ledger::options(config, CACHE_OCTETS.max(CACHE_OCTETS_MIN), false))
 }
 
 fn parties(consent: &mut Rehearsal, registry: &Registry) -> Result<Parties, Failure> {
