@@ -72,6 +72,57 @@ fn a_day_is_summed_up_as_its_file_says() {
     assert_eq!(shown, std::fs::read_to_string(expected).expect("day.txt"));
 }
 
+/// Ends the proxy however the test ends.
+struct Proxy(std::process::Child);
+
+impl Drop for Proxy {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// A proxy on the folder's files, which answers at its admin address.
+fn running(folder: &Path) -> Proxy {
+    let free = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let admin = free.local_addr().expect("an address");
+    drop(free);
+    let path = folder.join("consentry.toml");
+    let rules =
+        std::fs::read_to_string(&path).expect("rules").replace("127.0.0.1:2775", "127.0.0.1:0");
+    std::fs::write(folder.join("token"), "a token for a test\n").expect("written");
+    let rules = format!("{rules}\n[admin]\naddress = \"{admin}\"\ntoken_file = \"token\"\n");
+    std::fs::write(path, rules).expect("written");
+    let mut proxy = Command::new(env!("CARGO_BIN_EXE_consentry"))
+        .args(["run", "-c", "consentry.toml"])
+        .current_dir(folder)
+        .stdout(std::process::Stdio::null())
+        .stderr(std::process::Stdio::null())
+        .spawn()
+        .map(Proxy)
+        .expect("consentry runs");
+    for _ in 0..600 {
+        if std::net::TcpStream::connect(admin).is_ok() {
+            return proxy;
+        }
+        assert!(proxy.0.try_wait().expect("a child").is_none(), "the proxy ended");
+        std::thread::sleep(std::time::Duration::from_millis(50));
+    }
+    panic!("the proxy does not answer");
+}
+
+#[test]
+fn beside_a_running_proxy_it_is_asked_how_people_stood() {
+    let folder = folder();
+    let _proxy = running(folder.path());
+    import(folder.path());
+    let shown = output(folder.path(), 0, &DAY);
+    assert_eq!(shown, std::fs::read_to_string(fixtures().join("day.txt")).expect("day.txt"));
+    let stats = output(folder.path(), 0, &["consent", "stats", "-c", "consentry.toml", "--json"]);
+    let stats: Value = serde_json::from_str(&stats).expect("an object");
+    assert_eq!(stats["events"]["revoked"], 0, "a replay writes nothing: {stats}");
+}
+
 #[test]
 fn the_same_trace_gives_the_same_lines_and_they_add_up() {
     let folder = folder();
