@@ -41,7 +41,7 @@
 //! | [`metrics`] | every metric family and its closed labels |
 //! | [`config`] | the file that users write |
 //! | [`replay`] | captured traffic to PDUs, verdicts and a report |
-//! | [`peer`] | a small ESME and a small SMSC, for demo, load and tests |
+//! | [`peer`] | a small ESME and a small SMSC, for demo, load, playing captures and tests |
 //! | [`cmd`] | one file a sub-command |
 //!
 //! # Invariants

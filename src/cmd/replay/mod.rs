@@ -3,6 +3,7 @@
 mod against;
 mod input;
 mod line;
+mod play;
 mod rules;
 mod table;
 
@@ -25,17 +26,18 @@ use rules::{Consents, Rules};
 /// Judges captured traffic exactly as the proxy would have, by the trace's own clock.
 ///
 /// Exit status 0: judged; with --against, nothing changes. 1: with --against, verdicts change.
-/// 2: a trace cannot be read to its end, or has no SMPP in it.
+/// 2: a trace cannot be read to its end, or has no SMPP in it. With --to nothing is judged: the ESMEs'
+/// side is played against a live address.
 #[derive(clap::Args)]
 pub struct Args {
     /// The consentry.toml to judge by.
-    #[arg(short, long, value_name = "FILE", required_unless_present = "suggest_registry")]
+    #[arg(short, long, value_name = "FILE", required_unless_present_any = ["suggest_registry", "to"])]
     config: Option<PathBuf>,
     /// Captures, pcap or pcapng, plain or compressed by gzip or zstd, in the order of their time; - is
     /// standard input.
     #[arg(value_name = "TRACE", required = true)]
     traces: Vec<PathBuf>,
-    /// One object a judged PDU, and a summary at the end.
+    /// One object a judged PDU, and a summary at the end; with --to, one object.
     #[arg(long, conflicts_with = "suggest_registry")]
     json: bool,
     /// Show only verdicts that change under this other consentry.toml.
@@ -48,7 +50,7 @@ pub struct Args {
     #[arg(long)]
     suggest_registry: bool,
     /// Whose the streams are that begin behind their bind; without it, the only provider that may
-    /// connect from their address.
+    /// connect from their address. With --to, who binds.
     #[arg(long, value_name = "SYSTEM_ID")]
     system_id: Option<String>,
     /// Another consent ledger's folder, or none: nobody has consented.
@@ -57,6 +59,8 @@ pub struct Args {
     /// Show numbers whole.
     #[arg(long)]
     unmask: bool,
+    #[command(flatten)]
+    play: play::Playing,
 }
 
 /// Sums that no rule has a part in.
@@ -76,6 +80,11 @@ pub fn run(args: Args) -> Result<Answer, Failure> {
     if args.suggest_registry {
         let reader = Traces::new(files, PDU_OCTETS_MAX);
         return suggest(&args, &mut Telling { reader, at, bar, totals });
+    }
+    if let (Some(to), Some(system_id)) = (args.play.to, args.system_id.as_deref()) {
+        let reader = Traces::new(files, PDU_OCTETS_LIMIT);
+        let mut trace = Telling { reader, at, bar, totals };
+        return play::run(&args.play, (to, system_id), &mut trace, args.json);
     }
     let file = args.config.as_deref().unwrap_or(Path::new("consentry.toml"));
     let consents = args.consent.as_ref().unwrap_or(&Consents::Configured);
