@@ -117,6 +117,8 @@ pub enum Rule {
     FormDisplay = 39,
     /// `schedule.beyond`, 40.
     ScheduleBeyond = 40,
+    /// `recipients.swept`, 41.
+    RecipientsSwept = 41,
 }
 
 /// One article in each text that has been read; Order 74 is built from Order 31's.
@@ -134,7 +136,7 @@ macro_rules! article {
 
 impl Rule {
     /// All rules, by number.
-    pub const ALL: [Self; 40] = [
+    pub const ALL: [Self; 41] = [
         Self::ProviderUnknown,
         Self::ProviderLicence,
         Self::ProviderLocation,
@@ -175,6 +177,7 @@ impl Rule {
         Self::FormBinary,
         Self::FormDisplay,
         Self::ScheduleBeyond,
+        Self::RecipientsSwept,
     ];
 
     /// Its name in configuration, records and metrics: stable.
@@ -220,6 +223,7 @@ impl Rule {
             Self::FormBinary => "form.binary",
             Self::FormDisplay => "form.display",
             Self::ScheduleBeyond => "schedule.beyond",
+            Self::RecipientsSwept => "recipients.swept",
         }
     }
 
@@ -261,6 +265,7 @@ impl Rule {
             Self::NoticeMissing | Self::FormDisplay => article!(set, "18", "20"),
             Self::SignatureMissing | Self::SignatureUnregistered => article!(set, "11", "21"),
             Self::ContentProhibited => article!(set, "16", "17"),
+            Self::RecipientsSwept => article!(set, "15", "16"),
             // Both numbers and the content must be recorded as they were delivered.
             Self::DestinationMalformed
             | Self::BodyAmbiguous
@@ -329,6 +334,7 @@ impl Rule {
             Self::FormBinary => "Eight-bit data from a code that may send none.",
             Self::ScheduleBeyond => "Advertising for a time at which consent may have ended.",
             Self::FormDisplay => "Advertising that is shown or kept otherwise than a text.",
+            Self::RecipientsSwept => "Advertising to numbers that were made up by counting.",
         }
     }
 
@@ -357,7 +363,7 @@ mod tests {
             assert_eq!(Rule::from_name(rule.name()), Some(rule));
             assert!(rule.code() < 64 && rule.summary().ends_with('.'));
         }
-        assert_eq!((Rule::from_code(0), Rule::from_code(41)), (None, None));
+        assert_eq!((Rule::from_code(0), Rule::from_code(42)), (None, None));
         assert_eq!(Rule::from_name("source.Forged"), None);
         for set in RuleSet::ALL {
             assert_eq!(RuleSet::from_name(set.name()), Some(set));

@@ -5,6 +5,7 @@ use super::parts::Joinings;
 use super::prepare::Parties;
 use super::rates::Rates;
 use super::statuses::Statuses;
+use super::sweeps::Sweeps;
 use super::table::UnknownCommand;
 use super::texts::Texts;
 use super::window::WINDOW_REQUESTS_LIMIT;
@@ -37,6 +38,8 @@ pub struct Knowledge {
     pub unknown_command: UnknownCommand,
     /// The providers' rates.
     pub rates: Rates,
+    /// Where the providers' advertising went to lately.
+    pub sweeps: Sweeps,
     /// What texts are read with.
     pub texts: Texts,
     /// Long messages under way.
@@ -62,6 +65,7 @@ impl Knowledge {
     pub fn new(registry: Registry, texts: Texts, modes: Modes) -> Knowledge {
         Knowledge {
             rates: Rates::new(&registry),
+            sweeps: Sweeps::new(registry.providers().len()),
             joinings: Joinings::new(registry.providers().len()),
             registry,
             rule_set: RuleSet::default(),
