@@ -23,7 +23,7 @@ fn is_front(part: &Read, whole: &Read) -> bool {
 #[test]
 fn a_trace_that_ends_anywhere_is_read_until_there() {
     for (name, file) in files() {
-        let whole = read(&[file.clone()]);
+        let whole = read(std::slice::from_ref(&file));
         let mut faults = 0;
         for end in 0..file.len() {
             let part = read(&[file[..end].to_vec()]);

@@ -132,7 +132,7 @@ fn several_interfaces_each_have_their_own_link_and_clock() {
         file.extend(interface(true, link.number(false), resolution, 0));
     }
     let forms = links.map(|link| captured(&segments, link, false));
-    for at in 0..segments.len() {
+    for (at, _) in segments.iter().enumerate() {
         let interface = at % links.len();
         let (packet, resolution) = (&forms[interface][at], resolutions[interface]);
         file.extend(crate::wire::enhanced(true, interface as u32, resolution, 0, packet));
