@@ -164,7 +164,7 @@ impl Report {
             count,
         };
         report.kinds = kinds.into_iter().map(kind).collect();
-        report.kinds.sort_by(|a, b| b.count.cmp(&a.count));
+        report.kinds.sort_by_key(|kind| std::cmp::Reverse(kind.count));
         report
     }
 
