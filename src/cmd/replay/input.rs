@@ -72,10 +72,10 @@ impl Iterator for Files {
 }
 
 /// Looks at all of them, so that a missing one is said before an hour of work.
-pub(super) fn open(paths: &[PathBuf]) -> Result<(Files, At, Bar), Failure> {
+pub(super) fn open(paths: Vec<PathBuf>) -> Result<(Files, At, Bar), Failure> {
     // Octets of all files together; unknown where one is no file.
     let mut length = Some(0_u64);
-    for path in paths {
+    for path in &paths {
         if path.as_os_str() == STANDARD_INPUT {
             length = None;
             continue;
@@ -90,7 +90,7 @@ pub(super) fn open(paths: &[PathBuf]) -> Result<(Files, At, Bar), Failure> {
     }
     let (octets, at) = (Arc::new(AtomicU64::new(0)), At::default());
     let bar = Bar::new(length, octets.clone());
-    let files = Files { paths: paths.to_vec().into_iter(), octets, at: at.clone() };
+    let files = Files { paths: paths.into_iter(), octets, at: at.clone() };
     Ok((files, at, bar))
 }
 

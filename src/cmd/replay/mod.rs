@@ -73,9 +73,9 @@ pub(super) struct Totals {
 }
 
 /// Replays.
-pub fn run(args: Args) -> Result<Answer, Failure> {
+pub fn run(mut args: Args) -> Result<Answer, Failure> {
     let names = args.traces.iter().map(|trace| trace.display().to_string()).collect::<Vec<_>>();
-    let (files, at, bar) = input::open(&args.traces)?;
+    let (files, at, bar) = input::open(std::mem::take(&mut args.traces))?;
     let totals = Totals::default();
     if args.suggest_registry {
         let reader = Traces::new(files, PDU_OCTETS_MAX);
