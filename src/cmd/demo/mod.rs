@@ -10,6 +10,7 @@ use crate::peer::smsc::{Options, Smsc};
 use crate::policy::Rule;
 use crate::smpp::{Command, CommandStatus};
 
+mod day;
 mod scene;
 mod shop;
 
@@ -19,7 +20,7 @@ use shop::Shop;
 /// and the journal verified at the end.
 #[derive(clap::Args)]
 pub struct Args {
-    /// Leave consentry.toml, registry.toml and state/ in this new folder, for the other commands.
+    /// Leave consentry.toml, registry.toml, state/ and traces/ in this new folder, for the other commands.
     #[arg(long, value_name = "DIR")]
     keep: Option<PathBuf>,
 }
@@ -108,7 +109,7 @@ pub fn run(args: Args) -> Result<Answer, Failure> {
     })?;
     let answer = play(&folder);
     if keep {
-        println!("\nkept in {}: consentry.toml, registry.toml, state/", folder.display());
+        println!("\nkept in {}: consentry.toml, registry.toml, state/, traces/", folder.display());
     } else {
         // What is left in the temporary folder harms nobody, if it cannot be removed.
         let _ = std::fs::remove_dir_all(&folder);
@@ -158,6 +159,7 @@ fn play(folder: &Path) -> Result<Answer, Failure> {
     let whole = verified.records;
     println!("\njournal   {whole} records, every one under the hash chain, verified");
     right &= whole > 0 && imported == Answer::Yes;
+    right &= day::replay(&folder.join("traces"))?;
     println!("{}", if right { "all as it should be" } else { "NOT as it should be: see above" });
     Ok(if right { Answer::Yes } else { Answer::No })
 }

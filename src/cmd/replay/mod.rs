@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 use super::{Answer, Failure};
 use crate::content::Reader as TextReader;
 use crate::replay::{
-    Course, Decided, Fault, Happening, Judged, Learned, Report, Seen, Skipped, Summary, Traces,
+    Counts, Course, Decided, Fault, Happening, Judged, Learned, Report, Seen, Skipped, Summary, Traces,
     Verdict,
 };
 use crate::session::Side;
@@ -98,6 +98,27 @@ pub fn run(mut args: Args) -> Result<Answer, Failure> {
         }
         None => judge(&args, &mut trace, &names, rules),
     }
+}
+
+/// The verdicts on one trace, for who shows something else of them.
+pub(super) fn verdicts(config: &Path, trace: &Path) -> Result<Counts, Failure> {
+    let mut rules = rules::load(config, &Consents::Configured, None, None)?;
+    let (files, at, bar) = input::open(vec![trace.to_owned()])?;
+    let reader = Traces::new(files, rules.judge.knowledge().pdu_octets_max);
+    let mut trace = Telling { reader, at, bar, totals: Totals::default() };
+    let mut summary = Summary::default();
+    let end = trace.tell(&mut |told| {
+        match told {
+            Told::Opened(opened) => rules.open(&opened),
+            Told::Closed(stream) => rules.judge.closed(stream),
+            Told::Frame { stream, side, octets, time_us, .. } => {
+                rules.judge.frame(stream, side, octets, time_us, &mut |one| summary.add(one));
+            }
+        }
+        Ok(())
+    })?;
+    trace.close(end, Answer::Yes)?;
+    Ok(summary.verdicts)
 }
 
 /// Traces that are being read, as one.
