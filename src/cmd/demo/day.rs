@@ -22,6 +22,8 @@ pub(super) fn replay(folder: &Path) -> Result<bool, Failure> {
     }
     let verdicts = replay::verdicts(&folder.join("consentry.toml"), &folder.join("day.pcap.gz"))?;
     let [passed, refused] = [Verdict::Pass, Verdict::Refuse].map(|verdict| verdicts.of(verdict));
-    println!("replay    a captured day, nobody having consented: {passed} would pass, {refused} be refused");
+    println!(
+        "replay    a captured day, nobody having consented: {passed} would pass, {refused} be refused"
+    );
     Ok(passed > 0 && refused > 0)
 }

@@ -7,7 +7,8 @@ use serde_json::{Value, json};
 
 use super::line;
 use super::rules::Rules;
-use super::{Answer, Args, Failure, Telling, Told, has_seen_enough};
+use super::telling::{Telling, Told};
+use super::{Answer, Args, Failure, has_seen_enough};
 use crate::policy::{Rule, RuleSet};
 use crate::replay::{Decided, Judged};
 use crate::session::Side;

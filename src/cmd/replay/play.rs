@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::super::{Answer, Failure, duration};
-use super::{End, Telling, Told};
+use super::telling::{End, Telling, Told};
 use crate::peer::play::{Options, Plan, Report, Speed, WINDOW_MAX, play};
 use crate::session::Side;
 use crate::smpp::bind::{PASSWORD_OCTETS_MAX, SYSTEM_ID_OCTETS_MAX};

@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use super::super::shown::{masked, time};
-use super::Totals;
+use super::telling::Totals;
 use crate::replay::{Counts, Judge, Summary, Verdict};
 
 /// Rows that a table shows at most; the rest is one row.
