@@ -15,7 +15,7 @@ use super::bounds::{self, Bounds};
 use super::fault::{self, Source};
 use super::nearest::nearest;
 use super::written::{self, Size, Time};
-use super::{AUDIT_PATH, CONSENT_PATH, REGISTRY_FILE, UnknownCommand, address, duration, size};
+use super::{AUDIT_PATH, CONSENT_PATH, REGISTRY_FILE, SubmitMulti, UnknownCommand};
 use super::{
     Admin, Audit, Config, Consent, Content, Fault, Limits, Listen, Log, Outbind, Override, Place,
     Review, Timeouts,
@@ -23,6 +23,7 @@ use super::{
 use super::{
     Alphabet, Durability, LogFormat, LogLevel, Mode, OverrideMode, RuleSet, Rules, Statuses,
 };
+use super::{address, duration, size};
 use crate::smpp::CommandStatus;
 
 /// Rules whose refusal may carry a status that ESMEs retry, because the same message may pass later.
@@ -217,6 +218,7 @@ fn rules(
         set: written.set.unwrap_or(RuleSet::CnOrder74),
         mode: written.mode.unwrap_or(Mode::Enforce),
         status: written.status.unwrap_or(Statuses::Compatible),
+        submit_multi: written.submit_multi.unwrap_or(SubmitMulti::Whole),
         unknown_command: written.unknown_command.unwrap_or(UnknownCommand::Refuse),
         overrides,
     })

@@ -117,6 +117,10 @@ pub enum Rule {
     FormDisplay = 39,
     /// `schedule.beyond`, 40.
     ScheduleBeyond = 40,
+    /// `destination.list`, 41.
+    DestinationList = 41,
+    /// `multi.refused`, 42.
+    MultiRefused = 42,
 }
 
 /// One article in each text that has been read; Order 74 is built from Order 31's.
@@ -134,7 +138,7 @@ macro_rules! article {
 
 impl Rule {
     /// All rules, by number.
-    pub const ALL: [Self; 40] = [
+    pub const ALL: [Self; 42] = [
         Self::ProviderUnknown,
         Self::ProviderLicence,
         Self::ProviderLocation,
@@ -175,6 +179,8 @@ impl Rule {
         Self::FormBinary,
         Self::FormDisplay,
         Self::ScheduleBeyond,
+        Self::DestinationList,
+        Self::MultiRefused,
     ];
 
     /// Its name in configuration, records and metrics: stable.
@@ -220,6 +226,8 @@ impl Rule {
             Self::FormBinary => "form.binary",
             Self::FormDisplay => "form.display",
             Self::ScheduleBeyond => "schedule.beyond",
+            Self::DestinationList => "destination.list",
+            Self::MultiRefused => "multi.refused",
         }
     }
 
@@ -263,6 +271,7 @@ impl Rule {
             Self::ContentProhibited => article!(set, "16", "17"),
             // Both numbers and the content must be recorded as they were delivered.
             Self::DestinationMalformed
+            | Self::DestinationList
             | Self::BodyAmbiguous
             | Self::BodyEmpty
             | Self::BodyStored
@@ -278,6 +287,7 @@ impl Rule {
             | Self::AuditUnavailable => article!(set, "10", "11"),
             Self::CommandRefused => "SMPP 3.4 5.1.2",
             Self::PduMalformed => "SMPP 3.4 3.2",
+            Self::MultiRefused => "SMPP 3.4 4.5.1",
             Self::RateExceeded | Self::SessionDraining => "SMPP 3.4 5.1.3",
         }
     }
@@ -327,6 +337,10 @@ impl Rule {
             Self::FormMode => "A message in a mode or of a type that no ESME's text has.",
             Self::FormProgram => "A message to a program, a card or equipment instead of a person.",
             Self::FormBinary => "Eight-bit data from a code that may send none.",
+            Self::DestinationList => "A distribution list, whose recipients only the SMSC knows.",
+            Self::MultiRefused => {
+                "A recipient of a submit_multi that was refused for another's sake."
+            }
             Self::ScheduleBeyond => "Advertising for a time at which consent may have ended.",
             Self::FormDisplay => "Advertising that is shown or kept otherwise than a text.",
         }
@@ -339,6 +353,7 @@ impl Rule {
             self,
             Self::CommandRefused
                 | Self::PduMalformed
+                | Self::MultiRefused
                 | Self::AuditUnavailable
                 | Self::SessionDraining
         )
@@ -357,7 +372,7 @@ mod tests {
             assert_eq!(Rule::from_name(rule.name()), Some(rule));
             assert!(rule.code() < 64 && rule.summary().ends_with('.'));
         }
-        assert_eq!((Rule::from_code(0), Rule::from_code(41)), (None, None));
+        assert_eq!((Rule::from_code(0), Rule::from_code(43)), (None, None));
         assert_eq!(Rule::from_name("source.Forged"), None);
         for set in RuleSet::ALL {
             assert_eq!(RuleSet::from_name(set.name()), Some(set));
