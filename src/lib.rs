@@ -36,6 +36,7 @@
 //! | [`policy`] | facts in, decision out |
 //! | [`session`] | one pair without sockets; where SMPP, text and policy meet |
 //! | [`audit`] | what was decided: records, journal, hash chain, search |
+//! | [`capture`] | the proxy's own traces: redacted, bounded, as Wireshark reads them |
 //! | [`admin`] | HTTP: metrics, health, sessions, the consent ledger |
 //! | [`metrics`] | every metric family and its closed labels |
 //! | [`config`] | the file that users write |
@@ -59,6 +60,7 @@
 
 pub mod admin;
 pub mod audit;
+pub mod capture;
 pub mod cmd;
 pub mod config;
 pub mod consent;

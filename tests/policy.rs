@@ -7,7 +7,7 @@ use consentry::content::Class;
 use consentry::policy::{
     BindFacts, Consent, ConsentClass, Decision, Facts, Form, Forms, Looked, Mode, Modes, Nature,
     Parts, Period, Promise, Rate, Review, ReviewPolicy, Rule, Said, SecondSender, Signed, Standing,
-    StandingState, Stated, Text, decide, decide_bind, nature, trace, trace_bind,
+    StandingState, Stated, Sweep, Text, decide, decide_bind, nature, trace, trace_bind,
 };
 use consentry::registry::{Address, Allotment, Npi, RecipientFault, Registry, Ton, parse};
 use proptest::prelude::*;
@@ -40,6 +40,7 @@ struct Case {
     second_sender: Option<String>,
     two_bodies: bool,
     over_rate: bool,
+    sweep: Option<String>,
     no_body: bool,
     stored_body: bool,
     forms: Vec<String>,
@@ -162,6 +163,7 @@ impl Default for Case {
             second_sender: None,
             two_bodies: false,
             over_rate: false,
+            sweep: None,
             no_body: false,
             stored_body: false,
             forms: vec![],
@@ -282,6 +284,12 @@ fn messages_are_judged_as_written() {
             },
             consent: case.consent.as_ref().map(ConsentCase::consent),
             review: if case.lenient { ReviewPolicy::Lenient } else { ReviewPolicy::Strict },
+            sweep: match case.sweep.as_deref() {
+                None => Sweep::None,
+                Some("sequence") => Sweep::Sequence,
+                Some("block") => Sweep::Block,
+                Some(other) => panic!("no sweep is called {other}"),
+            },
             rate: if case.over_rate { Rate::Exceeded } else { Rate::Within },
             ..fetched
         };

@@ -5,7 +5,7 @@ use std::sync::LazyLock;
 
 use consentry::consent::{self, CACHE_OCTETS_MIN, Ledger};
 use consentry::content::Reader;
-use consentry::policy::{Modes, Rule};
+use consentry::policy::{Mode, Modes, Rule};
 use consentry::session::{
     BindState, Desk, EndReason, Fate, Knowledge, Moment, Parties, Session, Side, StatusStyle,
     Statuses, Texts, Timeouts, UnknownCommand,
@@ -141,6 +141,49 @@ fn relay(session: &mut Session, octets: &[u8], s: u64) -> Vec<u8> {
     session.receive(Side::Smsc, octets, at(s));
     let mut out = Vec::new();
     session.relay(&REFUSING, &mut Desk::default(), &mut out, at(s));
+    out
+}
+
+#[test]
+fn numbers_counted_through_over_two_binds_are_refused() {
+    let ad = "【测试】周末全场五折，满300减50，点击 shop.example.cn 选购，会员专享。回T退订";
+    let code = "【测试】验证码 482913，五分钟内有效，请勿告诉他人。";
+    let text = |text: &str| text.encode_utf16().flat_map(u16::to_be_bytes).collect::<Vec<u8>>();
+    let to = |n: u64| (8_613_800_130_000 + n * 7).to_string();
+    for (sent, expected) in [(text(ad), CommandStatus::ESME_RSUBMITFAIL), (text(code), OK)] {
+        let mut modes = Modes::default();
+        // Nobody consented to anything here.
+        modes.set(Rule::ConsentMissing, Mode::Off).expect("may be off");
+        modes.set(Rule::LedgerUnavailable, Mode::Off).expect("may be off");
+        let knowledge = Knowledge { modes, ..knowledge(UnknownCommand::Refuse, 100) };
+        let mut binds = [0, 1].map(|_| bound(&knowledge, Command::BindTransmitter));
+        for n in 0..64 {
+            let frame = message(n, to(u64::from(n)).as_bytes(), &sent);
+            let session = &mut binds[n as usize % 2];
+            let (cleared, replies) = give(session, &knowledge, &frame, 1);
+            let status = statuses(&replies).first().map_or(OK, |(_, status)| *status);
+            assert_eq!(status, if n < 31 { OK } else { expected }, "message {n}");
+            assert_eq!(cleared.is_empty(), !status.is_ok());
+            relay(session, &bare(Command::SubmitSm.response_id(), OK, n), 1);
+        }
+    }
+}
+
+const OK: CommandStatus = CommandStatus::ESME_ROK;
+
+/// A message in UCS2.
+fn message(sequence: u32, destination: &[u8], short_message: &[u8]) -> Vec<u8> {
+    let mut out = Vec::new();
+    let address = |value| WireAddress { ton: 0, npi: 1, value };
+    let fields = MessageFields {
+        source: address(OURS),
+        destination: address(destination),
+        esm_class: 0,
+        registered_delivery: 0,
+        data_coding: 8,
+        short_message,
+    };
+    write::message(&mut out, Command::SubmitSm, sequence, fields, |_| {});
     out
 }
 

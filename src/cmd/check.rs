@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use serde_json::{Map, Value};
 
 use super::knowledge::{self, Loaded};
-use super::{Answer, Failure, blind};
+use super::{Answer, Failure, blind, capture};
 use crate::admin::Token;
 use crate::config::{self, Config, Place, duration, size};
 use crate::policy::Rule;
@@ -45,6 +45,7 @@ pub fn run(args: Args) -> Result<Answer, Failure> {
     if let Some(path) = config.admin.as_ref().and_then(|admin| admin.token_file.as_deref()) {
         Token::read(path)?;
     }
+    capture::capture(&loaded)?;
     let facts = facts(&loaded);
     let mut kind = "";
     for fact in &facts {
@@ -211,6 +212,17 @@ fn settings(config: &Config) -> Vec<(&'static str, Value)> {
         ("audit.durability", config.audit.durability.name().into()),
         ("audit.keep_months", config.audit.keep_months.into()),
         ("audit.segment", size::text(config.audit.segment_octets).into()),
+        ("capture.enabled", config.capture.enabled.to_string().into()),
+        ("capture.path", path(&config.capture.path)),
+        ("capture.file_size", size::text(config.capture.file_octets).into()),
+        ("capture.files", config.capture.files.into()),
+        ("capture.providers", config.capture.providers.clone().into()),
+        ("capture.sources", config.capture.sources.clone().into()),
+        (
+            "capture.verdicts",
+            config.capture.verdicts.iter().map(|one| one.name()).collect::<Vec<_>>().into(),
+        ),
+        ("capture.text", config.capture.text.name().into()),
         ("admin.address", admin.map_or("none".into(), |admin| admin.address.to_string().into())),
         (
             "admin.token_file",

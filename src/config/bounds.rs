@@ -86,6 +86,13 @@ pub const KEEP_MONTHS: Bounds<usize> = Bounds { default: 6, min: 1, max: 120 };
 /// `[audit] segment`: octets of one journal file.
 pub const SEGMENT_OCTETS: Bounds<usize> = Bounds { default: 64 * MIB, min: MIB, max: 4 * GIB };
 
+/// `[capture] file_size`: octets of one file. Its least is far above the longest packet.
+pub const CAPTURE_FILE_OCTETS: Bounds<usize> = Bounds { default: 16 * MIB, min: MIB, max: GIB };
+/// `[capture] files`: files in the folder.
+pub const CAPTURE_FILES: Bounds<usize> = Bounds { default: 8, min: 1, max: 1_000 };
+/// `[capture]` providers, sources: names of one list.
+pub const CAPTURE_NAMES_MAX: usize = 64;
+
 /// `[content] prohibited`: lists.
 pub const LISTS_MAX: usize = 64;
 /// Listening addresses, `[[listen]]` or `[[outbind]]` each.

@@ -1,13 +1,13 @@
 //! The rules in their order, and what they come to.
 //!
-//! The order is fixed: provider, source, code, destination, body, form, purpose, consent, schedule, notice,
+//! The order is fixed: provider, source, code, destination, body, form, purpose, recipients, consent, schedule, notice,
 //! signature, content; the ledger and the rate last, so that a legal refusal is never hidden behind one that an ESME
 //! retries. `decide` and `trace` walk the
 //! same two tables.
 
 use super::{
     BindFacts, Facts, Mode, Modes, Reason, Rule, body, code, consent, destination, form, parts,
-    provider, rate, schedule, signature, source, text,
+    provider, rate, recipients, schedule, signature, source, text,
 };
 
 type Judge<F> = fn(&F) -> Option<Reason>;
@@ -22,7 +22,7 @@ fn bind_rules<'a>() -> [(Rule, Judge<BindFacts<'a>>); 3] {
 }
 
 /// What a message is asked, in order.
-fn message_rules<'a>() -> [(Rule, Judge<Facts<'a>>); 36] {
+fn message_rules<'a>() -> [(Rule, Judge<Facts<'a>>); 37] {
     [
         (Rule::ProviderUnknown, provider::unknown),
         (Rule::ProviderLicence, provider::licence),
@@ -48,6 +48,7 @@ fn message_rules<'a>() -> [(Rule, Judge<Facts<'a>>); 36] {
         (Rule::PartsLimit, parts::limit),
         (Rule::ContentUndecodable, text::undecodable),
         (Rule::CodePurpose, code::purpose),
+        (Rule::RecipientsSwept, recipients::swept),
         (Rule::ConsentMissing, consent::missing),
         (Rule::ConsentRevoked, consent::revoked),
         (Rule::ConsentExpired, consent::expired),

@@ -46,13 +46,15 @@ pub struct Facts<'a> {
     pub horizon: Horizon,
     /// Whether a proof of consent must have been reviewed.
     pub review: ReviewPolicy,
+    /// Whether its recipient belongs to a sweep of the provider's.
+    pub sweep: Sweep,
     /// Whether the message is within the provider's rate.
     pub rate: Rate,
 }
 
 impl<'a> Facts<'a> {
     /// Fetches what the registry knows: the provider, both canonical numbers and the allotment.
-    /// No second sender, one body of a plain text, unread, within the rate: set these fields where it is otherwise.
+    /// No second sender, one body of a plain text, unread, no sweep, within the rate: set these fields where it is otherwise.
     pub fn fetch(
         registry: &'a Registry,
         now_us: u64,
@@ -79,6 +81,7 @@ impl<'a> Facts<'a> {
             ends: Stated::Not,
             horizon: Horizon::default(),
             review: ReviewPolicy::Strict,
+            sweep: Sweep::None,
             rate: Rate::Within,
         }
     }
@@ -106,6 +109,18 @@ pub enum SecondSender {
     ReplyAddress,
     /// The reply path bit of esm_class (SMPP 3.4 5.2.12).
     ReplyPath,
+}
+
+/// How a recipient stands to the others that the same provider sent to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Sweep {
+    /// Scattered, as customers are.
+    #[default]
+    None,
+    /// They follow one another in equal steps.
+    Sequence,
+    /// They are most of the numbers of a block.
+    Block,
 }
 
 /// Whether a message is within its provider's rate.

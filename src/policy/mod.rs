@@ -6,8 +6,8 @@
 //! - `nature`: whether a message is commercial.
 //! - `forms`: in what form a message comes that is no plain text.
 //! - `facts`: all that a decision may look at, fetched before.
-//! - `provider`, `source`, `code`, `destination`, `body`, `form`, `parts`, `text`, `signature`, `consent`, `schedule`, `rate`: one
-//!   file a family of rules.
+//! - `provider`, `source`, `code`, `destination`, `body`, `form`, `parts`, `text`, `signature`, `consent`,
+//!   `recipients`, `schedule`, `rate`: one file a family of rules.
 //! - `modes`: whether a rule refuses, only records, or sleeps.
 //! - `decide`: the rules in their order, and what they come to.
 
@@ -25,6 +25,7 @@ mod parts;
 mod provider;
 mod rate;
 mod reason;
+mod recipients;
 mod rule;
 mod said;
 mod schedule;
@@ -36,7 +37,7 @@ mod text;
 pub use decide::{
     Decision, Look, Looked, Observed, decide, decide_bind, decide_operation, trace, trace_bind,
 };
-pub use facts::{BindFacts, Facts, Rate, SecondSender};
+pub use facts::{BindFacts, Facts, Rate, SecondSender, Sweep};
 pub use forms::{Form, Forms};
 pub use modes::{Mode, ModeFault, Modes};
 pub use nature::{Nature, nature};

@@ -87,6 +87,8 @@ reasons! {
     SignatureSeveral => SignatureMissing, "The text bears more than one 【signature】.";
     SignatureElsewhere => SignatureMissing, "The 【signature】 stands neither first nor last.";
     SignatureUnregistered => SignatureUnregistered, "The 【signature】 is not this code's.";
+    RecipientsSequence => RecipientsSwept, "The recipients are counted through in equal steps.";
+    RecipientsBlock => RecipientsSwept, "Most numbers of the recipient's block were sent to.";
     ConsentRevoked => ConsentRevoked, "The recipient refused messages of this provider.";
     ConsentExpired => ConsentExpired, "The recipient's consent has run out.";
     ConsentMissing => ConsentMissing, "The recipient never consented to this provider.";

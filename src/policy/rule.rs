@@ -117,10 +117,12 @@ pub enum Rule {
     FormDisplay = 39,
     /// `schedule.beyond`, 40.
     ScheduleBeyond = 40,
-    /// `destination.list`, 41.
-    DestinationList = 41,
-    /// `multi.refused`, 42.
-    MultiRefused = 42,
+    /// `recipients.swept`, 41.
+    RecipientsSwept = 41,
+    /// `destination.list`, 42.
+    DestinationList = 42,
+    /// `multi.refused`, 43.
+    MultiRefused = 43,
 }
 
 /// One article in each text that has been read; Order 74 is built from Order 31's.
@@ -138,7 +140,7 @@ macro_rules! article {
 
 impl Rule {
     /// All rules, by number.
-    pub const ALL: [Self; 42] = [
+    pub const ALL: [Self; 43] = [
         Self::ProviderUnknown,
         Self::ProviderLicence,
         Self::ProviderLocation,
@@ -179,6 +181,7 @@ impl Rule {
         Self::FormBinary,
         Self::FormDisplay,
         Self::ScheduleBeyond,
+        Self::RecipientsSwept,
         Self::DestinationList,
         Self::MultiRefused,
     ];
@@ -226,6 +229,7 @@ impl Rule {
             Self::FormBinary => "form.binary",
             Self::FormDisplay => "form.display",
             Self::ScheduleBeyond => "schedule.beyond",
+            Self::RecipientsSwept => "recipients.swept",
             Self::DestinationList => "destination.list",
             Self::MultiRefused => "multi.refused",
         }
@@ -269,6 +273,7 @@ impl Rule {
             Self::NoticeMissing | Self::FormDisplay => article!(set, "18", "20"),
             Self::SignatureMissing | Self::SignatureUnregistered => article!(set, "11", "21"),
             Self::ContentProhibited => article!(set, "16", "17"),
+            Self::RecipientsSwept => article!(set, "15", "16"),
             // Both numbers and the content must be recorded as they were delivered.
             Self::DestinationMalformed
             | Self::DestinationList
@@ -343,6 +348,7 @@ impl Rule {
             }
             Self::ScheduleBeyond => "Advertising for a time at which consent may have ended.",
             Self::FormDisplay => "Advertising that is shown or kept otherwise than a text.",
+            Self::RecipientsSwept => "Advertising to numbers that were made up by counting.",
         }
     }
 
@@ -372,7 +378,7 @@ mod tests {
             assert_eq!(Rule::from_name(rule.name()), Some(rule));
             assert!(rule.code() < 64 && rule.summary().ends_with('.'));
         }
-        assert_eq!((Rule::from_code(0), Rule::from_code(43)), (None, None));
+        assert_eq!((Rule::from_code(0), Rule::from_code(44)), (None, None));
         assert_eq!(Rule::from_name("source.Forged"), None);
         for set in RuleSet::ALL {
             assert_eq!(RuleSet::from_name(set.name()), Some(set));

@@ -13,7 +13,7 @@ use toml::value::Datetime;
 use super::numbering::{HOME, Written, written};
 use super::{
     Code, Digits, Identity, Licence, Part, Plan, Provider, Purpose, Registry, RegistryFault,
-    Template, nearest,
+    Template, Watch, nearest,
 };
 
 /// The longest registry text, in octets: room for [`super::CODES_MAX`] codes.
@@ -52,6 +52,10 @@ struct ProviderTable {
     from: Vec<Spanned<String>>,
     /// Messages a second; without it there is no limit.
     rate: Option<NonZeroU32>,
+    /// Whether its advertising is watched for numbers that it counts through. "off" is for who writes to
+    /// neighbouring numbers rightly: an operator's own customers, a company's own staff.
+    #[serde(default)]
+    sweep: Watch,
     /// The codes allotted to it.
     #[serde(default)]
     code: Vec<CodeTable>,
@@ -219,6 +223,7 @@ impl Source<'_> {
                 .iter()
                 .map(|one| self.service_type(one))
                 .collect::<Result<_, _>>()?,
+            sweep: table.sweep,
             codes: table.code.iter().map(|code| self.code(code)).collect::<Result<_, _>>()?,
             alphanumeric: alphanumeric.collect(),
         })

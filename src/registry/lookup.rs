@@ -332,6 +332,7 @@ mod tests {
             from: vec![],
             rate: None,
             service_types: vec![],
+            sweep: crate::registry::Watch::On,
             codes: codes.iter().map(|(text, max)| code(text, *max)).collect(),
             alphanumeric: vec![],
         }

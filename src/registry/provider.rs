@@ -23,6 +23,8 @@ pub struct Provider {
     pub from: Vec<IpNet>,
     /// Messages a second, over all its binds; `None` = no limit of its own.
     pub rate: Option<NonZeroU32>,
+    /// Whether it is watched for numbers that it counts through (Order 31 art. 16).
+    pub sweep: Watch,
     /// The codes allotted to it (Order 31 art. 13).
     pub codes: Vec<Code>,
     /// The service_types it may use beside none and `CMT`, each 1 to 5 octets.
@@ -68,6 +70,17 @@ pub enum Identity {
     Pending,
     /// Verification failed.
     Refused,
+}
+
+/// Whether a provider's recipients are watched for sweeps.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Watch {
+    /// They are. The default.
+    #[default]
+    On,
+    /// They are not: whom it writes to are neighbours, as an operator's own customers and a company's own staff.
+    Off,
 }
 
 /// What a code was approved for.

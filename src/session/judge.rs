@@ -11,7 +11,10 @@ use super::prepare::{Frame, Prepared, parse};
 use super::session::{FRAMES_A_TURN, Session, Side, Step, StepKind};
 use super::table::{self, BindKind, BindState, Place};
 use crate::audit::{self, BindRecord, VerdictRecord};
-use crate::policy::{self, BindFacts, Consent, Decision, Facts, Parts, Rate, Reason, Text};
+use crate::policy::{
+    self, BindFacts, Consent, Decision, Facts, Mode, Nature, Parts, Rate, Reason, Rule, Sweep, Text,
+};
+use crate::registry::Watch;
 use crate::smpp::bind::Bind;
 use crate::smpp::frame::{FrameFault, cut};
 use crate::smpp::message::{Message, WireAddress};
@@ -295,6 +298,7 @@ impl Session {
         {
             facts.rate = Rate::Exceeded;
         }
+        facts.sweep = sweep(knowledge, &facts);
         self.count_in_batch(&mut facts, question);
         if key.is_some_and(|key| knowledge.joinings.is_refused(self.provider, &key)) {
             facts.parts = Parts::Refused;
@@ -616,6 +620,18 @@ impl Session {
         self.refused += 1;
         self.write_refusal(command, status, number);
     }
+}
+
+/// Whether the recipient belongs to a sweep. Only of who advertises, or asks for consent, is it
+/// remembered where to.
+fn sweep(knowledge: &Knowledge, facts: &Facts<'_>) -> Sweep {
+    let (Some((id, provider)), Ok(recipient)) = (facts.provider, facts.recipient) else {
+        return Sweep::None;
+    };
+    let is_watched = provider.sweep == Watch::On
+        && knowledge.modes.of(Rule::RecipientsSwept) != Mode::Off
+        && policy::nature(facts) != Nature::Other;
+    if is_watched { knowledge.sweeps.see(id, recipient.msisdn) } else { Sweep::None }
 }
 
 /// The verdict's code in records, and the rule that it names: the one that refused, or the first

@@ -5,6 +5,7 @@ use super::parts::Joinings;
 use super::prepare::Parties;
 use super::rates::Rates;
 use super::statuses::Statuses;
+use super::sweeps::Sweeps;
 use super::table::UnknownCommand;
 use super::texts::Texts;
 use super::window::WINDOW_REQUESTS_LIMIT;
@@ -49,6 +50,8 @@ pub struct Knowledge {
     pub submit_multi: MultiPolicy,
     /// The providers' rates.
     pub rates: Rates,
+    /// Where the providers' advertising went to lately.
+    pub sweeps: Sweeps,
     /// What texts are read with.
     pub texts: Texts,
     /// Long messages under way.
@@ -74,6 +77,7 @@ impl Knowledge {
     pub fn new(registry: Registry, texts: Texts, modes: Modes) -> Knowledge {
         Knowledge {
             rates: Rates::new(&registry),
+            sweeps: Sweeps::new(registry.providers().len()),
             joinings: Joinings::new(registry.providers().len()),
             registry,
             rule_set: RuleSet::default(),

@@ -36,6 +36,7 @@ mod reply;
 #[allow(clippy::module_inception)] // the room is named after the one thing in it
 mod session;
 mod statuses;
+pub mod sweeps;
 pub mod table;
 mod tally;
 mod texts;

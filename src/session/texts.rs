@@ -35,8 +35,9 @@ pub struct Texts {
 }
 
 /// The rules that ask for the text.
-const RULES: [Rule; 12] = [
+const RULES: [Rule; 13] = [
     Rule::CodePurpose,
+    Rule::RecipientsSwept,
     Rule::ConsentMissing,
     Rule::ConsentRevoked,
     Rule::ConsentExpired,
