@@ -119,10 +119,12 @@ pub enum Rule {
     ScheduleBeyond = 40,
     /// `recipients.swept`, 41.
     RecipientsSwept = 41,
-    /// `destination.list`, 42.
-    DestinationList = 42,
-    /// `multi.refused`, 43.
-    MultiRefused = 43,
+    /// `public.unfiled`, 42.
+    PublicUnfiled = 42,
+    /// `destination.list`, 43.
+    DestinationList = 43,
+    /// `multi.refused`, 44.
+    MultiRefused = 44,
 }
 
 /// One article in each text that has been read; Order 74 is built from Order 31's.
@@ -140,7 +142,7 @@ macro_rules! article {
 
 impl Rule {
     /// All rules, by number.
-    pub const ALL: [Self; 43] = [
+    pub const ALL: [Self; 44] = [
         Self::ProviderUnknown,
         Self::ProviderLicence,
         Self::ProviderLocation,
@@ -182,6 +184,7 @@ impl Rule {
         Self::FormDisplay,
         Self::ScheduleBeyond,
         Self::RecipientsSwept,
+        Self::PublicUnfiled,
         Self::DestinationList,
         Self::MultiRefused,
     ];
@@ -230,6 +233,7 @@ impl Rule {
             Self::FormDisplay => "form.display",
             Self::ScheduleBeyond => "schedule.beyond",
             Self::RecipientsSwept => "recipients.swept",
+            Self::PublicUnfiled => "public.unfiled",
             Self::DestinationList => "destination.list",
             Self::MultiRefused => "multi.refused",
         }
@@ -274,6 +278,14 @@ impl Rule {
             Self::SignatureMissing | Self::SignatureUnregistered => article!(set, "11", "21"),
             Self::ContentProhibited => article!(set, "16", "17"),
             Self::RecipientsSwept => article!(set, "15", "16"),
+            // The draft's article did not become one of Order 31's second chapter.
+            Self::PublicUnfiled => match set {
+                RuleSet::CnDraft2014 => "draft 2014 art. 17",
+                RuleSet::CnOrder31_2015 => "Order 31 (no article known; draft 2014 art. 17)",
+                RuleSet::CnOrder74_2026 => {
+                    "Order 74 (article number not verified; draft 2014 art. 17)"
+                }
+            },
             // Both numbers and the content must be recorded as they were delivered.
             Self::DestinationMalformed
             | Self::DestinationList
@@ -348,6 +360,7 @@ impl Rule {
             }
             Self::ScheduleBeyond => "Advertising for a time at which consent may have ended.",
             Self::FormDisplay => "Advertising that is shown or kept otherwise than a text.",
+            Self::PublicUnfiled => "Public-interest messages that are not filed.",
             Self::RecipientsSwept => "Advertising to numbers that were made up by counting.",
         }
     }
@@ -378,7 +391,7 @@ mod tests {
             assert_eq!(Rule::from_name(rule.name()), Some(rule));
             assert!(rule.code() < 64 && rule.summary().ends_with('.'));
         }
-        assert_eq!((Rule::from_code(0), Rule::from_code(44)), (None, None));
+        assert_eq!((Rule::from_code(0), Rule::from_code(45)), (None, None));
         assert_eq!(Rule::from_name("source.Forged"), None);
         for set in RuleSet::ALL {
             assert_eq!(RuleSet::from_name(set.name()), Some(set));
