@@ -4,9 +4,10 @@ use std::net::{IpAddr, SocketAddr};
 
 use super::format::RECORD_HEAD_OCTETS;
 use super::record::{
-    ADDRESS_OCTETS_MAX, Address, BindRecord, EndRecord, HAS_CLASS, HAS_CONSENT, HAS_PART, Kind,
-    MESSAGE_ID_OCTETS_MAX, NAME_OCTETS_MAX, REPLY_OCTETS_MAX, ReplyRecord, ResponseRecord,
-    RulesRecord, StartRecord, UnansweredRecord, VERDICT_FIXED_OCTETS, VerdictRecord,
+    ADDRESS_OCTETS_MAX, Address, BindRecord, EndRecord, HAS_CLASS, HAS_CONSENT, HAS_PART,
+    HAS_REFERENCES, Kind, MESSAGE_ID_OCTETS_MAX, NAME_OCTETS_MAX, REFERENCE_OCTETS_MAX,
+    REPLY_OCTETS_MAX, ReplyRecord, ResponseRecord, RulesRecord, StartRecord, UnansweredRecord,
+    VERDICT_FIXED_OCTETS, VerdictRecord,
 };
 
 /// Records on their way to the journal, encoded but for number and sum.
@@ -72,7 +73,8 @@ impl Records {
         let has = |is: bool, bit: u8| if is { bit } else { 0 };
         fixed[52] = has(record.part.is_some(), HAS_PART)
             | has(record.class != 0, HAS_CLASS)
-            | has(record.consent != 0, HAS_CONSENT);
+            | has(record.consent != 0, HAS_CONSENT)
+            | has(!record.references.is_empty(), HAS_REFERENCES);
         let start = self.octets.len();
         self.octets.extend_from_slice(&fixed);
         self.address(record.source);
@@ -86,6 +88,12 @@ impl Records {
         }
         if record.consent != 0 {
             self.octets.extend_from_slice(&record.consent.to_le_bytes());
+        }
+        if !record.references.is_empty() {
+            let references = record.references;
+            for id in [references.entity, references.template, references.consent] {
+                self.counted(id, REFERENCE_OCTETS_MAX);
+            }
         }
         self.finish(start);
     }

@@ -3,14 +3,14 @@
 use super::batch::{Ask, answer, recycled};
 use super::desk::Desk;
 use super::end::EndReason;
-use super::facts::{Gathered, address};
+use super::facts::{Gathered, address, references};
 use super::knowledge::Knowledge;
 use super::moment::Moment;
 use super::multi::Multi;
 use super::prepare::{Frame, Prepared, parse};
 use super::session::{FRAMES_A_TURN, Session, Side, Step, StepKind};
 use super::table::{self, BindKind, BindState, Place};
-use crate::audit::{self, BindRecord, VerdictRecord};
+use crate::audit::{self, BindRecord, References, VerdictRecord};
 use crate::policy::{
     self, BindFacts, Consent, Decision, Facts, Mode, Nature, Parts, Rate, Reason, Rule, Sweep, Text,
 };
@@ -32,6 +32,7 @@ pub(super) struct Judged<'a> {
     part: Option<audit::Part>,
     class: u8,
     consent: u64,
+    references: References<'a>,
 }
 
 /// Refusals that a peer may provoke, and have recorded, before it has bound.
@@ -50,17 +51,7 @@ impl<'a> Judged<'a> {
             part: None,
             class: 0,
             consent: 0,
-        }
-    }
-
-    /// What a second record says of a message.
-    pub(super) fn later(header: Header, message: &Message<'a>) -> Judged<'a> {
-        Judged {
-            source: message.source,
-            destination: message.destination,
-            esm_class: message.esm_class,
-            data_coding: message.data_coding,
-            ..Judged::bare(header)
+            references: References::default(),
         }
     }
 
@@ -89,6 +80,9 @@ impl<'a> Judged<'a> {
                 Some(Consent::Known(standing)) => standing.event,
                 Some(Consent::Unavailable) | None => 0,
             },
+            references: facts
+                .provider
+                .map_or(References::default(), |(_, provider)| references(message, provider)),
         }
     }
 }
@@ -453,6 +447,7 @@ impl Session {
             part: judged.part,
             class: judged.class,
             consent: judged.consent,
+            references: judged.references,
         };
         self.batch_records.verdict(now.wall_us, &record);
     }
@@ -598,7 +593,27 @@ impl Session {
         self.refused += 1;
         self.write_refusal(header.command, status, header.sequence_number);
         let Ok(message) = parse(header.command, octets) else { return };
-        self.record_later(&Judged::later(header, &message), reason, status, now);
+        let judged = self.judged_later(knowledge, header, &message);
+        self.record_later(&judged, reason, status, now);
+    }
+
+    /// What a second record says of a message.
+    pub(super) fn judged_later<'a>(
+        &self,
+        knowledge: &Knowledge,
+        header: Header,
+        message: &Message<'a>,
+    ) -> Judged<'a> {
+        Judged {
+            source: message.source,
+            destination: message.destination,
+            esm_class: message.esm_class,
+            data_coding: message.data_coding,
+            references: self.provider.map_or(References::default(), |id| {
+                references(message, knowledge.registry.provider(id))
+            }),
+            ..Judged::bare(header)
+        }
     }
 
     /// Records a refusal among the records that nothing waits for.

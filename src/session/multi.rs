@@ -205,7 +205,8 @@ impl Session {
             }
             let message = Message { destination: destination.named(), ..read.message };
             let why = if is_it { reason } else { Reason::MultiRefused };
-            self.record_later(&Judged::later(header, &message), why, status, now);
+            let judged = self.judged_later(knowledge, header, &message);
+            self.record_later(&judged, why, status, now);
             self.count_refused(why);
             self.forwarded -= 1;
             let passed = self.tally.passed_slot(observed);
