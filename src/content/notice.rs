@@ -45,9 +45,15 @@ const REFUSE: [&str; 20] = [
 /// English words for "reply", before STOP.
 const REPLY_STOP: [&str; 5] = ["reply with", "reply", "text", "txt", "send"];
 
-/// What any of these ways begins with: the words for refusing, and the English for "reply". Nothing
-/// is looked for elsewhere.
-const BEGINNINGS: &str = "退拒取停不免uosbtr";
+/// Whether any of these ways may begin so: with one of 退拒取停不免, or with these letters.
+fn may_begin(three: &[u8]) -> bool {
+    match three {
+        b"\xe9\x80\x80" | b"\xe6\x8b\x92" | b"\xe5\x8f\x96" => true,
+        b"\xe5\x81\x9c" | b"\xe4\xb8\x8d" | b"\xe5\x85\x8d" => true,
+        b"uns" | b"opt" | b"sto" | b"be " | b"to " | b"rep" | b"tex" | b"txt" | b"sen" => true,
+        _ => false,
+    }
+}
 
 /// Words that only refuse when what to reply follows: 拒回R, 不想收到请回N.
 const REFUSE_BEFORE: [&str; 10] = [
@@ -127,17 +133,17 @@ const SIGNS: [char; 16] =
 /// Keywords so common that they stand without "reply".
 const BARE: [&str; 8] = ["t", "td", "tt", "n", "r", "d", "qx", "0000"];
 
-/// How a text says that one can refuse: the first way that it names. `normal` is filled anew.
-pub fn notice(text: &str, normal: &mut Normal) -> Option<Notice> {
-    normal.fold(text);
+/// How a text says that one can refuse: the first way that it names. `normal` is its normal form, as
+/// [`Normal::fold`] makes it.
+pub fn notice(normal: &Normal) -> Option<Notice> {
     let folded = normal.text();
     let (start, end, keyword) = find(folded)?;
     Some(Notice { span: normal.raw(start, end), keyword })
 }
 
 fn find(text: &str) -> Option<(usize, usize, Option<Keyword>)> {
-    for (start, first) in text.char_indices() {
-        if !BEGINNINGS.contains(first) {
+    for (start, three) in text.as_bytes().windows(3).enumerate() {
+        if !may_begin(three) {
             continue;
         }
         let rest = text.get(start..).unwrap_or_default();
@@ -255,9 +261,15 @@ fn trim_end(text: &str) -> &str {
 mod tests {
     use super::*;
 
+    fn folded_notice(text: &str) -> Option<Notice> {
+        let mut normal = Normal::default();
+        normal.fold(text);
+        notice(&normal)
+    }
+
     /// The keyword that a text announces, `-` for a way without one, nothing for no notice.
     fn announced(text: &str) -> String {
-        match notice(text, &mut Normal::default()) {
+        match folded_notice(text) {
             None => String::new(),
             Some(Notice { keyword: None, .. }) => "-".to_owned(),
             Some(Notice { keyword: Some(keyword), .. }) => keyword.as_str().to_owned(),
@@ -267,7 +279,7 @@ mod tests {
     #[test]
     fn every_way_to_refuse_begins_where_it_is_looked_for() {
         for word in REFUSE.iter().chain(&REFUSE_BEFORE).chain(&REPLY_STOP) {
-            assert!(BEGINNINGS.contains(word.chars().next().expect("a word")), "{word}");
+            assert!(word.as_bytes().get(..3).is_some_and(may_begin), "{word}");
         }
     }
 
@@ -332,7 +344,7 @@ mod tests {
     #[test]
     fn the_span_is_that_of_the_raw_text() {
         let text = "好礼！回Ｔ退 订";
-        let found = notice(text, &mut Normal::default()).expect("a notice");
+        let found = folded_notice(text).expect("a notice");
         assert_eq!(found.span.of(text), "退 订");
     }
 }
