@@ -39,7 +39,7 @@ RECIPIENT = "8613800000000"
 # What reads texts and asks the ledger is off: these figures are those of the sender rules. benches/rules.py has the rest.
 TEXT_RULES = """code.purpose consent.missing consent.revoked consent.expired consent.repeat notice.missing signature.missing
 signature.unregistered content.prohibited content.undecodable body.empty body.stored ledger.unavailable parts.malformed
-parts.limit""".split()
+parts.limit recipients.swept""".split()
 
 PATHS = {
     "direct": None,

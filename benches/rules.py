@@ -56,6 +56,9 @@ purpose    = "commercial"
 signatures = ["测量商城"]
 """, encoding="utf-8")
     overrides = "".join(f'"{rule}" = {{ mode = "off" }}\n' for rule in off)
+    if "recipients.swept" not in off:
+        # The load generator counts its recipients through, which is what this rule is for.
+        overrides += '"recipients.swept" = { mode = "observe" }\n'
     config = folder / "consentry.toml"
     config.write_text(f"""\
 [[listen]]

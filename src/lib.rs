@@ -36,9 +36,11 @@
 //! | [`policy`] | facts in, decision out |
 //! | [`session`] | one pair without sockets; where SMPP, text and policy meet |
 //! | [`audit`] | what was decided: records, journal, hash chain, search |
+//! | [`capture`] | the proxy's own traces: redacted, bounded, as Wireshark reads them |
 //! | [`admin`] | HTTP: metrics, health, sessions, the consent ledger |
 //! | [`metrics`] | every metric family and its closed labels |
 //! | [`config`] | the file that users write |
+//! | [`replay`] | capture files to streams to PDUs |
 //! | [`peer`] | a small ESME and a small SMSC, for demo, load and tests |
 //! | [`cmd`] | one file a sub-command |
 //!
@@ -58,6 +60,7 @@
 
 pub mod admin;
 pub mod audit;
+pub mod capture;
 pub mod cmd;
 pub mod config;
 pub mod consent;
@@ -67,6 +70,7 @@ pub mod peer;
 pub mod policy;
 pub mod proxy;
 pub mod registry;
+pub mod replay;
 pub mod session;
 pub mod smpp;
 pub mod text;

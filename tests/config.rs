@@ -38,6 +38,11 @@ fn unwritten_keys_take_their_defaults_and_paths_their_folder() {
     assert_eq!(consent.silent_after, Duration::from_secs(7 * 86_400));
     assert_eq!(config.audit.path, PathBuf::from("/etc/consentry/state/audit"));
     assert_eq!(config.admin, None);
+    let capture = &config.capture;
+    assert!(!capture.enabled && capture.providers.is_empty() && capture.verdicts.is_empty());
+    assert_eq!(capture.path, PathBuf::from("/etc/consentry/state/capture"));
+    assert_eq!((capture.file_octets, capture.files), (16 << 20, 8));
+    assert_eq!(capture.text.name(), "redacted");
     assert_eq!(config.warnings(), Vec::<String>::new());
     assert_eq!(config.digest_hex().len(), 64);
     assert_ne!(good(&format!("{LISTEN}\n")).digest, config.digest);
@@ -70,8 +75,19 @@ fn what_is_written_is_taken() {
         review = "lenient"
         cache = "8MiB"
         silent_after = "48h"
+        schedule_max = "0s"
+        validity_max = "72h"
         [audit]
         path = "/var/lib/consentry/audit"
+        [capture]
+        enabled = true
+        path = "traces"
+        file_size = "1MiB"
+        files = 1000
+        providers = ["示例商城有限公司"]
+        sources = ["1069"]
+        verdicts = ["refuse", "observe"]
+        text = "whole"
         [admin]
         address = "127.0.0.1:0"
         token_file = "token"
@@ -85,10 +101,22 @@ fn what_is_written_is_taken() {
     let consent = &config.consent;
     assert_eq!((consent.review.name(), consent.cache_octets), ("lenient", 8 << 20));
     assert_eq!(consent.silent_after, Duration::from_secs(2 * 86_400));
+    let times = (consent.schedule_max, consent.validity_max);
+    assert_eq!(times, (Duration::ZERO, Duration::from_secs(72 * 3_600)));
     let overrides = &config.rules.overrides;
     assert_eq!(overrides["signature.missing"].mode, Some(OverrideMode::Off));
     assert_eq!(overrides["rate.exceeded"].status, Some(CommandStatus::ESME_RMSGQFUL));
     assert_eq!(config.audit.path, PathBuf::from("/var/lib/consentry/audit"));
+    let capture = &config.capture;
+    assert_eq!((capture.enabled, &capture.path), (true, &PathBuf::from("/etc/consentry/traces")));
+    assert_eq!((capture.file_octets, capture.files), (1 << 20, 1000));
+    assert_eq!((&capture.providers[0][..], &capture.sources[0][..]), ("示例商城有限公司", "1069"));
+    assert_eq!(
+        capture.verdicts.iter().map(|one| one.name()).collect::<Vec<_>>(),
+        ["refuse", "observe"]
+    );
+    let warned = config.warnings();
+    assert!(warned.iter().any(|line| line.starts_with("[capture] text whole")), "{warned:?}");
     assert_eq!(config.admin.as_ref().unwrap().token_file, Some("/etc/consentry/token".into()));
     assert!(!format!("{config:?}").contains("hunter2"), "a password in Debug");
     assert!(!config.warnings().join("\n").contains("hunter2"), "a password in a warning");
@@ -115,6 +143,27 @@ fn mistakes_are_told_in_one_sentence() {
         ),
         ("[[listen]]\nsmsc = []", "line 4: [[listen]] has no address"),
         ("[admin]", "line 4: [admin] has no address"),
+        (
+            "[capture]\nverdict = []",
+            "line 5: [capture] verdict is not a key here; did you mean verdicts?",
+        ),
+        (
+            "[capture]\nverdicts = [\"refused\"]",
+            "line 5: [capture] verdicts cannot be \"refused\"; did you mean refuse?",
+        ),
+        (
+            "[capture]\ntext = \"none\"",
+            "line 5: [capture] text cannot be \"none\"; known here: redacted, whole",
+        ),
+        (
+            "[capture]\nfile_size = \"1023KiB\"",
+            "line 5: [capture] file_size is 1023KiB; it may be 1MiB to 1GiB",
+        ),
+        ("[capture]\nfiles = 1001", "line 5: [capture] files is 1001; it may be 1 to 1000"),
+        (
+            "[capture]\npath = \"state/audit\"",
+            ": [capture] path and [audit] path are the same folder; write two",
+        ),
         (
             "[timeouts]\nidle = 30",
             "line 5: [timeouts] idle has no unit: write 30ms, 30s, 30m or 30h",
@@ -230,6 +279,10 @@ fn mistakes_are_told_in_one_sentence() {
         (
             "[consent]\nsilent_after = \"999ms\"",
             "line 5: [consent] silent_after is 999ms; it may be 1s to 8760h",
+        ),
+        (
+            "[consent]\nvalidity_max = \"59s\"",
+            "line 5: [consent] validity_max is 59s; it may be 1m to 720h",
         ),
         ("[registry]\nfile = \"\"", "line 5: [registry] file is not a path"),
         ("[audit]\nkeep_months = 121", "line 5: [audit] keep_months is 121; it may be 1 to 120"),

@@ -5,9 +5,9 @@ use std::sync::LazyLock;
 
 use consentry::content::Class;
 use consentry::policy::{
-    BindFacts, Consent, ConsentClass, Decision, Facts, Looked, Mode, Modes, Nature, Parts, Period,
-    Promise, Rate, Review, ReviewPolicy, Rule, Said, SecondSender, Signed, Standing, StandingState,
-    Text, decide, decide_bind, nature, trace, trace_bind,
+    BindFacts, Consent, ConsentClass, Decision, Facts, Form, Forms, Looked, Mode, Modes, Nature,
+    Parts, Period, Promise, Rate, Review, ReviewPolicy, Rule, Said, SecondSender, Signed, Standing,
+    StandingState, Stated, Sweep, Text, decide, decide_bind, nature, trace, trace_bind,
 };
 use consentry::registry::{Address, Allotment, Npi, Registry, Ton, parse};
 use proptest::prelude::*;
@@ -39,10 +39,17 @@ struct Case {
     second_sender: Option<String>,
     two_bodies: bool,
     over_rate: bool,
+    sweep: Option<String>,
     no_body: bool,
     stored_body: bool,
+    forms: Vec<String>,
+    begins_s: Option<u64>,
+    ends_s: Option<u64>,
+    /// `schedule` or `validity`: which is no time.
+    unreadable: String,
     parts: String,
     undecodable: bool,
+    data: bool,
     said: Option<SaidCase>,
     consent: Option<ConsentCase>,
     lenient: bool,
@@ -154,10 +161,16 @@ impl Default for Case {
             second_sender: None,
             two_bodies: false,
             over_rate: false,
+            sweep: None,
             no_body: false,
             stored_body: false,
+            forms: vec![],
+            begins_s: None,
+            ends_s: None,
+            unreadable: String::new(),
             parts: "sound".to_owned(),
             undecodable: false,
+            data: false,
             said: None,
             consent: None,
             lenient: false,
@@ -210,6 +223,23 @@ fn second_sender(name: &str) -> SecondSender {
     }
 }
 
+fn forms(names: &[String]) -> Forms {
+    let mut forms = Forms::default();
+    for name in names {
+        let is_it = |form: &Form| format!("{form:?}") == *name;
+        forms.add(Form::ALL.into_iter().find(is_it).expect("a form"));
+    }
+    forms
+}
+
+fn stated(seconds: Option<u64>, is_unreadable: bool) -> Stated {
+    match seconds {
+        _ if is_unreadable => Stated::Unreadable,
+        Some(seconds) => Stated::In(seconds * 1_000_000),
+        None => Stated::Not,
+    }
+}
+
 fn registry() -> &'static Registry {
     static PARSED: LazyLock<Registry> = LazyLock::new(|| parse(REGISTRY, "registry.toml").unwrap());
     &PARSED
@@ -231,6 +261,9 @@ fn messages_are_judged_as_written() {
             two_bodies: case.two_bodies,
             no_body: case.no_body,
             stored_body: case.stored_body,
+            forms: forms(&case.forms),
+            begins: stated(case.begins_s, case.unreadable == "schedule"),
+            ends: stated(case.ends_s, case.unreadable == "validity"),
             parts: match case.parts.as_str() {
                 "sound" => Parts::Sound,
                 "malformed" => Parts::Malformed,
@@ -241,11 +274,18 @@ fn messages_are_judged_as_written() {
             },
             text: match &case.said {
                 _ if case.undecodable => Text::Undecodable,
+                _ if case.data => Text::Binary,
                 Some(said) => Text::Said(said.said()),
                 None => Text::Unread,
             },
             consent: case.consent.as_ref().map(ConsentCase::consent),
             review: if case.lenient { ReviewPolicy::Lenient } else { ReviewPolicy::Strict },
+            sweep: match case.sweep.as_deref() {
+                None => Sweep::None,
+                Some("sequence") => Sweep::Sequence,
+                Some("block") => Sweep::Block,
+                Some(other) => panic!("no sweep is called {other}"),
+            },
             rate: if case.over_rate { Rate::Exceeded } else { Rate::Within },
             ..Facts::fetch(registry, case.now_us(), provider, &source, &destination)
         };

@@ -3,12 +3,13 @@
 use std::net::SocketAddr;
 use std::sync::LazyLock;
 
+use consentry::audit;
 use consentry::consent::{self, CACHE_OCTETS_MIN, Ledger};
 use consentry::content::Reader;
-use consentry::policy::Modes;
+use consentry::policy::{Mode, Modes, Rule};
 use consentry::session::{
-    BindState, Desk, EndReason, Knowledge, Moment, Parties, Session, Side, Texts, Timeouts,
-    UnknownCommand,
+    BindState, Desk, EndReason, Fate, Knowledge, Moment, Parties, Session, Side, StatusStyle,
+    Statuses, Texts, Timeouts, UnknownCommand,
 };
 use consentry::smpp::frame::FrameFault;
 use consentry::smpp::message::WireAddress;
@@ -141,6 +142,103 @@ fn relay(session: &mut Session, octets: &[u8], s: u64) -> Vec<u8> {
     session.receive(Side::Smsc, octets, at(s));
     let mut out = Vec::new();
     session.relay(&REFUSING, &mut Desk::default(), &mut out, at(s));
+    out
+}
+
+#[test]
+fn emergencies_go_at_once_and_are_listed_for_filing() {
+    let table = |number: &str, more: &str| {
+        format!("[[provider.code]]\nnumber = \"{number}\"\npurpose = \"public\"\n{more}\n")
+    };
+    let filing = "filing = { number = \"F-1\", valid_until = 2099-12-31 }";
+    let rows = [
+        ("106990001", filing, OK, None),
+        ("106990002", "", CommandStatus::ESME_RSUBMITFAIL, Some(audit::REFUSE)),
+        ("106990003", "emergency = true", OK, Some(audit::OBSERVE)),
+    ];
+    let codes: String = rows.iter().map(|(number, more, ..)| table(number, more)).collect();
+    let knowledge = rated_knowledge(UnknownCommand::Refuse, 100, &codes);
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let options = audit::Options::new(audit::Durability::Written);
+    let (journal, _) = audit::Journal::open(folder.path(), options, 0).expect("a journal");
+    let mut session = bound(&knowledge, Command::BindTransmitter);
+    let text = "【测试】暴雨红色预警，请市民立即转移到安全地带。";
+    let text: Vec<u8> = text.encode_utf16().flat_map(u16::to_be_bytes).collect();
+    for (sequence, (number, _, expected, _)) in (0..).zip(rows) {
+        let frame = message_from(number.as_bytes(), sequence, b"13800138000", &text);
+        session.receive(Side::Esme, &frame, at(1));
+        assert!(session.judge(&knowledge, &mut Desk::default(), &mut |_, _| {}, at(1)));
+        let ticket = journal.append(session.batch_records()).expect("taken");
+        journal.wait(ticket).expect("written");
+        session.recorded();
+        let mut replies = Vec::new();
+        session.take_replies(&mut replies);
+        session.release();
+        let status = statuses(&replies).first().map_or(OK, |(_, status)| *status);
+        assert_eq!(status, expected, "{number}");
+    }
+    journal.close(1).expect("closed");
+    for (number, _, _, verdict) in rows {
+        let mut found = Vec::new();
+        let query = audit::Query { rule: Some(Rule::PublicUnfiled.code()), ..Default::default() };
+        audit::search(folder.path(), &query, &mut |one| {
+            if let audit::Found::Message { verdict, .. } = one
+                && let audit::Record::Verdict(record) = verdict.record()
+                && record.source.raw == number.as_bytes()
+            {
+                found.push(record.verdict);
+            }
+            std::ops::ControlFlow::Continue(())
+        })
+        .expect("the journal can be read");
+        assert_eq!(found, Vec::from_iter(verdict), "{number}");
+    }
+}
+
+#[test]
+fn numbers_counted_through_over_two_binds_are_refused() {
+    let ad = "【测试】周末全场五折，满300减50，点击 shop.example.cn 选购，会员专享。回T退订";
+    let code = "【测试】验证码 482913，五分钟内有效，请勿告诉他人。";
+    let text = |text: &str| text.encode_utf16().flat_map(u16::to_be_bytes).collect::<Vec<u8>>();
+    let to = |n: u64| (8_613_800_130_000 + n * 7).to_string();
+    for (sent, expected) in [(text(ad), CommandStatus::ESME_RSUBMITFAIL), (text(code), OK)] {
+        let mut modes = Modes::default();
+        // Nobody consented to anything here.
+        modes.set(Rule::ConsentMissing, Mode::Off).expect("may be off");
+        modes.set(Rule::LedgerUnavailable, Mode::Off).expect("may be off");
+        let knowledge = Knowledge { modes, ..knowledge(UnknownCommand::Refuse, 100) };
+        let mut binds = [0, 1].map(|_| bound(&knowledge, Command::BindTransmitter));
+        for n in 0..64 {
+            let frame = message(n, to(u64::from(n)).as_bytes(), &sent);
+            let session = &mut binds[n as usize % 2];
+            let (cleared, replies) = give(session, &knowledge, &frame, 1);
+            let status = statuses(&replies).first().map_or(OK, |(_, status)| *status);
+            assert_eq!(status, if n < 31 { OK } else { expected }, "message {n}");
+            assert_eq!(cleared.is_empty(), !status.is_ok());
+            relay(session, &bare(Command::SubmitSm.response_id(), OK, n), 1);
+        }
+    }
+}
+
+const OK: CommandStatus = CommandStatus::ESME_ROK;
+
+/// A message in UCS2.
+fn message(sequence: u32, destination: &[u8], short_message: &[u8]) -> Vec<u8> {
+    message_from(OURS, sequence, destination, short_message)
+}
+
+fn message_from(source: &[u8], sequence: u32, destination: &[u8], short_message: &[u8]) -> Vec<u8> {
+    let mut out = Vec::new();
+    let address = |value| WireAddress { ton: 0, npi: 1, value };
+    let fields = MessageFields {
+        source: address(source),
+        destination: address(destination),
+        esm_class: 0,
+        registered_delivery: 0,
+        data_coding: 8,
+        short_message,
+    };
+    write::message(&mut out, Command::SubmitSm, sequence, fields, |_| {});
     out
 }
 
@@ -311,6 +409,38 @@ fn what_is_counted_is_what_became_of_it() {
 }
 
 #[test]
+fn each_frame_of_a_batch_is_told_with_its_fate() {
+    let enquire = bare(Command::EnquireLink.id(), CommandStatus::ESME_ROK, 3);
+    let frames = [submit(2, OURS), enquire, submit(4, b"106911119999"), submit(5, b"")];
+    let refused = |rule| Fate::Refused(Some(rule));
+    let recorded = [
+        Fate::Passed(None),
+        Fate::Unjudged,
+        refused(Rule::SourceForged),
+        refused(Rule::SourceMissing),
+    ];
+    let unavailable = refused(Rule::AuditUnavailable);
+    let unrecorded = [unavailable, Fate::Unjudged, unavailable, unavailable];
+    for (is_recorded, fates) in [(true, recorded), (false, unrecorded)] {
+        let knowledge = &*REFUSING;
+        let mut session = bound(knowledge, Command::BindTransmitter);
+        session.receive(Side::Esme, &frames.concat(), at(1));
+        assert!(session.judge(knowledge, &mut Desk::default(), &mut |_, _| {}, at(1)));
+        assert_eq!(session.decided().count(), 0, "nothing is told before it is recorded");
+        if is_recorded {
+            session.recorded();
+        } else {
+            session.unrecorded(knowledge);
+        }
+        let told: Vec<_> = session.decided().map(|(frame, fate)| (frame.to_vec(), fate)).collect();
+        let expected: Vec<_> = frames.iter().cloned().zip(fates).collect();
+        assert_eq!(told, expected);
+        session.release();
+        assert_eq!(session.decided().count(), 0);
+    }
+}
+
+#[test]
 fn a_full_window_waits_for_answers_and_then_goes_on() {
     let knowledge = knowledge(UnknownCommand::Refuse, 2);
     let mut session = bound(&knowledge, Command::BindTransceiver);
@@ -392,6 +522,184 @@ fn a_refusal_is_heard_whatever_stands_beside_its_text() {
         session.heeded();
         session.relay(&knowledge, &mut Desk::default(), &mut out, at(1));
         assert_eq!(out, pdu, "{case}");
+    }
+}
+
+#[test]
+fn parameters_that_two_peers_read_differently_do_not_cross() {
+    let knowledge = &*REFUSING;
+    let vendor = Tag(0x1401);
+    let many: Vec<(Tag, &[u8])> = (0..65).map(|at| (Tag(0x1400 + at), &b"1"[..])).collect();
+    let cases: &[(&str, &[(Tag, &[u8])], CommandStatus)] = &[
+        ("one", &[(vendor, b"1")], CommandStatus::ESME_ROK),
+        ("as many as there may be", &many[1..], CommandStatus::ESME_ROK),
+        ("one too many", &many, CommandStatus::ESME_RINVOPTPARSTREAM),
+        ("twice", &[(vendor, b"1"), (vendor, b"1")], CommandStatus::ESME_ROPTPARNOTALLWD),
+        ("too short", &[(Tag::USER_MESSAGE_REFERENCE, b"1")], CommandStatus::ESME_RINVPARLEN),
+    ];
+    for (case, parameters, expected) in cases {
+        let tlvs = |out: &mut Vec<u8>| {
+            parameters.iter().for_each(|(tag, value)| write::tlv(out, *tag, value));
+        };
+        let (mut data_sm, mut query_sm) = (Vec::new(), Vec::new());
+        let address = |value| WireAddress { ton: 0, npi: 1, value };
+        let fields = MessageFields {
+            source: address(OURS),
+            destination: address(b"8613800138000"),
+            esm_class: 0,
+            registered_delivery: 0,
+            data_coding: 0,
+            short_message: b"",
+        };
+        write::data_sm(&mut data_sm, 2, fields, |out| {
+            tlvs(out);
+            write::tlv(out, Tag::MESSAGE_PAYLOAD, b"text");
+        });
+        let (command, ok) = (Command::QuerySm.id(), CommandStatus::ESME_ROK);
+        write::pdu(&mut query_sm, command, ok, 2, |out| {
+            write::c_octets(out, b"id");
+            write::address(out, address(OURS));
+            tlvs(out);
+        });
+        // The text of a data_sm is a parameter too.
+        let data_sm = (parameters.len() != 64).then_some(data_sm);
+        for pdu in [Some(submit_with(2, OURS, tlvs)), data_sm, Some(query_sm)].iter().flatten() {
+            let mut session = bound(knowledge, Command::BindTransceiver);
+            let (cleared, replies) = give(&mut session, knowledge, pdu, 1);
+            if expected.is_ok() {
+                assert_eq!((&cleared, replies.len()), (pdu, 0), "{case}");
+            } else {
+                let refused = (cleared.len(), statuses(&replies));
+                assert_eq!(refused, (0, vec![(2, *expected)]), "{case}");
+            }
+        }
+    }
+}
+
+/// Codes of several purposes and no consent ledger; statuses tell each cause.
+fn purposes() -> Knowledge {
+    let text = "[[provider]]\nname = \"测试有限公司\"\nsystem_ids = [\"t\"]\nidentity = \"verified\"\n\
+         licence = { number = \"1\", valid_until = 2099-12-31 }\n\
+         [[provider.code]]\nnumber = \"106900001234\"\n\
+         [[provider.code]]\nnumber = \"106900005678\"\npurpose = \"commercial\"\n\
+         [[provider.code]]\nnumber = \"106900007777\"\nbinary = true\n";
+    let registry = consentry::registry::parse(text, "registry.toml").expect("a registry");
+    let modes = Modes::default();
+    let reader = Reader::built_in().expect("weights");
+    let texts = Texts::new(reader, Default::default(), Vec::new(), &modes);
+    Knowledge {
+        statuses: Statuses::new(StatusStyle::Precise),
+        ..Knowledge::new(registry, texts, modes)
+    }
+}
+
+fn ucs2(text: &str) -> Vec<u8> {
+    text.encode_utf16().flat_map(u16::to_be_bytes).collect()
+}
+
+const ADVERTISING: &str = "【测试】全场五折，拒收请回复R";
+
+#[test]
+fn what_needs_consent_goes_out_soon_or_not_at_all() {
+    let knowledge = purposes();
+    let advertising = ucs2(ADVERTISING);
+    let submit = |source: &[u8], schedule: &[u8], validity: &[u8]| {
+        let mut out = Vec::new();
+        let (id, ok) = (Command::SubmitSm.id(), CommandStatus::ESME_ROK);
+        write::pdu(&mut out, id, ok, 2, |body| {
+            write::c_octets(body, b"");
+            write::address(body, WireAddress { ton: 0, npi: 1, value: source });
+            write::address(body, WireAddress { ton: 0, npi: 1, value: b"8613800138000" });
+            body.extend_from_slice(&[0, 0, 0]);
+            write::c_octets(body, schedule);
+            write::c_octets(body, validity);
+            body.extend_from_slice(&[0, 0, 8, 0, advertising.len() as u8]);
+            body.extend_from_slice(&advertising);
+        });
+        out
+    };
+    let data_sm = |seconds: u32| {
+        let mut out = Vec::new();
+        let fields = MessageFields {
+            source: WireAddress { ton: 0, npi: 1, value: b"106900005678" },
+            destination: WireAddress { ton: 0, npi: 1, value: b"8613800138000" },
+            esm_class: 0,
+            registered_delivery: 0,
+            data_coding: 8,
+            short_message: b"",
+        };
+        write::data_sm(&mut out, 2, fields, |out| {
+            write::tlv(out, Tag::QOS_TIME_TO_LIVE, &seconds.to_be_bytes());
+            write::tlv(out, Tag::MESSAGE_PAYLOAD, &advertising);
+        });
+        out
+    };
+    let ours: &[u8] = b"106900005678";
+    // Without a ledger, nobody knows of consent: what is not refused for its times may be sent again.
+    let full = CommandStatus::ESME_RMSGQFUL;
+    let (late, long) = (CommandStatus::ESME_RINVSCHED, CommandStatus::ESME_RINVEXPIRY);
+    // It is 2026-09-21T14:13:21Z.
+    let cases = [
+        ("at once", submit(ours, b"", b""), full),
+        ("in an hour", submit(ours, b"000000010000000R", b""), full),
+        ("in an hour and a second", submit(ours, b"000000010001000R", b""), late),
+        ("an hour later by the clock", submit(ours, b"260921151321000+", b""), full),
+        ("a second after that", submit(ours, b"260921151322000+", b""), late),
+        ("the same in Shanghai", submit(ours, b"260921231322032+", b""), late),
+        ("for a day", submit(ours, b"", b"000001000000000R"), full),
+        ("for more than a day", submit(ours, b"", b"000001000001000R"), long),
+        ("until next year", submit(ours, b"", b"270921000000000+"), long),
+        ("at no time", submit(ours, b"tomorrow", b""), late),
+        ("until no time", submit(ours, b"", b"tomorrow"), long),
+        ("data_sm for a day", data_sm(86_400), full),
+        ("data_sm for more", data_sm(86_401), long),
+    ];
+    for (case, pdu, expected) in cases {
+        let mut session = bound(&knowledge, Command::BindTransceiver);
+        let (cleared, replies) = give(&mut session, &knowledge, &pdu, 1);
+        assert_eq!((cleared.len(), statuses(&replies)), (0, vec![(2, expected)]), "{case}");
+    }
+}
+
+#[test]
+fn what_is_no_plain_text_is_refused_by_its_form() {
+    let knowledge = purposes();
+    let advertising = ucs2(ADVERTISING);
+    let code = ucs2("【测试】验证码123456，五分钟内有效。");
+    let (data, port) = (&b"\xff\xfe\xfd\x01"[..], &b"\x06\x05\x04\x0b\x84\x23\xf0\xff\xfe\x01"[..]);
+    let full = CommandStatus::ESME_RMSGQFUL;
+    let (binary, display) = (CommandStatus(0x042f), CommandStatus(0x0430));
+    let undecodable = CommandStatus(0x0426);
+    let cases: &[(&str, &[u8], u8, u8, &[u8], CommandStatus)] = &[
+        // Without a ledger, nobody knows of consent.
+        ("advertising", b"106900005678", 0, 8, &advertising, full),
+        ("advertising that flashes", b"106900005678", 0, 0x18, &advertising, display),
+        ("advertising to the SIM", b"106900005678", 0, 0x1a, &advertising, display),
+        ("advertising with a lamp", b"106900005678", 0, 0xe8, &advertising, display),
+        ("a code that flashes", OURS, 0, 0x18, &code, CommandStatus::ESME_ROK),
+        ("data", OURS, 0, 4, data, binary),
+        ("data in another group", OURS, 0, 0xf5, data, binary),
+        ("data from a code for data", b"106900007777", 0, 4, data, CommandStatus::ESME_ROK),
+        ("data to a port", b"106900007777", 0x40, 4, port, CommandStatus::ESME_ROK),
+        ("the same elsewhere", OURS, 0x40, 4, port, CommandStatus::ESME_RINVESMCLASS),
+        ("a text as data", b"106900007777", 0, 4, b"click here", undecodable),
+    ];
+    for (case, source, esm_class, data_coding, short_message, expected) in cases {
+        let address = |value| WireAddress { ton: 0, npi: 1, value };
+        let fields = MessageFields {
+            source: address(source),
+            destination: address(b"8613800138000"),
+            esm_class: *esm_class,
+            registered_delivery: 0,
+            data_coding: *data_coding,
+            short_message,
+        };
+        let mut pdu = Vec::new();
+        write::message(&mut pdu, Command::SubmitSm, 2, fields, |_| {});
+        let mut session = bound(&knowledge, Command::BindTransceiver);
+        let (cleared, replies) = give(&mut session, &knowledge, &pdu, 1);
+        let refused: Vec<_> = if expected.is_ok() { vec![] } else { vec![(2, *expected)] };
+        assert_eq!((cleared == pdu, statuses(&replies)), (expected.is_ok(), refused), "{case}");
     }
 }
 

@@ -1,11 +1,13 @@
 //! Every PDU of `../shared/data/pdus`: other implementations' frames against what their own tests
-//! and Wireshark say of them. A step of its own, since the data is not part of the project:
+//! and Wireshark say of them; and every capture of `../shared/data/pcaps` against what tshark reads
+//! in it. A step of its own, since the data is not part of the project:
 //! `cargo test --test shared_data -- --ignored`.
 
 use std::path::Path;
 
 use consentry::content::Reader;
 use consentry::policy::Modes;
+use consentry::replay::{Happening, Skipped, Trace, Traces};
 use consentry::session::{Desk, Knowledge, Moment, Session, Side, Texts, Timeouts, UnknownCommand};
 use consentry::smpp::bind::{Bind, BindResp, Outbind};
 use consentry::smpp::frame::{PDU_OCTETS_MAX, cut};
@@ -242,4 +244,85 @@ fn what_crosses_crosses_octet_for_octet() {
         }
     }
     assert!(crossed > 60 && kept > 0, "{crossed} crossed, {kept} were kept");
+}
+
+/// A PDU in a capture: stream, port of its sender, command_length, command_id, sequence_number.
+type Found = (u32, u16, u32, u32, u32);
+
+/// What tshark dissects, in its order. It is told the ports; we are not.
+fn by_tshark(path: &Path) -> Vec<Found> {
+    let fields = ["tcp.stream", "tcp.srcport", "smpp.command_length", "smpp.command_id"];
+    let mut tshark = std::process::Command::new("tshark");
+    tshark.args(["-d", "tcp.port==9000,smpp", "-Y", "smpp", "-T", "fields"]);
+    for field in fields.into_iter().chain(["smpp.sequence_number"]) {
+        tshark.args(["-e", field]);
+    }
+    let said = tshark.arg("-r").arg(path).output().expect("tshark (tests/interop/install)");
+    assert!(said.status.success(), "{}: {}", path.display(), String::from_utf8_lossy(&said.stderr));
+    let text = String::from_utf8(said.stdout).expect("text");
+    let mut found = Vec::new();
+    for line in text.lines() {
+        let columns: Vec<Vec<u32>> =
+            line.split('\t').map(|column| column.split(',').map(number).collect()).collect();
+        let [stream, port, lengths, ids, sequences] = columns.as_slice() else {
+            panic!("{}: {line}", path.display());
+        };
+        for ((length, id), sequence) in lengths.iter().zip(ids).zip(sequences) {
+            found.push((stream[0], port[0] as u16, *length, *id, *sequence));
+        }
+    }
+    found
+}
+
+fn number(text: &str) -> u32 {
+    let hex = text.strip_prefix("0x").map(|digits| u32::from_str_radix(digits, 16));
+    hex.unwrap_or_else(|| text.parse()).expect("a number")
+}
+
+/// What we read: whole PDUs and those of which the snap length left the header.
+fn by_us(path: &Path) -> (Vec<Found>, Skipped) {
+    let input = std::fs::File::open(path).map(|file| Box::new(file) as _);
+    let trace = Trace { name: path.display().to_string(), input };
+    let mut traces = Traces::new(std::iter::once(trace), PDU_OCTETS_MAX);
+    let (mut found, mut ends) = (Vec::new(), std::collections::HashMap::new());
+    let mut note =
+        |ends: &std::collections::HashMap<u32, [u16; 2]>, stream, side, header: Header| {
+            let port = ends[&stream][side as usize];
+            let (length, id) = (header.command_length, header.command.id());
+            found.push((stream, port, length, id, header.sequence_number));
+        };
+    while let Some(happening) = traces.next().expect("a whole capture") {
+        match happening {
+            Happening::Opened(opened) => {
+                ends.insert(opened.stream, [opened.esme.port(), opened.smsc.port()]);
+            }
+            Happening::Pdus { stream, side, mut octets, .. } => {
+                while let Some(header) = Header::of(octets) {
+                    note(&ends, stream, side, header);
+                    octets = &octets[header.command_length as usize..];
+                }
+                assert!(octets.is_empty(), "only whole PDUs are told");
+            }
+            Happening::Cut { stream, side, header, .. } => note(&ends, stream, side, header),
+            Happening::Gap { .. } | Happening::Closed { .. } => {}
+        }
+    }
+    let skipped = *traces.skipped();
+    (found, skipped)
+}
+
+#[test]
+#[ignore = "needs ../shared/data, which is not part of the project, and tshark"]
+fn captures_hold_the_pdus_that_tshark_finds() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/data/pcaps");
+    let (mut captures, mut compared) = (0, 0);
+    for entry in std::fs::read_dir(&folder).expect("the captures") {
+        let path = entry.expect("the captures").path();
+        let (ours, skipped) = by_us(&path);
+        let theirs = by_tshark(&path);
+        assert_eq!(ours, theirs, "{}: {skipped:?}", path.display());
+        captures += 1;
+        compared += ours.len();
+    }
+    assert!(captures >= 7 && compared > 100, "{captures} captures, {compared} PDUs");
 }

@@ -7,6 +7,7 @@
 //! | `GET /readyz` | 200 `ready`, or 503 and one reason a line |
 //! | `GET /api/v1/sessions` | live sessions, one JSON object a line |
 //! | `POST /api/v1/consents...` | the consent ledger, see [`consents`] |
+//! | `GET`, `POST`, `DELETE /api/v1/capture` | the proxy's own traces, see [`capture`] |
 //!
 //! It has a listener of its own and is given what it shows as plain values, so that it knows no
 //! socket of the proxy's. Each connection carries one request and is bounded by [`connection`];
@@ -22,10 +23,12 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use tokio::net::TcpListener;
 
+use crate::capture::Capture;
 use crate::consent::Ledger;
 use crate::metrics::Metrics;
 
 pub mod access;
+pub mod capture;
 pub mod connection;
 pub mod consents;
 pub mod session;
@@ -56,6 +59,8 @@ pub struct State {
     pub sessions: Arc<dyn Fn() -> Vec<Session> + Send + Sync>,
     /// The consent ledger, if there is one.
     pub ledger: Option<Ledger>,
+    /// The proxy's own traces, if it writes any.
+    pub capture: Option<Arc<Capture>>,
     /// How many commercial codes there are the answers to which do not pass through the proxy.
     pub blind_ports: Arc<dyn Fn() -> usize + Send + Sync>,
     /// What `/api/v1` asks for; without it, only this machine is served.
@@ -78,6 +83,7 @@ fn router(state: State) -> Router {
         .route("/sessions", get(sessions))
         .route("/consents", post(consents::events))
         .route("/consents/{ask}", post(consents::ask).get(consents::ask))
+        .route("/capture", get(capture::answer).post(capture::answer).delete(capture::answer))
         .fallback(nothing_here)
         .route_layer(middleware::from_fn_with_state(state.clone(), access::check));
     Router::new()

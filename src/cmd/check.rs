@@ -6,11 +6,11 @@ use std::path::PathBuf;
 use serde_json::{Map, Value};
 
 use super::knowledge::{self, Loaded};
-use super::{Answer, Failure, blind};
+use super::{Answer, Failure, blind, capture};
 use crate::admin::Token;
 use crate::config::{self, Config, Place, duration, size};
 use crate::policy::Rule;
-use crate::registry::Provider;
+use crate::registry::{Code, Provider, Purpose};
 
 /// Validates a configuration and prints what is in force.
 #[derive(clap::Args)]
@@ -45,6 +45,7 @@ pub fn run(args: Args) -> Result<Answer, Failure> {
     if let Some(path) = config.admin.as_ref().and_then(|admin| admin.token_file.as_deref()) {
         Token::read(path)?;
     }
+    capture::capture(&loaded)?;
     let facts = facts(&loaded);
     let mut kind = "";
     for fact in &facts {
@@ -81,6 +82,7 @@ fn facts(loaded: &Loaded) -> Vec<Fact> {
     facts.extend(values("timeouts", timeouts(config)));
     facts.extend(values("settings", settings(config)));
     facts.extend(providers(loaded));
+    facts.extend(filings(loaded));
     for rule in Rule::ALL {
         let own = config.rules.overrides.get(rule.name()).and_then(|one| one.status);
         let mut fields = vec![
@@ -117,6 +119,45 @@ fn providers(loaded: &Loaded) -> impl Iterator<Item = Fact> {
     })
 }
 
+/// The codes for public-interest messages: whether they are filed, and which are for emergencies.
+fn filings(loaded: &Loaded) -> impl Iterator<Item = Fact> {
+    let providers = loaded.knowledge.registry.providers().iter();
+    let codes = providers.flat_map(|one| one.codes.iter().map(move |code| (one, code)));
+    codes.filter(|(_, code)| code.purpose == Purpose::Public).map(|(provider, code)| {
+        let filing = code.filing.as_ref();
+        let fields = vec![
+            ("provider", provider.name.clone().into()),
+            ("filing", filing.map(|filing| filing.number.clone()).into()),
+            ("valid_until", filing.map(|filing| last_day(filing.valid_until_us)).into()),
+            ("emergency", code.emergency.into()),
+        ];
+        fact("public codes", code.number.unmasked(), fields)
+    })
+}
+
+/// The last day in Asia/Shanghai before a moment.
+fn last_day(until_us: u64) -> String {
+    let micros = i64::try_from(until_us).unwrap_or(i64::MAX).saturating_sub(1);
+    let time = jiff::Timestamp::from_microsecond(micros).unwrap_or_default();
+    jiff::tz::Offset::constant(8).to_datetime(time).date().to_string()
+}
+
+fn unfiled(provider: &Provider, now_us: u64, soon_us: u64) -> Vec<String> {
+    let public = provider.codes.iter().filter(|code| code.purpose == Purpose::Public);
+    let says = |code: &Code| match &code.filing {
+        Some(filing) if filing.is_in_force(soon_us) => None,
+        Some(filing) if filing.is_in_force(now_us) => Some("a filing that ends within 30 days"),
+        Some(_) | None if code.emergency => None,
+        Some(_) => Some("a filing that has run out: its messages are refused"),
+        None => Some("no filing: its messages are refused"),
+    };
+    let said = public.filter_map(|code| {
+        let (name, number) = (&provider.name, code.number.unmasked());
+        says(code).map(|says| format!("provider {name} has a public code {number} with {says}"))
+    });
+    said.collect()
+}
+
 fn lapsing(loaded: &Loaded) -> Vec<String> {
     let now_us = u64::try_from(jiff::Timestamp::now().as_microsecond()).unwrap_or(0);
     let soon_us = now_us + LAPSING_DAYS * 24 * 3_600_000_000;
@@ -144,7 +185,8 @@ fn lapsing(loaded: &Loaded) -> Vec<String> {
     providers
         .flat_map(|one| {
             let licence = says(one).map(|says| format!("provider {} {says}", one.name));
-            licence.into_iter().chain(deaf(one))
+            let unfiled = unfiled(one, now_us, soon_us);
+            licence.into_iter().chain(deaf(one)).chain(unfiled)
         })
         .collect()
 }
@@ -199,6 +241,8 @@ fn settings(config: &Config) -> Vec<(&'static str, Value)> {
         ("consent.review", config.consent.review.name().into()),
         ("consent.cache", size::text(config.consent.cache_octets).into()),
         ("consent.silent_after", duration::text(config.consent.silent_after).into()),
+        ("consent.schedule_max", duration::text(config.consent.schedule_max).into()),
+        ("consent.validity_max", duration::text(config.consent.validity_max).into()),
         ("content.weights", config.content.weights.as_deref().map_or("built in".into(), path)),
         (
             "content.prohibited",
@@ -208,6 +252,17 @@ fn settings(config: &Config) -> Vec<(&'static str, Value)> {
         ("audit.durability", config.audit.durability.name().into()),
         ("audit.keep_months", config.audit.keep_months.into()),
         ("audit.segment", size::text(config.audit.segment_octets).into()),
+        ("capture.enabled", config.capture.enabled.to_string().into()),
+        ("capture.path", path(&config.capture.path)),
+        ("capture.file_size", size::text(config.capture.file_octets).into()),
+        ("capture.files", config.capture.files.into()),
+        ("capture.providers", config.capture.providers.clone().into()),
+        ("capture.sources", config.capture.sources.clone().into()),
+        (
+            "capture.verdicts",
+            config.capture.verdicts.iter().map(|one| one.name()).collect::<Vec<_>>().into(),
+        ),
+        ("capture.text", config.capture.text.name().into()),
         ("admin.address", admin.map_or("none".into(), |admin| admin.address.to_string().into())),
         (
             "admin.token_file",

@@ -11,7 +11,7 @@ use super::{Answer, Failure, consent};
 use crate::content::{Normal, Reading, Scratch, signatures};
 use crate::policy::{self, Consent, Facts, Looked, Mode, Nature, Parts, Rule, Standing};
 use crate::registry::{Address, Allotment, Npi, Ton};
-use crate::session::{Desk, Gathered, concatenation, gather};
+use crate::session::{Desk, Gathered, concatenation, gather, unread};
 use crate::smpp::message::{Message, WireAddress};
 use crate::smpp::write::{self, MessageFields};
 use crate::smpp::{Command, CommandStatus, Header, Malformed, frame};
@@ -68,8 +68,9 @@ pub fn run(args: Args) -> Result<Answer, Failure> {
             return Err(Failure(format!("--hex: {other} {why}")));
         }
     };
-    match message {
-        Ok(message) => Ok(explain(&args, &loaded, header, &pdu, &message)),
+    let read = message.and_then(|message| Ok((message, gather(&message)?)));
+    match read {
+        Ok((message, gathered)) => Ok(explain(&args, &loaded, header, &pdu, (&message, gathered))),
         Err(malformed) => {
             refuse_malformed(&args, &loaded, header, &pdu, malformed);
             Ok(Answer::No)
@@ -157,10 +158,10 @@ fn explain(
     loaded: &Loaded,
     header: Header,
     pdu: &[u8],
-    message: &Message<'_>,
+    (message, gathered): (&Message<'_>, Gathered),
 ) -> Answer {
     let knowledge = &loaded.knowledge;
-    let found = find(args, loaded, message);
+    let found = find(args, loaded, message, gathered);
     let decision = policy::decide(&found.facts, &knowledge.modes);
     let fired = decision.refused.or(decision.observed.first());
     let verdict = match (decision.refused, fired) {
@@ -193,20 +194,23 @@ fn explain(
 
 /// Finds out what a session would, on the first listener's route. A part of a long message is read
 /// by itself: what came before it is not known here.
-fn find<'a>(args: &Args, loaded: &'a Loaded, message: &'a Message<'a>) -> Found<'a> {
+fn find<'a>(
+    args: &Args,
+    loaded: &'a Loaded,
+    message: &'a Message<'a>,
+    gathered: Gathered,
+) -> Found<'a> {
     let knowledge = &loaded.knowledge;
-    let gathered = gather(message);
     let provider = knowledge.registry.provider_of(args.system_id.as_bytes());
     let of = |a: &WireAddress<'a>| Address { ton: Ton(a.ton), npi: Npi(a.npi), value: a.value };
     let (source, destination) = (of(&message.source), of(&message.destination));
     let now_us = u64::try_from(jiff::Timestamp::now().as_microsecond()).unwrap_or(0);
     let mut facts = Facts::fetch(&knowledge.registry, now_us, provider, &source, &destination);
-    facts.second_sender = gathered.second_sender;
-    facts.two_bodies = gathered.two_bodies;
+    gathered.put(&mut facts, message);
     let unsaid = args.hex.is_none() && args.text.is_none();
-    facts.no_body = message.text_octets().is_empty() && !unsaid;
-    facts.stored_body = message.sm_default_msg_id != 0;
+    facts.no_body &= !unsaid;
     facts.review = knowledge.review;
+    facts.horizon = knowledge.horizon;
     if let Err(fault) = concatenation(message) {
         facts.parts = if fault.is_limit() { Parts::Limit } else { Parts::Malformed };
     }
@@ -223,7 +227,7 @@ fn find<'a>(args: &Args, loaded: &'a Loaded, message: &'a Message<'a>) -> Found<
         keyword = heard.keyword.map(|keyword| keyword.as_str().to_owned());
         reading = Some(knowledge.texts.reader().read(&text, &mut Scratch::default()));
     } else if asked {
-        facts.text = policy::Text::Undecodable;
+        facts.text = read.err().map_or(policy::Text::Unread, unread);
     }
     let consent = ask(loaded, &mut facts);
     Found { message, gathered, facts, text, undecodable: read.err(), reading, keyword, consent }
@@ -302,6 +306,7 @@ fn show(args: &Args, loaded: &Loaded, header: Header, found: &Found<'_>) {
             Looked::Fired(reason) if look.mode == Mode::Observe => {
                 format!("would refuse (observed): {}", reason.detail())
             }
+            Looked::Fired(reason) if reason.is_noted() => format!("notes: {}", reason.detail()),
             Looked::Fired(reason) => format!("refuses: {}", reason.detail()),
             Looked::Unreached => "not asked any more".to_owned(),
         };

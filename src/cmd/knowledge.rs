@@ -3,13 +3,14 @@
 use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use sha2::{Digest, Sha256};
 
 use super::Failure;
 use crate::config::{self, Config};
 use crate::content::{Prohibited, Reader, Templates};
-use crate::policy::{Mode, Modes, ReviewPolicy, Rule, RuleSet};
+use crate::policy::{Horizon, Mode, Modes, ReviewPolicy, Rule, RuleSet};
 use crate::registry::{self, Registry, Template};
 use crate::session::{CodeTemplates, Knowledge, StatusStyle, Statuses, Texts, UnknownCommand};
 use crate::text::{self, DefaultAlphabet};
@@ -51,6 +52,10 @@ pub(super) fn load(config_file: &Path) -> Result<Loaded, Failure> {
             config::Review::Strict => ReviewPolicy::Strict,
             config::Review::Lenient => ReviewPolicy::Lenient,
         },
+        horizon: Horizon {
+            begin_us: micros(config.consent.schedule_max),
+            end_us: micros(config.consent.validity_max),
+        },
         rule_set: RuleSet::from_name(config.rules.set.name()).unwrap_or_default(),
         statuses: statuses(&config),
         unknown_command: match config.rules.unknown_command {
@@ -62,6 +67,10 @@ pub(super) fn load(config_file: &Path) -> Result<Loaded, Failure> {
         ..Knowledge::new(registry, texts, modes)
     };
     Ok(Loaded { config, knowledge, digest: digest.into() })
+}
+
+fn micros(time: Duration) -> u64 {
+    u64::try_from(time.as_micros()).unwrap_or(u64::MAX)
 }
 
 /// How the SMSC behind a listener reads texts.

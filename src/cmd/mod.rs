@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 mod audit;
 mod blind;
+mod capture;
 mod check;
 mod consent;
 mod content;

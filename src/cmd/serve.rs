@@ -13,9 +13,10 @@ use tokio_util::task::TaskTracker;
 
 use super::blind::blind_ports;
 use super::knowledge::{self, Loaded};
-use super::{Failure, ledger};
+use super::{Failure, capture, ledger};
 use crate::admin::{self, Token};
 use crate::audit::{Durability, Journal, Options, State};
+use crate::capture::Figures;
 use crate::config::{self, Config};
 use crate::consent::Ledger;
 use crate::metrics::Metrics;
@@ -45,6 +46,7 @@ pub(super) struct Running {
 
 /// Opens the journal, takes the addresses and begins to serve. Call inside a tokio runtime.
 pub(super) async fn start(loaded: Loaded) -> Result<Running, Failure> {
+    let capture = capture::capture(&loaded)?;
     let Loaded { config, mut knowledge, digest } = loaded;
     let rule_names: Vec<&str> = Rule::ALL.iter().map(|rule| rule.name()).collect();
     let metrics = Arc::new(Metrics::new(&rule_names));
@@ -67,6 +69,7 @@ pub(super) async fn start(loaded: Loaded) -> Result<Running, Failure> {
         journal,
         ledger: Some(ledger.clone()),
         keep_keyword,
+        capture: Arc::new(capture),
         metrics,
         settings: settings(&config),
         clock,
@@ -77,6 +80,7 @@ pub(super) async fn start(loaded: Loaded) -> Result<Running, Failure> {
         by_address: DashMap::new(),
         buffered_octets: AtomicUsize::new(0),
     });
+    capture::begin(&shared.capture, &config.capture);
     let listening: Vec<SocketAddr> = listeners.iter().map(|listener| listener.address).collect();
     for listener in listeners {
         tracing::info!(address = %listener.address, "listening");
@@ -100,8 +104,10 @@ impl Running {
         let most = self.drain + 2 * self.shared.settings.close + LAST_GRACE;
         let in_time = timeout(most, self.shared.tasks.wait()).await.is_ok();
         let (journal, ledger) = (self.shared.journal.clone(), self.ledger);
+        let capture = self.shared.capture.clone();
         let now_us = self.shared.clock.now().wall_us;
         let closed = tokio::task::spawn_blocking(move || {
+            capture.stop();
             ledger.close();
             journal.close(now_us)
         });
@@ -224,6 +230,7 @@ fn serve_admin(
         readiness: Arc::new(move || not_ready(&ready, &asked)),
         sessions: Arc::new(move || listed.live.iter().map(|one| shown(one.value())).collect()),
         ledger: Some(ledger.clone()),
+        capture: Some(shared.capture.clone()),
         blind_ports: Arc::new(move || blind_ports(&seen)),
         token,
     };
@@ -273,7 +280,9 @@ async fn watch(shared: Arc<Shared>) {
     let mut was_available = true;
     let mut blind_before = 0;
     let mut counted_records = 0;
+    let mut captured = Figures::default();
     loop {
+        capture::count(&shared.metrics, &mut captured, shared.capture.figures());
         let state = shared.journal.state();
         let stats = shared.journal.stats();
         let blind = blind_ports(&shared);

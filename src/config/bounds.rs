@@ -76,11 +76,22 @@ pub const CACHE_OCTETS: Bounds<usize> = Bounds { default: 384 * MIB, min: 8 * MI
 /// `[consent] silent_after`: a request's wait before silence counts as refusal (Order 31 art. 18
 /// names no time).
 pub const SILENT_AFTER: Bounds<Duration> = millis(7 * 24 * HOUR, SECOND, 365 * 24 * HOUR);
+/// `[consent] schedule_max`: how far ahead a message that needs consent may be scheduled.
+pub const SCHEDULE_MAX: Bounds<Duration> = millis(HOUR, 0, 30 * 24 * HOUR);
+/// `[consent] validity_max`: how long such a message may wait to be delivered.
+pub const VALIDITY_MAX: Bounds<Duration> = millis(24 * HOUR, MINUTE, 30 * 24 * HOUR);
 
 /// `[audit] keep_months`: calendar months.
 pub const KEEP_MONTHS: Bounds<usize> = Bounds { default: 6, min: 1, max: 120 };
 /// `[audit] segment`: octets of one journal file.
 pub const SEGMENT_OCTETS: Bounds<usize> = Bounds { default: 64 * MIB, min: MIB, max: 4 * GIB };
+
+/// `[capture] file_size`: octets of one file. Its least is far above the longest packet.
+pub const CAPTURE_FILE_OCTETS: Bounds<usize> = Bounds { default: 16 * MIB, min: MIB, max: GIB };
+/// `[capture] files`: files in the folder.
+pub const CAPTURE_FILES: Bounds<usize> = Bounds { default: 8, min: 1, max: 1_000 };
+/// `[capture]` providers, sources: names of one list.
+pub const CAPTURE_NAMES_MAX: usize = 64;
 
 /// `[content] prohibited`: lists.
 pub const LISTS_MAX: usize = 64;

@@ -39,6 +39,7 @@ pub use validate::{NEVER_LOOSENED, RETRIED};
 const REGISTRY_FILE: &str = "registry.toml";
 const CONSENT_PATH: &str = "state/consent";
 const AUDIT_PATH: &str = "state/audit";
+const CAPTURE_PATH: &str = "state/capture";
 
 /// All settings, validated, defaults filled in, paths resolved.
 #[derive(Debug, Clone, PartialEq)]
@@ -61,6 +62,8 @@ pub struct Config {
     pub content: Content,
     /// Where decisions are recorded.
     pub audit: Audit,
+    /// The proxy's own traces.
+    pub capture: Capture,
     /// The HTTP listener; `None` without one.
     pub admin: Option<Admin>,
     /// The log.
@@ -166,6 +169,10 @@ pub struct Consent {
     pub cache_octets: usize,
     /// How long a request for consent waits before silence counts as refusal.
     pub silent_after: Duration,
+    /// How far ahead a message that needs consent may be scheduled.
+    pub schedule_max: Duration,
+    /// How long such a message may wait to be delivered.
+    pub validity_max: Duration,
 }
 
 /// Where consent is kept.
@@ -206,6 +213,27 @@ pub struct Audit {
     pub keep_months: u32,
     /// Size of one journal file, octets.
     pub segment_octets: usize,
+}
+
+/// `[capture]`: the proxy's own traces.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Capture {
+    /// Whether it runs from the start.
+    pub enabled: bool,
+    /// The folder of its files.
+    pub path: PathBuf,
+    /// Octets of one file.
+    pub file_octets: usize,
+    /// Files in the folder.
+    pub files: usize,
+    /// Providers by name, at most [`bounds::CAPTURE_NAMES_MAX`]; empty for all.
+    pub providers: Vec<String>,
+    /// Sender codes, at most [`bounds::CAPTURE_NAMES_MAX`]; empty for all.
+    pub sources: Vec<String>,
+    /// Verdicts; empty for all.
+    pub verdicts: Vec<CaptureVerdict>,
+    /// What is kept of texts.
+    pub text: CaptureText,
 }
 
 /// `[admin]`: the HTTP listener.
@@ -309,6 +337,22 @@ choices! {
         Strict "strict"
         /// One that was handed in counts until it is rejected.
         Lenient "lenient"
+    }
+    /// What became of a request that a capture is to show.
+    CaptureVerdict {
+        /// It went on.
+        Pass "pass"
+        /// It was refused.
+        Refuse "refuse"
+        /// It went on although a rule refuses it.
+        Observe "observe"
+    }
+    /// What a capture keeps of texts.
+    CaptureText {
+        /// Their lengths.
+        Redacted "redacted"
+        /// All of them.
+        Whole "whole"
     }
     /// How log lines look.
     LogFormat {

@@ -15,13 +15,16 @@ use super::bounds::{self, Bounds};
 use super::fault::{self, Source};
 use super::nearest::nearest;
 use super::written::{self, Size, Time};
-use super::{AUDIT_PATH, CONSENT_PATH, REGISTRY_FILE, UnknownCommand, address, duration, size};
 use super::{
-    Admin, Audit, Config, Consent, Content, Fault, Limits, Listen, Log, Outbind, Override, Place,
-    Review, Timeouts,
+    AUDIT_PATH, CAPTURE_PATH, CONSENT_PATH, REGISTRY_FILE, UnknownCommand, address, duration, size,
 };
 use super::{
-    Alphabet, Durability, LogFormat, LogLevel, Mode, OverrideMode, RuleSet, Rules, Statuses,
+    Admin, Audit, Capture, Config, Consent, Content, Fault, Limits, Listen, Log, Outbind, Override,
+    Place, Review, Timeouts,
+};
+use super::{
+    Alphabet, CaptureText, Durability, LogFormat, LogLevel, Mode, OverrideMode, RuleSet, Rules,
+    Statuses,
 };
 use crate::smpp::CommandStatus;
 
@@ -61,6 +64,7 @@ pub(super) fn config(
         consent: consent(&source, folder, written.consent.unwrap_or_default())?,
         content: content(&source, folder, written.content.unwrap_or_default())?,
         audit: audit(&source, folder, written.audit.unwrap_or_default())?,
+        capture: capture(&source, folder, written.capture.unwrap_or_default())?,
         admin: written.admin.map(|admin| self::admin(&source, folder, admin)).transpose()?,
         log: log(written.log.unwrap_or_default()),
         digest: super::digest(text),
@@ -68,6 +72,12 @@ pub(super) fn config(
     match &config.consent.place {
         Place::Folder(folder) if *folder == config.audit.path => {
             Err(source.whole("[consent] path and [audit] path are the same folder; write two"))
+        }
+        Place::Folder(folder) if *folder == config.capture.path => {
+            Err(source.whole("[consent] path and [capture] path are the same folder; write two"))
+        }
+        _ if config.capture.path == config.audit.path => {
+            Err(source.whole("[capture] path and [audit] path are the same folder; write two"))
         }
         _ => Ok(config),
     }
@@ -278,6 +288,8 @@ fn consent(
         review: written.review.unwrap_or(Review::Strict),
         cache_octets: octets(source, written.cache, bounds::CACHE_OCTETS)?,
         silent_after: time(source, written.silent_after, bounds::SILENT_AFTER)?,
+        schedule_max: time(source, written.schedule_max, bounds::SCHEDULE_MAX)?,
+        validity_max: time(source, written.validity_max, bounds::VALIDITY_MAX)?,
     })
 }
 
@@ -331,6 +343,31 @@ fn audit(source: &Source<'_>, folder: &Path, written: written::Audit) -> Result<
         durability: written.durability.unwrap_or(Durability::Synced),
         keep_months: u32::try_from(keep_months).unwrap_or(u32::MAX),
         segment_octets: octets(source, written.segment, bounds::SEGMENT_OCTETS)?,
+    })
+}
+
+fn capture(
+    source: &Source<'_>,
+    folder: &Path,
+    written: written::Capture,
+) -> Result<Capture, Fault> {
+    let names = |list: Option<Spanned<Vec<String>>>| {
+        let Some(list) = list else { return Ok(Vec::new()) };
+        if list.get_ref().len() > bounds::CAPTURE_NAMES_MAX {
+            let says = format!("names more than {}", bounds::CAPTURE_NAMES_MAX);
+            return Err(source.fault(list.span(), says));
+        }
+        Ok(list.into_inner())
+    };
+    Ok(Capture {
+        enabled: written.enabled.unwrap_or(false),
+        path: path(source, folder, written.path, CAPTURE_PATH)?,
+        file_octets: octets(source, written.file_size, bounds::CAPTURE_FILE_OCTETS)?,
+        files: count(source, written.files, bounds::CAPTURE_FILES)?,
+        providers: names(written.providers)?,
+        sources: names(written.sources)?,
+        verdicts: written.verdicts.unwrap_or_default(),
+        text: written.text.unwrap_or(CaptureText::Redacted),
     })
 }
 

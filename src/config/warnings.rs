@@ -1,6 +1,8 @@
 //! What is allowed and rarely wanted in production. `check` prints these and `run` logs them.
 
-use super::{Config, Durability, Mode, OverrideMode, Place, Review, RuleSet, UnknownCommand};
+use super::{
+    CaptureText, Config, Durability, Mode, OverrideMode, Place, Review, RuleSet, UnknownCommand,
+};
 
 impl RuleSet {
     /// Calendar months that the law wants records kept: Order 31 art. 11 five, Order 74 six.
@@ -52,6 +54,9 @@ pub(super) fn warnings(config: &Config) -> Vec<String> {
         && !url.contains("sslmode=verify-full")
     {
         warnings.push("[consent] url does not say sslmode=verify-full".to_owned());
+    }
+    if config.capture.text == CaptureText::Whole {
+        warnings.push("[capture] text whole keeps the texts of messages in files".to_owned());
     }
     if let Some(admin) = &config.admin
         && !admin.address.ip().is_loopback()

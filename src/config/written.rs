@@ -11,7 +11,8 @@ use serde::de::{self, Deserializer, Visitor};
 use toml::Spanned;
 
 use super::{
-    Alphabet, Durability, LogFormat, LogLevel, Mode, OverrideMode, Review, RuleSet, Statuses,
+    Alphabet, CaptureText, CaptureVerdict, Durability, LogFormat, LogLevel, Mode, OverrideMode,
+    Review, RuleSet, Statuses,
 };
 use super::{bounds, duration, size};
 
@@ -48,6 +49,8 @@ pub(super) struct File {
     pub content: Option<Content>,
     /// Where decisions are recorded.
     pub audit: Option<Audit>,
+    /// The proxy's own traces.
+    pub capture: Option<Capture>,
     /// Metrics, health and the API over HTTP. Without this section there is none.
     pub admin: Option<Admin>,
     /// The log on standard error.
@@ -228,6 +231,12 @@ pub(super) struct Consent {
     /// How long a request for consent waits before silence counts as refusal.
     #[schemars(with = "Option<Time>", extend("default" = duration::text(bounds::SILENT_AFTER.default)))]
     pub silent_after: Option<Spanned<Time>>,
+    /// How far ahead a message that needs consent may be scheduled: later, consent may have ended.
+    #[schemars(with = "Option<Time>", extend("default" = duration::text(bounds::SCHEDULE_MAX.default)))]
+    pub schedule_max: Option<Spanned<Time>>,
+    /// How long such a message may wait to be delivered, where it says how long.
+    #[schemars(with = "Option<Time>", extend("default" = duration::text(bounds::VALIDITY_MAX.default)))]
+    pub validity_max: Option<Spanned<Time>>,
 }
 
 /// What texts are read with.
@@ -262,6 +271,42 @@ pub(super) struct Audit {
     /// Size of one journal file.
     #[schemars(with = "Option<Size>", extend("default" = size::text(bounds::SEGMENT_OCTETS.default)))]
     pub segment: Option<Spanned<Size>>,
+}
+
+/// The proxy's own traces: pcapng files, of the ESMEs' side, passwords overwritten.
+#[derive(Deserialize, JsonSchema, Default)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Capture {
+    /// Whether to write from the start; else when the API is asked to.
+    #[schemars(extend("default" = false))]
+    pub enabled: Option<bool>,
+    /// The folder of the files.
+    #[schemars(with = "Option<String>", extend("default" = super::CAPTURE_PATH))]
+    pub path: Option<Spanned<String>>,
+    /// Size of one file.
+    #[schemars(
+        with = "Option<Size>",
+        extend("default" = size::text(bounds::CAPTURE_FILE_OCTETS.default))
+    )]
+    pub file_size: Option<Spanned<Size>>,
+    /// Files in the folder; the oldest is removed for a new one.
+    #[schemars(with = "Option<u32>", extend(
+        "default" = bounds::CAPTURE_FILES.default,
+        "minimum" = bounds::CAPTURE_FILES.min,
+        "maximum" = bounds::CAPTURE_FILES.max,
+    ))]
+    pub files: Option<Spanned<u32>>,
+    /// Sessions of these providers, by their names in the registry; without it, of all.
+    #[schemars(with = "Option<Vec<String>>", length(max = bounds::CAPTURE_NAMES_MAX))]
+    pub providers: Option<Spanned<Vec<String>>>,
+    /// Messages from these codes and their extensions, and what handsets answer them; without it, all.
+    #[schemars(with = "Option<Vec<String>>", length(max = bounds::CAPTURE_NAMES_MAX))]
+    pub sources: Option<Spanned<Vec<String>>>,
+    /// Requests with these verdicts, and their answers; without it, all.
+    pub verdicts: Option<Vec<CaptureVerdict>>,
+    /// Whether texts are overwritten. Passwords always are.
+    #[schemars(extend("default" = "redacted"))]
+    pub text: Option<CaptureText>,
 }
 
 /// Metrics, health and the API over HTTP.

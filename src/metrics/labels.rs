@@ -87,6 +87,24 @@ labels! {
         /// The system has no socket or file descriptor left.
         System "system"
     }
+    /// What became of a frame that a capture wanted.
+    CaptureOutcome {
+        /// It stands in a file.
+        Written "written"
+        /// The writer was behind: it stands nowhere.
+        Dropped "dropped"
+    }
+    /// Why a capture ended.
+    CaptureEnd {
+        /// It was stopped.
+        Asked "asked"
+        /// Its time was over.
+        Duration "duration"
+        /// It had written its octets.
+        Size "size"
+        /// Its file could not be written.
+        Storage "storage"
+    }
     /// Protocols that are met on SMPP ports.
     ForeignProtocol {
         /// HTTP.

@@ -24,7 +24,10 @@ pub mod labels;
 mod process;
 
 pub use histogram::Histogram;
-pub use labels::{BindMode, ConsentEvent, ForeignProtocol, Refused, SessionState, Side, Verdict};
+pub use labels::{
+    BindMode, CaptureEnd, CaptureOutcome, ConsentEvent, ForeignProtocol, Refused, SessionState,
+    Side, Verdict,
+};
 
 /// The metrics of one process. Families that count what nobody has done yet stand at 0.
 pub struct Metrics {
@@ -40,6 +43,8 @@ pub struct Metrics {
     foreign_protocol: Vec<IntCounter>,
     frame_faults: Vec<IntCounter>,
     consent_events: Vec<IntCounter>,
+    capture_frames: Vec<IntCounter>,
+    capture_ended: Vec<IntCounter>,
     config_info: IntGaugeVec,
     /// `consentry_blind_ports`: commercial codes whose answers do not pass through.
     pub blind_ports: IntGauge,
@@ -57,6 +62,12 @@ pub struct Metrics {
     pub audit_sync: Arc<Histogram>,
     /// `consentry_audit_backlog_records`: records that wait to be written.
     pub audit_backlog: IntGauge,
+    /// `consentry_capture_running`: 1 while traces are written.
+    pub capture_running: IntGauge,
+    /// `consentry_capture_octets_total`: octets of trace files.
+    pub capture_octets: IntCounter,
+    /// `consentry_capture_backlog_octets`: octets that wait to be written to them.
+    pub capture_backlog: IntGauge,
     /// `consentry_buffered_octets`: octets that wait in the buffers of all sessions.
     pub buffered_octets: IntGauge,
 }
@@ -177,6 +188,24 @@ impl Metrics {
                 .histogram("consentry_audit_sync_seconds", "One sync of the journal to disk.")?,
             audit_backlog: make
                 .gauge("consentry_audit_backlog_records", "Records that wait to be written.")?,
+            capture_frames: make.counters(
+                "consentry_capture_frames_total",
+                "PDUs that a capture wanted, by what became of them.",
+                ("outcome", &CaptureOutcome::ALL.map(CaptureOutcome::name)),
+            )?,
+            capture_ended: make.counters(
+                "consentry_capture_ended_total",
+                "Captures that ended, by reason.",
+                ("reason", &CaptureEnd::ALL.map(CaptureEnd::name)),
+            )?,
+            capture_running: make
+                .gauge("consentry_capture_running", "1 while a capture is written, else 0.")?,
+            capture_octets: make
+                .counter("consentry_capture_octets_total", "Octets written to capture files.")?,
+            capture_backlog: make.gauge(
+                "consentry_capture_backlog_octets",
+                "Octets that wait to be written to a capture file.",
+            )?,
             buffered_octets: make.gauge(
                 "consentry_buffered_octets",
                 "Octets that wait in the buffers of all sessions.",
@@ -229,6 +258,16 @@ impl Metrics {
     /// `consentry_consent_events_total{event}`.
     pub fn consent_events(&self, event: ConsentEvent) -> &IntCounter {
         &self.consent_events[event as usize]
+    }
+
+    /// `consentry_capture_frames_total{outcome}`.
+    pub fn capture_frames(&self, outcome: CaptureOutcome) -> &IntCounter {
+        &self.capture_frames[outcome as usize]
+    }
+
+    /// `consentry_capture_ended_total{reason}`.
+    pub fn capture_ended(&self, reason: CaptureEnd) -> &IntCounter {
+        &self.capture_ended[reason as usize]
     }
 
     /// `consentry_foreign_protocol_total{protocol}`.

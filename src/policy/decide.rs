@@ -1,13 +1,13 @@
 //! The rules in their order, and what they come to.
 //!
-//! The order is fixed: provider, source, code, destination, body, purpose, consent, notice,
+//! The order is fixed: provider, source, code, destination, body, form, purpose, public, recipients, consent, schedule, notice,
 //! signature, content; the ledger and the rate last, so that a legal refusal is never hidden behind one that an ESME
 //! retries. `decide` and `trace` walk the
 //! same two tables.
 
 use super::{
-    BindFacts, Facts, Mode, Modes, Reason, Rule, body, code, consent, destination, parts, provider,
-    rate, signature, source, text,
+    BindFacts, Facts, Mode, Modes, Reason, Rule, body, code, consent, destination, form, parts,
+    provider, public, rate, recipients, schedule, signature, source, text,
 };
 
 type Judge<F> = fn(&F) -> Option<Reason>;
@@ -22,7 +22,7 @@ fn bind_rules<'a>() -> [(Rule, Judge<BindFacts<'a>>); 3] {
 }
 
 /// What a message is asked, in order.
-fn message_rules<'a>() -> [(Rule, Judge<Facts<'a>>); 27] {
+fn message_rules<'a>() -> [(Rule, Judge<Facts<'a>>); 37] {
     [
         (Rule::ProviderUnknown, provider::unknown),
         (Rule::ProviderLicence, provider::licence),
@@ -37,15 +37,25 @@ fn message_rules<'a>() -> [(Rule, Judge<Facts<'a>>); 27] {
         (Rule::BodyAmbiguous, body::ambiguous),
         (Rule::BodyStored, body::stored),
         (Rule::BodyEmpty, body::empty),
+        (Rule::FormReplacing, form::replacing),
+        (Rule::FormService, form::service),
+        (Rule::FormProtocol, form::protocol),
+        (Rule::FormMode, form::mode),
+        (Rule::FormProgram, form::program),
+        (Rule::FormBinary, form::binary),
         (Rule::PartsMalformed, parts::malformed),
         (Rule::PartsLimit, parts::limit),
         (Rule::ContentUndecodable, text::undecodable),
         (Rule::CodePurpose, code::purpose),
+        (Rule::PublicUnfiled, public::unfiled),
+        (Rule::RecipientsSwept, recipients::swept),
         (Rule::ConsentMissing, consent::missing),
         (Rule::ConsentRevoked, consent::revoked),
         (Rule::ConsentExpired, consent::expired),
         (Rule::ConsentRepeat, consent::repeat),
+        (Rule::ScheduleBeyond, schedule::beyond),
         (Rule::NoticeMissing, text::notice_missing),
+        (Rule::FormDisplay, form::display),
         (Rule::SignatureMissing, signature::missing),
         (Rule::SignatureUnregistered, signature::unregistered),
         (Rule::ContentProhibited, text::prohibited),
@@ -134,7 +144,7 @@ pub enum Looked {
     Off,
     /// It has nothing against the message.
     Clear,
-    /// It fired: refused under `Enforce`, recorded under `Observe`.
+    /// It fired: refused under `Enforce`, recorded under `Observe` and where it only notes.
     Fired(Reason),
     /// An earlier rule had refused already.
     Unreached,
@@ -174,7 +184,7 @@ fn walk<F>(rules: &[(Rule, Judge<F>)], facts: &F, modes: &Modes) -> Decision {
             continue;
         }
         if let Some(reason) = judge(facts) {
-            if mode == Mode::Enforce {
+            if mode == Mode::Enforce && !reason.is_noted() {
                 decision.refused = Some(reason);
                 break;
             }
@@ -194,7 +204,8 @@ fn looks<F>(rules: &[(Rule, Judge<F>)], facts: &F, modes: &Modes) -> Vec<Look> {
             Mode::Off => Looked::Off,
             Mode::Enforce | Mode::Observe => judge(facts).map_or(Looked::Clear, Looked::Fired),
         };
-        refused |= mode == Mode::Enforce && matches!(looked, Looked::Fired(_));
+        let refuses = matches!(looked, Looked::Fired(reason) if !reason.is_noted());
+        refused |= mode == Mode::Enforce && refuses;
         looks.push(Look { rule: *rule, mode, looked });
     }
     looks

@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use super::{Consent, Parts, ReviewPolicy, Text};
+use super::{Consent, Forms, Horizon, Parts, ReviewPolicy, Stated, Text};
 use crate::registry::{
     Address, Allotment, Provider, ProviderId, Recipient, RecipientFault, Registry, Sender,
     SenderFault, recipient, sender,
@@ -29,6 +29,8 @@ pub struct Facts<'a> {
     pub no_body: bool,
     /// Whether the SMSC is told to send a text of its own instead (sm_default_msg_id).
     pub stored_body: bool,
+    /// In what form it comes, where that is no plain text's.
+    pub forms: Forms,
     /// How it stands to the long message that it is a part of.
     pub parts: Parts,
     /// What the message says.
@@ -36,15 +38,23 @@ pub struct Facts<'a> {
     /// How the provider stands with the recipient; `None` when the message is such that nobody
     /// asked.
     pub consent: Option<Consent>,
+    /// When delivery shall begin.
+    pub begins: Stated,
+    /// When delivery shall have ended.
+    pub ends: Stated,
+    /// How far ahead consent vouches.
+    pub horizon: Horizon,
     /// Whether a proof of consent must have been reviewed.
     pub review: ReviewPolicy,
+    /// Whether its recipient belongs to a sweep of the provider's.
+    pub sweep: Sweep,
     /// Whether the message is within the provider's rate.
     pub rate: Rate,
 }
 
 impl<'a> Facts<'a> {
     /// Fetches what the registry knows: the provider, both canonical numbers and the allotment.
-    /// No second sender, one body, unread, within the rate: set these fields where it is otherwise.
+    /// No second sender, one body of a plain text, unread, no sweep, within the rate: set these fields where it is otherwise.
     pub fn fetch(
         registry: &'a Registry,
         now_us: u64,
@@ -63,10 +73,15 @@ impl<'a> Facts<'a> {
             two_bodies: false,
             no_body: false,
             stored_body: false,
+            forms: Forms::default(),
             parts: Parts::Sound,
             text: Text::Unread,
             consent: None,
+            begins: Stated::Not,
+            ends: Stated::Not,
+            horizon: Horizon::default(),
             review: ReviewPolicy::Strict,
+            sweep: Sweep::None,
             rate: Rate::Within,
         }
     }
@@ -94,6 +109,18 @@ pub enum SecondSender {
     ReplyAddress,
     /// The reply path bit of esm_class (SMPP 3.4 5.2.12).
     ReplyPath,
+}
+
+/// How a recipient stands to the others that the same provider sent to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Sweep {
+    /// Scattered, as customers are.
+    #[default]
+    None,
+    /// They follow one another in equal steps.
+    Sequence,
+    /// They are most of the numbers of a block.
+    Block,
 }
 
 /// Whether a message is within its provider's rate.

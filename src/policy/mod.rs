@@ -4,9 +4,10 @@
 //! - `reason`: the fine cause inside a rule, on which statuses hang.
 //! - `standing`, `said`: what a rule may know of consent, and of the text.
 //! - `nature`: whether a message is commercial.
+//! - `forms`: in what form a message comes that is no plain text.
 //! - `facts`: all that a decision may look at, fetched before.
-//! - `provider`, `source`, `code`, `destination`, `body`, `parts`, `text`, `signature`, `consent`, `rate`: one
-//!   file a family of rules.
+//! - `provider`, `source`, `code`, `destination`, `body`, `form`, `parts`, `text`, `signature`, `consent`,
+//!   `public`, `recipients`, `schedule`, `rate`: one file a family of rules.
 //! - `modes`: whether a rule refuses, only records, or sleeps.
 //! - `decide`: the rules in their order, and what they come to.
 
@@ -16,14 +17,19 @@ mod consent;
 mod decide;
 mod destination;
 mod facts;
+mod form;
+mod forms;
 mod modes;
 mod nature;
 mod parts;
 mod provider;
+mod public;
 mod rate;
 mod reason;
+mod recipients;
 mod rule;
 mod said;
+mod schedule;
 mod signature;
 mod source;
 mod standing;
@@ -32,12 +38,14 @@ mod text;
 pub use decide::{
     Decision, Look, Looked, Observed, decide, decide_bind, decide_operation, trace, trace_bind,
 };
-pub use facts::{BindFacts, Facts, Rate, SecondSender};
+pub use facts::{BindFacts, Facts, Rate, SecondSender, Sweep};
+pub use forms::{Form, Forms};
 pub use modes::{Mode, ModeFault, Modes};
 pub use nature::{Nature, nature};
 pub use reason::Reason;
 pub use rule::{Rule, RuleSet};
 pub use said::{Parts, Said, Signed, Text};
+pub use schedule::{Horizon, Stated};
 pub use standing::{
     Consent, ConsentClass, Period, Promise, Review, ReviewPolicy, Standing, StandingState,
 };

@@ -39,10 +39,16 @@ impl Mode {
 pub struct ModeFault(pub Rule);
 
 /// The mode of every rule. Everything is enforced by default.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Modes {
     /// By a rule's number less one.
     modes: [Mode; Rule::ALL.len()],
+}
+
+impl Default for Modes {
+    fn default() -> Self {
+        Self { modes: [Mode::Enforce; Rule::ALL.len()] }
+    }
 }
 
 impl Modes {

@@ -58,6 +58,24 @@ reasons! {
     BodyAmbiguous => BodyAmbiguous, "short_message and message_payload are both there.";
     BodyStored => BodyStored, "sm_default_msg_id sends a text of the SMSC that nobody judged.";
     BodyEmpty => BodyEmpty, "short_message and message_payload are both empty.";
+    FormReplacesWaiting => FormReplacing, "replace_if_present_flag puts the text in place of another.";
+    FormReplacesShown => FormReplacing, "protocol_id puts the text in place of one in the handset.";
+    FormService => FormService, "service_type is none that the provider may use.";
+    FormUssd => FormService, "ussd_service_op makes it a step of a USSD dialogue.";
+    FormSilent => FormProtocol, "By its protocol_id the handset shows nothing.";
+    FormTelematic => FormProtocol, "protocol_id is none of a text from person to person.";
+    FormMode => FormMode, "esm_class asks for datagram or transaction mode.";
+    FormType => FormMode, "esm_class calls it a receipt or an acknowledgement.";
+    FormPort => FormProgram, "A port makes a program its reader.";
+    FormHeader => FormProgram, "A user data header element does more than join parts.";
+    FormCard => FormProgram, "protocol_id makes it an instruction to the SIM or the handset.";
+    FormSubunit => FormProgram, "A parameter leads it elsewhere than to the screen.";
+    FormPayload => FormProgram, "payload_type says that it is no text.";
+    FormBinary => FormBinary, "The code may not send eight-bit data.";
+    FormFlash => FormDisplay, "data_coding has it shown at once and not kept.";
+    FormStored => FormDisplay, "data_coding has it kept in the SIM or behind the handset.";
+    FormLamp => FormDisplay, "data_coding lights a message-waiting lamp.";
+    FormDisplay => FormDisplay, "A parameter or data_coding changes how it is shown.";
     PartsMalformed => PartsMalformed, "The part cannot be placed, or contradicts another.";
     PartsRefused => PartsMalformed, "Another part of the same message was refused.";
     PartsEarly => PartsMalformed, "A part came before one that precedes it.";
@@ -68,6 +86,11 @@ reasons! {
     SignatureSeveral => SignatureMissing, "The text bears more than one 【signature】.";
     SignatureElsewhere => SignatureMissing, "The 【signature】 stands neither first nor last.";
     SignatureUnregistered => SignatureUnregistered, "The 【signature】 is not this code's.";
+    PublicUnfiled => PublicUnfiled, "The code's public-interest messages are not filed.";
+    PublicLapsed => PublicUnfiled, "The filing of the code's public-interest messages has run out.";
+    PublicEmergency => PublicUnfiled, "An emergency goes at once; it is to be filed afterwards.";
+    RecipientsSequence => RecipientsSwept, "The recipients are counted through in equal steps.";
+    RecipientsBlock => RecipientsSwept, "Most numbers of the recipient's block were sent to.";
     ConsentRevoked => ConsentRevoked, "The recipient refused messages of this provider.";
     ConsentExpired => ConsentExpired, "The recipient's consent has run out.";
     ConsentMissing => ConsentMissing, "The recipient never consented to this provider.";
@@ -76,6 +99,11 @@ reasons! {
     ConsentUnreviewed => ConsentMissing, "The proof of consent has not been reviewed.";
     ConsentUsedUp => ConsentRepeat, "More messages than the recipient was promised.";
     ConsentAskedAgain => ConsentRepeat, "The recipient was asked already; once is all.";
+    ScheduleLate => ScheduleBeyond, "schedule_delivery_time is further ahead than consent vouches.";
+    ScheduleUnreadable => ScheduleBeyond, "schedule_delivery_time is no time.";
+    ValidityLong => ScheduleBeyond, "The validity is longer than consent vouches.";
+    ValidityUnreadable => ScheduleBeyond, "validity_period is no time.";
+    ScheduleConsentEnds => ScheduleBeyond, "The consent ends before the delivery may.";
     NoticeMissing => NoticeMissing, "The text does not say how to refuse more of them.";
     LedgerUnavailable => LedgerUnavailable, "The consent ledger cannot be asked now.";
     RateExceeded => RateExceeded, "The provider sends more messages a second than agreed.";
@@ -87,4 +115,11 @@ reasons! {
     PduParameter => PduMalformed, "An optional parameter is malformed or stands there twice.";
     AuditUnavailable => AuditUnavailable, "The journal takes no record now.";
     SessionDraining => SessionDraining, "The proxy is shutting down.";
+}
+
+impl Reason {
+    /// Whether it is only put on record, whatever the mode: the message goes on.
+    pub fn is_noted(self) -> bool {
+        self == Self::PublicEmergency
+    }
 }

@@ -101,6 +101,26 @@ pub enum Rule {
     PartsMalformed = 31,
     /// `parts.limit`, 32.
     PartsLimit = 32,
+    /// `form.replacing`, 33.
+    FormReplacing = 33,
+    /// `form.service`, 34.
+    FormService = 34,
+    /// `form.protocol`, 35.
+    FormProtocol = 35,
+    /// `form.mode`, 36.
+    FormMode = 36,
+    /// `form.program`, 37.
+    FormProgram = 37,
+    /// `form.binary`, 38.
+    FormBinary = 38,
+    /// `form.display`, 39.
+    FormDisplay = 39,
+    /// `schedule.beyond`, 40.
+    ScheduleBeyond = 40,
+    /// `recipients.swept`, 41.
+    RecipientsSwept = 41,
+    /// `public.unfiled`, 42.
+    PublicUnfiled = 42,
 }
 
 /// One article in each text that has been read; Order 74 is built from Order 31's.
@@ -118,7 +138,7 @@ macro_rules! article {
 
 impl Rule {
     /// All rules, by number.
-    pub const ALL: [Self; 32] = [
+    pub const ALL: [Self; 42] = [
         Self::ProviderUnknown,
         Self::ProviderLicence,
         Self::ProviderLocation,
@@ -151,6 +171,16 @@ impl Rule {
         Self::LedgerUnavailable,
         Self::PartsMalformed,
         Self::PartsLimit,
+        Self::FormReplacing,
+        Self::FormService,
+        Self::FormProtocol,
+        Self::FormMode,
+        Self::FormProgram,
+        Self::FormBinary,
+        Self::FormDisplay,
+        Self::ScheduleBeyond,
+        Self::RecipientsSwept,
+        Self::PublicUnfiled,
     ];
 
     /// Its name in configuration, records and metrics: stable.
@@ -188,6 +218,16 @@ impl Rule {
             Self::LedgerUnavailable => "ledger.unavailable",
             Self::PartsMalformed => "parts.malformed",
             Self::PartsLimit => "parts.limit",
+            Self::FormReplacing => "form.replacing",
+            Self::FormService => "form.service",
+            Self::FormProtocol => "form.protocol",
+            Self::FormMode => "form.mode",
+            Self::FormProgram => "form.program",
+            Self::FormBinary => "form.binary",
+            Self::FormDisplay => "form.display",
+            Self::ScheduleBeyond => "schedule.beyond",
+            Self::RecipientsSwept => "recipients.swept",
+            Self::PublicUnfiled => "public.unfiled",
         }
     }
 
@@ -223,10 +263,21 @@ impl Rule {
             | Self::ConsentRevoked
             | Self::ConsentExpired
             | Self::ConsentRepeat
+            | Self::ScheduleBeyond
             | Self::LedgerUnavailable => article!(set, "18", "18"),
-            Self::NoticeMissing => article!(set, "18", "20"),
+            // No obstacle: what is gone when it is read, or looks like a voice mail, cannot be refused.
+            Self::NoticeMissing | Self::FormDisplay => article!(set, "18", "20"),
             Self::SignatureMissing | Self::SignatureUnregistered => article!(set, "11", "21"),
             Self::ContentProhibited => article!(set, "16", "17"),
+            Self::RecipientsSwept => article!(set, "15", "16"),
+            // The draft's article did not become one of Order 31's second chapter.
+            Self::PublicUnfiled => match set {
+                RuleSet::CnDraft2014 => "draft 2014 art. 17",
+                RuleSet::CnOrder31_2015 => "Order 31 (no article known; draft 2014 art. 17)",
+                RuleSet::CnOrder74_2026 => {
+                    "Order 74 (article number not verified; draft 2014 art. 17)"
+                }
+            },
             // Both numbers and the content must be recorded as they were delivered.
             Self::DestinationMalformed
             | Self::BodyAmbiguous
@@ -235,6 +286,12 @@ impl Rule {
             | Self::ContentUndecodable
             | Self::PartsMalformed
             | Self::PartsLimit
+            | Self::FormReplacing
+            | Self::FormService
+            | Self::FormProtocol
+            | Self::FormMode
+            | Self::FormProgram
+            | Self::FormBinary
             | Self::AuditUnavailable => article!(set, "10", "11"),
             Self::CommandRefused => "SMPP 3.4 5.1.2",
             Self::PduMalformed => "SMPP 3.4 3.2",
@@ -281,6 +338,16 @@ impl Rule {
             Self::LedgerUnavailable => "Advertising while the consent ledger cannot be asked.",
             Self::PartsMalformed => "A part that no two receivers put together alike.",
             Self::PartsLimit => "A long message beyond what is held.",
+            Self::FormReplacing => "A message that takes the place of another.",
+            Self::FormService => "A message of another service than the provider's.",
+            Self::FormProtocol => "A message to a machine by its protocol, or that shows nothing.",
+            Self::FormMode => "A message in a mode or of a type that no ESME's text has.",
+            Self::FormProgram => "A message to a program, a card or equipment instead of a person.",
+            Self::FormBinary => "Eight-bit data from a code that may send none.",
+            Self::ScheduleBeyond => "Advertising for a time at which consent may have ended.",
+            Self::FormDisplay => "Advertising that is shown or kept otherwise than a text.",
+            Self::PublicUnfiled => "Public-interest messages that are not filed.",
+            Self::RecipientsSwept => "Advertising to numbers that were made up by counting.",
         }
     }
 
@@ -309,7 +376,7 @@ mod tests {
             assert_eq!(Rule::from_name(rule.name()), Some(rule));
             assert!(rule.code() < 64 && rule.summary().ends_with('.'));
         }
-        assert_eq!((Rule::from_code(0), Rule::from_code(33)), (None, None));
+        assert_eq!((Rule::from_code(0), Rule::from_code(43)), (None, None));
         assert_eq!(Rule::from_name("source.Forged"), None);
         for set in RuleSet::ALL {
             assert_eq!(RuleSet::from_name(set.name()), Some(set));

@@ -10,6 +10,8 @@ pub enum Text {
     Unread,
     /// It cannot be read as the handset will.
     Undecodable,
+    /// Eight-bit data, in which no text was found.
+    Binary,
     /// It was read.
     Said(Said),
 }

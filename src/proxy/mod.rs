@@ -13,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::audit::Journal;
+use crate::capture::Capture;
 use crate::consent::{Ledger, Question};
 use crate::content::reply::Keyword;
 use crate::metrics::Metrics;
@@ -32,6 +33,7 @@ mod pump;
 mod scratch;
 mod shards;
 mod socket;
+mod tap;
 
 pub use clock::Clock;
 pub use listen::{ListenFault, Listening, Route, listen};
@@ -78,6 +80,8 @@ pub struct Shared {
     pub ledger: Option<Ledger>,
     /// Keeps a newly announced keyword beyond this process.
     pub keep_keyword: Option<KeepKeyword>,
+    /// The traces that are written of it all.
+    pub capture: Arc<Capture>,
     /// What is counted.
     pub metrics: Arc<Metrics>,
     /// Limits and times.

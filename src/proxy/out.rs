@@ -56,6 +56,16 @@ impl ToEsme {
         self.0.len()
     }
 
+    /// The end of what waits, for [`ToEsme::since`]. Holds until the next flush.
+    pub fn mark(&self) -> usize {
+        self.0.octets.len()
+    }
+
+    /// What was appended since.
+    pub fn since(&self, mark: usize) -> &[u8] {
+        self.0.octets.get(mark..).unwrap_or_default()
+    }
+
     /// Where to append whole PDUs.
     pub fn room(&mut self) -> &mut Vec<u8> {
         &mut self.0.octets

@@ -22,6 +22,7 @@ use super::heed::Heeding;
 use super::listen::{Route, Way};
 use super::live::Live;
 use super::out::{ToEsme, ToSmsc};
+use super::tap::Tap;
 use super::{Shared, count, dial, scratch};
 use crate::audit::Ticket;
 use crate::consent::Ledger;
@@ -77,14 +78,18 @@ pub(super) struct Pair {
     pub(super) smsc: Option<Leg>,
     pub(super) to_esme: ToEsme,
     pub(super) to_smsc: ToSmsc,
-    live: Arc<Live>,
+    pub(super) live: Arc<Live>,
+    /// Whether the ESME connected to us, and not we to it.
+    pub(super) is_esmes: bool,
+    /// Its place in a capture, since one ran.
+    pub(super) tap: Option<Box<Tap>>,
     ticket: Option<(Ticket, bool)>,
     smsc_wanted: bool,
     drain: Drain,
     drain_begins: Pin<Box<WaitForCancellationFutureOwned>>,
     timer: Pin<Box<Sleep>>,
     timer_at_us: u64,
-    read_us: Option<u64>,
+    pub(super) read_us: Option<u64>,
     passing: Option<(u64, u64)>,
     /// How often the ledger had changed when the batch under way asked it.
     asked_at_change: u64,
@@ -98,6 +103,7 @@ pub(super) struct Pair {
 /// Serves a pair from its first connection to its last octet.
 pub async fn run(shared: &Arc<Shared>, way: &Way, first: FirstLeg, peer: SocketAddr) {
     let now = shared.clock.now();
+    let is_esmes = matches!(first, FirstLeg::Esme(_));
     let (esme, smsc, peer) = match (first, &way.route) {
         (FirstLeg::Esme(esme), _) => (esme, None, peer),
         (FirstLeg::Smsc(smsc), Route::ToEsme(targets) | Route::ToSmsc(targets)) => {
@@ -123,6 +129,8 @@ pub async fn run(shared: &Arc<Shared>, way: &Way, first: FirstLeg, peer: SocketA
         to_esme: ToEsme::default(),
         to_smsc: ToSmsc::default(),
         live,
+        is_esmes,
+        tap: None,
         ticket: None,
         smsc_wanted: false,
         drain: Drain::No,
@@ -164,9 +172,11 @@ impl Pair {
         let shared = self.shared.clone();
         let now = shared.clock.now();
         loop {
+            let mark = self.to_esme.mark();
             scratch::with_desk(|desk| {
                 self.session.relay(&shared.knowledge, desk, self.to_esme.room(), now);
             });
+            self.show_to_esme(mark, false);
             if !self.heed(&shared, now) {
                 break;
             }
@@ -194,7 +204,7 @@ impl Pair {
         }
         if !self.has_room(shared) || !self.judge(shared, now) {
             // Answers without a verdict (a nack for lost framing) go back all the same.
-            self.session.take_replies(self.to_esme.room());
+            self.take_replies();
             return false;
         }
         if self.session.batch_records().is_empty() {
@@ -243,11 +253,12 @@ impl Pair {
         if self.session.is_vouched() {
             self.tell_ledger();
         }
+        self.show_batch();
         let (passed, refused) = self.session.batch_counts();
         for cleared in self.session.cleared() {
             self.to_smsc.push(cleared);
         }
-        self.session.take_replies(self.to_esme.room());
+        self.take_replies();
         self.session.release();
         if let Some(read_us) = self.read_us.take() {
             let (since_us, before) = self.passing.unwrap_or((read_us, 0));
@@ -257,6 +268,12 @@ impl Pair {
             refusals.observe_n(Duration::from_micros(waited), refused);
         }
         true
+    }
+
+    fn take_replies(&mut self) {
+        let mark = self.to_esme.mark();
+        self.session.take_replies(self.to_esme.room());
+        self.show_to_esme(mark, true);
     }
 
     /// Tells the ledger what goes on, and remembers the announced keywords.
@@ -284,6 +301,7 @@ impl Pair {
             }
             Err(error) => {
                 tracing::warn!(session = self.session.id(), %error, "no SMSC can be reached");
+                self.show_batch();
                 self.session.unreachable();
             }
         }
@@ -299,7 +317,9 @@ impl Pair {
                 if self.ticket.is_some() || self.session.ending().is_some() {
                     return;
                 }
+                let mark = self.to_esme.mark();
                 self.session.unbind(self.to_esme.room());
+                self.show_to_esme(mark, true);
                 for cleared in self.session.cleared() {
                     self.to_smsc.push(cleared);
                 }
@@ -559,6 +579,7 @@ impl Pair {
         shared.metrics.sessions(shown(self.shown_state)).dec();
         shared.live.remove(&self.session.id());
         let reason = self.session.ending().unwrap_or(EndReason::EsmeClosed);
+        self.show_end(reason.name());
         shared.metrics.sessions_ended(reason).inc();
         let (forwarded, refused) = self.session.counts();
         let (session, peer, why) = (self.session.id(), self.live.peer, reason.name());

@@ -12,12 +12,15 @@ use toml::value::Datetime;
 
 use super::numbering::{HOME, Written, written};
 use super::{
-    Code, Digits, Identity, Licence, Part, Plan, Provider, Purpose, Registry, RegistryFault,
-    Template, nearest,
+    Code, Digits, Filing, Identity, Licence, Part, Plan, Provider, Purpose, Registry,
+    RegistryFault, Template, Watch, nearest,
 };
 
 /// The longest registry text, in octets: room for [`super::CODES_MAX`] codes.
 pub const REGISTRY_OCTETS_MAX: usize = 256 << 20;
+
+/// The longest service_type without its NUL, in octets (SMPP 3.4 5.2.11).
+const SERVICE_TYPE_OCTETS_MAX: usize = 5;
 
 /// `registry.toml`: who is admitted.
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -49,9 +52,17 @@ struct ProviderTable {
     from: Vec<Spanned<String>>,
     /// Messages a second; without it there is no limit.
     rate: Option<NonZeroU32>,
+    /// Whether its advertising is watched for numbers that it counts through. "off" is for who writes to
+    /// neighbouring numbers rightly: an operator's own customers, a company's own staff.
+    #[serde(default)]
+    sweep: Watch,
     /// The codes allotted to it.
     #[serde(default)]
     code: Vec<CodeTable>,
+    /// The service_types it may use beside none and "CMT", 1 to 5 octets each.
+    #[serde(default)]
+    #[schemars(with = "Vec<String>")]
+    service_types: Vec<Spanned<String>>,
     /// Alphanumeric senders it may use, 1 to 11 octets each.
     #[serde(default)]
     #[schemars(with = "Vec<String>")]
@@ -100,9 +111,30 @@ struct CodeTable {
     #[serde(default)]
     #[schemars(with = "Vec<String>")]
     requests: Vec<Spanned<String>>,
+    /// Whether it may send eight-bit data, also to ports and cards. Nobody can read it: by default
+    /// it may not.
+    #[serde(default)]
+    binary: bool,
     /// What a consent must cover for this code: a list, a product; without it, the whole provider.
     #[serde(default)]
     scope: String,
+    /// The filing of its public-interest messages; only for purpose "public".
+    #[schemars(with = "Option<FilingTable>")]
+    filing: Option<Spanned<FilingTable>>,
+    /// Whether it is for emergencies: they go at once and are filed afterwards. Only for purpose "public".
+    #[schemars(with = "Option<bool>")]
+    emergency: Option<Spanned<bool>>,
+}
+
+/// A filing of public-interest messages with the authority.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct FilingTable {
+    /// Its number as the authority gave it.
+    number: String,
+    /// Its last day, in Asia/Shanghai.
+    #[schemars(with = "String", extend("format" = "date"))]
+    valid_until: Spanned<Datetime>,
 }
 
 /// What is wrong in a registry text: file, line (counted from 1), field, and the way out.
@@ -203,20 +235,46 @@ impl Source<'_> {
             identity: table.identity,
             from: table.from.iter().map(|net| self.net(net)).collect::<Result<_, _>>()?,
             rate: table.rate,
+            service_types: table
+                .service_types
+                .iter()
+                .map(|one| self.service_type(one))
+                .collect::<Result<_, _>>()?,
+            sweep: table.sweep,
             codes: table.code.iter().map(|code| self.code(code)).collect::<Result<_, _>>()?,
             alphanumeric: alphanumeric.collect(),
         })
     }
 
     fn licence(&self, table: &LicenceTable) -> Result<Licence, FileFault> {
-        let (day, at) = (table.valid_until.get_ref(), table.valid_until.span().start);
+        let valid_until_us = self.last_day(&table.valid_until)?;
+        Ok(Licence { number: table.number.clone(), valid_until_us, suspended: table.suspended })
+    }
+
+    /// Only who sends in the public interest files it.
+    fn filing(&self, table: &CodeTable) -> Result<Option<Filing>, FileFault> {
+        let why = "is only for a code of purpose = \"public\"; change that, or leave it out";
+        let is_public = table.purpose == Purpose::Public;
+        if let Some(emergency) = table.emergency.as_ref().filter(|_| !is_public) {
+            return Err(self.value_fault(emergency.span().start, "emergency", why));
+        }
+        let Some(filing) = &table.filing else { return Ok(None) };
+        if !is_public {
+            return Err(self.value_fault(filing.span().start, "filing", why));
+        }
+        let FilingTable { number, valid_until } = filing.get_ref();
+        Ok(Some(Filing { number: number.clone(), valid_until_us: self.last_day(valid_until)? }))
+    }
+
+    /// The first moment after a day.
+    fn last_day(&self, day: &Spanned<Datetime>) -> Result<u64, FileFault> {
+        let (day, at) = (day.get_ref(), day.span().start);
         let fault = || self.value_fault(at, "valid_until", "write its last day, as 2027-12-31");
         let date = match day {
             Datetime { date: Some(date), time: None, offset: None } => date,
             _ => return Err(fault()),
         };
-        let valid_until_us = end_of_day_us(date.year, date.month, date.day).ok_or_else(fault)?;
-        Ok(Licence { number: table.number.clone(), valid_until_us, suspended: table.suspended })
+        end_of_day_us(date.year, date.month, date.day).ok_or_else(fault)
     }
 
     fn net(&self, text: &Spanned<String>) -> Result<IpNet, FileFault> {
@@ -224,6 +282,15 @@ impl Source<'_> {
         net.or_else(|| text.get_ref().parse::<IpAddr>().ok().map(IpNet::from)).ok_or_else(|| {
             self.value_fault(text.span().start, "from", "write a network, as \"203.0.113.0/24\"")
         })
+    }
+
+    fn service_type(&self, text: &Spanned<String>) -> Result<String, FileFault> {
+        let fits = (1..=SERVICE_TYPE_OCTETS_MAX).contains(&text.get_ref().len());
+        if fits && text.get_ref().bytes().all(|octet| octet.is_ascii_graphic()) {
+            return Ok(text.get_ref().clone());
+        }
+        let why = "write 1 to 5 letters, digits or signs, as they stand in the PDU";
+        Err(self.value_fault(text.span().start, "service_types", why))
     }
 
     fn code(&self, table: &CodeTable) -> Result<Code, FileFault> {
@@ -250,8 +317,11 @@ impl Source<'_> {
             regions: regions.collect::<Result<_, _>>()?,
             signatures: table.signatures.clone(),
             templates: table.templates.iter().map(template).collect(),
+            binary: table.binary,
             requests: table.requests.iter().map(template).collect(),
             scope: table.scope.clone(),
+            filing: self.filing(table)?,
+            emergency: table.emergency.as_ref().is_some_and(|emergency| *emergency.get_ref()),
         })
     }
 
@@ -374,6 +444,7 @@ licence    = { number = "B2-20260001", valid_until = 2027-12-31 }
 identity   = "verified"
 from       = ["203.0.113.0/24", "2001:db8::1"]
 rate       = 500
+service_types = ["OTP", "SYNTH"]
 alphanumeric = ["SHOP"]
 
 [[provider.code]]
@@ -394,6 +465,8 @@ number = "+447700900123"
         let provider = registry.provider(registry.provider_of(b"shop2").unwrap());
         assert_eq!(provider.identity, Identity::Verified);
         assert_eq!(provider.rate, NonZeroU32::new(500));
+        assert_eq!(provider.service_types, ["OTP", "SYNTH"]);
+        assert!(!provider.codes[0].binary, "nobody sends data unless it is written");
         let licence = provider.licence.as_ref().unwrap();
         // 2027-12-31T16:00:00Z is midnight in Shanghai.
         assert_eq!(licence.valid_until_us, 1_830_268_800_000_000);
@@ -426,24 +499,27 @@ number = "+447700900123"
                 "[[providers]]\n[[provider]]",
                 "r.toml:2: `providers` is not known here; did you",
             ),
-            ("digits_max", "digit_max", "r.toml:13: `digit_max` is not known here; did you mean"),
+            ("digits_max", "digit_max", "r.toml:14: `digit_max` is not known here; did you mean"),
             ("\"verified\"", "\"verifed\"", "r.toml:6: `verifed` is not known here; did you mean"),
             ("{ number =", "{ numbr =", "r.toml:5: `numbr` is not known here; did you mean `num"),
             ("name  ", "#", "r.toml:2: name: is missing; add it"),
             ("500", "0", "r.toml:8: rate: invalid value: integer `0`, expected a nonzero u32"),
             ("500", "\"fast\"", "r.toml:8: rate: invalid type"),
-            ("16", "300", "r.toml:13: digits_max: invalid value"),
-            ("16", "11", "r.toml:13: digits_max: digits_max counts the whole number"),
+            ("16", "300", "r.toml:14: digits_max: invalid value"),
+            ("16", "11", "r.toml:14: digits_max: digits_max counts the whole number"),
             ("2027-12-31", "2027-12-31T10:00:00", "r.toml:5: valid_until: write its last day"),
             ("2027-12-31", "2027-02-30", "r.toml:5: "),
             ("2027-12-31", "\"2027-12-31\"", "r.toml:5: valid_until: "),
             ("203.0.113.0/24", "203.0.113.0/33", "r.toml:7: from: write a network"),
-            ("\"138\"", "\"44\"", "r.toml:15: regions: write a prefix such as"),
+            ("\"138\"", "\"44\"", "r.toml:16: regions: write a prefix such as"),
             ("\"shop2\"", "\"shop1\"", "r.toml:4: system_ids: system_id `shop1` is already `示"),
-            ("\"106900001234\"", "\"1069 0000\"", "r.toml:12: number: write 3 to 20 digits"),
-            ("\"106900001234\"", "\"1064123\"", "r.toml:12: number: the number is in a range"),
-            ("\"+447700900123\"", "\"106900001234\"", "r.toml:20: number: the code is already `"),
-            ("\"SHOP\"", "\"10690\"", "r.toml:9: alphanumeric: an alphanumeric sender has"),
+            ("\"106900001234\"", "\"1069 0000\"", "r.toml:13: number: write 3 to 20 digits"),
+            ("\"106900001234\"", "\"1064123\"", "r.toml:13: number: the number is in a range"),
+            ("\"+447700900123\"", "\"106900001234\"", "r.toml:21: number: the code is already `"),
+            ("\"OTP\"", "\"SIXOCT\"", "r.toml:9: service_types: write 1 to 5 letters, digits or"),
+            ("\"OTP\"", "\"A B\"", "r.toml:9: service_types: write 1 to 5 letters, digits or"),
+            ("\"OTP\"", "\"\"", "r.toml:9: service_types: write 1 to 5 letters, digits or"),
+            ("\"SHOP\"", "\"10690\"", "r.toml:10: alphanumeric: an alphanumeric sender has"),
             (
                 "\"shop1\", ",
                 "\"shop1\", \n\"sixteen_octets__\",",
@@ -455,7 +531,22 @@ number = "+447700900123"
                 "\"a\\u0000\\n\"",
                 "r.toml:4: system_ids: a system_id has 1 to 15 octets w",
             ),
-            ("[[provider]]", "[[providers]]", "r.toml:11: provider.code: invalid type: map, ex"),
+            ("[[provider]]", "[[providers]]", "r.toml:12: provider.code: invalid type: map, ex"),
+            (
+                "signatures = [",
+                "filing = { number = \"1\", valid_until = 2026-12-31 }\nsignatures = [",
+                "r.toml:17: filing: is only for a code of purpose = \"public\"",
+            ),
+            (
+                "signatures = [",
+                "emergency = true\nsignatures = [",
+                "r.toml:17: emergency: is only for a code of purpose",
+            ),
+            (
+                "\"commercial\"",
+                "\"public\"\nfiling = { number = \"1\", valid_until = 2026-02-30 }",
+                "r.toml:16: ",
+            ),
         ] {
             let text = EXAMPLE.replacen(from, to, 1);
             assert_ne!(text, EXAMPLE, "{from}");

@@ -317,8 +317,11 @@ mod tests {
             regions: vec![],
             signatures: vec![],
             templates: vec![],
+            binary: false,
             requests: vec![],
             scope: String::new(),
+            filing: None,
+            emergency: false,
         }
     }
 
@@ -330,6 +333,8 @@ mod tests {
             identity: Identity::Verified,
             from: vec![],
             rate: None,
+            service_types: vec![],
+            sweep: crate::registry::Watch::On,
             codes: codes.iter().map(|(text, max)| code(text, *max)).collect(),
             alphanumeric: vec![],
         }

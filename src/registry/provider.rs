@@ -23,8 +23,12 @@ pub struct Provider {
     pub from: Vec<IpNet>,
     /// Messages a second, over all its binds; `None` = no limit of its own.
     pub rate: Option<NonZeroU32>,
+    /// Whether it is watched for numbers that it counts through (Order 31 art. 16).
+    pub sweep: Watch,
     /// The codes allotted to it (Order 31 art. 13).
     pub codes: Vec<Code>,
+    /// The service_types it may use beside none and `CMT`, each 1 to 5 octets.
+    pub service_types: Vec<String>,
     /// Alphanumeric senders it may use, as they stand on the wire, each 1 to 11 octets.
     pub alphanumeric: Vec<Vec<u8>>,
 }
@@ -66,6 +70,17 @@ pub enum Identity {
     Pending,
     /// Verification failed.
     Refused,
+}
+
+/// Whether a provider's recipients are watched for sweeps.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Watch {
+    /// They are. The default.
+    #[default]
+    On,
+    /// They are not: whom it writes to are neighbours, as an operator's own customers and a company's own staff.
+    Off,
 }
 
 /// What a code was approved for.
@@ -112,11 +127,33 @@ pub struct Code {
     pub signatures: Vec<String>,
     /// Its registered templates.
     pub templates: Vec<Template>,
+    /// Whether it may send eight-bit data, which nobody can read: to programs, cards, equipment.
+    pub binary: bool,
     /// The templates by which its owner asks for consent.
     pub requests: Vec<Template>,
     /// Which part of a consent its messages fall under: a list, a product, a shop; empty = the whole
     /// entity.
     pub scope: String,
+    /// The filing of its public-interest messages (draft of 2014 art. 17); only of a public code.
+    pub filing: Option<Filing>,
+    /// Whether it is for emergencies, which go at once and are filed afterwards; only of a public code.
+    pub emergency: bool,
+}
+
+/// A filing of public-interest messages with the authority (draft of 2014 art. 17).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Filing {
+    /// Its number as the authority gave it.
+    pub number: String,
+    /// The first moment after its last day in Asia/Shanghai: microseconds since the Unix epoch.
+    pub valid_until_us: u64,
+}
+
+impl Filing {
+    /// Whether it is in force at `now_us`, microseconds since the Unix epoch.
+    pub fn is_in_force(&self, now_us: u64) -> bool {
+        now_us < self.valid_until_us
+    }
 }
 
 /// Where a registered template is.

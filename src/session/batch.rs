@@ -127,7 +127,8 @@ impl Session {
         let start: usize = self.steps.iter().take(at).map(|step| step.octets as usize).sum();
         let Some(step) = self.steps.get_mut(at) else { return };
         let StepKind::Pass { command, sequence_number, observed } = step.kind else { return };
-        step.kind = StepKind::Refused(command, sequence_number);
+        let rule = reason.rule().code();
+        step.kind = StepKind::Refused { command, sequence_number, rule };
         let length = step.octets as usize;
         self.window.take_back(sequence_number);
         self.forwarded -= 1;

@@ -1,9 +1,15 @@
 //! From an SMPP message to what the rules look at. The only place that knows both.
 
-use crate::policy::SecondSender;
-use crate::registry::{Address, Npi, Ton};
+use crate::policy::{Facts, Form, SecondSender, Stated};
+use crate::registry::{Address, Npi, Provider, Ton};
 use crate::smpp::message::{ESM_CLASS_REPLY_PATH, Message, WireAddress};
+use crate::smpp::oddity::{Oddities, Oddity};
+use crate::smpp::strict::{ParameterFault, Strict};
+use crate::smpp::time::Time;
 use crate::smpp::tlv::{Tag, Tlvs};
+use crate::text::data_coding::{
+    MessageClass, is_deleted_once_read, is_message_waiting, message_class,
+};
 use crate::text::udh::{Part, Udh};
 
 /// What one walk over a message finds besides its addresses.
@@ -13,18 +19,100 @@ pub struct Gathered {
     pub second_sender: Option<SecondSender>,
     /// Whether there is more than one text.
     pub two_bodies: bool,
+    /// What its fields and parameters carry beside a plain text.
+    pub oddities: Oddities,
+    /// Whether its header does more than join parts and choose alphabets.
+    pub beyond_text: bool,
+    /// qos_time_to_live of a data_sm: how long the SMSC keeps it, seconds.
+    pub time_to_live_s: Option<u32>,
     /// Which part of a long message it is, by its user data header or its SAR parameters.
     pub part: Option<Part>,
 }
 
-/// Walks a message's header octets and parameters once.
-pub fn gather(message: &Message<'_>) -> Gathered {
-    let mut found = Gathered::default();
+impl Gathered {
+    /// Puts what was found into the facts of the message, and what its fields say of its form.
+    pub fn put(&self, facts: &mut Facts<'_>, message: &Message<'_>) {
+        facts.second_sender = self.second_sender;
+        facts.two_bodies = self.two_bodies;
+        facts.no_body = message.text_octets().is_empty();
+        if !self.oddities.is_empty() {
+            facts.stored_body = self.oddities.contains(Oddity::StoredText);
+            let provider = facts.provider.map(|(_, provider)| provider);
+            let forms = self.oddities.iter().filter_map(|one| form(one, message, provider));
+            forms.for_each(|form| facts.forms.add(form));
+        }
+        facts.begins = stated(message.schedule_delivery_time, facts.now_us);
+        facts.ends = match self.time_to_live_s {
+            Some(seconds) => Stated::In(u64::from(seconds) * 1_000_000),
+            None => stated(message.validity_period, facts.now_us),
+        };
+        if self.beyond_text {
+            facts.forms.add(Form::Header);
+        }
+        // Below, data_coding names an alphabet and nothing else (SMPP 3.4 5.2.19).
+        if message.data_coding >= 0x10 {
+            put_class(facts, message.data_coding);
+        }
+    }
+}
+
+/// A time field in the rules' words; empty it says nothing.
+pub(super) fn stated(octets: &[u8], now_us: u64) -> Stated {
+    if octets.is_empty() {
+        return Stated::Not;
+    }
+    Time::read(octets).map_or(Stated::Unreadable, |time| Stated::In(time.from_now_us(now_us)))
+}
+
+/// The form that an oddity is in the rules' words; none where the provider may use it.
+fn form(oddity: Oddity, message: &Message<'_>, provider: Option<&Provider>) -> Option<Form> {
+    Some(match oddity {
+        // A body, and told as that.
+        Oddity::StoredText => return None,
+        Oddity::ReplacesWaiting => Form::ReplacesWaiting,
+        Oddity::ReplacesShown => Form::ReplacesShown,
+        Oddity::Silent => Form::Silent,
+        Oddity::SimDownload => Form::Card,
+        Oddity::Telematic => Form::Telematic,
+        Oddity::Service => {
+            let is_own = |own: &String| own.as_bytes() == message.service_type;
+            let is_allowed = provider.is_some_and(|one| one.service_types.iter().any(is_own));
+            return (!is_allowed).then_some(Form::Service);
+        }
+        Oddity::Ussd => Form::Ussd,
+        Oddity::Subunit => Form::Subunit,
+        Oddity::Port => Form::Port,
+        Oddity::Payload => Form::Payload,
+        Oddity::Mode => Form::Mode,
+        Oddity::Type => Form::Type,
+        Oddity::Display => Form::Display,
+    })
+}
+
+fn put_class(facts: &mut Facts<'_>, data_coding: u8) {
+    match message_class(data_coding) {
+        Some(MessageClass::Flash) => facts.forms.add(Form::Flash),
+        Some(MessageClass::Sim | MessageClass::Terminal) => facts.forms.add(Form::Stored),
+        Some(MessageClass::Handset) | None => {}
+    }
+    if is_message_waiting(data_coding) {
+        facts.forms.add(Form::Lamp);
+    }
+    if is_deleted_once_read(data_coding) {
+        facts.forms.add(Form::Display);
+    }
+}
+
+/// Walks a message's header octets and parameters once. Parameters that may not be as they are
+/// make it malformed.
+pub fn gather(message: &Message<'_>) -> Result<Gathered, ParameterFault> {
+    let oddities = Oddities::of_fields(message);
+    let mut found = Gathered { oddities, ..Gathered::default() };
     if message.esm_class & ESM_CLASS_REPLY_PATH != 0 {
         found.second_sender = Some(SecondSender::ReplyPath);
     }
     if message.tlvs != Tlvs::NONE {
-        walk_parameters(message, &mut found);
+        walk_parameters(message, &mut found)?;
     }
     if message.has_udh()
         && let Some((udh, _)) = Udh::split(message.text_octets())
@@ -32,22 +120,28 @@ pub fn gather(message: &Message<'_>) -> Gathered {
         if udh.has_reply_address() {
             found.second_sender = found.second_sender.or(Some(SecondSender::ReplyAddress));
         }
+        found.beyond_text = udh.beyond_text().is_some();
         found.part = udh.part().or(found.part);
     }
-    found
+    Ok(found)
 }
 
-fn walk_parameters(message: &Message<'_>, found: &mut Gathered) {
-    let mut payloads = 0;
+fn walk_parameters(message: &Message<'_>, found: &mut Gathered) -> Result<(), ParameterFault> {
+    let mut strict = Strict::default();
     let (mut reference, mut total, mut number) = (None, None, None);
     for tlv in message.tlvs {
+        strict.look(tlv)?;
+        found.oddities.note(tlv);
         match (tlv.tag, tlv.value) {
-            (Tag::MESSAGE_PAYLOAD, _) => payloads += 1,
+            (Tag::MESSAGE_PAYLOAD, _) => found.two_bodies = !message.short_message.is_empty(),
             (Tag::CALLBACK_NUM, _) => {
                 found.second_sender = found.second_sender.or(Some(SecondSender::CallbackNum));
             }
             (Tag::SOURCE_SUBADDRESS, _) => {
                 found.second_sender = found.second_sender.or(Some(SecondSender::SourceSubaddress));
+            }
+            (Tag::QOS_TIME_TO_LIVE, &[a, b, c, d]) => {
+                found.time_to_live_s = Some(u32::from_be_bytes([a, b, c, d]));
             }
             (Tag::SAR_MSG_REF_NUM, &[high, low]) => {
                 reference = Some(u16::from_be_bytes([high, low]));
@@ -57,10 +151,10 @@ fn walk_parameters(message: &Message<'_>, found: &mut Gathered) {
             _ => {}
         }
     }
-    found.two_bodies = payloads > 1 || (payloads == 1 && !message.short_message.is_empty());
     if let (Some(reference), Some(total), Some(number)) = (reference, total, number) {
         found.part = Some(Part { reference, total, number });
     }
+    Ok(())
 }
 
 /// An address of the wire in the registry's words.

@@ -10,12 +10,15 @@ use super::prepare::{Frame, Prepared, parse};
 use super::session::{FRAMES_A_TURN, Session, Side, Step, StepKind};
 use super::table::{self, BindKind, BindState, Place};
 use crate::audit::{self, BindRecord, VerdictRecord};
-use crate::policy::{self, BindFacts, Consent, Decision, Facts, Parts, Rate, Reason, Text};
+use crate::policy::{
+    self, BindFacts, Consent, Decision, Facts, Mode, Nature, Parts, Rate, Reason, Rule, Sweep, Text,
+};
+use crate::registry::Watch;
 use crate::smpp::bind::Bind;
 use crate::smpp::frame::{FrameFault, cut};
 use crate::smpp::message::{Message, WireAddress};
 use crate::smpp::operation::{CancelSm, QuerySm};
-use crate::smpp::{Command, CommandStatus, Header, Malformed, write};
+use crate::smpp::{Command, CommandStatus, Header, Malformed, strict, write};
 
 /// What the record of a verdict says beside the decision.
 #[derive(Clone, Copy)]
@@ -68,7 +71,7 @@ impl<'a> Judged<'a> {
             }),
             class: match facts.text {
                 Text::Said(said) => said.class.index() as u8 + 1,
-                Text::Unread | Text::Undecodable => 0,
+                Text::Unread | Text::Undecodable | Text::Binary => 0,
             },
             consent: match facts.consent {
                 Some(Consent::Known(standing)) => standing.event,
@@ -258,6 +261,7 @@ impl Session {
         {
             facts.rate = Rate::Exceeded;
         }
+        facts.sweep = sweep(knowledge, &facts);
         self.count_in_batch(&mut facts, question);
         if key.is_some_and(|key| knowledge.joinings.is_refused(self.provider, &key)) {
             facts.parts = Parts::Refused;
@@ -287,10 +291,14 @@ impl Session {
         now: Moment,
     ) -> StepKind {
         let parsed = match header.command {
-            Command::CancelSm => CancelSm::parse(frame).map(|c| (c.source, c.destination)),
-            _ => QuerySm::parse(frame).map(|q| (q.source, NO_ADDRESS)),
+            Command::CancelSm => CancelSm::parse(frame).map(|c| (c.source, c.destination, c.tlvs)),
+            _ => QuerySm::parse(frame).map(|q| (q.source, NO_ADDRESS, q.tlvs)),
         };
-        let (source, destination) = match parsed {
+        let checked = parsed.and_then(|(source, destination, tlvs)| {
+            strict::check(tlvs)?;
+            Ok((source, destination))
+        });
+        let (source, destination) = match checked {
             Ok(addresses) => addresses,
             Err(malformed) => return self.refuse_malformed(knowledge, header, malformed, now),
         };
@@ -364,7 +372,11 @@ impl Session {
         self.tally.refused[usize::from(reason.rule().code())] += 1;
         self.refused += 1;
         self.write_refusal(header.command, status, header.sequence_number);
-        StepKind::Refused(header.command, header.sequence_number)
+        StepKind::Refused {
+            command: header.command,
+            sequence_number: header.sequence_number,
+            rule: reason.rule().code(),
+        }
     }
 
     fn write_refusal(&mut self, command: Command, status: CommandStatus, number: u32) {
@@ -445,10 +457,12 @@ impl Session {
             .map_or(CommandStatus::ESME_ROK, |reason| knowledge.statuses.of(reason));
         self.system_id = bind.system_id.to_vec();
         self.record_bind(knowledge, header, &bind, &decision, status, now);
-        if decision.refused.is_some() {
-            self.write_refusal(header.command, status, header.sequence_number);
+        if let Some(reason) = decision.refused {
+            let (command, sequence_number) = (header.command, header.sequence_number);
+            self.write_refusal(command, status, sequence_number);
             self.end(EndReason::BindRefused);
-            return StepKind::Refused(header.command, header.sequence_number);
+            let rule = reason.rule().code();
+            return StepKind::Refused { command, sequence_number, rule };
         }
         self.provider = provider;
         self.state = BindState::Binding(kind);
@@ -496,16 +510,18 @@ impl Session {
         self.batch_records.clear();
         self.replies.clear();
         let mut steps = std::mem::take(&mut self.steps);
+        let rule = policy::Rule::AuditUnavailable.code();
         for step in &mut steps {
             match step.kind {
                 StepKind::Pass { command, sequence_number, .. } => {
                     self.window.take_back(sequence_number);
                     self.forwarded -= 1;
                     self.write_unavailable(command, status, sequence_number);
-                    step.kind = StepKind::Refused(command, sequence_number);
+                    step.kind = StepKind::Refused { command, sequence_number, rule };
                 }
-                StepKind::Refused(command, number) => {
-                    self.write_unavailable(command, status, number);
+                StepKind::Refused { command, sequence_number, .. } => {
+                    self.write_unavailable(command, status, sequence_number);
+                    step.kind = StepKind::Refused { command, sequence_number, rule };
                 }
                 StepKind::Cross | StepKind::Kept => {}
             }
@@ -559,6 +575,18 @@ impl Session {
         self.refused += 1;
         self.write_refusal(command, status, number);
     }
+}
+
+/// Whether the recipient belongs to a sweep. Only of who advertises, or asks for consent, is it
+/// remembered where to.
+fn sweep(knowledge: &Knowledge, facts: &Facts<'_>) -> Sweep {
+    let (Some((id, provider)), Ok(recipient)) = (facts.provider, facts.recipient) else {
+        return Sweep::None;
+    };
+    let is_watched = provider.sweep == Watch::On
+        && knowledge.modes.of(Rule::RecipientsSwept) != Mode::Off
+        && policy::nature(facts) != Nature::Other;
+    if is_watched { knowledge.sweeps.see(id, recipient.msisdn) } else { Sweep::None }
 }
 
 /// The verdict's code in records, and the rule that it names: the one that refused, or the first

@@ -5,10 +5,11 @@ use super::parts::Joinings;
 use super::prepare::Parties;
 use super::rates::Rates;
 use super::statuses::Statuses;
+use super::sweeps::Sweeps;
 use super::table::UnknownCommand;
 use super::texts::Texts;
 use super::window::WINDOW_REQUESTS_LIMIT;
-use crate::policy::{Modes, ReviewPolicy, RuleSet};
+use crate::policy::{Horizon, Modes, ReviewPolicy, RuleSet};
 use crate::registry::Registry;
 use crate::smpp::frame::PDU_OCTETS_MAX;
 
@@ -37,6 +38,8 @@ pub struct Knowledge {
     pub unknown_command: UnknownCommand,
     /// The providers' rates.
     pub rates: Rates,
+    /// Where the providers' advertising went to lately.
+    pub sweeps: Sweeps,
     /// What texts are read with.
     pub texts: Texts,
     /// Long messages under way.
@@ -47,6 +50,8 @@ pub struct Knowledge {
     pub parties: Parties,
     /// Whether a proof of consent must have been reviewed.
     pub review: ReviewPolicy,
+    /// How far ahead consent vouches for a message.
+    pub horizon: Horizon,
     /// Longest PDU, octets.
     pub pdu_octets_max: usize,
     /// Most open requests of one session.
@@ -60,6 +65,7 @@ impl Knowledge {
     pub fn new(registry: Registry, texts: Texts, modes: Modes) -> Knowledge {
         Knowledge {
             rates: Rates::new(&registry),
+            sweeps: Sweeps::new(registry.providers().len()),
             joinings: Joinings::new(registry.providers().len()),
             registry,
             rule_set: RuleSet::default(),
@@ -70,6 +76,7 @@ impl Knowledge {
             announced: Announced::default(),
             parties: Parties::default(),
             review: ReviewPolicy::Strict,
+            horizon: Horizon::default(),
             pdu_octets_max: PDU_OCTETS_MAX,
             window_requests_max: WINDOW_REQUESTS_LIMIT,
         }

@@ -12,8 +12,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::desk::Desk;
 use super::heard::Heard;
-use super::texts::Texts;
-use crate::policy::{Facts, Parts, Text};
+use super::texts::{Texts, unread};
+use crate::policy::{Facts, Parts};
 use crate::registry::{ProviderId, Recipient, Sender};
 use crate::smpp::message::Message;
 use crate::smpp::tlv::Tag;
@@ -166,7 +166,7 @@ fn hear(
     text.clear();
     let heard = match known.text(options, &mut text) {
         Ok(_) => texts.said(facts, &text, known.is_complete(), desk),
-        Err(_) => Heard { text: Text::Undecodable, keyword: None },
+        Err(why) => Heard { text: unread(why), keyword: None },
     };
     desk.text = text;
     heard

@@ -76,7 +76,7 @@ impl Session {
         now: Moment,
     ) -> Result<Prepared<'a>, Malformed> {
         let message = parse(command, octets)?;
-        let gathered = gather(&message);
+        let gathered = gather(&message)?;
         let mut facts = Facts::fetch(
             &knowledge.registry,
             now.wall_us,
@@ -84,12 +84,10 @@ impl Session {
             &address(&message.source),
             &address(&message.destination),
         );
-        facts.second_sender = gathered.second_sender;
-        facts.two_bodies = gathered.two_bodies;
-        facts.stored_body = message.sm_default_msg_id != 0;
+        gathered.put(&mut facts, &message);
         facts.review = knowledge.review;
+        facts.horizon = knowledge.horizon;
         let body = message.text_octets();
-        facts.no_body = body.is_empty();
         let joinings = (&knowledge.joinings, &knowledge.texts);
         let joined =
             parts::join(joinings, &facts, &message, self.text_options, desk, now.steady_us);

@@ -12,6 +12,7 @@ use super::tally::Tally;
 use super::window::Window;
 use crate::audit::{EndRecord, Records, UnansweredRecord};
 use crate::consent::Event;
+use crate::policy::Rule;
 use crate::registry::ProviderId;
 use crate::smpp::frame::FrameBuf;
 use crate::smpp::{Command, CommandStatus, write};
@@ -58,10 +59,21 @@ pub(super) enum StepKind {
     Pass { command: Command, sequence_number: u32, observed: u8 },
     /// A frame without text that goes on.
     Cross,
-    /// A judged request that was answered here.
-    Refused(Command, u32),
+    /// A judged request that was answered here; `rule` is the code of the rule that refused it.
+    Refused { command: Command, sequence_number: u32, rule: u8 },
     /// Answered or swallowed without a verdict.
     Kept,
+}
+
+/// What became of a frame from the ESME. A bind that was let through crosses.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fate {
+    /// It went on without a verdict, or was answered or dropped without one.
+    Unjudged,
+    /// It went on; in observe mode a rule may have been against it.
+    Passed(Option<Rule>),
+    /// It was answered here, because of that rule.
+    Refused(Option<Rule>),
 }
 
 /// One ESME-SMSC pair.
@@ -261,8 +273,20 @@ impl Session {
     pub fn batch_counts(&self) -> (u64, u64) {
         self.steps.iter().fold((0, 0), |(passed, refused), step| match step.kind {
             StepKind::Pass { .. } => (passed + 1, refused),
-            StepKind::Refused(..) => (passed, refused + 1),
+            StepKind::Refused { .. } => (passed, refused + 1),
             StepKind::Cross | StepKind::Kept => (passed, refused),
+        })
+    }
+
+    /// The frames of the batch as the ESME sent them, each with what became of it. Empty while the
+    /// batch waits for its records, and again after [`Session::release`].
+    pub fn decided(&self) -> impl Iterator<Item = (&[u8], Fate)> {
+        let steps = if self.under_way { [].iter() } else { self.steps.iter() };
+        let mut rest = self.esme.octets();
+        steps.map_while(move |step| {
+            let (frame, behind) = rest.split_at_checked(step.octets as usize)?;
+            rest = behind;
+            Some((frame, step.kind.fate()))
         })
     }
 
@@ -465,10 +489,18 @@ impl Session {
 }
 
 impl StepKind {
+    fn fate(self) -> Fate {
+        match self {
+            StepKind::Pass { observed, .. } => Fate::Passed(Rule::from_code(observed)),
+            StepKind::Refused { rule, .. } => Fate::Refused(Rule::from_code(rule)),
+            StepKind::Cross | StepKind::Kept => Fate::Unjudged,
+        }
+    }
+
     pub(super) fn goes_on(self) -> bool {
         match self {
             StepKind::Pass { .. } | StepKind::Cross => true,
-            StepKind::Refused(..) | StepKind::Kept => false,
+            StepKind::Refused { .. } | StepKind::Kept => false,
         }
     }
 }

@@ -64,6 +64,28 @@ fn compatible(reason: Reason) -> CommandStatus {
             CommandStatus::ESME_RINVESMCLASS
         }
         Reason::BodyStored => CommandStatus::ESME_RINVDFTMSGID,
+        Reason::ScheduleLate | Reason::ScheduleUnreadable => CommandStatus::ESME_RINVSCHED,
+        Reason::ValidityLong | Reason::ValidityUnreadable | Reason::ScheduleConsentEnds => {
+            CommandStatus::ESME_RINVEXPIRY
+        }
+        Reason::FormReplacesWaiting => CommandStatus::ESME_RINVSUBREP,
+        Reason::FormService => CommandStatus::ESME_RINVSERTYP,
+        Reason::FormUssd | Reason::FormSubunit | Reason::FormPort => {
+            CommandStatus::ESME_ROPTPARNOTALLWD
+        }
+        Reason::FormPayload => CommandStatus::ESME_RINVOPTPARAMVAL,
+        Reason::FormMode | Reason::FormType | Reason::FormHeader => {
+            CommandStatus::ESME_RINVESMCLASS
+        }
+        Reason::FormReplacesShown
+        | Reason::FormSilent
+        | Reason::FormTelematic
+        | Reason::FormCard
+        | Reason::FormBinary
+        | Reason::FormFlash
+        | Reason::FormStored
+        | Reason::FormLamp
+        | Reason::FormDisplay => CommandStatus::ESME_RSUBMITFAIL,
         Reason::CodePurpose
         | Reason::CodeTemplate
         | Reason::ContentUndecodable
@@ -72,6 +94,11 @@ fn compatible(reason: Reason) -> CommandStatus {
         | Reason::SignatureSeveral
         | Reason::SignatureElsewhere
         | Reason::SignatureUnregistered
+        | Reason::PublicUnfiled
+        | Reason::PublicLapsed
+        | Reason::PublicEmergency
+        | Reason::RecipientsSequence
+        | Reason::RecipientsBlock
         | Reason::ConsentRevoked
         | Reason::ConsentExpired
         | Reason::ConsentMissing
@@ -119,6 +146,9 @@ fn precise(reason: Reason) -> Option<CommandStatus> {
         Reason::ConsentUnreviewed => 0x0413,
         Reason::ConsentAskedAgain => 0x0414,
         Reason::ConsentUsedUp => 0x0415,
+        Reason::ScheduleConsentEnds => 0x0416,
+        Reason::RecipientsSequence | Reason::RecipientsBlock => 0x0416,
+        Reason::PublicUnfiled | Reason::PublicLapsed | Reason::PublicEmergency => 0x0418,
         Reason::NoticeMissing => 0x0420,
         Reason::SignatureMissing | Reason::SignatureSeveral | Reason::SignatureElsewhere => 0x0421,
         Reason::SignatureUnregistered => 0x0422,
@@ -127,12 +157,30 @@ fn precise(reason: Reason) -> Option<CommandStatus> {
         Reason::ContentProhibited => 0x0425,
         Reason::ContentUndecodable => 0x0426,
         Reason::BodyStored => 0x042a,
+        Reason::FormReplacesShown => 0x042b,
+        Reason::FormSilent | Reason::FormTelematic => 0x042c,
+        Reason::FormCard => 0x042e,
+        Reason::FormBinary => 0x042f,
+        Reason::FormFlash | Reason::FormStored | Reason::FormLamp | Reason::FormDisplay => 0x0430,
         Reason::BodyAmbiguous => 0x0427,
         Reason::PartsMalformed | Reason::PartsRefused | Reason::PartsEarly => 0x0428,
         Reason::PartsLimit => 0x0429,
         Reason::BindUnknown
         | Reason::SourceTon
         | Reason::SourceNpi
+        | Reason::ScheduleLate
+        | Reason::ScheduleUnreadable
+        | Reason::ValidityLong
+        | Reason::ValidityUnreadable
+        | Reason::FormReplacesWaiting
+        | Reason::FormService
+        | Reason::FormUssd
+        | Reason::FormMode
+        | Reason::FormType
+        | Reason::FormPort
+        | Reason::FormHeader
+        | Reason::FormSubunit
+        | Reason::FormPayload
         | Reason::DestinationMissing
         | Reason::DestinationMalformed
         | Reason::DestinationTon

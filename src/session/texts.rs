@@ -12,7 +12,7 @@ use crate::content::{
 };
 use crate::policy::{Facts, Modes, Nature, Rule, Said, Signed, Text, nature};
 use crate::registry::{Allotment, Code, CodeId, Purpose};
-use crate::text::{self, Body};
+use crate::text::{self, Body, Undecodable};
 
 /// The templates registered for one code.
 #[derive(Clone, Debug, Default)]
@@ -35,8 +35,9 @@ pub struct Texts {
 }
 
 /// The rules that ask for the text.
-const RULES: [Rule; 10] = [
+const RULES: [Rule; 13] = [
     Rule::CodePurpose,
+    Rule::RecipientsSwept,
     Rule::ConsentMissing,
     Rule::ConsentRevoked,
     Rule::ConsentExpired,
@@ -46,6 +47,8 @@ const RULES: [Rule; 10] = [
     Rule::SignatureUnregistered,
     Rule::ContentProhibited,
     Rule::ContentUndecodable,
+    Rule::FormBinary,
+    Rule::FormDisplay,
 ];
 
 impl fmt::Debug for Texts {
@@ -139,7 +142,7 @@ impl Texts {
             .and_then(|body| text::decode(body, form.data_coding, options, &mut text));
         let heard = match read {
             Ok(_) => self.said(facts, &text, true, desk),
-            Err(_) => Heard { text: Text::Undecodable, keyword: None },
+            Err(why) => Heard { text: unread(why), keyword: None },
         };
         desk.text = text;
         heard
@@ -200,6 +203,14 @@ impl Texts {
             keyword = found.and_then(|found| found.keyword);
         }
         Heard { text: Text::Said(said), keyword }
+    }
+}
+
+/// What the rules know of a body that is no text.
+pub fn unread(why: Undecodable) -> Text {
+    match why {
+        Undecodable::Binary => Text::Binary,
+        _ => Text::Undecodable,
     }
 }
 

@@ -4,6 +4,7 @@
 //! as the specification spells it, so that a refusal can be explained.
 
 use super::status::CommandStatus;
+use super::strict::ParameterFault;
 
 /// Why a PDU's body cannot be read as its command asks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -33,6 +34,9 @@ pub enum FieldFault {
     /// A value outside those that the specification defines.
     #[error("{0} is not a value it may take")]
     Value(u8),
+    /// An optional parameter that may not be as it is.
+    #[error("{0}")]
+    Parameter(ParameterFault),
 }
 
 impl Malformed {
@@ -56,6 +60,7 @@ impl Malformed {
             ("number_of_dests", FieldFault::Value(_)) => CommandStatus::ESME_RINVNUMDESTS,
             ("dl_name", FieldFault::Unterminated(_)) => CommandStatus::ESME_RINVDLNAME,
             ("dest_flag", _) => CommandStatus::ESME_RINVDESTFLAG,
+            (_, FieldFault::Parameter(fault)) => fault.status(),
             ("tlv", FieldFault::Cut) => CommandStatus::ESME_RINVPARLEN,
             _ => CommandStatus::ESME_RINVCMDLEN,
         }

@@ -4,7 +4,7 @@
 //! These are facts. Which of them a provider may use, the rules say.
 
 use super::message::{ESM_CLASS_REPLY_PATH, ESM_CLASS_UDHI, Message};
-use super::tlv::Tag;
+use super::tlv::{Tag, Tlv};
 
 macro_rules! oddities {
     ($($(#[$doc:meta])* $name:ident $spelled:literal)*) => {
@@ -41,7 +41,8 @@ oddities! {
     Service "service"
     /// ussd_service_op.
     Ussd "ussd"
-    /// dest_addr_subunit, dest_bearer_type, dest_telematics_id: not to the screen.
+    /// dest_addr_subunit or dest_bearer_type other than unknown, the display or SMS, or any
+    /// dest_telematics_id: not to the screen.
     Subunit "subunit"
     /// source_port or destination_port: to a program.
     Port "port"
@@ -82,6 +83,14 @@ impl Oddities {
 
     /// Looks at a message's fields and parameters.
     pub fn of(message: &Message<'_>) -> Oddities {
+        let mut found = Oddities::of_fields(message);
+        message.tlvs.iter().for_each(|tlv| found.note(tlv));
+        found
+    }
+
+    /// Looks at a message's fields alone.
+    #[inline]
+    pub fn of_fields(message: &Message<'_>) -> Oddities {
         let mut found = Oddities::default();
         found.set(Oddity::StoredText, message.sm_default_msg_id != 0);
         found.set(Oddity::ReplacesWaiting, message.replace_if_present_flag != 0);
@@ -97,23 +106,32 @@ impl Oddities {
         let features = ESM_CLASS_UDHI | ESM_CLASS_REPLY_PATH;
         found.set(Oddity::Mode, matches!(message.esm_class & 0b11, 0b01 | 0b10));
         found.set(Oddity::Type, message.esm_class & !features & !0b11 != 0);
-        for tlv in message.tlvs {
-            match tlv.tag {
-                Tag::USSD_SERVICE_OP => found.set(Oddity::Ussd, true),
-                Tag::DEST_ADDR_SUBUNIT | Tag::DEST_BEARER_TYPE | Tag::DEST_TELEMATICS_ID => {
-                    found.set(Oddity::Subunit, true);
-                }
-                Tag::SOURCE_PORT | Tag::DESTINATION_PORT => found.set(Oddity::Port, true),
-                Tag::PAYLOAD_TYPE => found.set(Oddity::Payload, tlv.value != [0]),
+        found
+    }
+
+    /// Looks at one parameter, for whoever walks them anyway.
+    pub fn note(&mut self, tlv: Tlv<'_>) {
+        match (tlv.tag, tlv.value) {
+            (Tag::USSD_SERVICE_OP, _) => self.set(Oddity::Ussd, true),
+            // 0 is unknown, 1 the display or SMS itself (SMPP 3.4 5.3.2.1, 5.3.2.5).
+            (Tag::DEST_ADDR_SUBUNIT | Tag::DEST_BEARER_TYPE, [0 | 1]) => {}
+            (Tag::DEST_ADDR_SUBUNIT | Tag::DEST_BEARER_TYPE | Tag::DEST_TELEMATICS_ID, _) => {
+                self.set(Oddity::Subunit, true);
+            }
+            (Tag::SOURCE_PORT | Tag::DESTINATION_PORT, _) => self.set(Oddity::Port, true),
+            // Not restricted; as usual (SMPP 3.4 5.3.2.14, 5.3.2.26).
+            (Tag::PRIVACY_INDICATOR, [0]) | (Tag::DISPLAY_TIME, [1]) => {}
+            (Tag::PAYLOAD_TYPE, value) => self.set(Oddity::Payload, value != [0]),
+            (
                 Tag::PRIVACY_INDICATOR
                 | Tag::MS_MSG_WAIT_FACILITIES
                 | Tag::DISPLAY_TIME
                 | Tag::SMS_SIGNAL
-                | Tag::ALERT_ON_MESSAGE_DELIVERY => found.set(Oddity::Display, true),
-                _ => {}
-            }
+                | Tag::ALERT_ON_MESSAGE_DELIVERY,
+                _,
+            ) => self.set(Oddity::Display, true),
+            _ => {}
         }
-        found
     }
 }
 
@@ -181,6 +199,8 @@ mod tests {
             (&[(Tag::USER_MESSAGE_REFERENCE, b"\0\x01"), (Tag(0x1401), b"x")], &[]),
             (&[(Tag::USSD_SERVICE_OP, b"\x02")], &["ussd"]),
             (&[(Tag::DEST_ADDR_SUBUNIT, b"\x03")], &["subunit"]),
+            (&[(Tag::DEST_ADDR_SUBUNIT, b"\x01"), (Tag::DEST_BEARER_TYPE, b"\x01")], &[]),
+            (&[(Tag::DEST_BEARER_TYPE, b"")], &["subunit"]),
             (&[(Tag::DEST_BEARER_TYPE, b"\x05")], &["subunit"]),
             (&[(Tag::DEST_TELEMATICS_ID, b"\0\x01")], &["subunit"]),
             (&[(Tag::DESTINATION_PORT, b"\x0b\x84")], &["port"]),
@@ -189,6 +209,8 @@ mod tests {
             (&[(Tag::PAYLOAD_TYPE, b"\x01")], &["payload"]),
             (&[(Tag::PAYLOAD_TYPE, b"\x01"), (Tag::PAYLOAD_TYPE, b"\0")], &["payload"]),
             (&[(Tag::PAYLOAD_TYPE, b"")], &["payload"]),
+            (&[(Tag::DISPLAY_TIME, b"\x01"), (Tag::PRIVACY_INDICATOR, b"\0")], &[]),
+            (&[(Tag::PRIVACY_INDICATOR, b"\x03")], &["display"]),
             (&[(Tag::DISPLAY_TIME, b"\0"), (Tag::SMS_SIGNAL, b"\0\0")], &["display"]),
             (&[(Tag::MORE_MESSAGES_TO_SEND, b"\x01")], &[]),
         ];

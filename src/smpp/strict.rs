@@ -3,8 +3,9 @@
 //! Peers disagree on a repeated parameter: some take the first, some the last. A message that carries
 //! one is two messages, and which of them was judged nobody could say.
 
+use super::cursor::{FieldFault, Malformed};
 use super::status::CommandStatus;
-use super::tlv::{Tag, Tlvs};
+use super::tlv::{Tag, Tlv, Tlvs};
 
 /// Most optional parameters of one PDU. SMPP sets no limit; SMPP 5.0 names 66 parameters in all, and no
 /// PDU takes half of them.
@@ -35,23 +36,51 @@ impl ParameterFault {
     }
 }
 
+impl From<ParameterFault> for Malformed {
+    fn from(fault: ParameterFault) -> Malformed {
+        Malformed { field: "tlv", fault: FieldFault::Parameter(fault) }
+    }
+}
+
 /// Looks for the first fault, in the order in which the parameters stand.
 pub fn check(tlvs: Tlvs<'_>) -> Result<(), ParameterFault> {
-    let mut seen = [Tag(0); PARAMETERS_MAX];
-    for (at, tlv) in tlvs.iter().enumerate() {
-        let (before, rest) = seen.split_at_mut_checked(at).ok_or(ParameterFault::TooMany)?;
-        let slot = rest.first_mut().ok_or(ParameterFault::TooMany)?;
-        if before.contains(&tlv.tag) && !may_repeat(tlv.tag) {
-            return Err(ParameterFault::Repeated(tlv.tag));
-        }
-        if let Some((min, max)) = octets(tlv.tag)
-            && !(min..=max).contains(&tlv.value.len())
-        {
-            return Err(ParameterFault::Length(tlv.tag, tlv.value.len()));
-        }
-        *slot = tlv.tag;
+    let mut strict = Strict::default();
+    tlvs.iter().try_for_each(|tlv| strict.look(tlv))
+}
+
+/// Looks at the parameters of one PDU as somebody walks them, so that nobody walks them twice.
+#[derive(Debug)]
+pub struct Strict {
+    seen: [Tag; PARAMETERS_MAX],
+    count: usize,
+}
+
+/// No parameter seen yet.
+impl Default for Strict {
+    fn default() -> Strict {
+        Strict { seen: [Tag(0); PARAMETERS_MAX], count: 0 }
     }
-    Ok(())
+}
+
+impl Strict {
+    /// Looks at the next parameter.
+    pub fn look(&mut self, tlv: Tlv<'_>) -> Result<(), ParameterFault> {
+        let Tlv { tag, value } = tlv;
+        let seen = self.seen.split_at_mut_checked(self.count);
+        let (before, rest) = seen.ok_or(ParameterFault::TooMany)?;
+        let slot = rest.first_mut().ok_or(ParameterFault::TooMany)?;
+        if before.contains(&tag) && !may_repeat(tag) {
+            return Err(ParameterFault::Repeated(tag));
+        }
+        if let Some((min, max)) = octets(tag)
+            && !(min..=max).contains(&value.len())
+        {
+            return Err(ParameterFault::Length(tag, value.len()));
+        }
+        *slot = tag;
+        self.count += 1;
+        Ok(())
+    }
 }
 
 /// The parameters that the specification lets stand more than once (SMPP 3.4 5.3.2.36 to 5.3.2.38,

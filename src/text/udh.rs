@@ -99,13 +99,18 @@ impl<'a> Udh<'a> {
     }
 
     /// The first element that does more than join parts and choose tables: ports, pictures, waiting
-    /// lamps, links, instructions to the SIM. A plain text has none.
+    /// lamps, links, instructions to the SIM. A plain text has none. A reply address, which is
+    /// another sender, is not counted: see [`Udh::has_reply_address`].
     pub fn beyond_text(self) -> Option<u8> {
         let mut identifiers = self.elements().map(|element| element.identifier);
         identifiers.find(|identifier| {
             !matches!(
                 *identifier,
-                IE_CONCATENATION_8 | IE_CONCATENATION_16 | IE_SINGLE_SHIFT | IE_LOCKING_SHIFT
+                IE_CONCATENATION_8
+                    | IE_CONCATENATION_16
+                    | IE_SINGLE_SHIFT
+                    | IE_LOCKING_SHIFT
+                    | IE_REPLY_ADDRESS
             )
         })
     }
@@ -149,7 +154,8 @@ mod tests {
             (b"\x06\x05\x04\x0b\x84\x23\xf0", (Some((2948, 9200)), Some(0x05))),
             (b"\x04\x04\x02\xf0\x01", (Some((240, 1)), Some(0x04))),
             (b"\x03\x05\x01\x0b", (Some((0, 0)), Some(0x05))),
-            (b"\x09\x00\x03\x01\x02\x01\x22\x02\x91\x19", (None, Some(0x22))),
+            (b"\x09\x00\x03\x01\x02\x01\x22\x02\x91\x19", (None, None)),
+            (b"\x07\x22\x02\x91\x19\x21\x01\x00", (None, Some(0x21))),
             (b"\x04\x01\x02\x80\x01", (None, Some(0x01))),
             (b"\x02\x70\x00", (None, Some(0x70))),
         ];

@@ -13,11 +13,14 @@ use consentry::smpp::write::{self, MessageFields};
 use consentry::smpp::{Command, CommandStatus, Header};
 use running::Proxy;
 
+mod capture;
 mod held;
 mod idle;
 mod lifetimes;
 mod metrics;
 mod outbind;
+#[path = "../pcapng/mod.rs"]
+mod pcapng;
 mod receiver;
 mod replies;
 mod running;
