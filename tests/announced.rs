@@ -41,9 +41,7 @@ fn texts() -> Vec<String> {
 
 /// The keyword that is learned from a text, as sessions learn it.
 fn learned(text: &str) -> Option<Keyword> {
-    let mut normal = Normal::default();
-    normal.fold(text);
-    let keyword = notice(&normal)?.keyword?;
+    let keyword = notice(text, &mut Normal::default())?.keyword?;
     let learned = Keyword::new(keyword.as_str());
     assert!(learned.is_some(), "{keyword:?} is announced and cannot be learned: {text}");
     learned

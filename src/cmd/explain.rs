@@ -335,8 +335,7 @@ fn show_text(loaded: &Loaded, found: &Found<'_>) {
     for one in signatures(&found.text).iter() {
         println!("signature    【{}】 {:?}", one.name.escape_debug(), one.place);
     }
-    normal.fold(&found.text);
-    if let Some(one) = texts.prohibited().find(&normal) {
+    if let Some(one) = texts.prohibited().find(&found.text, &mut normal) {
         println!("listed       {} line {}, version {}", one.file, one.line, one.version);
     }
     if let Some(keyword) = &found.keyword {

@@ -369,7 +369,14 @@ mod tests {
 
     #[test]
     fn texts_have_their_marks() {
-        let rows: [(&str, &[&str]); 9] = [
+        let rows: [(&str, &[&str]); 13] = [
+            ("余额1,268.00元,已到账", &["cents", "short", "unsigned"]),
+            ("两条99,三条1980,半价9.9", &["numbers", "shop-price", "unsigned"]),
+            ("尾号6****12省50%?", &["asked", "masked", "percent", "short", "unsigned"]),
+            (
+                "L.o.a.n.s, n0 ch3cks t0day",
+                &["evasion-leet", "evasion-spelled", "latin", "unsigned"],
+            ),
             ("【示例】验证码1234", &["code", "short", "signed-at-start"]),
             ("电话13800138000", &["phone", "short", "unsigned"]),
             ("电话一三八零零一三八零零零", &["evasion-numerals", "phone", "short", "unsigned"]),

@@ -70,6 +70,9 @@ pub struct Normal {
     mask: Option<usize>,
     /// The last ideograph was a part of one.
     is_part: bool,
+    /// What was folded last by [`Normal::fold`], where it still is what stands here.
+    raw: String,
+    holds: bool,
 }
 
 /// A character of the normal form at octet `at`, and the raw octets behind it.
@@ -128,9 +131,16 @@ impl Normal {
         after.checked_sub(1).and_then(|place| self.from.get(place))
     }
 
-    /// Folds a text into this, numbers kept.
+    /// Folds a text into this, numbers kept. The same text again costs a comparison: lists and ways to
+    /// refuse are looked for one after the other.
     pub fn fold(&mut self, raw: &str) {
+        if self.holds && self.raw == raw {
+            return;
+        }
         self.fill(raw, Numbers::Kept);
+        self.raw.clear();
+        self.raw.push_str(raw);
+        self.holds = true;
     }
 
     pub(super) fn fill(&mut self, raw: &str, numbers: Numbers) {
@@ -242,6 +252,7 @@ impl Normal {
         self.numerals = (0, 0);
         self.mask = None;
         self.is_part = false;
+        self.holds = false;
     }
 
     #[inline]

@@ -133,9 +133,9 @@ const SIGNS: [char; 16] =
 /// Keywords so common that they stand without "reply".
 const BARE: [&str; 8] = ["t", "td", "tt", "n", "r", "d", "qx", "0000"];
 
-/// How a text says that one can refuse: the first way that it names. `normal` is its normal form, as
-/// [`Normal::fold`] makes it.
-pub fn notice(normal: &Normal) -> Option<Notice> {
+/// How a text says that one can refuse: the first way that it names. `normal` is filled anew.
+pub fn notice(text: &str, normal: &mut Normal) -> Option<Notice> {
+    normal.fold(text);
     let folded = normal.text();
     let (start, end, keyword) = find(folded)?;
     Some(Notice { span: normal.raw(start, end), keyword })
@@ -261,15 +261,9 @@ fn trim_end(text: &str) -> &str {
 mod tests {
     use super::*;
 
-    fn folded_notice(text: &str) -> Option<Notice> {
-        let mut normal = Normal::default();
-        normal.fold(text);
-        notice(&normal)
-    }
-
     /// The keyword that a text announces, `-` for a way without one, nothing for no notice.
     fn announced(text: &str) -> String {
-        match folded_notice(text) {
+        match notice(text, &mut Normal::default()) {
             None => String::new(),
             Some(Notice { keyword: None, .. }) => "-".to_owned(),
             Some(Notice { keyword: Some(keyword), .. }) => keyword.as_str().to_owned(),
@@ -344,7 +338,7 @@ mod tests {
     #[test]
     fn the_span_is_that_of_the_raw_text() {
         let text = "好礼！回Ｔ退 订";
-        let found = folded_notice(text).expect("a notice");
+        let found = notice(text, &mut Normal::default()).expect("a notice");
         assert_eq!(found.span.of(text), "退 订");
     }
 }

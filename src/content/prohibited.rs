@@ -129,10 +129,10 @@ impl Prohibited {
         self.words.is_empty()
     }
 
-    /// The first prohibited word of a text, by where it ends. `normal` is the text's normal form, as
-    /// [`Normal::fold`] makes it.
-    pub fn find(&self, normal: &Normal) -> Option<ProhibitedMatch<'_>> {
+    /// The first prohibited word of a text, by where it ends. `normal` is filled anew.
+    pub fn find(&self, text: &str, normal: &mut Normal) -> Option<ProhibitedMatch<'_>> {
         let automaton = self.automaton.as_ref()?;
+        normal.fold(text);
         let folded = normal.text();
         automaton.find_overlapping_iter(folded).find_map(|found| {
             let (start, end) = (found.start(), found.end());
@@ -180,9 +180,7 @@ mod tests {
             ("", 0),
         ];
         for (text, line) in rows {
-            let mut normal = Normal::default();
-            normal.fold(text);
-            let found = lists.find(&normal);
+            let found = lists.find(text, &mut Normal::default());
             assert_eq!(found.map_or(0, |found| found.line), line, "{text}");
             if let Some(found) = found {
                 assert_eq!((found.file, found.version), ("list", "2026-11"));
@@ -204,6 +202,6 @@ mod tests {
         );
         let fault = Prohibited::parse_all(&[("a", "\n\u{200b}")]).expect_err("nothing");
         assert_eq!(fault.to_string(), "a:2: nothing of the word shows; take it out");
-        assert_eq!(Prohibited::default().find(&Normal::default()), None);
+        assert_eq!(Prohibited::default().find("甲", &mut Normal::default()), None);
     }
 }

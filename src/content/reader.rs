@@ -383,3 +383,30 @@ fn probability(sums: &Row, index: usize) -> f32 {
     let total: f32 = sums.iter().map(|sum| (sum - most).exp()).sum();
     sums.get(index).map_or(0.0, |sum| (sum - most).exp() / total)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn marks_and_lists_fit_the_bits_of_pairs() {
+        assert!(Mark::ALL.len() + lexicon::lists().count() <= BASES_MAX);
+    }
+
+    #[test]
+    fn the_signature_at_either_end_is_no_body() {
+        let rows = [
+            ("【甲】乙", "乙"),
+            ("乙【甲】", "乙"),
+            ("【甲】", ""),
+            ("【甲】乙【丙】", "乙"),
+            ("乙【甲】丙", "乙【甲】丙"),
+            ("【甲乙", "【甲乙"),
+            ("甲】乙】", "甲】乙】"),
+            ("", ""),
+        ];
+        for (text, wanted) in rows {
+            assert_eq!(text.get(body(text)), Some(wanted), "{text}");
+        }
+    }
+}

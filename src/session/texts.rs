@@ -179,28 +179,22 @@ impl Texts {
         // A beginning is none of the templates yet, and may still become one.
         let template = templates.and_then(|of| is_one(&of.service, normal));
         let template = template.filter(|is_one| *is_one || is_whole);
-        let has_lists = !self.prohibited.is_empty();
-        if has_lists {
-            normal.fold(text);
-        }
         let mut said = Said {
             class: self.class(text, code, template, &mut desk.reading),
             template,
             asks,
             signed: signed(text, code),
             tells_how_to_refuse: false,
-            is_listed: has_lists && self.prohibited.find(normal).is_some(),
+            is_listed: self.prohibited.find(text, normal).is_some(),
             is_whole,
         };
         let counts_as = nature(&Facts { text: Text::Said(said), ..*facts });
         let mut keyword = None;
-        if counts_as == Nature::Commercial {
-            if !has_lists {
-                normal.fold(text);
-            }
-            let found = notice(normal);
-            said.tells_how_to_refuse = found.is_some();
-            keyword = found.and_then(|found| found.keyword);
+        if counts_as == Nature::Commercial
+            && let Some(found) = notice(text, normal)
+        {
+            said.tells_how_to_refuse = true;
+            keyword = found.keyword;
         }
         Heard { text: Text::Said(said), keyword }
     }
