@@ -371,7 +371,7 @@ mod tests {
     fn texts_have_their_marks() {
         let rows: [(&str, &[&str]); 13] = [
             ("余额1,268.00元,已到账", &["cents", "short", "unsigned"]),
-            ("两条99,三条1980,半价9.9", &["numbers", "shop-price", "unsigned"]),
+            ("两条99,三条1980,半价9.9", &["code", "numbers", "shop-price", "short", "unsigned"]),
             ("尾号6****12省50%?", &["asked", "masked", "percent", "short", "unsigned"]),
             (
                 "L.o.a.n.s, n0 ch3cks t0day",
