@@ -51,7 +51,7 @@ pub(super) fn recycled<'a>(mut frames: Vec<Frame<'_>>) -> Vec<Frame<'a>> {
     // The list is empty: nothing is converted, and the room is kept.
     frames
         .into_iter()
-        .map(|frame| Frame { octets: &[], message: frame.message.and(None) })
+        .map(|frame| Frame { octets: &[], message: frame.message.and(None), due: None })
         .collect()
 }
 

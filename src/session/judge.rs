@@ -102,6 +102,7 @@ impl Session {
         if self.under_way || self.ending.is_some() {
             return false;
         }
+        self.release_due(knowledge, now);
         let waiting = std::mem::take(&mut self.esme);
         let mut frames = recycled(std::mem::take(&mut desk.frames));
         let fault = self.look_at_all(knowledge, waiting.octets(), &mut frames, desk, now);
@@ -115,6 +116,7 @@ impl Session {
             self.steps.push(Step { octets: frame.octets.len() as u32, kind });
             octets += frame.octets.len();
         }
+        self.hold.placed(self.steps.len());
         if let (Some(fault), None) = (fault, self.ending) {
             self.lost_framing(fault, waiting.octets().get(octets..).unwrap_or(&[]));
         }
@@ -135,12 +137,13 @@ impl Session {
         now: Moment,
     ) -> Option<FrameFault> {
         let mut rest = octets;
-        let mut open = self.window.len();
+        let mut open = self.window.len() + self.hold.len();
         while frames.len() < FRAMES_A_TURN && open < knowledge.window_requests_max {
             match cut(rest, knowledge.pdu_octets_max) {
                 Ok(Some(length)) => {
                     let (frame, behind) = rest.split_at_checked(length)?;
-                    let frame = self.look(knowledge, frame, desk, now);
+                    let due = self.hold.due(frames.len());
+                    let frame = self.look(knowledge, frame, due, desk, now);
                     open += usize::from(frame.may_open());
                     frames.push(frame);
                     rest = behind;
@@ -182,7 +185,9 @@ impl Session {
         let Some(header) = Header::of(octets) else {
             return StepKind::Kept;
         };
-        self.tally.from_esme[header.command.slot()] += 1;
+        if frame.due.is_none() {
+            self.tally.from_esme[header.command.slot()] += 1;
+        }
         if self.answers_own_unbind(Side::Esme, header.command, header.sequence_number) {
             return StepKind::Kept;
         }
@@ -249,13 +254,22 @@ impl Session {
         let prepared = match frame.message {
             Some(prepared) => Ok(prepared),
             // Malformed, or the proxy is shutting down.
-            None => self.prepare(knowledge, header.command, frame.octets, desk, now),
+            None => {
+                let what = (header.command, frame.octets, frame.due);
+                self.prepare(knowledge, what, desk, now)
+            }
         };
-        let Prepared { message, gathered, mut facts, question, keyword, key, new_part } =
+        let Prepared { message, gathered, mut facts, question, keyword, key, new_part, waits } =
             match prepared {
                 Ok(prepared) => prepared,
                 Err(malformed) => return self.refuse_malformed(knowledge, header, malformed, now),
             };
+        if frame.due.is_none() {
+            self.hold.heard(self.window.len() + self.hold.len(), now);
+        }
+        if let (Some(key), Some(part), true) = (key, gathered.part, waits) {
+            return self.hold.put(frame.octets, key, part.number, now);
+        }
         let judged = Judged::message(header, &message, &gathered, &facts);
         if self.draining {
             return self.refuse(knowledge, judged, Reason::SessionDraining, now);

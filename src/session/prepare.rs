@@ -3,9 +3,10 @@
 
 use super::desk::Desk;
 use super::facts::{Gathered, address, gather};
+use super::hold::{Due, LongMessages};
 use super::knowledge::Knowledge;
 use super::moment::Moment;
-use super::parts;
+use super::parts::{self, Arrival};
 use super::session::Session;
 use super::table::{self, Place};
 use super::texts::Form;
@@ -23,6 +24,8 @@ pub(super) struct Frame<'a> {
     pub(super) octets: &'a [u8],
     /// What was found in it, where it is a message that may be judged.
     pub(super) message: Option<Prepared<'a>>,
+    /// Why it comes again, if it is a part that waited.
+    pub(super) due: Option<Due>,
 }
 
 impl Frame<'_> {
@@ -47,6 +50,8 @@ pub(super) struct Prepared<'a> {
     pub(super) key: Option<Key>,
     /// Which part of it, unless that had come before.
     pub(super) new_part: Option<u8>,
+    /// Whether it waits for the other parts.
+    pub(super) waits: bool,
 }
 
 impl Session {
@@ -55,6 +60,7 @@ impl Session {
         &self,
         knowledge: &'a Knowledge,
         octets: &'a [u8],
+        due: Option<Due>,
         desk: &mut Desk,
         now: Moment,
     ) -> Frame<'a> {
@@ -63,15 +69,16 @@ impl Session {
                 let place = table::from_esme(header.command, self.state, knowledge.unknown_command);
                 place == Place::JudgeMessage && !self.draining
             })
-            .and_then(|header| self.prepare(knowledge, header.command, octets, desk, now).ok());
-        Frame { octets, message }
+            .and_then(|header| {
+                self.prepare(knowledge, (header.command, octets, due), desk, now).ok()
+            });
+        Frame { octets, message, due }
     }
 
     pub(super) fn prepare<'a>(
         &self,
         knowledge: &'a Knowledge,
-        command: Command,
-        octets: &'a [u8],
+        (command, octets, due): (Command, &'a [u8], Option<Due>),
         desk: &mut Desk,
         now: Moment,
     ) -> Result<Prepared<'a>, Malformed> {
@@ -89,23 +96,28 @@ impl Session {
         facts.horizon = knowledge.horizon;
         let body = message.text_octets();
         let joinings = (&knowledge.joinings, &knowledge.texts);
-        let joined =
-            parts::join(joinings, &facts, &message, self.text_options, desk, now.steady_us);
-        let (heard, key, new_part) = match joined {
+        let may_wait = knowledge.long_messages != LongMessages::Progressive
+            && due.is_none()
+            && !self.draining
+            && !self.hold.is_lockstep;
+        let arrival = Arrival { may_wait, due, now_us: now.steady_us };
+        let joined = parts::join(joinings, &facts, &message, self.text_options, desk, arrival);
+        let (heard, key, new_part, waits) = match joined {
             Some(joined) => {
                 facts.parts = joined.parts;
-                (joined.heard, joined.key, joined.new_part)
+                (joined.heard, joined.key, joined.new_part, joined.waits)
             }
             None => {
                 let has_header = message.has_udh();
                 let form = Form { data_coding: message.data_coding, has_header };
-                (knowledge.texts.hear(&facts, body, form, self.text_options, desk), None, None)
+                let heard = knowledge.texts.hear(&facts, body, form, self.text_options, desk);
+                (heard, None, None, false)
             }
         };
         facts.text = heard.text;
-        let question = self.question(knowledge, &mut facts);
+        let question = if waits { None } else { self.question(knowledge, &mut facts) };
         let keyword = heard.keyword;
-        Ok(Prepared { message, gathered, facts, question, keyword, key, new_part })
+        Ok(Prepared { message, gathered, facts, question, keyword, key, new_part, waits })
     }
 
     /// What has to be asked of the ledger. Where that cannot even be asked, nobody knows.
