@@ -2,12 +2,13 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use super::format::RECORD_HEAD_OCTETS;
+use super::format::{RECORD_HEAD_OCTETS, u64_at};
+use super::read::{decode, split_record};
 use super::record::{
     ADDRESS_OCTETS_MAX, Address, BindRecord, EndRecord, HAS_CLASS, HAS_CONSENT, HAS_PART,
     HAS_REFERENCES, Kind, MESSAGE_ID_OCTETS_MAX, NAME_OCTETS_MAX, REFERENCE_OCTETS_MAX,
-    REPLY_OCTETS_MAX, ReplyRecord, ResponseRecord, RulesRecord, StartRecord, UnansweredRecord,
-    VERDICT_FIXED_OCTETS, VerdictRecord,
+    REPLY_OCTETS_MAX, Record, ReplyRecord, ResponseRecord, RulesRecord, StartRecord,
+    UnansweredRecord, VERDICT_FIXED_OCTETS, VerdictRecord,
 };
 
 /// Records on their way to the journal, encoded but for number and sum.
@@ -47,6 +48,16 @@ impl Records {
     /// Two batches with equal octets become equal records: this is what replay compares.
     pub fn octets(&self) -> &[u8] {
         &self.octets
+    }
+
+    /// What the records say, each with its time in microseconds since the Unix epoch.
+    pub fn iter(&self) -> impl Iterator<Item = (u64, Record<'_>)> {
+        let mut rest = self.octets.as_slice();
+        std::iter::from_fn(move || {
+            let (record, behind) = split_record(rest)?;
+            rest = behind;
+            Some((u64_at(record, 8), decode(record)))
+        })
     }
 
     /// Drops the records and keeps the room.

@@ -13,8 +13,8 @@ use crate::content::{Prohibited, Reader, Templates};
 use crate::policy::{Horizon, Mode, Modes, ReviewPolicy, Rule, RuleSet};
 use crate::registry::{self, Registry, Template};
 use crate::session::{
-    CodeTemplates, HoldTimes, Joinings, Knowledge, LongMessages, StatusStyle, Statuses, Texts,
-    UnknownCommand,
+    CodeTemplates, HoldTimes, Joinings, Knowledge, LongMessages, MultiPolicy, StatusStyle,
+    Statuses, Texts, UnknownCommand,
 };
 use crate::text::joining::{Limits, PART_OCTETS_MAX};
 use crate::text::{self, DefaultAlphabet};
@@ -68,6 +68,10 @@ pub(super) fn load(config_file: &Path) -> Result<Loaded, Failure> {
         unknown_command: match config.rules.unknown_command {
             config::UnknownCommand::Refuse => UnknownCommand::Refuse,
             config::UnknownCommand::Forward => UnknownCommand::Forward,
+        },
+        submit_multi: match config.rules.submit_multi {
+            config::SubmitMulti::Whole => MultiPolicy::Whole,
+            config::SubmitMulti::Narrow => MultiPolicy::Narrow,
         },
         pdu_octets_max: config.limits.pdu_octets,
         window_requests_max: config.limits.window,

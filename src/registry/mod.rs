@@ -13,6 +13,7 @@ mod digits;
 mod fault;
 mod file;
 mod lookup;
+mod masked;
 mod nearest;
 mod numbering;
 mod provider;
@@ -26,6 +27,7 @@ pub use lookup::{
     Allotment, CODES_MAX, CodeId, CodeMatch, PROVIDERS_MAX, ProviderId, Registry,
     SYSTEM_ID_OCTETS_MAX,
 };
+pub use masked::masked;
 pub use nearest::nearest;
 pub use numbering::{Address, Npi, Plan, Ton};
 pub use provider::{
