@@ -125,3 +125,32 @@ fn a_mistake_is_one_line_and_exit_status_2() {
     let schema: serde_json::Value = serde_json::from_str(&out).unwrap();
     assert_eq!((code, &schema["title"]), (Some(0), &"consentry.toml".into()));
 }
+
+#[test]
+fn check_lists_public_codes_with_their_filings() {
+    let folder = tempfile::tempdir().unwrap();
+    let text = "[[listen]]\naddress = \"127.0.0.1:0\"\nsmsc = [\"a.example:2775\"]\n";
+    std::fs::write(folder.path().join("c.toml"), text).unwrap();
+    let registry = "[[provider]]\nname = \"a\"\nsystem_ids = [\"a\"]\n\
+        licence = { number = \"1\", valid_until = 2099-12-31 }\n\
+        [[provider.code]]\nnumber = \"106990001\"\npurpose = \"public\"\n\
+        filing = { number = \"F-1\", valid_until = 2099-06-30 }\n\
+        [[provider.code]]\nnumber = \"106990002\"\npurpose = \"public\"\n\
+        [[provider.code]]\nnumber = \"106990003\"\npurpose = \"public\"\nemergency = true\n\
+        [[provider.code]]\nnumber = \"106990004\"\npurpose = \"public\"\n\
+        filing = { number = \"F-0\", valid_until = 2020-06-30 }\n";
+    std::fs::write(folder.path().join("registry.toml"), registry).unwrap();
+    let (code, out, err) = consentry(folder.path(), &["check", "-c", "c.toml"]);
+    assert_eq!(code, Some(0), "{err}");
+    for line in [
+        "  106990001              provider a  filing F-1  valid_until 2099-06-30  emergency false\n",
+        "  106990003              provider a  filing null  valid_until null  emergency true\n",
+        "provider a has a public code 106990002 with no filing: its messages are refused\n",
+        "provider a has a public code 106990004 with a filing that has run out",
+    ] {
+        assert!(out.contains(line), "{line}{out}");
+    }
+    for silent in ["code 106990001 with", "code 106990003 with"] {
+        assert!(!out.contains(silent), "{silent}: {out}");
+    }
+}

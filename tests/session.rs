@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::sync::LazyLock;
 
+use consentry::audit;
 use consentry::consent::{self, CACHE_OCTETS_MIN, Ledger};
 use consentry::content::Reader;
 use consentry::policy::{Mode, Modes, Rule};
@@ -145,6 +146,56 @@ fn relay(session: &mut Session, octets: &[u8], s: u64) -> Vec<u8> {
 }
 
 #[test]
+fn emergencies_go_at_once_and_are_listed_for_filing() {
+    let table = |number: &str, more: &str| {
+        format!("[[provider.code]]\nnumber = \"{number}\"\npurpose = \"public\"\n{more}\n")
+    };
+    let filing = "filing = { number = \"F-1\", valid_until = 2099-12-31 }";
+    let rows = [
+        ("106990001", filing, OK, None),
+        ("106990002", "", CommandStatus::ESME_RSUBMITFAIL, Some(audit::REFUSE)),
+        ("106990003", "emergency = true", OK, Some(audit::OBSERVE)),
+    ];
+    let codes: String = rows.iter().map(|(number, more, ..)| table(number, more)).collect();
+    let knowledge = rated_knowledge(UnknownCommand::Refuse, 100, &codes);
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let options = audit::Options::new(audit::Durability::Written);
+    let (journal, _) = audit::Journal::open(folder.path(), options, 0).expect("a journal");
+    let mut session = bound(&knowledge, Command::BindTransmitter);
+    let text = "【测试】暴雨红色预警，请市民立即转移到安全地带。";
+    let text: Vec<u8> = text.encode_utf16().flat_map(u16::to_be_bytes).collect();
+    for (sequence, (number, _, expected, _)) in (0..).zip(rows) {
+        let frame = message_from(number.as_bytes(), sequence, b"13800138000", &text);
+        session.receive(Side::Esme, &frame, at(1));
+        assert!(session.judge(&knowledge, &mut Desk::default(), &mut |_, _| {}, at(1)));
+        let ticket = journal.append(session.batch_records()).expect("taken");
+        journal.wait(ticket).expect("written");
+        session.recorded();
+        let mut replies = Vec::new();
+        session.take_replies(&mut replies);
+        session.release();
+        let status = statuses(&replies).first().map_or(OK, |(_, status)| *status);
+        assert_eq!(status, expected, "{number}");
+    }
+    journal.close(1).expect("closed");
+    for (number, _, _, verdict) in rows {
+        let mut found = Vec::new();
+        let query = audit::Query { rule: Some(Rule::PublicUnfiled.code()), ..Default::default() };
+        audit::search(folder.path(), &query, &mut |one| {
+            if let audit::Found::Message { verdict, .. } = one
+                && let audit::Record::Verdict(record) = verdict.record()
+                && record.source.raw == number.as_bytes()
+            {
+                found.push(record.verdict);
+            }
+            std::ops::ControlFlow::Continue(())
+        })
+        .expect("the journal can be read");
+        assert_eq!(found, Vec::from_iter(verdict), "{number}");
+    }
+}
+
+#[test]
 fn numbers_counted_through_over_two_binds_are_refused() {
     let ad = "【测试】周末全场五折，满300减50，点击 shop.example.cn 选购，会员专享。回T退订";
     let code = "【测试】验证码 482913，五分钟内有效，请勿告诉他人。";
@@ -173,10 +224,14 @@ const OK: CommandStatus = CommandStatus::ESME_ROK;
 
 /// A message in UCS2.
 fn message(sequence: u32, destination: &[u8], short_message: &[u8]) -> Vec<u8> {
+    message_from(OURS, sequence, destination, short_message)
+}
+
+fn message_from(source: &[u8], sequence: u32, destination: &[u8], short_message: &[u8]) -> Vec<u8> {
     let mut out = Vec::new();
     let address = |value| WireAddress { ton: 0, npi: 1, value };
     let fields = MessageFields {
-        source: address(OURS),
+        source: address(source),
         destination: address(destination),
         esm_class: 0,
         registered_delivery: 0,

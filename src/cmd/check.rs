@@ -10,7 +10,7 @@ use super::{Answer, Failure, blind, capture};
 use crate::admin::Token;
 use crate::config::{self, Config, Place, duration, size};
 use crate::policy::Rule;
-use crate::registry::Provider;
+use crate::registry::{Code, Provider, Purpose};
 
 /// Validates a configuration and prints what is in force.
 #[derive(clap::Args)]
@@ -82,6 +82,7 @@ fn facts(loaded: &Loaded) -> Vec<Fact> {
     facts.extend(values("timeouts", timeouts(config)));
     facts.extend(values("settings", settings(config)));
     facts.extend(providers(loaded));
+    facts.extend(filings(loaded));
     for rule in Rule::ALL {
         let own = config.rules.overrides.get(rule.name()).and_then(|one| one.status);
         let mut fields = vec![
@@ -118,6 +119,45 @@ fn providers(loaded: &Loaded) -> impl Iterator<Item = Fact> {
     })
 }
 
+/// The codes for public-interest messages: whether they are filed, and which are for emergencies.
+fn filings(loaded: &Loaded) -> impl Iterator<Item = Fact> {
+    let providers = loaded.knowledge.registry.providers().iter();
+    let codes = providers.flat_map(|one| one.codes.iter().map(move |code| (one, code)));
+    codes.filter(|(_, code)| code.purpose == Purpose::Public).map(|(provider, code)| {
+        let filing = code.filing.as_ref();
+        let fields = vec![
+            ("provider", provider.name.clone().into()),
+            ("filing", filing.map(|filing| filing.number.clone()).into()),
+            ("valid_until", filing.map(|filing| last_day(filing.valid_until_us)).into()),
+            ("emergency", code.emergency.into()),
+        ];
+        fact("public codes", code.number.unmasked(), fields)
+    })
+}
+
+/// The last day in Asia/Shanghai before a moment.
+fn last_day(until_us: u64) -> String {
+    let micros = i64::try_from(until_us).unwrap_or(i64::MAX).saturating_sub(1);
+    let time = jiff::Timestamp::from_microsecond(micros).unwrap_or_default();
+    jiff::tz::Offset::constant(8).to_datetime(time).date().to_string()
+}
+
+fn unfiled(provider: &Provider, now_us: u64, soon_us: u64) -> Vec<String> {
+    let public = provider.codes.iter().filter(|code| code.purpose == Purpose::Public);
+    let says = |code: &Code| match &code.filing {
+        Some(filing) if filing.is_in_force(soon_us) => None,
+        Some(filing) if filing.is_in_force(now_us) => Some("a filing that ends within 30 days"),
+        Some(_) | None if code.emergency => None,
+        Some(_) => Some("a filing that has run out: its messages are refused"),
+        None => Some("no filing: its messages are refused"),
+    };
+    let said = public.filter_map(|code| {
+        let (name, number) = (&provider.name, code.number.unmasked());
+        says(code).map(|says| format!("provider {name} has a public code {number} with {says}"))
+    });
+    said.collect()
+}
+
 fn lapsing(loaded: &Loaded) -> Vec<String> {
     let now_us = u64::try_from(jiff::Timestamp::now().as_microsecond()).unwrap_or(0);
     let soon_us = now_us + LAPSING_DAYS * 24 * 3_600_000_000;
@@ -145,7 +185,8 @@ fn lapsing(loaded: &Loaded) -> Vec<String> {
     providers
         .flat_map(|one| {
             let licence = says(one).map(|says| format!("provider {} {says}", one.name));
-            licence.into_iter().chain(deaf(one))
+            let unfiled = unfiled(one, now_us, soon_us);
+            licence.into_iter().chain(deaf(one)).chain(unfiled)
         })
         .collect()
 }

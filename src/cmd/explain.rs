@@ -306,6 +306,7 @@ fn show(args: &Args, loaded: &Loaded, header: Header, found: &Found<'_>) {
             Looked::Fired(reason) if look.mode == Mode::Observe => {
                 format!("would refuse (observed): {}", reason.detail())
             }
+            Looked::Fired(reason) if reason.is_noted() => format!("notes: {}", reason.detail()),
             Looked::Fired(reason) => format!("refuses: {}", reason.detail()),
             Looked::Unreached => "not asked any more".to_owned(),
         };

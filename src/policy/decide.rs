@@ -1,13 +1,13 @@
 //! The rules in their order, and what they come to.
 //!
-//! The order is fixed: provider, source, code, destination, body, form, purpose, recipients, consent, schedule, notice,
+//! The order is fixed: provider, source, code, destination, body, form, purpose, public, recipients, consent, schedule, notice,
 //! signature, content; the ledger and the rate last, so that a legal refusal is never hidden behind one that an ESME
 //! retries. `decide` and `trace` walk the
 //! same two tables.
 
 use super::{
     BindFacts, Facts, Mode, Modes, Reason, Rule, body, code, consent, destination, form, parts,
-    provider, rate, recipients, schedule, signature, source, text,
+    provider, public, rate, recipients, schedule, signature, source, text,
 };
 
 type Judge<F> = fn(&F) -> Option<Reason>;
@@ -22,7 +22,7 @@ fn bind_rules<'a>() -> [(Rule, Judge<BindFacts<'a>>); 3] {
 }
 
 /// What a message is asked, in order.
-fn message_rules<'a>() -> [(Rule, Judge<Facts<'a>>); 36] {
+fn message_rules<'a>() -> [(Rule, Judge<Facts<'a>>); 37] {
     [
         (Rule::ProviderUnknown, provider::unknown),
         (Rule::ProviderLicence, provider::licence),
@@ -47,6 +47,7 @@ fn message_rules<'a>() -> [(Rule, Judge<Facts<'a>>); 36] {
         (Rule::PartsLimit, parts::limit),
         (Rule::ContentUndecodable, text::undecodable),
         (Rule::CodePurpose, code::purpose),
+        (Rule::PublicUnfiled, public::unfiled),
         (Rule::RecipientsSwept, recipients::swept),
         (Rule::ConsentMissing, consent::missing),
         (Rule::ConsentRevoked, consent::revoked),
@@ -143,7 +144,7 @@ pub enum Looked {
     Off,
     /// It has nothing against the message.
     Clear,
-    /// It fired: refused under `Enforce`, recorded under `Observe`.
+    /// It fired: refused under `Enforce`, recorded under `Observe` and where it only notes.
     Fired(Reason),
     /// An earlier rule had refused already.
     Unreached,
@@ -183,7 +184,7 @@ fn walk<F>(rules: &[(Rule, Judge<F>)], facts: &F, modes: &Modes) -> Decision {
             continue;
         }
         if let Some(reason) = judge(facts) {
-            if mode == Mode::Enforce {
+            if mode == Mode::Enforce && !reason.is_noted() {
                 decision.refused = Some(reason);
                 break;
             }
@@ -203,7 +204,8 @@ fn looks<F>(rules: &[(Rule, Judge<F>)], facts: &F, modes: &Modes) -> Vec<Look> {
             Mode::Off => Looked::Off,
             Mode::Enforce | Mode::Observe => judge(facts).map_or(Looked::Clear, Looked::Fired),
         };
-        refused |= mode == Mode::Enforce && matches!(looked, Looked::Fired(_));
+        let refuses = matches!(looked, Looked::Fired(reason) if !reason.is_noted());
+        refused |= mode == Mode::Enforce && refuses;
         looks.push(Look { rule: *rule, mode, looked });
     }
     looks

@@ -7,7 +7,7 @@
 //! - `forms`: in what form a message comes that is no plain text.
 //! - `facts`: all that a decision may look at, fetched before.
 //! - `provider`, `source`, `code`, `destination`, `body`, `form`, `parts`, `text`, `signature`, `consent`,
-//!   `recipients`, `schedule`, `rate`: one file a family of rules.
+//!   `public`, `recipients`, `schedule`, `rate`: one file a family of rules.
 //! - `modes`: whether a rule refuses, only records, or sleeps.
 //! - `decide`: the rules in their order, and what they come to.
 
@@ -23,6 +23,7 @@ mod modes;
 mod nature;
 mod parts;
 mod provider;
+mod public;
 mod rate;
 mod reason;
 mod recipients;

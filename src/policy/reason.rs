@@ -86,6 +86,9 @@ reasons! {
     SignatureSeveral => SignatureMissing, "The text bears more than one 【signature】.";
     SignatureElsewhere => SignatureMissing, "The 【signature】 stands neither first nor last.";
     SignatureUnregistered => SignatureUnregistered, "The 【signature】 is not this code's.";
+    PublicUnfiled => PublicUnfiled, "The code's public-interest messages are not filed.";
+    PublicLapsed => PublicUnfiled, "The filing of the code's public-interest messages has run out.";
+    PublicEmergency => PublicUnfiled, "An emergency goes at once; it is to be filed afterwards.";
     RecipientsSequence => RecipientsSwept, "The recipients are counted through in equal steps.";
     RecipientsBlock => RecipientsSwept, "Most numbers of the recipient's block were sent to.";
     ConsentRevoked => ConsentRevoked, "The recipient refused messages of this provider.";
@@ -112,4 +115,11 @@ reasons! {
     PduParameter => PduMalformed, "An optional parameter is malformed or stands there twice.";
     AuditUnavailable => AuditUnavailable, "The journal takes no record now.";
     SessionDraining => SessionDraining, "The proxy is shutting down.";
+}
+
+impl Reason {
+    /// Whether it is only put on record, whatever the mode: the message goes on.
+    pub fn is_noted(self) -> bool {
+        self == Self::PublicEmergency
+    }
 }

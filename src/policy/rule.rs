@@ -119,6 +119,8 @@ pub enum Rule {
     ScheduleBeyond = 40,
     /// `recipients.swept`, 41.
     RecipientsSwept = 41,
+    /// `public.unfiled`, 42.
+    PublicUnfiled = 42,
 }
 
 /// One article in each text that has been read; Order 74 is built from Order 31's.
@@ -136,7 +138,7 @@ macro_rules! article {
 
 impl Rule {
     /// All rules, by number.
-    pub const ALL: [Self; 41] = [
+    pub const ALL: [Self; 42] = [
         Self::ProviderUnknown,
         Self::ProviderLicence,
         Self::ProviderLocation,
@@ -178,6 +180,7 @@ impl Rule {
         Self::FormDisplay,
         Self::ScheduleBeyond,
         Self::RecipientsSwept,
+        Self::PublicUnfiled,
     ];
 
     /// Its name in configuration, records and metrics: stable.
@@ -224,6 +227,7 @@ impl Rule {
             Self::FormDisplay => "form.display",
             Self::ScheduleBeyond => "schedule.beyond",
             Self::RecipientsSwept => "recipients.swept",
+            Self::PublicUnfiled => "public.unfiled",
         }
     }
 
@@ -266,6 +270,14 @@ impl Rule {
             Self::SignatureMissing | Self::SignatureUnregistered => article!(set, "11", "21"),
             Self::ContentProhibited => article!(set, "16", "17"),
             Self::RecipientsSwept => article!(set, "15", "16"),
+            // The draft's article did not become one of Order 31's second chapter.
+            Self::PublicUnfiled => match set {
+                RuleSet::CnDraft2014 => "draft 2014 art. 17",
+                RuleSet::CnOrder31_2015 => "Order 31 (no article known; draft 2014 art. 17)",
+                RuleSet::CnOrder74_2026 => {
+                    "Order 74 (article number not verified; draft 2014 art. 17)"
+                }
+            },
             // Both numbers and the content must be recorded as they were delivered.
             Self::DestinationMalformed
             | Self::BodyAmbiguous
@@ -334,6 +346,7 @@ impl Rule {
             Self::FormBinary => "Eight-bit data from a code that may send none.",
             Self::ScheduleBeyond => "Advertising for a time at which consent may have ended.",
             Self::FormDisplay => "Advertising that is shown or kept otherwise than a text.",
+            Self::PublicUnfiled => "Public-interest messages that are not filed.",
             Self::RecipientsSwept => "Advertising to numbers that were made up by counting.",
         }
     }
@@ -363,7 +376,7 @@ mod tests {
             assert_eq!(Rule::from_name(rule.name()), Some(rule));
             assert!(rule.code() < 64 && rule.summary().ends_with('.'));
         }
-        assert_eq!((Rule::from_code(0), Rule::from_code(42)), (None, None));
+        assert_eq!((Rule::from_code(0), Rule::from_code(43)), (None, None));
         assert_eq!(Rule::from_name("source.Forged"), None);
         for set in RuleSet::ALL {
             assert_eq!(RuleSet::from_name(set.name()), Some(set));

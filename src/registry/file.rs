@@ -12,8 +12,8 @@ use toml::value::Datetime;
 
 use super::numbering::{HOME, Written, written};
 use super::{
-    Code, Digits, Identity, Licence, Part, Plan, Provider, Purpose, Registry, RegistryFault,
-    Template, Watch, nearest,
+    Code, Digits, Filing, Identity, Licence, Part, Plan, Provider, Purpose, Registry,
+    RegistryFault, Template, Watch, nearest,
 };
 
 /// The longest registry text, in octets: room for [`super::CODES_MAX`] codes.
@@ -118,6 +118,23 @@ struct CodeTable {
     /// What a consent must cover for this code: a list, a product; without it, the whole provider.
     #[serde(default)]
     scope: String,
+    /// The filing of its public-interest messages; only for purpose "public".
+    #[schemars(with = "Option<FilingTable>")]
+    filing: Option<Spanned<FilingTable>>,
+    /// Whether it is for emergencies: they go at once and are filed afterwards. Only for purpose "public".
+    #[schemars(with = "Option<bool>")]
+    emergency: Option<Spanned<bool>>,
+}
+
+/// A filing of public-interest messages with the authority.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct FilingTable {
+    /// Its number as the authority gave it.
+    number: String,
+    /// Its last day, in Asia/Shanghai.
+    #[schemars(with = "String", extend("format" = "date"))]
+    valid_until: Spanned<Datetime>,
 }
 
 /// What is wrong in a registry text: file, line (counted from 1), field, and the way out.
@@ -230,14 +247,34 @@ impl Source<'_> {
     }
 
     fn licence(&self, table: &LicenceTable) -> Result<Licence, FileFault> {
-        let (day, at) = (table.valid_until.get_ref(), table.valid_until.span().start);
+        let valid_until_us = self.last_day(&table.valid_until)?;
+        Ok(Licence { number: table.number.clone(), valid_until_us, suspended: table.suspended })
+    }
+
+    /// Only who sends in the public interest files it.
+    fn filing(&self, table: &CodeTable) -> Result<Option<Filing>, FileFault> {
+        let why = "is only for a code of purpose = \"public\"; change that, or leave it out";
+        let is_public = table.purpose == Purpose::Public;
+        if let Some(emergency) = table.emergency.as_ref().filter(|_| !is_public) {
+            return Err(self.value_fault(emergency.span().start, "emergency", why));
+        }
+        let Some(filing) = &table.filing else { return Ok(None) };
+        if !is_public {
+            return Err(self.value_fault(filing.span().start, "filing", why));
+        }
+        let FilingTable { number, valid_until } = filing.get_ref();
+        Ok(Some(Filing { number: number.clone(), valid_until_us: self.last_day(valid_until)? }))
+    }
+
+    /// The first moment after a day.
+    fn last_day(&self, day: &Spanned<Datetime>) -> Result<u64, FileFault> {
+        let (day, at) = (day.get_ref(), day.span().start);
         let fault = || self.value_fault(at, "valid_until", "write its last day, as 2027-12-31");
         let date = match day {
             Datetime { date: Some(date), time: None, offset: None } => date,
             _ => return Err(fault()),
         };
-        let valid_until_us = end_of_day_us(date.year, date.month, date.day).ok_or_else(fault)?;
-        Ok(Licence { number: table.number.clone(), valid_until_us, suspended: table.suspended })
+        end_of_day_us(date.year, date.month, date.day).ok_or_else(fault)
     }
 
     fn net(&self, text: &Spanned<String>) -> Result<IpNet, FileFault> {
@@ -283,6 +320,8 @@ impl Source<'_> {
             binary: table.binary,
             requests: table.requests.iter().map(template).collect(),
             scope: table.scope.clone(),
+            filing: self.filing(table)?,
+            emergency: table.emergency.as_ref().is_some_and(|emergency| *emergency.get_ref()),
         })
     }
 
@@ -493,6 +532,21 @@ number = "+447700900123"
                 "r.toml:4: system_ids: a system_id has 1 to 15 octets w",
             ),
             ("[[provider]]", "[[providers]]", "r.toml:12: provider.code: invalid type: map, ex"),
+            (
+                "signatures = [",
+                "filing = { number = \"1\", valid_until = 2026-12-31 }\nsignatures = [",
+                "r.toml:17: filing: is only for a code of purpose = \"public\"",
+            ),
+            (
+                "signatures = [",
+                "emergency = true\nsignatures = [",
+                "r.toml:17: emergency: is only for a code of purpose",
+            ),
+            (
+                "\"commercial\"",
+                "\"public\"\nfiling = { number = \"1\", valid_until = 2026-02-30 }",
+                "r.toml:16: ",
+            ),
         ] {
             let text = EXAMPLE.replacen(from, to, 1);
             assert_ne!(text, EXAMPLE, "{from}");

@@ -320,6 +320,8 @@ mod tests {
             binary: false,
             requests: vec![],
             scope: String::new(),
+            filing: None,
+            emergency: false,
         }
     }
 

@@ -28,6 +28,6 @@ pub use lookup::{
 };
 pub use nearest::nearest;
 pub use numbering::{Address, Npi, Plan, Ton};
-pub use provider::{Code, Identity, Licence, Provider, Purpose, Template, Watch};
+pub use provider::{Code, Filing, Identity, Licence, Provider, Purpose, Template, Watch};
 pub use recipient::{Recipient, RecipientClass, RecipientFault, recipient};
 pub use sender::{ALPHANUMERIC_OCTETS_MAX, Sender, SenderFault, sender};

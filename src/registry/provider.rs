@@ -134,6 +134,26 @@ pub struct Code {
     /// Which part of a consent its messages fall under: a list, a product, a shop; empty = the whole
     /// entity.
     pub scope: String,
+    /// The filing of its public-interest messages (draft of 2014 art. 17); only of a public code.
+    pub filing: Option<Filing>,
+    /// Whether it is for emergencies, which go at once and are filed afterwards; only of a public code.
+    pub emergency: bool,
+}
+
+/// A filing of public-interest messages with the authority (draft of 2014 art. 17).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Filing {
+    /// Its number as the authority gave it.
+    pub number: String,
+    /// The first moment after its last day in Asia/Shanghai: microseconds since the Unix epoch.
+    pub valid_until_us: u64,
+}
+
+impl Filing {
+    /// Whether it is in force at `now_us`, microseconds since the Unix epoch.
+    pub fn is_in_force(&self, now_us: u64) -> bool {
+        now_us < self.valid_until_us
+    }
 }
 
 /// Where a registered template is.

@@ -94,6 +94,9 @@ fn compatible(reason: Reason) -> CommandStatus {
         | Reason::SignatureSeveral
         | Reason::SignatureElsewhere
         | Reason::SignatureUnregistered
+        | Reason::PublicUnfiled
+        | Reason::PublicLapsed
+        | Reason::PublicEmergency
         | Reason::RecipientsSequence
         | Reason::RecipientsBlock
         | Reason::ConsentRevoked
@@ -144,7 +147,8 @@ fn precise(reason: Reason) -> Option<CommandStatus> {
         Reason::ConsentAskedAgain => 0x0414,
         Reason::ConsentUsedUp => 0x0415,
         Reason::ScheduleConsentEnds => 0x0416,
-        Reason::RecipientsSequence | Reason::RecipientsBlock => 0x0417,
+        Reason::RecipientsSequence | Reason::RecipientsBlock => 0x0416,
+        Reason::PublicUnfiled | Reason::PublicLapsed | Reason::PublicEmergency => 0x0418,
         Reason::NoticeMissing => 0x0420,
         Reason::SignatureMissing | Reason::SignatureSeveral | Reason::SignatureElsewhere => 0x0421,
         Reason::SignatureUnregistered => 0x0422,

@@ -34,7 +34,8 @@ SILENCE_SECONDS = 0.3
 LAST = struct.pack("!IIII", 16, 0x15, 0, 0x7FFFFFF0)
 STATES = {"open": None, "bound_tx": 2, "bound_rx": 1, "bound_trx": 9}
 PEOPLE = {"stranger": "8613800138000", "granted": "8613800138001", "revoked": "8613800138002"}
-CODES = {"commercial": "106900005678", "templates": "106900001111", "service": "106900002222", "mixed": "106900008888"}
+CODES = {"commercial": "106900005678", "templates": "106900001111", "service": "106900002222", "mixed": "106900008888",
+         "unfiled": "106990001111", "filed": "106990002222"}
 # Fewer would be chance, so many are a sweep.
 COUNTED = [f"86139111100{at:02}" for at in range(40)]
 LISTENERS = ("gsm7", "gbk", "latin1", "ascii")
@@ -50,6 +51,8 @@ code = [
     { number = "106900001111", digits_max = 20, purpose = "service", templates = ["templates.txt"] },
     { number = "106900002222", digits_max = 20, purpose = "service" },
     { number = "106900008888", digits_max = 20, purpose = "mixed" },
+    { number = "106990001111", digits_max = 20, purpose = "public" },
+    { number = "106990002222", digits_max = 20, purpose = "public", filing = { number = "1", valid_until = 2099-12-31 } },
 ]
 
 [[provider]]

@@ -32,7 +32,7 @@ code = [
     { number = "106900001111", digits_max = 20, purpose = "service" },
     { number = "106900002222", digits_max = 20, purpose = "service" },
     { number = "106900008888", digits_max = 20, purpose = "mixed" },
-    { number = "106990001234", digits_max = 20, purpose = "public" },
+    { number = "106990001234", digits_max = 20, purpose = "public", filing = { number = "1", valid_until = 2099-12-31 } },
 ]
 
 [[provider]]

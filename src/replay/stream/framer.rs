@@ -42,6 +42,9 @@ enum State {
 pub(super) struct Framer {
     state: State,
     pdus_in_row: u8,
+    /// Whether every PDU stood where it should, from the first octet on.
+    in_line: bool,
+    strayed: bool,
     held: Vec<u8>,
     pdu_octets_max: usize,
 }
@@ -50,7 +53,14 @@ impl Framer {
     /// A stream whose first octet is known, or one that is met in its middle.
     pub(super) fn new(pdu_octets_max: usize, from_start: bool) -> Framer {
         let state = if from_start { State::Aligned } else { State::Lost };
-        Framer { state, pdus_in_row: 0, held: Vec::new(), pdu_octets_max }
+        Framer {
+            state,
+            pdus_in_row: 0,
+            in_line: from_start,
+            strayed: false,
+            held: Vec::new(),
+            pdu_octets_max,
+        }
     }
 
     /// Octets that wait for more, with what holding them costs.
@@ -58,8 +68,17 @@ impl Framer {
         self.held.capacity()
     }
 
-    pub(super) fn is_lost(&self) -> bool {
-        self.state == State::Lost
+    /// The stream is known to be SMPP: from its first octet on, lengths are believed.
+    #[inline]
+    pub(super) fn trust(&mut self) {
+        if self.in_line {
+            self.pdus_in_row = TRUSTED_PDUS;
+        }
+    }
+
+    /// Whether something else stood where PDUs had stood in line, or the first one should have.
+    pub(super) fn has_strayed(&self) -> bool {
+        self.strayed
     }
 
     #[inline]
@@ -166,6 +185,8 @@ impl Framer {
                         return start;
                     }
                     self.state = State::Lost;
+                    self.strayed |= self.in_line;
+                    self.in_line = false;
                     sink(Piece::Gap(GapCause::Framing, 0));
                 }
                 State::Rest(left) => {
@@ -259,6 +280,7 @@ impl Framer {
             }
             _ => State::Lost,
         };
+        self.in_line &= self.state != State::Lost;
         tally.octets_in_gaps += missing;
         sink(Piece::Gap(GapCause::Missing, missing));
     }

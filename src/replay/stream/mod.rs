@@ -86,8 +86,7 @@ impl Streams {
     #[inline]
     fn speak(&mut self, number: u32, segment: &Segment<'_>, from: usize, time_us: u64) {
         let Some(entry) = self.table.entry(number) else { return };
-        let has_data = !segment.data.is_empty();
-        if matches!(entry.state, State::Silent) && has_data {
+        if matches!(entry.state, State::Silent) && entry.holds_data(segment, from) {
             let talk = entry.talk();
             self.table.change(number, State::Talking(Box::new(talk)));
         }
@@ -251,6 +250,15 @@ impl Entry {
         if let State::Talking(talk) = &mut self.state {
             begin(talk, self.initial);
         }
+    }
+
+    /// Whether the segment holds data, or says that there was some before it.
+    fn holds_data(&self, segment: &Segment<'_>, from: usize) -> bool {
+        let ends_later = || {
+            segment.flags.fin()
+                && self.initial[from].is_some_and(|seq| segment.seq.wrapping_sub(seq) > 1)
+        };
+        !segment.data.is_empty() || ends_later()
     }
 
     fn talk(&self) -> Talk {

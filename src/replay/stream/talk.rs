@@ -51,6 +51,9 @@ struct Doubt {
     points: u32,
     /// Which end is the ESME, once a PDU told.
     esme: Option<usize>,
+    /// Whose first octets are missing.
+    missed: [bool; 2],
+    heard: [bool; 2],
     waiting: Vec<Waiting>,
     octets: Vec<u8>,
 }
@@ -128,13 +131,11 @@ impl Talk {
         let from_start = *from_start;
         let framer =
             framers[from].get_or_insert_with(|| Framer::new(pdu_octets_max, from_start[from]));
-        let mut skipped = std::mem::take(&mut out.skipped);
-        halves[from].take(seq, data, missing, time_us, &mut skipped, &mut |run| {
+        halves[from].take(seq, data, missing, time_us, &mut |run| {
             framer.take(run, tally, &mut |piece| {
                 verdict.hear(piece, from, time_us, known, from_start, out);
             });
         });
-        out.skipped = skipped;
         self.settle(from, out)
     }
 
@@ -152,15 +153,27 @@ impl Talk {
         }
     }
 
-    /// Moves what was counted to where it belongs, and gives a stream up that is not SMPP.
+    /// Whether the stream is SMPP or may still be.
     fn settle(&mut self, from: usize, out: &mut Out) -> bool {
         if self.is_smpp() {
-            out.skipped.add(&mut self.tally);
+            self.count(out);
+            if let Some(framer) = &mut self.framers[from] {
+                framer.trust();
+            }
             return true;
         }
         let strayed =
-            self.from_start[from] && self.framers[from].as_ref().is_some_and(Framer::is_lost);
+            self.from_start[from] && self.framers[from].as_ref().is_some_and(Framer::has_strayed);
         !strayed && self.tally.octets_skipped <= SEARCHED_OCTETS_MAX
+    }
+
+    /// Moves what was counted of an SMPP stream to the whole trace's counts.
+    #[inline]
+    fn count(&mut self, out: &mut Out) {
+        out.skipped.add(&mut self.tally);
+        for half in &mut self.halves {
+            out.skipped.add(&mut half.tally);
+        }
     }
 
     /// Nothing more comes. Answers whether the stream was SMPP.
@@ -171,26 +184,27 @@ impl Talk {
         known: &Known,
         out: &mut Out,
     ) -> bool {
-        let mut skipped = std::mem::take(&mut out.skipped);
         let Talk { halves, framers, from_start, tally, verdict } = self;
         for (from, (half, framer)) in halves.iter_mut().zip(framers).enumerate() {
             let Some(framer) = framer else { continue };
             let mut hear = |piece: Piece<'_>| {
                 verdict.hear(piece, from, time_us, known, *from_start, out);
             };
-            half.end(time_us, &mut skipped, &mut |run| framer.take(run, tally, &mut hear));
+            half.end(time_us, &mut |run| framer.take(run, tally, &mut hear));
             framer.end(tally, &mut hear);
         }
-        out.skipped = skipped;
         if let Verdict::Open(doubt) = &self.verdict
             && doubt.points >= spot::POINTS_ENOUGH
         {
-            self.verdict.suppose(known, self.from_start, out);
+            match doubt.esme {
+                Some(esme) => self.verdict.decide(esme, known, self.from_start, out),
+                None => self.verdict.suppose(known, self.from_start, out),
+            }
         }
         if !self.is_smpp() {
             return false;
         }
-        out.skipped.add(&mut self.tally);
+        self.count(out);
         out.push(Event::Closed { stream: known.stream, time_us, ending });
         true
     }
@@ -227,11 +241,12 @@ impl Verdict {
                 if doubt.points < spot::POINTS_ENOUGH {
                     return;
                 }
-                match doubt.esme {
+                // Whether the ESME was heard from its first octet on is known once it was heard.
+                let full = doubt.octets.len() > UNDECIDED_OCTETS_MAX;
+                let heard = |esme: &usize| full || doubt.heard[*esme] || doubt.missed[*esme];
+                match doubt.esme.filter(heard) {
                     Some(esme) => self.decide(esme, known, from_start, out),
-                    None if doubt.octets.len() > UNDECIDED_OCTETS_MAX => {
-                        self.suppose(known, from_start, out);
-                    }
+                    None if full => self.suppose(known, from_start, out),
                     None => {}
                 }
             }
@@ -249,7 +264,7 @@ impl Verdict {
     /// The stream is SMPP: tells what waited.
     fn decide(&mut self, esme: usize, known: &Known, from_start: [bool; 2], out: &mut Out) {
         let Verdict::Open(doubt) = std::mem::replace(self, Verdict::Smpp(esme)) else { return };
-        let from_start = from_start[esme];
+        let from_start = from_start[esme] && doubt.heard[esme] && !doubt.missed[esme];
         out.skipped.streams_without_start += u64::from(!from_start);
         out.push(Event::Opened(Opened {
             stream: known.stream,
@@ -276,6 +291,9 @@ impl Verdict {
 
 impl Doubt {
     fn hear(&mut self, piece: Piece<'_>, from: usize, time_us: u64) {
+        let is_gap = matches!(piece, Piece::Gap(..));
+        self.missed[from] |= is_gap && !self.heard[from];
+        self.heard[from] |= !is_gap;
         let what = match piece {
             Piece::Pdus(octets, _) => {
                 self.weigh(octets, from);

@@ -28,7 +28,8 @@ struct Cell {
 impl Cell {
     fn contains(&self, number: u64) -> bool {
         let at = number % CELL_NUMBERS;
-        self.seen.get(at as usize / 64).is_some_and(|word| word & 1 << (at % 64) != 0)
+        let word = self.seen.get(at as usize / 64).copied().unwrap_or(0);
+        word & 1 << (at % 64) != 0
     }
 }
 
@@ -57,9 +58,13 @@ impl Cells {
     /// Whether it is remembered that this number was sent to.
     pub(super) fn contains(&self, number: u64) -> bool {
         let name = Cells::name(number);
-        let bucket = self.buckets.get(Cells::bucket(name));
-        let cell = bucket.and_then(|bucket| bucket.iter().find(|cell| cell.name == name));
-        cell.is_some_and(|cell| cell.contains(number))
+        let Some(bucket) = self.buckets.get(Cells::bucket(name)) else { return false };
+        for cell in bucket {
+            if cell.name == name {
+                return cell.contains(number);
+            }
+        }
+        false
     }
 
     /// Remembers a number; how many of its neighbourhood are remembered now, with itself.

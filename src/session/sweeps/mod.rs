@@ -18,8 +18,8 @@
 //! # Who is not hit
 //!
 //! Customers are a sample of the numbers that exist. Where a share p of a city's numbers is on a list, a
-//! message stands in sequence by chance with p^31 times the ways to do so, 64 candidates and 32
-//! places: once in 10^12 messages at p = 0.3, once in 10^9 at p = 0.4. Half of a block's numbers are
+//! message stands in sequence by chance with p^31 times the ways to do so, 32 candidates and 32
+//! places: once in 10^13 messages at p = 0.3, once in 10^9 at p = 0.4. Half of a block's numbers are
 //! reached once in 10^10 blocks at p = 0.3, once in 1,300 at p = 0.4 (the binomial sum). No list of
 //! customers holds a third of all numbers of a city, in use or not, but for those of who writes to
 //! neighbours rightly: an operator to its own customers, a company to its own staff on a block of
@@ -54,7 +54,7 @@ pub const SEQUENCE_RECIPIENTS: u32 = 32;
 pub const STEP_MAX: u64 = 1_000_000;
 
 /// Recipients among whom the next of a sequence is looked for.
-pub const LATEST_RECIPIENTS: usize = 64;
+pub const LATEST_RECIPIENTS: usize = 32;
 
 /// Numbers of a block.
 pub const BLOCK_NUMBERS: u64 = CELL_NUMBERS;
