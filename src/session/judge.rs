@@ -3,13 +3,13 @@
 use super::batch::{Ask, answer, recycled};
 use super::desk::Desk;
 use super::end::EndReason;
-use super::facts::{Gathered, address};
+use super::facts::{Gathered, address, references};
 use super::knowledge::Knowledge;
 use super::moment::Moment;
 use super::prepare::{Frame, Prepared, parse};
 use super::session::{FRAMES_A_TURN, Session, Side, Step, StepKind};
 use super::table::{self, BindKind, BindState, Place};
-use crate::audit::{self, BindRecord, VerdictRecord};
+use crate::audit::{self, BindRecord, References, VerdictRecord};
 use crate::policy::{
     self, BindFacts, Consent, Decision, Facts, Mode, Nature, Parts, Rate, Reason, Rule, Sweep, Text,
 };
@@ -31,6 +31,7 @@ struct Judged<'a> {
     part: Option<audit::Part>,
     class: u8,
     consent: u64,
+    references: References<'a>,
 }
 
 /// Refusals that a peer may provoke, and have recorded, before it has bound.
@@ -49,6 +50,7 @@ impl<'a> Judged<'a> {
             part: None,
             class: 0,
             consent: 0,
+            references: References::default(),
         }
     }
 
@@ -77,6 +79,9 @@ impl<'a> Judged<'a> {
                 Some(Consent::Known(standing)) => standing.event,
                 Some(Consent::Unavailable) | None => 0,
             },
+            references: facts
+                .provider
+                .map_or(References::default(), |(_, provider)| references(message, provider)),
         }
     }
 }
@@ -420,6 +425,7 @@ impl Session {
             part: judged.part,
             class: judged.class,
             consent: judged.consent,
+            references: judged.references,
         };
         self.batch_records.verdict(now.wall_us, &record);
     }
@@ -560,6 +566,9 @@ impl Session {
             destination: message.destination,
             esm_class: message.esm_class,
             data_coding: message.data_coding,
+            references: self.provider.map_or(References::default(), |id| {
+                references(&message, knowledge.registry.provider(id))
+            }),
             ..Judged::bare(header)
         };
         let decision = Decision { refused: Some(reason), ..Decision::default() };

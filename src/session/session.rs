@@ -7,7 +7,7 @@ use super::batch::Vouched;
 use super::cleared::Cleared;
 use super::end::EndReason;
 use super::moment::Moment;
-use super::table::BindState;
+use super::table::{BindKind, BindState};
 use super::tally::Tally;
 use super::window::Window;
 use crate::audit::{EndRecord, Records, UnansweredRecord};
@@ -165,6 +165,15 @@ impl Session {
             refused: 0,
             unanswered: 0,
         }
+    }
+
+    /// The session as if this provider had bound before anybody watched: for a trace that begins in the
+    /// middle of one.
+    pub fn resumed(mut self, provider: ProviderId, system_id: &[u8], kind: BindKind) -> Session {
+        self.state = BindState::Bound(kind);
+        self.provider = Some(provider);
+        self.system_id = system_id.to_vec();
+        self
     }
 
     /// Takes octets that came from one side.

@@ -2,6 +2,8 @@
 //! are in; and no octets, however hostile, do more than end in a fault.
 
 mod dialogue;
+mod figures;
+mod fixtures;
 mod forms;
 mod hostile;
 mod order;

@@ -250,6 +250,54 @@ fn what_comes_again_behind_the_end_is_no_stream() {
     assert_eq!(esme(&read), [bind(1)]);
 }
 
+#[test]
+fn the_same_ports_again_behind_a_stream_met_in_its_middle_are_another() {
+    let mut stream = Stream::in_the_middle(0);
+    stream.esme(&submit(1, b"one")).smsc(&submit_resp(1));
+    let mut again = Stream { seq: [5000, 9000], ..Stream::in_the_middle(0) };
+    again.push(Side::Esme, SYN, b"").push(Side::Smsc, SYN | ACK, b"");
+    again.esme(&bind(7)).smsc(&bind_resp(7)).finish();
+    let segments = [stream.segments, again.segments].concat();
+    let read = read_packets(&captured(&segments, Link::Ethernet, false));
+    assert_eq!(read.endings(), [Ending::Reused, Ending::Finished]);
+    assert_eq!(read.pdus(1, Side::Esme), [bind(7)]);
+    // A SYN that the capture wrote down behind the first data is the same stream's.
+    let mut late = bound();
+    late.segments.swap(0, 3);
+    let read = read_stream(&late);
+    assert_eq!((read.skipped.streams, esme(&read).len()), (1, 1));
+}
+
+#[test]
+fn a_reset_from_afar_ends_nothing() {
+    for far in [2 << 20, 1 << 31] {
+        let mut stream = bound();
+        let reset = Tcp { flags: RST, data: Vec::new(), ..stream.segments[3].clone() };
+        stream.segments.push(Tcp { seq: reset.seq.wrapping_add(far), ..reset });
+        stream.esme(&submit(2, b"two")).finish();
+        let read = read_stream(&stream);
+        assert_eq!(read.endings(), [Ending::Finished], "{far}");
+        assert_eq!(esme(&read), [bind(1), submit(2, b"two")], "{far}");
+    }
+}
+
+/// Gaps without end do not make a stream one that waits without end.
+#[test]
+fn a_stream_of_gaps_is_given_up() {
+    let mut stream = Stream::in_the_middle(0);
+    stream.esme(&enquire_link(1));
+    for _ in 0..2000 {
+        stream.miss(Side::Esme, 100).esme(b"\x01").smsc(b"");
+    }
+    stream.esme(&submit(2, b"too late")).smsc(&submit_resp(2));
+    let mut packets = stream.captured(Link::Ethernet, false);
+    for (at, packet) in packets.iter_mut().enumerate() {
+        packet.time_us += at as u64 * 1_000_000;
+    }
+    let read = read_packets(&packets);
+    assert_eq!((read.told.len(), read.skipped.streams_not_smpp), (0, 1));
+}
+
 /// A capture that stopped and went on while the session did.
 #[test]
 fn a_stream_goes_on_behind_a_pause_of_the_capture() {

@@ -46,6 +46,8 @@ pub(super) struct Framer {
     in_line: bool,
     strayed: bool,
     held: Vec<u8>,
+    /// Octets at the front of `held` that are done with; none but in [`State::Lost`].
+    used: usize,
     pdu_octets_max: usize,
 }
 
@@ -59,6 +61,7 @@ impl Framer {
             in_line: from_start,
             strayed: false,
             held: Vec::new(),
+            used: 0,
             pdu_octets_max,
         }
     }
@@ -142,12 +145,16 @@ impl Framer {
         rest
     }
 
-    /// Cuts what is held.
+    /// Cuts what is held. What is done with is dropped once it is the greater part: hostile octets
+    /// could have a long rest moved for every few that come.
     fn recut(&mut self, last: bool, tally: &mut Tally, sink: &mut impl FnMut(Piece<'_>)) {
-        let mut held = mem::take(&mut self.held);
-        let used = self.cut(&held, None, last, tally, sink);
-        held.drain(..used);
+        let held = mem::take(&mut self.held);
+        self.used += self.cut(held.get(self.used..).unwrap_or(&[]), None, last, tally, sink);
         self.held = held;
+        if self.state != State::Lost || self.used > self.held.len() / 2 {
+            self.held.drain(..self.used);
+            self.used = 0;
+        }
         self.give_room_back();
     }
 
@@ -288,11 +295,13 @@ impl Framer {
     /// Whether what is held is a PDU that ends exactly where so many missing octets do: then it is
     /// one, though its body cannot be looked at.
     fn is_cut_by(&mut self, missing: u64) -> bool {
-        let header = spot::header(&self.held, self.pdu_octets_max);
-        let is_cut = header.is_some_and(|header| {
-            u64::from(header.command_length) == self.held.len() as u64 + missing
-        });
+        let held = self.held.get(self.used..).unwrap_or(&[]);
+        let header = spot::header(held, self.pdu_octets_max);
+        let is_cut = header
+            .is_some_and(|header| u64::from(header.command_length) == held.len() as u64 + missing);
         if is_cut {
+            self.held.drain(..self.used);
+            self.used = 0;
             self.state = State::Aligned;
             self.pdus_in_row = 0;
         }
@@ -310,8 +319,9 @@ impl Framer {
                     sink(Piece::Cut(header));
                 }
             }
-            tally.octets_skipped += self.held.len() as u64;
+            tally.octets_skipped += (self.held.len() - self.used) as u64;
             self.held = Vec::new();
+            self.used = 0;
         }
     }
 

@@ -85,6 +85,12 @@ impl Half {
         self.next
     }
 
+    /// Whether a segment with this sequence number may be this side's: a forged or stray RST is told
+    /// by its number.
+    pub(super) fn is_near(&self, seq: u32) -> bool {
+        !self.begun || distance(seq, self.next).unsigned_abs() as usize <= HELD_OCTETS_MAX
+    }
+
     /// What is held, with what holding it costs: octets.
     pub(super) fn held(&self) -> usize {
         self.held

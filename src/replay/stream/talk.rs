@@ -12,6 +12,8 @@ use crate::smpp::Header;
 
 /// Octets that are held of a stream before it is known who is the ESME.
 const UNDECIDED_OCTETS_MAX: usize = 8 * 1024;
+/// PDUs and gaps that are held of such a stream.
+const UNDECIDED_PIECES_MAX: usize = 1024;
 /// Octets of a stream met in its middle that may be looked through, a direction, before it is not
 /// SMPP: more than the longest PDU.
 const SEARCHED_OCTETS_MAX: u64 = 256 * 1024;
@@ -112,7 +114,7 @@ impl Talk {
         let halves: usize = self.halves.iter().map(Half::held).sum();
         let framers: usize = self.framers.iter().flatten().map(Framer::held).sum();
         let doubt = match &self.verdict {
-            Verdict::Open(doubt) => doubt.octets.capacity(),
+            Verdict::Open(doubt) => doubt.held(),
             Verdict::Smpp(_) => 0,
         };
         halves + framers + doubt
@@ -164,7 +166,8 @@ impl Talk {
         }
         let strayed =
             self.from_start[from] && self.framers[from].as_ref().is_some_and(Framer::has_strayed);
-        !strayed && self.tally.octets_skipped <= SEARCHED_OCTETS_MAX
+        let full = matches!(&self.verdict, Verdict::Open(doubt) if doubt.is_full());
+        !strayed && !full && self.tally.octets_skipped <= SEARCHED_OCTETS_MAX
     }
 
     /// Moves what was counted of an SMPP stream to the whole trace's counts.
@@ -205,6 +208,9 @@ impl Talk {
             return false;
         }
         self.count(out);
+        // What was held back at the end of the trace may have been all that was missing.
+        let finished = self.halves.iter().all(Half::is_finished);
+        let ending = if finished && ending == Ending::Trace { Ending::Finished } else { ending };
         out.push(Event::Closed { stream: known.stream, time_us, ending });
         true
     }
@@ -242,7 +248,7 @@ impl Verdict {
                     return;
                 }
                 // Whether the ESME was heard from its first octet on is known once it was heard.
-                let full = doubt.octets.len() > UNDECIDED_OCTETS_MAX;
+                let full = doubt.is_full();
                 let heard = |esme: &usize| full || doubt.heard[*esme] || doubt.missed[*esme];
                 match doubt.esme.filter(heard) {
                     Some(esme) => self.decide(esme, known, from_start, out),
@@ -290,6 +296,16 @@ impl Verdict {
 }
 
 impl Doubt {
+    /// Whether it has to be decided now.
+    fn is_full(&self) -> bool {
+        self.octets.len() > UNDECIDED_OCTETS_MAX || self.waiting.len() > UNDECIDED_PIECES_MAX
+    }
+
+    /// What holding it costs, octets.
+    fn held(&self) -> usize {
+        self.octets.capacity() + self.waiting.capacity() * size_of::<Waiting>()
+    }
+
     fn hear(&mut self, piece: Piece<'_>, from: usize, time_us: u64) {
         let is_gap = matches!(piece, Piece::Gap(..));
         self.missed[from] |= is_gap && !self.heard[from];
