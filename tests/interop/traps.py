@@ -38,7 +38,7 @@ CODES = {"commercial": "106900005678", "templates": "106900001111", "service": "
          "unfiled": "106990001111", "filed": "106990002222"}
 # Fewer would be chance, so many are a sweep.
 COUNTED = [f"86139111100{at:02}" for at in range(40)]
-LISTENERS = ("gsm7", "gbk", "latin1", "ascii")
+LISTENERS = ("gsm7", "gbk", "latin1", "ascii", "packed")
 
 REGISTRY = """\
 [[provider]]
@@ -607,7 +607,7 @@ class Stage:
                            ("list.txt", "# version 1\n代开发票\nviagra\n"), ("consents.csv", CONSENTS)):
             (self.directory / name).write_text(text, encoding="utf-8")
         more = f'[consent]\npath = "{self.directory}/consent"\n[content]\nprohibited = ["{self.directory}/list.txt"]\n'
-        listeners = [f'default_alphabet = "{alphabet}"' for alphabet in LISTENERS]
+        listeners = [f'default_alphabet = "{alphabet}"' for alphabet in LISTENERS[:4]] + ['packing = "packed"']
         config = config_of(self.directory, self.tap, listeners, more)
         imported = subprocess.run([self.consentry, "consent", "import", "-c", str(config), str(self.directory / "consents.csv")],
                                   capture_output=True, text=True, timeout=30)
