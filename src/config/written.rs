@@ -12,9 +12,9 @@ use toml::Spanned;
 
 use super::{
     Alphabet, CaptureText, CaptureVerdict, Durability, LogFormat, LogLevel, Mode, OverrideMode,
-    Packing, Review, RuleSet, Statuses,
+    Review, RuleSet, Statuses,
 };
-use super::{bounds, duration, size};
+use super::{Packing, bounds, duration, size};
 
 /// A duration with its unit.
 #[derive(Debug, Clone, Copy)]

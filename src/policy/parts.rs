@@ -7,8 +7,9 @@ pub(super) fn malformed(facts: &Facts<'_>) -> Option<Reason> {
     match facts.parts {
         Parts::Malformed => Some(Reason::PartsMalformed),
         Parts::Refused => Some(Reason::PartsRefused),
-        // Over a commercial code too, where every part needs consent: a handset keeps a later part for
-        // longer than its message is remembered here, and gets the first one after that.
+        // Where consent decides, every part is decided by it; where the text does, it is read from
+        // its beginning. Both keep to the order: a handset keeps a later part for longer than its
+        // message is remembered here, and may get the first one after that.
         Parts::Early => Some(Reason::PartsEarly),
         Parts::Sound | Parts::Limit => None,
     }
