@@ -329,7 +329,7 @@ fn every_command_has_its_place_in_every_state() {
         (Command::DataSm, "bbmbmb"),
         (Command::QuerySm, "bbmbmb"),
         (Command::CancelSm, "bbmbmb"),
-        (Command::SubmitMulti, "bbcbcb"),
+        (Command::SubmitMulti, "bbmbmb"),
         (Command::ReplaceSm, "bbcbcb"),
         (Command::BroadcastSm, "bbcbcb"),
         (Command::QueryBroadcastSm, "bbcbcb"),

@@ -326,9 +326,9 @@ pub struct EndRecord {
     pub session: u64,
     /// Why, a code of the session's.
     pub reason: u8,
-    /// Messages that went on.
+    /// Messages that went on; a submit_multi counts for each destination that it went on to.
     pub forwarded: u64,
-    /// Messages refused.
+    /// Messages refused, counted alike.
     pub refused: u64,
     /// Messages that went on and were never answered.
     pub unanswered: u64,

@@ -272,7 +272,7 @@ def tlv(tag, value):
 
 
 def pdu_of(case, send, sequence):
-    """A submit_sm or data_sm, field by field."""
+    """A submit_sm, data_sm or submit_multi, field by field."""
     reference = case["reference"]
     fields = {"service_type": "", "esm_class": 0, "protocol_id": 0, "priority_flag": 0, "schedule_delivery_time": "",
               "validity_period": "", "registered_delivery": 0, "replace_if_present_flag": 0,
@@ -287,9 +287,14 @@ def pdu_of(case, send, sequence):
     source, to = CODES.get(code, code), PEOPLE.get(case.get("to", "stranger"), case.get("to"))
     addresses = b"".join(bytes([ton, 0 if ton == 5 else 1]) + number.encode() + b"\0"
                          for ton, number in ((send.get("source_ton", 0), source), (0, to)))
-    is_data_sm, text = send.get("command") == "data_sm", body
+    command, text = send.get("command", "submit_sm"), body
+    if command == "submit_multi":
+        also = [bytes([0, 1]) + PEOPLE[person].encode() + b"\0" for person in send["also"]]
+        from_octets = addresses.index(b"\0", 2) + 1
+        all_of_them = [addresses[from_octets:], *also]
+        addresses = addresses[:from_octets] + bytes([len(all_of_them)]) + b"".join(b"\1" + one for one in all_of_them)
     more = b""
-    if is_data_sm or send.get("payload"):
+    if command == "data_sm" or send.get("payload"):
         more, text = tlv(0x0424, body), b""
     if sar := send.get("sar"):
         reference += sum(sar[2:])
@@ -298,7 +303,7 @@ def pdu_of(case, send, sequence):
         tag, _, value = one.partition(" ")
         more += tlv(int(tag, 16), bytes.fromhex(value))
     head = fields["service_type"].encode() + b"\0" + addresses + bytes([fields["esm_class"]])
-    if is_data_sm:
+    if command == "data_sm":
         rest = bytes([fields["registered_delivery"], coding])
     else:
         times = fields["schedule_delivery_time"].encode() + b"\0" + fields["validity_period"].encode() + b"\0"
@@ -306,8 +311,7 @@ def pdu_of(case, send, sequence):
             fields["registered_delivery"], fields["replace_if_present_flag"], coding, fields["sm_default_msg_id"],
             len(text)]) + text
     body = head + rest + more
-    command = COMMANDS["data_sm" if is_data_sm else "submit_sm"]
-    return struct.pack("!IIII", 16 + len(body), command, 0, fields["sequence_number"]) + body
+    return struct.pack("!IIII", 16 + len(body), COMMANDS[command], 0, fields["sequence_number"]) + body
 
 
 def write(esme, pdus, how):
