@@ -7,6 +7,7 @@ pub(super) fn malformed(facts: &Facts<'_>) -> Option<Reason> {
     match facts.parts {
         Parts::Malformed => Some(Reason::PartsMalformed),
         Parts::Refused => Some(Reason::PartsRefused),
+        Parts::Late => Some(Reason::PartsIncomplete),
         // Where consent decides, every part is decided by it; where the text does, it is read from
         // its beginning. Both keep to the order: a handset keeps a later part for longer than its
         // message is remembered here, and may get the first one after that.

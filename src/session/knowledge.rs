@@ -1,6 +1,7 @@
 //! What every session judges by: rules, registry, statuses, rates. Fixed while it is in force.
 
 use super::announced::Announced;
+use super::hold::LongMessages;
 use super::parts::Joinings;
 use super::prepare::Parties;
 use super::rates::Rates;
@@ -12,6 +13,7 @@ use super::window::WINDOW_REQUESTS_LIMIT;
 use crate::policy::{Horizon, Modes, ReviewPolicy, RuleSet};
 use crate::registry::Registry;
 use crate::smpp::frame::PDU_OCTETS_MAX;
+use crate::text::joining::Limits;
 
 /// Whether refusals use the statuses that every ESME knows or those that say the exact cause.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -54,6 +56,8 @@ pub struct Knowledge {
     pub sweeps: Sweeps,
     /// What texts are read with.
     pub texts: Texts,
+    /// What becomes of the parts of long messages.
+    pub long_messages: LongMessages,
     /// Long messages under way.
     pub joinings: Joinings,
     /// The keywords that messages announced for refusing.
@@ -78,7 +82,8 @@ impl Knowledge {
         Knowledge {
             rates: Rates::new(&registry),
             sweeps: Sweeps::new(registry.providers().len()),
-            joinings: Joinings::new(registry.providers().len()),
+            joinings: Joinings::new(registry.providers().len(), Limits::default()),
+            long_messages: LongMessages::Progressive,
             registry,
             rule_set: RuleSet::default(),
             modes,

@@ -4,9 +4,10 @@
 use super::desk::Desk;
 use super::facts::{Gathered, address, gather};
 use super::heard::Heard;
+use super::hold::{Due, LongMessages};
 use super::knowledge::Knowledge;
 use super::moment::Moment;
-use super::parts;
+use super::parts::{self, Arrival};
 use super::session::Session;
 use super::table::{self, Place};
 use super::texts::Form;
@@ -25,6 +26,8 @@ pub(super) struct Frame<'a> {
     pub(super) octets: &'a [u8],
     /// What was found in it, where it is a message that may be judged.
     pub(super) message: Option<Prepared<'a>>,
+    /// Why it comes again, if it is a part that waited.
+    pub(super) due: Option<Due>,
     /// A submit_multi has a frame for each destination: how many are left, with this one. Otherwise 0.
     pub(super) destinations: u8,
 }
@@ -43,6 +46,10 @@ struct Found<'a> {
     gathered: Gathered,
     /// Whether its destination is a list of the SMSC's.
     is_list: bool,
+    /// Why it comes again, if it is a part that waited.
+    due: Option<Due>,
+    /// Whether it may wait for other parts.
+    may_wait: bool,
 }
 
 /// A message with all that its decision needs.
@@ -59,6 +66,8 @@ pub(super) struct Prepared<'a> {
     pub(super) key: Option<Key>,
     /// Which part of it, unless that had come before.
     pub(super) new_part: Option<u8>,
+    /// Whether it waits for the other parts.
+    pub(super) waits: bool,
 }
 
 impl Session {
@@ -66,7 +75,7 @@ impl Session {
     pub(super) fn look<'a>(
         &self,
         knowledge: &'a Knowledge,
-        octets: &'a [u8],
+        (octets, due): (&'a [u8], Option<Due>),
         frames: &mut Vec<Frame<'a>>,
         desk: &mut Desk,
         now: Moment,
@@ -80,9 +89,10 @@ impl Session {
         {
             return;
         }
-        let message = header
-            .and_then(|header| self.prepare(knowledge, header.command, octets, desk, now).ok());
-        frames.push(Frame { octets, message, destinations: 0 });
+        let message = header.and_then(|header| {
+            self.prepare(knowledge, (header.command, octets, due), desk, now).ok()
+        });
+        frames.push(Frame { octets, message, due, destinations: 0 });
     }
 
     /// A frame for each destination of a submit_multi. Its text is heard once.
@@ -101,9 +111,10 @@ impl Session {
         for (destination, destinations) in multi.destinations().zip(left) {
             let message = Message { destination: destination.named(), ..multi.message };
             let is_list = matches!(destination, Destination::DistributionList(_));
-            let found = Found { message, gathered, is_list };
+            // Its parts do not wait: they go to many.
+            let found = Found { message, gathered, is_list, due: None, may_wait: false };
             let prepared = self.prepare_one(knowledge, found, &mut heard, desk, now);
-            frames.push(Frame { octets, message: Some(prepared), destinations });
+            frames.push(Frame { octets, message: Some(prepared), due: None, destinations });
         }
         Ok(())
     }
@@ -111,14 +122,17 @@ impl Session {
     pub(super) fn prepare<'a>(
         &self,
         knowledge: &'a Knowledge,
-        command: Command,
-        octets: &'a [u8],
+        (command, octets, due): (Command, &'a [u8], Option<Due>),
         desk: &mut Desk,
         now: Moment,
     ) -> Result<Prepared<'a>, Malformed> {
         let message = parse(command, octets)?;
         let gathered = gather(&message)?;
-        let found = Found { message, gathered, is_list: false };
+        let may_wait = knowledge.long_messages != LongMessages::Progressive
+            && due.is_none()
+            && !self.draining
+            && !self.hold.is_lockstep;
+        let found = Found { message, gathered, is_list: false, due, may_wait };
         Ok(self.prepare_one(knowledge, found, &mut None, desk, now))
     }
 
@@ -132,7 +146,7 @@ impl Session {
         desk: &mut Desk,
         now: Moment,
     ) -> Prepared<'a> {
-        let Found { message, gathered, is_list } = found;
+        let Found { message, gathered, is_list, due, may_wait } = found;
         let mut facts = Facts::fetch(
             &knowledge.registry,
             now.wall_us,
@@ -148,24 +162,24 @@ impl Session {
         facts.horizon = knowledge.horizon;
         let body = message.text_octets();
         let joinings = (&knowledge.joinings, &knowledge.texts);
-        let joined =
-            parts::join(joinings, &facts, &message, self.text_options, desk, now.steady_us);
-        let (heard, key, new_part) = match joined {
+        let arrival = Arrival { may_wait, due, now_us: now.steady_us };
+        let joined = parts::join(joinings, &facts, &message, self.text_options, desk, arrival);
+        let (heard, key, new_part, waits) = match joined {
             Some(joined) => {
                 facts.parts = joined.parts;
-                (joined.heard, joined.key, joined.new_part)
+                (joined.heard, joined.key, joined.new_part, joined.waits)
             }
             None => {
                 let has_header = message.has_udh();
                 let form = Form { data_coding: message.data_coding, has_header };
                 let hear = || knowledge.texts.hear(&facts, body, form, self.text_options, desk);
-                (*before.get_or_insert_with(hear), None, None)
+                (*before.get_or_insert_with(hear), None, None, false)
             }
         };
         facts.text = heard.text;
-        let question = self.question(knowledge, &mut facts);
+        let question = if waits { None } else { self.question(knowledge, &mut facts) };
         let keyword = heard.keyword;
-        Prepared { message, gathered, facts, question, keyword, key, new_part }
+        Prepared { message, gathered, facts, question, keyword, key, new_part, waits }
     }
 
     /// What has to be asked of the ledger. Where that cannot even be asked, nobody knows.
