@@ -91,7 +91,7 @@ impl Stage {
     /// Two fresh binds over listeners with these options; nothing is remembered.
     pub fn begin(&mut self, route: text::Options) {
         let providers = self.knowledge.registry.providers().len();
-        self.knowledge.joinings = Joinings::new(providers);
+        self.knowledge.joinings = Joinings::new(providers, text::joining::Limits::default());
         self.knowledge.rates = Rates::new(&self.knowledge.registry);
         self.sessions.clear();
         for system_id in [b"shop1", b"shop2"] {

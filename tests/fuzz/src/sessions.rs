@@ -12,6 +12,7 @@ use consentry::smpp::frame::{PDU_OCTETS_MAX, cut};
 use consentry::smpp::write::{self, BindFields};
 use consentry::smpp::{Command, CommandStatus, Header};
 use consentry::text::Options;
+use consentry::text::joining::Limits;
 
 use crate::input::Input;
 
@@ -70,7 +71,7 @@ fn bound(knowledge: &Knowledge) -> Session {
 /// Plays pieces; `whole` gives each side's octets in one read.
 fn play(pieces: &[(Side, &[u8])]) -> Outcome {
     KNOWLEDGE.with_borrow_mut(|knowledge| {
-        knowledge.joinings = Joinings::new(knowledge.registry.providers().len());
+        knowledge.joinings = Joinings::new(knowledge.registry.providers().len(), Limits::default());
         knowledge.rates = Rates::new(&knowledge.registry);
         knowledge.announced = Announced::default();
         let (mut session, mut desk) = (bound(knowledge), Desk::default());
