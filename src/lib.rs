@@ -40,8 +40,8 @@
 //! | [`admin`] | HTTP: metrics, health, sessions, the consent ledger |
 //! | [`metrics`] | every metric family and its closed labels |
 //! | [`config`] | the file that users write |
-//! | [`replay`] | capture files to streams to PDUs |
-//! | [`peer`] | a small ESME and a small SMSC, for demo, load and tests |
+//! | [`replay`] | captured traffic to PDUs, verdicts and a report |
+//! | [`peer`] | a small ESME and a small SMSC, for demo, load, playing captures and tests |
 //! | [`cmd`] | one file a sub-command |
 //!
 //! # Invariants

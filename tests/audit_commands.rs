@@ -8,7 +8,7 @@ use std::process::{Command, Output};
 
 use consentry::audit::{
     Address, BindRecord, Durability, EndRecord, Journal, OBSERVE, Options, PASS, Part, REFUSE,
-    Records, ResponseRecord, RulesRecord, UnansweredRecord, VerdictRecord,
+    Records, References, ResponseRecord, RulesRecord, UnansweredRecord, VerdictRecord,
 };
 use consentry::policy::{Rule, RuleSet};
 use serde_json::Value;
@@ -67,6 +67,7 @@ fn verdict(session: u64, sequence_number: u32, verdict: u8) -> VerdictRecord<'st
         part: (verdict == OBSERVE).then_some(Part { number: 2, total: 3, reference: 7 }),
         class: 0,
         consent: 0,
+        references: References::default(),
     }
 }
 

@@ -66,6 +66,8 @@ fn what_is_written_is_taken() {
         [timeouts]
         drain = "0s"
         connect = "250ms"
+        [rules]
+        submit_multi = "narrow"
         [rules.override]
         "signature.missing" = { mode = "off" }
         "source.forged" = { mode = "observe", status = "ESME_RSUBMITFAIL" }
@@ -103,6 +105,7 @@ fn what_is_written_is_taken() {
     assert_eq!(consent.silent_after, Duration::from_secs(2 * 86_400));
     let times = (consent.schedule_max, consent.validity_max);
     assert_eq!(times, (Duration::ZERO, Duration::from_secs(72 * 3_600)));
+    assert_eq!(config.rules.submit_multi.name(), "narrow");
     let overrides = &config.rules.overrides;
     assert_eq!(overrides["signature.missing"].mode, Some(OverrideMode::Off));
     assert_eq!(overrides["rate.exceeded"].status, Some(CommandStatus::ESME_RMSGQFUL));

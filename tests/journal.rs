@@ -14,9 +14,9 @@ use std::time::{Duration, Instant};
 
 use consentry::audit::{
     Address, Answer, BindRecord, Durability, EndRecord, Ending, Found, IsMeant, Journal, OBSERVE,
-    OpenFault, Options, PASS, Part, Query, REFUSE, ReadFault, Reader, Record, Records,
-    ResponseRecord, RulesRecord, State, UnansweredRecord, Unavailable, VerdictRecord, search, show,
-    verify,
+    OpenFault, Options, PASS, Part, Query, REFERENCE_OCTETS_MAX, REFUSE, ReadFault, Reader, Record,
+    Records, References, ResponseRecord, RulesRecord, State, UnansweredRecord, Unavailable,
+    VerdictRecord, search, show, verify,
 };
 
 const NOW_US: u64 = 1_790_000_000_000_000;
@@ -38,6 +38,7 @@ fn verdict(session: u64, sequence_number: u32) -> VerdictRecord<'static> {
         part: None,
         class: 0,
         consent: 0,
+        references: References::default(),
     }
 }
 
@@ -817,5 +818,34 @@ fn measure() {
         let verified = verify(directory.path()).expect("whole");
         let ns = begun.elapsed().as_nanos() as f64 / verified.records as f64;
         println!("  verify: {} octets, {ns:.0} ns a record", verified.octets);
+    }
+}
+
+#[test]
+fn ids_in_vendor_parameters_are_read_back_and_without_them_a_record_is_as_before() {
+    let long = [b'7'; REFERENCE_OCTETS_MAX + 1];
+    let cut = &long[..REFERENCE_OCTETS_MAX];
+    let none: &[u8] = b"";
+    let octets = |record: &VerdictRecord<'_>| {
+        let mut records = Records::new();
+        records.verdict(1, record);
+        records.octets().to_vec()
+    };
+    let plain = verdict(1, 2);
+    assert_eq!(octets(&plain).len(), 16 + 37 + 2 * 3 + 12 + 13, "as long as it ever was");
+    for (given, kept, length) in [
+        ([b"1401" as &[u8], b"1407", none], [b"1401" as &[u8], b"1407", none], 11),
+        ([none, none, b"consent-9"], [none, none, b"consent-9"], 12),
+        ([&long, none, none], [cut, none, none], 3 + REFERENCE_OCTETS_MAX),
+        ([none; 3], [none; 3], 0),
+    ] {
+        let references =
+            |[entity, template, consent]: [_; 3]| References { entity, template, consent };
+        let record = VerdictRecord { references: references(given), ..plain.clone() };
+        let octets_of = octets(&record);
+        assert_eq!(octets_of.len(), octets(&plain).len() + length);
+        let read = Record::decode(octets_of[2], octets_of[3], &octets_of[16..]);
+        let expected = VerdictRecord { references: references(kept), ..plain.clone() };
+        assert_eq!(read, Record::Verdict(expected));
     }
 }

@@ -9,7 +9,7 @@ use consentry::policy::{
     Parts, Period, Promise, Rate, Review, ReviewPolicy, Rule, Said, SecondSender, Signed, Standing,
     StandingState, Stated, Sweep, Text, decide, decide_bind, nature, trace, trace_bind,
 };
-use consentry::registry::{Address, Allotment, Npi, Registry, Ton, parse};
+use consentry::registry::{Address, Allotment, Npi, RecipientFault, Registry, Ton, parse};
 use proptest::prelude::*;
 use serde::Deserialize;
 
@@ -34,6 +34,7 @@ struct Case {
     destination: String,
     destination_ton: u8,
     destination_npi: u8,
+    list: bool,
     peer: String,
     at: jiff::Timestamp,
     second_sender: Option<String>,
@@ -156,6 +157,7 @@ impl Default for Case {
             destination: "13800138000".to_owned(),
             destination_ton: 0,
             destination_npi: 1,
+            list: false,
             peer: "203.0.113.7".to_owned(),
             at: "2026-05-02T00:00:00+08:00".parse().unwrap(),
             second_sender: None,
@@ -256,7 +258,9 @@ fn messages_are_judged_as_written() {
         let source = address(case.source_ton, case.source_npi, &case.source);
         let destination = address(case.destination_ton, case.destination_npi, &case.destination);
         let provider = registry.provider_of(case.system_id.as_bytes());
+        let fetched = Facts::fetch(registry, case.now_us(), provider, &source, &destination);
         let facts = Facts {
+            recipient: if case.list { Err(RecipientFault::List) } else { fetched.recipient },
             second_sender: case.second_sender.as_deref().map(second_sender),
             two_bodies: case.two_bodies,
             no_body: case.no_body,
@@ -287,7 +291,7 @@ fn messages_are_judged_as_written() {
                 Some(other) => panic!("no sweep is called {other}"),
             },
             rate: if case.over_rate { Rate::Exceeded } else { Rate::Within },
-            ..Facts::fetch(registry, case.now_us(), provider, &source, &destination)
+            ..fetched
         };
         case.check(decide(&facts, &case.modes()));
     }

@@ -196,6 +196,51 @@ fn emergencies_go_at_once_and_are_listed_for_filing() {
 }
 
 #[test]
+fn ids_in_vendor_parameters_are_on_record_and_prove_nothing() {
+    let tags = "vendor_tlv = { entity = 0x1400, template = 0x1401, consent = 0x1402 }";
+    let knowledge = rated_knowledge(UnknownCommand::Refuse, 100, tags);
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let options = audit::Options::new(audit::Durability::Written);
+    let (journal, _) = audit::Journal::open(folder.path(), options, 0).expect("a journal");
+    let mut session = bound(&knowledge, Command::BindTransmitter);
+    let ids = |out: &mut Vec<u8>| {
+        write::tlv(out, Tag(0x1400), b"1101234567890123456");
+        write::tlv(out, Tag(0x1401), b"1107654321\0");
+        write::tlv(out, Tag(0x1500), b"another vendor's");
+    };
+    // One's own entity makes nobody's code one's own, and another's takes nothing away.
+    for (sequence, source, expected) in
+        [(2, OURS, OK), (3, b"95588" as &[u8], CommandStatus::ESME_RINVSRCADR)]
+    {
+        let frame = submit_with(sequence, source, ids);
+        session.receive(Side::Esme, &frame, at(1));
+        assert!(session.judge(&knowledge, &mut Desk::default(), &mut |_, _| {}, at(1)));
+        let ticket = journal.append(session.batch_records()).expect("taken");
+        journal.wait(ticket).expect("written");
+        session.recorded();
+        let cleared: Vec<u8> = session.cleared().flat_map(|one| one.octets().to_vec()).collect();
+        assert_eq!(cleared, if expected.is_ok() { frame } else { vec![] }, "octet for octet");
+        let mut replies = Vec::new();
+        session.take_replies(&mut replies);
+        session.release();
+        assert_eq!(statuses(&replies).first().map_or(OK, |(_, status)| *status), expected);
+    }
+    journal.close(1).expect("closed");
+    let searched: [(&[u8], usize); 4] =
+        [(b"1101234567890123456", 2), (b"1107654321", 2), (b"another vendor's", 0), (b"110", 0)];
+    for (id, expected) in searched {
+        let query = audit::Query { reference: Some(id), ..Default::default() };
+        let mut found = 0;
+        audit::search(folder.path(), &query, &mut |_| {
+            found += 1;
+            std::ops::ControlFlow::Continue(())
+        })
+        .expect("the journal can be read");
+        assert_eq!(found, expected, "{}", id.escape_ascii());
+    }
+}
+
+#[test]
 fn numbers_counted_through_over_two_binds_are_refused() {
     let ad = "【测试】周末全场五折，满300减50，点击 shop.example.cn 选购，会员专享。回T退订";
     let code = "【测试】验证码 482913，五分钟内有效，请勿告诉他人。";
@@ -284,7 +329,7 @@ fn every_command_has_its_place_in_every_state() {
         (Command::DataSm, "bbmbmb"),
         (Command::QuerySm, "bbmbmb"),
         (Command::CancelSm, "bbmbmb"),
-        (Command::SubmitMulti, "bbcbcb"),
+        (Command::SubmitMulti, "bbmbmb"),
         (Command::ReplaceSm, "bbcbcb"),
         (Command::BroadcastSm, "bbcbcb"),
         (Command::QueryBroadcastSm, "bbcbcb"),

@@ -41,8 +41,9 @@ pub use journal::{
 pub use read::{Ending, Entry, Kept, ReadFault, Reader, show};
 pub use record::{
     ADDRESS_OCTETS_MAX, Address, BindRecord, EndRecord, Kind, LinkRecord, MESSAGE_ID_OCTETS_MAX,
-    NAME_OCTETS_MAX, OBSERVE, PASS, Part, REFUSE, REPLY_OCTETS_MAX, Record, ReplyRecord,
-    ResponseRecord, RulesRecord, StartRecord, UnansweredRecord, VerdictRecord,
+    NAME_OCTETS_MAX, OBSERVE, PASS, Part, REFERENCE_OCTETS_MAX, REFUSE, REPLY_OCTETS_MAX, Record,
+    References, ReplyRecord, ResponseRecord, RulesRecord, StartRecord, UnansweredRecord,
+    VerdictRecord,
 };
 pub use records::Records;
 pub use recover::{OpenFault, Recovered};

@@ -268,7 +268,8 @@ impl<'a> Entry<'a> {
     }
 }
 
-fn decode(octets: &[u8]) -> Record<'_> {
+/// What the record with these octets says.
+pub(super) fn decode(octets: &[u8]) -> Record<'_> {
     let kind = octets.get(2).copied().unwrap_or_default();
     let form = octets.get(3).copied().unwrap_or_default();
     Record::decode(kind, form, octets.get(RECORD_HEAD_OCTETS..).unwrap_or_default())

@@ -208,6 +208,41 @@ pub struct Part {
     pub reference: u16,
 }
 
+/// Octets of an id in a vendor's parameter; longer ones are cut.
+pub const REFERENCE_OCTETS_MAX: usize = 64;
+
+/// The ids that a message names in parameters of its vendor's, as they came but for a NUL at the end;
+/// empty where it names none. They are proof of nothing.
+#[derive(Clone, Copy, PartialEq, Eq, Default)]
+pub struct References<'a> {
+    /// Of the legal entity.
+    pub entity: &'a [u8],
+    /// Of the template.
+    pub template: &'a [u8],
+    /// Of the recipient's consent.
+    pub consent: &'a [u8],
+}
+
+impl References<'_> {
+    /// Whether it names none.
+    pub fn is_empty(&self) -> bool {
+        self.entity.is_empty() && self.template.is_empty() && self.consent.is_empty()
+    }
+
+    /// Whether one of them is this, octet for octet.
+    pub fn contains(&self, id: &[u8]) -> bool {
+        [self.entity, self.template, self.consent].contains(&id)
+    }
+}
+
+impl std::fmt::Debug for References<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let [entity, template, consent] =
+            [self.entity, self.template, self.consent].map(<[u8]>::len);
+        write!(f, "entity {entity} template {template} consent {consent} octets")
+    }
+}
+
 /// A message was judged.
 #[derive(Clone, PartialEq, Eq)]
 pub struct VerdictRecord<'a> {
@@ -242,6 +277,9 @@ pub struct VerdictRecord<'a> {
     pub class: u8,
     /// The event of the consent ledger that decided; 0 when none did.
     pub consent: u64,
+    /// The ids that it names in its vendor's parameters. They stand last, and only where there are any: the
+    /// records of before have none.
+    pub references: References<'a>,
 }
 
 /// The SMSC answered.
@@ -288,9 +326,9 @@ pub struct EndRecord {
     pub session: u64,
     /// Why, a code of the session's.
     pub reason: u8,
-    /// Messages that went on.
+    /// Messages that went on; a submit_multi counts for each destination that it went on to.
     pub forwarded: u64,
-    /// Messages refused.
+    /// Messages refused, counted alike.
     pub refused: u64,
     /// Messages that went on and were never answered.
     pub unanswered: u64,
@@ -477,6 +515,8 @@ pub(super) const HAS_PART: u8 = 1;
 pub(super) const HAS_CLASS: u8 = 2;
 /// The same: then an event of the consent ledger.
 pub(super) const HAS_CONSENT: u8 = 4;
+/// The same: then three ids, each as a text: entity, template, consent.
+pub(super) const HAS_REFERENCES: u8 = 8;
 
 /// Octets of a verdict's body before its addresses.
 pub(super) const VERDICT_FIXED_OCTETS: usize = 37;
@@ -493,7 +533,7 @@ fn decode_verdict<'a>(rest: &mut Rest<'a>) -> Option<VerdictRecord<'a>> {
     let esm_class = rest.u8()?;
     let data_coding = rest.u8()?;
     let has = rest.u8()?;
-    if has > HAS_PART | HAS_CLASS | HAS_CONSENT {
+    if has > HAS_PART | HAS_CLASS | HAS_CONSENT | HAS_REFERENCES {
         return None;
     }
     let source = rest.address()?;
@@ -504,6 +544,14 @@ fn decode_verdict<'a>(rest: &mut Rest<'a>) -> Option<VerdictRecord<'a>> {
     };
     let class = if has & HAS_CLASS != 0 { rest.u8()? } else { 0 };
     let consent = if has & HAS_CONSENT != 0 { rest.u64()? } else { 0 };
+    let references = match has & HAS_REFERENCES {
+        0 => References::default(),
+        _ => References {
+            entity: rest.counted()?,
+            template: rest.counted()?,
+            consent: rest.counted()?,
+        },
+    };
     Some(VerdictRecord {
         session,
         command_id,
@@ -520,6 +568,7 @@ fn decode_verdict<'a>(rest: &mut Rest<'a>) -> Option<VerdictRecord<'a>> {
         part,
         class,
         consent,
+        references,
     })
 }
 

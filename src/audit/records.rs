@@ -2,11 +2,13 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use super::format::RECORD_HEAD_OCTETS;
+use super::format::{RECORD_HEAD_OCTETS, u64_at};
+use super::read::{decode, split_record};
 use super::record::{
-    ADDRESS_OCTETS_MAX, Address, BindRecord, EndRecord, HAS_CLASS, HAS_CONSENT, HAS_PART, Kind,
-    MESSAGE_ID_OCTETS_MAX, NAME_OCTETS_MAX, REPLY_OCTETS_MAX, ReplyRecord, ResponseRecord,
-    RulesRecord, StartRecord, UnansweredRecord, VERDICT_FIXED_OCTETS, VerdictRecord,
+    ADDRESS_OCTETS_MAX, Address, BindRecord, EndRecord, HAS_CLASS, HAS_CONSENT, HAS_PART,
+    HAS_REFERENCES, Kind, MESSAGE_ID_OCTETS_MAX, NAME_OCTETS_MAX, REFERENCE_OCTETS_MAX,
+    REPLY_OCTETS_MAX, Record, ReplyRecord, ResponseRecord, RulesRecord, StartRecord,
+    UnansweredRecord, VERDICT_FIXED_OCTETS, VerdictRecord,
 };
 
 /// Records on their way to the journal, encoded but for number and sum.
@@ -48,6 +50,16 @@ impl Records {
         &self.octets
     }
 
+    /// What the records say, each with its time in microseconds since the Unix epoch.
+    pub fn iter(&self) -> impl Iterator<Item = (u64, Record<'_>)> {
+        let mut rest = self.octets.as_slice();
+        std::iter::from_fn(move || {
+            let (record, behind) = split_record(rest)?;
+            rest = behind;
+            Some((u64_at(record, 8), decode(record)))
+        })
+    }
+
     /// Drops the records and keeps the room.
     pub fn clear(&mut self) {
         self.octets.clear();
@@ -72,7 +84,8 @@ impl Records {
         let has = |is: bool, bit: u8| if is { bit } else { 0 };
         fixed[52] = has(record.part.is_some(), HAS_PART)
             | has(record.class != 0, HAS_CLASS)
-            | has(record.consent != 0, HAS_CONSENT);
+            | has(record.consent != 0, HAS_CONSENT)
+            | has(!record.references.is_empty(), HAS_REFERENCES);
         let start = self.octets.len();
         self.octets.extend_from_slice(&fixed);
         self.address(record.source);
@@ -86,6 +99,12 @@ impl Records {
         }
         if record.consent != 0 {
             self.octets.extend_from_slice(&record.consent.to_le_bytes());
+        }
+        if !record.references.is_empty() {
+            let references = record.references;
+            for id in [references.entity, references.template, references.consent] {
+                self.counted(id, REFERENCE_OCTETS_MAX);
+            }
         }
         self.finish(start);
     }

@@ -39,6 +39,8 @@ pub struct Query<'a> {
     pub session: Option<u64>,
     /// The SMSC's message_id, octet for octet. Finds messages only.
     pub message_id: Option<&'a [u8]>,
+    /// An id that the message named in its vendor's parameters, octet for octet. Finds messages only.
+    pub reference: Option<&'a [u8]>,
 }
 
 impl std::fmt::Debug for Query<'_> {
@@ -174,6 +176,7 @@ impl Join {
         }
         let meant = query.number.is_none()
             && query.message_id.is_none()
+            && query.reference.is_none()
             && query.means(entry.time_us, bind.session, bind.verdict, bind.rule, bind.observed)
             && query.provider.is_none_or(|name| name == bind.provider);
         if meant {
@@ -185,6 +188,7 @@ impl Join {
         let (time_us, session) = (entry.time_us, verdict.session);
         if !query.means(time_us, session, verdict.verdict, verdict.rule, verdict.observed)
             || query.number.is_some_and(|is| !is(verdict.source.raw, verdict.destination.raw))
+            || query.reference.is_some_and(|id| !verdict.references.contains(id))
         {
             return;
         }
@@ -214,6 +218,7 @@ impl Join {
     fn reply(&mut self, query: &Query<'_>, entry: &Entry<'_>, reply: &ReplyRecord<'_>) {
         let bind = self.binds.get(&reply.session).map(Arc::as_ref);
         let meant = query.message_id.is_none()
+            && query.reference.is_none()
             && query.verdict.is_none()
             && query.rule.is_none()
             && query.means(entry.time_us, reply.session, 0, 0, 0)

@@ -71,6 +71,9 @@ struct Search {
     /// The SMSC's message_id.
     #[arg(long)]
     message_id: Option<String>,
+    /// An id that a message named in its vendor's parameters: entity, template or consent.
+    #[arg(long, value_name = "ID")]
+    reference: Option<String>,
     /// Stop after so many results.
     #[arg(long, default_value_t = LIMIT)]
     limit: usize,
@@ -206,6 +209,7 @@ fn search(args: &Search) -> Result<Answer, Failure> {
         verdict: args.verdict,
         session: args.session,
         message_id: args.message_id.as_deref().map(str::as_bytes),
+        reference: args.reference.as_deref().map(str::as_bytes),
     };
     let mut out = BufWriter::new(io::stdout().lock());
     let mut count = 0;

@@ -232,6 +232,7 @@ fn settings(config: &Config) -> Vec<(&'static str, Value)> {
         ("rules.set", config.rules.set.name().into()),
         ("rules.mode", config.rules.mode.name().into()),
         ("rules.status", config.rules.status.name().into()),
+        ("rules.submit_multi", config.rules.submit_multi.name().into()),
         ("rules.unknown_command", config.rules.unknown_command.name().into()),
         ("registry.file", path(&config.registry_file)),
         match &config.consent.place {

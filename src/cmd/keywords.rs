@@ -35,7 +35,26 @@ pub(super) fn open(path: &Path, announced: &Announced) -> Result<KeepKeyword, Fa
     if octets.last().is_some_and(|last| *last != b'\n') {
         file.write_all(b"\n").map_err(failure)?;
     }
-    for (number, line) in (1..).zip(String::from_utf8_lossy(&octets).lines()) {
+    fill(path, &octets, announced);
+    let file = Mutex::new(file.try_clone().map_err(failure)?);
+    Ok(Box::new(move |code, keyword| keep(&file, code, keyword)))
+}
+
+/// Fills `announced` from the file and leaves that as it is; a file that is not there has none.
+pub(super) fn recall(path: &Path, announced: &Announced) -> Result<(), Failure> {
+    let file = match File::open(path) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+        file => file,
+    };
+    let mut octets = Vec::new();
+    file.and_then(|file| file.take(FILE_OCTETS_MAX).read_to_end(&mut octets))
+        .map_err(|error| Failure(format!("{} cannot be read: {error}", path.display())))?;
+    fill(path, &octets, announced);
+    Ok(())
+}
+
+fn fill(path: &Path, octets: &[u8], announced: &Announced) {
+    for (number, line) in (1..).zip(String::from_utf8_lossy(octets).lines()) {
         let Some((code, keyword)) = read(line) else {
             let path = path.display();
             tracing::warn!(%path, line = number, "is no code and keyword; passed over");
@@ -43,8 +62,6 @@ pub(super) fn open(path: &Path, announced: &Announced) -> Result<KeepKeyword, Fa
         };
         announced.learn(code, keyword);
     }
-    let file = Mutex::new(file.try_clone().map_err(failure)?);
-    Ok(Box::new(move |code, keyword| keep(&file, code, keyword)))
 }
 
 fn read(line: &str) -> Option<(Digits, Keyword)> {

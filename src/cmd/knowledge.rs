@@ -12,7 +12,9 @@ use crate::config::{self, Config};
 use crate::content::{Prohibited, Reader, Templates};
 use crate::policy::{Horizon, Mode, Modes, ReviewPolicy, Rule, RuleSet};
 use crate::registry::{self, Registry, Template};
-use crate::session::{CodeTemplates, Knowledge, StatusStyle, Statuses, Texts, UnknownCommand};
+use crate::session::{
+    CodeTemplates, Knowledge, MultiPolicy, StatusStyle, Statuses, Texts, UnknownCommand,
+};
 use crate::text::{self, DefaultAlphabet};
 
 /// Configuration and knowledge, and what identifies them in the journal.
@@ -61,6 +63,10 @@ pub(super) fn load(config_file: &Path) -> Result<Loaded, Failure> {
         unknown_command: match config.rules.unknown_command {
             config::UnknownCommand::Refuse => UnknownCommand::Refuse,
             config::UnknownCommand::Forward => UnknownCommand::Forward,
+        },
+        submit_multi: match config.rules.submit_multi {
+            config::SubmitMulti::Whole => MultiPolicy::Whole,
+            config::SubmitMulti::Narrow => MultiPolicy::Narrow,
         },
         pdu_octets_max: config.limits.pdu_octets,
         window_requests_max: config.limits.window,

@@ -18,6 +18,7 @@ mod knowledge;
 mod ledger;
 mod load;
 mod record;
+mod replay;
 mod run;
 mod serve;
 mod shown;
@@ -60,6 +61,7 @@ enum Command {
     Audit(audit::Args),
     Consent(consent::Args),
     Explain(explain::Args),
+    Replay(replay::Args),
     Content(content::Args),
     Smsc(smsc::Args),
     Load(load::Args),
@@ -76,6 +78,7 @@ impl Cli {
             Command::Audit(args) => audit::run(args),
             Command::Consent(args) => consent::run(args),
             Command::Explain(args) => explain::run(args),
+            Command::Replay(args) => replay::run(args),
             Command::Content(args) => content::run(args),
             Command::Smsc(args) => smsc::run(args),
             Command::Load(args) => load::run(args),

@@ -145,6 +145,8 @@ pub struct Rules {
     pub status: Statuses,
     /// What happens to a command_id that no specification names.
     pub unknown_command: UnknownCommand,
+    /// What happens to a submit_multi of which some recipients may not get it.
+    pub submit_multi: SubmitMulti,
     /// Exceptions by the rule's name, each one of the names that [`parse`] was given.
     pub overrides: BTreeMap<String, Override>,
 }
@@ -310,6 +312,13 @@ choices! {
         Refuse "refuse"
         /// It goes on unjudged.
         Forward "forward"
+    }
+    /// What happens to a submit_multi of which some recipients may not get it.
+    SubmitMulti {
+        /// It is refused to all.
+        Whole "whole"
+        /// It goes on to the others, rewritten; its response names those left out.
+        Narrow "narrow"
     }
     /// How an SMSC reads data_coding 0 (SMPP 3.4 5.2.19: the SMSC's default alphabet).
     Alphabet {

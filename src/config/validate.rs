@@ -16,7 +16,8 @@ use super::fault::{self, Source};
 use super::nearest::nearest;
 use super::written::{self, Size, Time};
 use super::{
-    AUDIT_PATH, CAPTURE_PATH, CONSENT_PATH, REGISTRY_FILE, UnknownCommand, address, duration, size,
+    AUDIT_PATH, CAPTURE_PATH, CONSENT_PATH, REGISTRY_FILE, SubmitMulti, UnknownCommand, address,
+    duration, size,
 };
 use super::{
     Admin, Audit, Capture, Config, Consent, Content, Fault, Limits, Listen, Log, Outbind, Override,
@@ -227,6 +228,7 @@ fn rules(
         set: written.set.unwrap_or(RuleSet::CnOrder74),
         mode: written.mode.unwrap_or(Mode::Enforce),
         status: written.status.unwrap_or(Statuses::Compatible),
+        submit_multi: written.submit_multi.unwrap_or(SubmitMulti::Whole),
         unknown_command: written.unknown_command.unwrap_or(UnknownCommand::Refuse),
         overrides,
     })

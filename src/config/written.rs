@@ -184,6 +184,10 @@ pub(super) struct Rules {
     /// What happens to a command_id that no specification names.
     #[schemars(extend("default" = "refuse"))]
     pub unknown_command: Option<super::UnknownCommand>,
+    /// What happens to a submit_multi of which some recipients may not get it: refused whole, or narrowed
+    /// to the others, which rewrites it and its response.
+    #[schemars(extend("default" = "whole"))]
+    pub submit_multi: Option<super::SubmitMulti>,
     /// Exceptions, by the rule's name.
     #[schemars(rename = "override", with = "Option<BTreeMap<String, Override>>")]
     #[serde(rename = "override")]

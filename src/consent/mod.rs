@@ -18,6 +18,7 @@
 //! | `intake` | imports: many events at once, resumable |
 //! | [`desk`] | what operators ask and tell, as texts |
 //! | `ledger` | the face |
+//! | `rehearsal` | the same face for captured traffic: as of then, and nothing is written |
 
 mod committer;
 pub mod csv;
@@ -32,6 +33,7 @@ pub mod line;
 mod names;
 mod pair;
 mod pending;
+mod rehearsal;
 mod store;
 mod warm;
 
@@ -47,5 +49,6 @@ pub use line::{Line, LineFault};
 pub use names::{NAME_OCTETS_MAX, NameFault};
 pub use pair::{AHEAD_US, GRANTS_MAX};
 pub use pending::QUEUE_EVENTS_MAX;
+pub use rehearsal::{AskElsewhere, Before, CHANGED_PAIRS_MAX, Rehearsal};
 
 use key::PairKey;

@@ -135,6 +135,36 @@ impl Event {
 }
 
 impl Pair {
+    /// A pair that stands so in that scope, and of which nothing else is known.
+    pub fn of(scope: Scope, standing: &Standing) -> Pair {
+        let mut pair = Pair { sequence: standing.event, ..Pair::default() };
+        match standing.state {
+            StandingState::None => {}
+            StandingState::Granted => pair.grants.push(GrantState {
+                scope,
+                class: standing.class,
+                review: standing.review,
+                from_us: standing.from_us,
+                until_s: match standing.until_us {
+                    Standing::NO_END => NO_END_S,
+                    until_us => u32::try_from(until_us / SECOND_US).unwrap_or(END_S_MAX),
+                },
+                promise: standing.promised,
+                proof: 0,
+                period: 0,
+                sent: standing.sent,
+            }),
+            StandingState::Revoked => {
+                pair.revoked = Some((standing.from_us, Cause::Refused));
+                pair.bar_us = standing.from_us;
+            }
+            StandingState::Asked | StandingState::Silent => {
+                pair.asked = Some((standing.from_us, standing.asked));
+            }
+        }
+        pair
+    }
+
     /// Folds an event in. On a fault nothing has changed, and the event has no place in the history.
     pub fn apply(&mut self, event: &Event, sequence: u64) -> Result<Change, EventFault> {
         if self.knows(event) {

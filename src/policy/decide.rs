@@ -22,7 +22,7 @@ fn bind_rules<'a>() -> [(Rule, Judge<BindFacts<'a>>); 3] {
 }
 
 /// What a message is asked, in order.
-fn message_rules<'a>() -> [(Rule, Judge<Facts<'a>>); 37] {
+fn message_rules<'a>() -> [(Rule, Judge<Facts<'a>>); 38] {
     [
         (Rule::ProviderUnknown, provider::unknown),
         (Rule::ProviderLicence, provider::licence),
@@ -34,6 +34,7 @@ fn message_rules<'a>() -> [(Rule, Judge<Facts<'a>>); 37] {
         (Rule::CodeLength, code::length),
         (Rule::CodeRegion, code::region),
         (Rule::DestinationMalformed, destination::malformed),
+        (Rule::DestinationList, destination::list),
         (Rule::BodyAmbiguous, body::ambiguous),
         (Rule::BodyStored, body::stored),
         (Rule::BodyEmpty, body::empty),

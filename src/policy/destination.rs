@@ -8,10 +8,16 @@ use super::{Facts, Reason};
 /// No valid recipient.
 pub(super) fn malformed(facts: &Facts<'_>) -> Option<Reason> {
     match facts.recipient {
-        Ok(_) => None,
+        // For the rule below.
+        Ok(_) | Err(RecipientFault::List) => None,
         Err(RecipientFault::Missing) => Some(Reason::DestinationMissing),
         Err(RecipientFault::Malformed) => Some(Reason::DestinationMalformed),
         Err(RecipientFault::Ton) => Some(Reason::DestinationTon),
         Err(RecipientFault::Npi) => Some(Reason::DestinationNpi),
     }
+}
+
+/// A distribution list: nobody but the SMSC knows whom it names.
+pub(super) fn list(facts: &Facts<'_>) -> Option<Reason> {
+    (facts.recipient == Err(RecipientFault::List)).then_some(Reason::DestinationList)
 }

@@ -55,6 +55,7 @@ reasons! {
     DestinationMalformed => DestinationMalformed, "destination_addr is no subscriber's number.";
     DestinationTon => DestinationMalformed, "dest_addr_ton is unknown or contradicts the address.";
     DestinationNpi => DestinationMalformed, "dest_addr_npi is unknown or contradicts the address.";
+    DestinationList => DestinationList, "A distribution list: name each recipient instead.";
     BodyAmbiguous => BodyAmbiguous, "short_message and message_payload are both there.";
     BodyStored => BodyStored, "sm_default_msg_id sends a text of the SMSC that nobody judged.";
     BodyEmpty => BodyEmpty, "short_message and message_payload are both empty.";
@@ -110,6 +111,7 @@ reasons! {
     CommandUnknown => CommandRefused, "The command_id is not known.";
     CommandState => CommandRefused, "The command is not allowed in this state of the session.";
     CommandNotCarried => CommandRefused, "The command is known, but the proxy does not carry it.";
+    MultiRefused => MultiRefused, "Another recipient of the same submit_multi was refused.";
     PduLength => PduMalformed, "command_length is out of bounds or contradicts the content.";
     PduField => PduMalformed, "A mandatory field is overlong, unterminated or out of range.";
     PduParameter => PduMalformed, "An optional parameter is malformed or stands there twice.";

@@ -121,6 +121,10 @@ pub enum Rule {
     RecipientsSwept = 41,
     /// `public.unfiled`, 42.
     PublicUnfiled = 42,
+    /// `destination.list`, 43.
+    DestinationList = 43,
+    /// `multi.refused`, 44.
+    MultiRefused = 44,
 }
 
 /// One article in each text that has been read; Order 74 is built from Order 31's.
@@ -138,7 +142,7 @@ macro_rules! article {
 
 impl Rule {
     /// All rules, by number.
-    pub const ALL: [Self; 42] = [
+    pub const ALL: [Self; 44] = [
         Self::ProviderUnknown,
         Self::ProviderLicence,
         Self::ProviderLocation,
@@ -181,6 +185,8 @@ impl Rule {
         Self::ScheduleBeyond,
         Self::RecipientsSwept,
         Self::PublicUnfiled,
+        Self::DestinationList,
+        Self::MultiRefused,
     ];
 
     /// Its name in configuration, records and metrics: stable.
@@ -228,6 +234,8 @@ impl Rule {
             Self::ScheduleBeyond => "schedule.beyond",
             Self::RecipientsSwept => "recipients.swept",
             Self::PublicUnfiled => "public.unfiled",
+            Self::DestinationList => "destination.list",
+            Self::MultiRefused => "multi.refused",
         }
     }
 
@@ -280,6 +288,7 @@ impl Rule {
             },
             // Both numbers and the content must be recorded as they were delivered.
             Self::DestinationMalformed
+            | Self::DestinationList
             | Self::BodyAmbiguous
             | Self::BodyEmpty
             | Self::BodyStored
@@ -295,6 +304,7 @@ impl Rule {
             | Self::AuditUnavailable => article!(set, "10", "11"),
             Self::CommandRefused => "SMPP 3.4 5.1.2",
             Self::PduMalformed => "SMPP 3.4 3.2",
+            Self::MultiRefused => "SMPP 3.4 4.5.1",
             Self::RateExceeded | Self::SessionDraining => "SMPP 3.4 5.1.3",
         }
     }
@@ -344,6 +354,10 @@ impl Rule {
             Self::FormMode => "A message in a mode or of a type that no ESME's text has.",
             Self::FormProgram => "A message to a program, a card or equipment instead of a person.",
             Self::FormBinary => "Eight-bit data from a code that may send none.",
+            Self::DestinationList => "A distribution list, whose recipients only the SMSC knows.",
+            Self::MultiRefused => {
+                "A recipient of a submit_multi that was refused for another's sake."
+            }
             Self::ScheduleBeyond => "Advertising for a time at which consent may have ended.",
             Self::FormDisplay => "Advertising that is shown or kept otherwise than a text.",
             Self::PublicUnfiled => "Public-interest messages that are not filed.",
@@ -358,6 +372,7 @@ impl Rule {
             self,
             Self::CommandRefused
                 | Self::PduMalformed
+                | Self::MultiRefused
                 | Self::AuditUnavailable
                 | Self::SessionDraining
         )
@@ -376,7 +391,7 @@ mod tests {
             assert_eq!(Rule::from_name(rule.name()), Some(rule));
             assert!(rule.code() < 64 && rule.summary().ends_with('.'));
         }
-        assert_eq!((Rule::from_code(0), Rule::from_code(43)), (None, None));
+        assert_eq!((Rule::from_code(0), Rule::from_code(45)), (None, None));
         assert_eq!(Rule::from_name("source.Forged"), None);
         for set in RuleSet::ALL {
             assert_eq!(RuleSet::from_name(set.name()), Some(set));

@@ -13,7 +13,7 @@ use toml::value::Datetime;
 use super::numbering::{HOME, Written, written};
 use super::{
     Code, Digits, Filing, Identity, Licence, Part, Plan, Provider, Purpose, Registry,
-    RegistryFault, Template, Watch, nearest,
+    RegistryFault, Template, VendorTlv, Watch, nearest,
 };
 
 /// The longest registry text, in octets: room for [`super::CODES_MAX`] codes.
@@ -56,6 +56,8 @@ struct ProviderTable {
     /// neighbouring numbers rightly: an operator's own customers, a company's own staff.
     #[serde(default)]
     sweep: Watch,
+    /// Tags under which its messages name ids, for the record.
+    vendor_tlv: Option<VendorTlvTable>,
     /// The codes allotted to it.
     #[serde(default)]
     code: Vec<CodeTable>,
@@ -81,6 +83,22 @@ struct LicenceTable {
     /// Whether the authority suspended it.
     #[serde(default)]
     suspended: bool,
+}
+
+/// Tags of the vendors' range, 0x1400 to 0x3FFF, under which messages name ids. They are put on record and
+/// are proof of nothing.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct VendorTlvTable {
+    /// The legal entity's id.
+    #[schemars(with = "Option<u16>")]
+    entity: Option<Spanned<u16>>,
+    /// The template's id.
+    #[schemars(with = "Option<u16>")]
+    template: Option<Spanned<u16>>,
+    /// A reference to the recipient's consent.
+    #[schemars(with = "Option<u16>")]
+    consent: Option<Spanned<u16>>,
 }
 
 /// An allotted code.
@@ -241,6 +259,7 @@ impl Source<'_> {
                 .map(|one| self.service_type(one))
                 .collect::<Result<_, _>>()?,
             sweep: table.sweep,
+            vendor_tlv: self.vendor_tlv(table)?,
             codes: table.code.iter().map(|code| self.code(code)).collect::<Result<_, _>>()?,
             alphanumeric: alphanumeric.collect(),
         })
@@ -275,6 +294,29 @@ impl Source<'_> {
             _ => return Err(fault()),
         };
         end_of_day_us(date.year, date.month, date.day).ok_or_else(fault)
+    }
+
+    /// Each tag of the vendors' range, and none for two things.
+    fn vendor_tlv(&self, table: &ProviderTable) -> Result<VendorTlv, FileFault> {
+        let Some(table) = &table.vendor_tlv else { return Ok(VendorTlv::default()) };
+        let named =
+            [("entity", &table.entity), ("template", &table.template), ("consent", &table.consent)];
+        let mut tags = [None; 3];
+        for (at, (field, tag)) in named.into_iter().enumerate() {
+            let Some(tag) = tag else { continue };
+            let fault = |why| Err(self.value_fault(tag.span().start, field, why));
+            if !(0x1400..=0x3fff).contains(tag.get_ref()) {
+                return fault("write a tag of the vendors' range, 0x1400 to 0x3FFF");
+            }
+            if tags.contains(&Some(*tag.get_ref())) {
+                return fault("the tag is another id's already; write each once");
+            }
+            if let Some(slot) = tags.get_mut(at) {
+                *slot = Some(*tag.get_ref());
+            }
+        }
+        let [entity, template, consent] = tags;
+        Ok(VendorTlv { entity, template, consent })
     }
 
     fn net(&self, text: &Spanned<String>) -> Result<IpNet, FileFault> {
@@ -532,6 +574,26 @@ number = "+447700900123"
                 "r.toml:4: system_ids: a system_id has 1 to 15 octets w",
             ),
             ("[[provider]]", "[[providers]]", "r.toml:12: provider.code: invalid type: map, ex"),
+            (
+                "500",
+                "500\nvendor_tlv = { entity = 0x13FF }",
+                "r.toml:9: entity: write a tag of the vendors' range",
+            ),
+            (
+                "500",
+                "500\nvendor_tlv = { entity = 0x1400, template = 0x4000 }",
+                "r.toml:9: template: write a tag of the vendors' range",
+            ),
+            (
+                "500",
+                "500\nvendor_tlv = { entity = 0x1400, consent = 0x1400 }",
+                "r.toml:9: consent: the tag is another id's already",
+            ),
+            (
+                "500",
+                "500\nvendor_tlv = { entty = 0x1400 }",
+                "r.toml:9: `entty` is not known here; did you mean",
+            ),
             (
                 "signatures = [",
                 "filing = { number = \"1\", valid_until = 2026-12-31 }\nsignatures = [",

@@ -335,6 +335,7 @@ mod tests {
             rate: None,
             service_types: vec![],
             sweep: crate::registry::Watch::On,
+            vendor_tlv: crate::registry::VendorTlv::default(),
             codes: codes.iter().map(|(text, max)| code(text, *max)).collect(),
             alphanumeric: vec![],
         }

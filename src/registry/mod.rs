@@ -13,6 +13,7 @@ mod digits;
 mod fault;
 mod file;
 mod lookup;
+mod masked;
 mod nearest;
 mod numbering;
 mod provider;
@@ -26,8 +27,11 @@ pub use lookup::{
     Allotment, CODES_MAX, CodeId, CodeMatch, PROVIDERS_MAX, ProviderId, Registry,
     SYSTEM_ID_OCTETS_MAX,
 };
+pub use masked::masked;
 pub use nearest::nearest;
 pub use numbering::{Address, Npi, Plan, Ton};
-pub use provider::{Code, Filing, Identity, Licence, Provider, Purpose, Template, Watch};
+pub use provider::{
+    Code, Filing, Identity, Licence, Provider, Purpose, Template, VendorTlv, Watch,
+};
 pub use recipient::{Recipient, RecipientClass, RecipientFault, recipient};
 pub use sender::{ALPHANUMERIC_OCTETS_MAX, Sender, SenderFault, sender};

@@ -25,6 +25,8 @@ pub struct Provider {
     pub rate: Option<NonZeroU32>,
     /// Whether it is watched for numbers that it counts through (Order 31 art. 16).
     pub sweep: Watch,
+    /// Under which tags of the vendors' range its messages name ids, for the record.
+    pub vendor_tlv: VendorTlv,
     /// The codes allotted to it (Order 31 art. 13).
     pub codes: Vec<Code>,
     /// The service_types it may use beside none and `CMT`, each 1 to 5 octets.
@@ -70,6 +72,19 @@ pub enum Identity {
     Pending,
     /// Verification failed.
     Refused,
+}
+
+/// Tags of the vendors' range (SMPP 3.4 5.3.2: 0x1400 to 0x3FFF) under which messages name ids: there is
+/// no standard for them. What stands there is put on record and is proof of nothing: who sends is known
+/// by the bind.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct VendorTlv {
+    /// Of the legal entity.
+    pub entity: Option<u16>,
+    /// Of the template.
+    pub template: Option<u16>,
+    /// Of the recipient's consent.
+    pub consent: Option<u16>,
 }
 
 /// Whether a provider's recipients are watched for sweeps.

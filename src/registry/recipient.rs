@@ -41,6 +41,10 @@ pub enum RecipientFault {
     /// dest_addr_npi is no plan of telephone numbers, or contradicts the digits.
     #[error("dest_addr_npi is no plan for destination_addr; use 0 or 1")]
     Npi,
+    /// A list of numbers that only the SMSC knows. Nobody reads one as an address: it is said by
+    /// whoever found it.
+    #[error("a distribution list, whose numbers only the SMSC knows; name each recipient")]
+    List,
 }
 
 /// Prefixes that were dialled before a number to choose a carrier: the person called is the same.

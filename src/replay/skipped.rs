@@ -30,9 +30,10 @@ pub struct Skipped {
     pub streams_of_supposed_sides: u64,
     /// Streams forgotten for want of room while they may have gone on.
     pub streams_forgotten: u64,
-    /// Octets that came twice or more, in all streams that are or may be SMPP.
+    /// Octets of SMPP streams that came again. The first stand.
     pub octets_repeated: u64,
-    /// Octets that came again and were others than the first time. The first stand.
+    /// Octets that came again before their turn and were others than the first time. What was let
+    /// go of is not kept to be compared.
     pub octets_in_conflict: u64,
     /// Octets of SMPP streams that were not captured.
     pub octets_in_gaps: u64,
@@ -45,6 +46,8 @@ pub struct Skipped {
 /// What is counted of one stream before it is known to be SMPP.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Tally {
+    pub(super) octets_repeated: u64,
+    pub(super) octets_in_conflict: u64,
     pub(super) octets_in_gaps: u64,
     pub(super) octets_skipped: u64,
     pub(super) pdus_cut: u64,
@@ -53,6 +56,8 @@ pub(super) struct Tally {
 impl Skipped {
     /// Moves a stream's own counts here.
     pub(super) fn add(&mut self, tally: &mut Tally) {
+        self.octets_repeated += tally.octets_repeated;
+        self.octets_in_conflict += tally.octets_in_conflict;
         self.octets_in_gaps += tally.octets_in_gaps;
         self.octets_skipped += tally.octets_skipped;
         self.pdus_cut += tally.pdus_cut;

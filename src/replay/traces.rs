@@ -1,6 +1,7 @@
 //! Traces, one after another, to what happened in them.
 
 use std::io::{self, Read};
+use std::iter::Fuse;
 
 use super::capture::Capture;
 use super::fault::{Fault, FaultKind};
@@ -21,7 +22,7 @@ pub struct Trace {
 ///
 /// Every call of [`Traces::next`] tells one happening. The same octets tell the same.
 pub struct Traces<I> {
-    traces: I,
+    traces: Fuse<I>,
     capture: Option<(String, Capture)>,
     /// Where in the packet read last its TCP data begins.
     data_at: usize,
@@ -33,6 +34,7 @@ impl<I: Iterator<Item = Trace>> Traces<I> {
     /// above `pdu_octets_max` octets is not believed; 1 MiB is the most that this can be.
     pub fn new(traces: I, pdu_octets_max: usize) -> Traces<I> {
         let pdu_octets_max = pdu_octets_max.min(crate::smpp::frame::PDU_OCTETS_LIMIT);
+        let traces = traces.fuse();
         Traces { traces, capture: None, data_at: 0, streams: Streams::new(pdu_octets_max) }
     }
 

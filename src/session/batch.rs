@@ -4,6 +4,7 @@
 use super::desk::Desk;
 use super::knowledge::Knowledge;
 use super::moment::Moment;
+use super::multi::has_outcomes;
 use super::prepare::Frame;
 use super::session::{Session, StepKind};
 use crate::consent::{Event, Happened, Question, Source};
@@ -19,7 +20,9 @@ pub type Ask<'a> = dyn FnMut(&[Question], &mut Vec<Consent>) + 'a;
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Vouched {
     /// Its step.
-    step: usize,
+    pub(super) step: usize,
+    /// Which destination of a submit_multi, from 0.
+    pub(super) destination: u8,
     question: Question,
     /// Whether it asks for consent; else it advertises.
     asks: bool,
@@ -51,7 +54,7 @@ pub(super) fn recycled<'a>(mut frames: Vec<Frame<'_>>) -> Vec<Frame<'a>> {
     // The list is empty: nothing is converted, and the room is kept.
     frames
         .into_iter()
-        .map(|frame| Frame { octets: &[], message: frame.message.and(None) })
+        .map(|frame| Frame { octets: &[], message: frame.message.and(None), destinations: 0 })
         .collect()
 }
 
@@ -72,7 +75,14 @@ impl Session {
     }
 
     /// Notes that the message at hand passed on the ledger's word.
-    pub(super) fn note(&mut self, facts: &Facts<'_>, question: Question, keyword: Option<Keyword>) {
+    /// `destination`: which one of a submit_multi, from 0.
+    pub(super) fn note(
+        &mut self,
+        facts: &Facts<'_>,
+        question: Question,
+        keyword: Option<Keyword>,
+        destination: u8,
+    ) {
         let code = match facts.allotment {
             Allotment::Code(_, code) => Some(code.number),
             Allotment::None | Allotment::Alphanumeric(_) => None,
@@ -81,6 +91,7 @@ impl Session {
             |standing: &Standing| standing.promised.is_some() && !standing.is_expired(facts.now_us);
         self.vouched.push(Vouched {
             step: self.steps.len(),
+            destination,
             question,
             asks: nature(facts) == Nature::Request,
             counts: matches!(&facts.consent, Some(Consent::Known(standing)) if promised(standing)),
@@ -113,29 +124,40 @@ impl Session {
             if revoked {
                 let reason =
                     if vouched.asks { Reason::ConsentAskedAgain } else { Reason::ConsentRevoked };
-                self.take_back(knowledge, vouched.step, reason, now);
+                self.take_back(knowledge, vouched, reason, now);
             }
         }
         self.vouched = vouched;
     }
 
     /// A message that passed is refused after all. Its second record says so.
-    fn take_back(&mut self, knowledge: &Knowledge, at: usize, reason: Reason, now: Moment) {
+    fn take_back(&mut self, knowledge: &Knowledge, vouched: &Vouched, reason: Reason, now: Moment) {
         if knowledge.modes.of(reason.rule()) != Mode::Enforce {
             return;
         }
-        let start: usize = self.steps.iter().take(at).map(|step| step.octets as usize).sum();
-        let Some(step) = self.steps.get_mut(at) else { return };
-        let StepKind::Pass { command, sequence_number, observed } = step.kind else { return };
-        let rule = reason.rule().code();
-        step.kind = StepKind::Refused { command, sequence_number, rule };
-        let length = step.octets as usize;
-        self.window.take_back(sequence_number);
-        self.forwarded -= 1;
-        *self.tally.passed_slot(observed) = self.tally.passed_slot(observed).saturating_sub(1);
+        let (start, length) = self.place_of(vouched.step);
         let waiting = std::mem::take(&mut self.esme);
         let octets = waiting.octets().get(start..start + length).unwrap_or(&[]);
-        self.refuse_later(knowledge, octets, reason, now);
+        let kind = self.steps.get(vouched.step).map(|step| step.kind);
+        match kind {
+            Some(StepKind::Pass { command, sequence_number, observed })
+                if !has_outcomes(command) =>
+            {
+                let rule = reason.rule().code();
+                if let Some(step) = self.steps.get_mut(vouched.step) {
+                    step.kind = StepKind::Refused { command, sequence_number, rule };
+                }
+                self.window.take_back(sequence_number);
+                self.forwarded -= 1;
+                let passed = self.tally.passed_slot(observed);
+                *passed = passed.saturating_sub(1);
+                self.refuse_later(knowledge, octets, reason, now);
+            }
+            Some(StepKind::Pass { .. } | StepKind::Narrowed { .. }) => {
+                self.take_back_destination(knowledge, vouched, octets, reason, now);
+            }
+            Some(StepKind::Cross | StepKind::Refused { .. } | StepKind::Kept) | None => {}
+        }
         self.esme = waiting;
     }
 
@@ -148,7 +170,9 @@ impl Session {
         keywords: &mut Vec<(Digits, Keyword)>,
     ) {
         let goes_on = |vouched: &&Vouched| {
-            self.steps.get(vouched.step).is_some_and(|step| step.kind.goes_on())
+            let goes = self.steps.get(vouched.step).is_some_and(|step| step.kind.goes_on());
+            let multi = self.multi(vouched.step);
+            goes && multi.is_none_or(|multi| multi.passes(vouched.destination))
         };
         for vouched in self.vouched.iter().filter(goes_on) {
             keywords.extend(vouched.keyword);

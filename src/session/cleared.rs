@@ -1,6 +1,7 @@
 //! The permission to go to the SMSC, as a type.
 
-/// Octets that may be written to the SMSC: whole frames, as they came, whose verdicts are on record.
+/// Octets that may be written to the SMSC: whole frames whose verdicts are on record, as they came but
+/// for a submit_multi that was narrowed.
 ///
 /// Its field is private and only this room makes one (`Session::cleared`), so a way round the judge
 /// does not compile:

@@ -1,7 +1,8 @@
 //! From an SMPP message to what the rules look at. The only place that knows both.
 
+use crate::audit::References;
 use crate::policy::{Facts, Form, SecondSender, Stated};
-use crate::registry::{Address, Npi, Provider, Ton};
+use crate::registry::{Address, Npi, Provider, Ton, VendorTlv};
 use crate::smpp::message::{ESM_CLASS_REPLY_PATH, Message, WireAddress};
 use crate::smpp::oddity::{Oddities, Oddity};
 use crate::smpp::strict::{ParameterFault, Strict};
@@ -155,6 +156,19 @@ fn walk_parameters(message: &Message<'_>, found: &mut Gathered) -> Result<(), Pa
         found.part = Some(Part { reference, total, number });
     }
     Ok(())
+}
+
+/// The ids that a message names under its provider's tags, for the record: nothing is decided by them.
+pub(super) fn references<'a>(message: &Message<'a>, provider: &Provider) -> References<'a> {
+    let VendorTlv { entity, template, consent } = provider.vendor_tlv;
+    let id = |tag: Option<u16>| {
+        let value = tag.and_then(|tag| message.tlvs.find(Tag(tag))).unwrap_or(b"");
+        value.strip_suffix(b"\0").unwrap_or(value)
+    };
+    match (entity, template, consent) {
+        (None, None, None) => References::default(),
+        _ => References { entity: id(entity), template: id(template), consent: id(consent) },
+    }
 }
 
 /// An address of the wire in the registry's words.

@@ -3,13 +3,14 @@
 use super::batch::{Ask, answer, recycled};
 use super::desk::Desk;
 use super::end::EndReason;
-use super::facts::{Gathered, address};
+use super::facts::{Gathered, address, references};
 use super::knowledge::Knowledge;
 use super::moment::Moment;
+use super::multi::Multi;
 use super::prepare::{Frame, Prepared, parse};
 use super::session::{FRAMES_A_TURN, Session, Side, Step, StepKind};
 use super::table::{self, BindKind, BindState, Place};
-use crate::audit::{self, BindRecord, VerdictRecord};
+use crate::audit::{self, BindRecord, References, VerdictRecord};
 use crate::policy::{
     self, BindFacts, Consent, Decision, Facts, Mode, Nature, Parts, Rate, Reason, Rule, Sweep, Text,
 };
@@ -22,7 +23,7 @@ use crate::smpp::{Command, CommandStatus, Header, Malformed, strict, write};
 
 /// What the record of a verdict says beside the decision.
 #[derive(Clone, Copy)]
-struct Judged<'a> {
+pub(super) struct Judged<'a> {
     header: Header,
     source: WireAddress<'a>,
     destination: WireAddress<'a>,
@@ -31,6 +32,7 @@ struct Judged<'a> {
     part: Option<audit::Part>,
     class: u8,
     consent: u64,
+    references: References<'a>,
 }
 
 /// Refusals that a peer may provoke, and have recorded, before it has bound.
@@ -49,6 +51,7 @@ impl<'a> Judged<'a> {
             part: None,
             class: 0,
             consent: 0,
+            references: References::default(),
         }
     }
 
@@ -77,6 +80,9 @@ impl<'a> Judged<'a> {
                 Some(Consent::Known(standing)) => standing.event,
                 Some(Consent::Unavailable) | None => 0,
             },
+            references: facts
+                .provider
+                .map_or(References::default(), |(_, provider)| references(message, provider)),
         }
     }
 }
@@ -102,13 +108,14 @@ impl Session {
         let fault = self.look_at_all(knowledge, waiting.octets(), &mut frames, desk, now);
         answer(&mut frames, desk, ask);
         let mut octets = 0;
-        for frame in &frames {
-            if self.ending.is_some() {
-                break;
-            }
-            let kind = self.place(knowledge, frame, desk, now);
+        let mut rest = frames.as_slice();
+        while let (Some(frame), None) = (rest.first(), self.ending) {
+            let count = usize::from(frame.destinations).clamp(1, rest.len());
+            let (group, behind) = rest.split_at(count);
+            let kind = self.place(knowledge, frame, group, desk, now);
             self.steps.push(Step { octets: frame.octets.len() as u32, kind });
             octets += frame.octets.len();
+            rest = behind;
         }
         if let (Some(fault), None) = (fault, self.ending) {
             self.lost_framing(fault, waiting.octets().get(octets..).unwrap_or(&[]));
@@ -135,9 +142,9 @@ impl Session {
             match cut(rest, knowledge.pdu_octets_max) {
                 Ok(Some(length)) => {
                     let (frame, behind) = rest.split_at_checked(length)?;
-                    let frame = self.look(knowledge, frame, desk, now);
-                    open += usize::from(frame.may_open());
-                    frames.push(frame);
+                    let before = frames.len();
+                    self.look(knowledge, frame, frames, desk, now);
+                    open += usize::from(frames.get(before).is_some_and(Frame::may_open));
                     rest = behind;
                 }
                 Ok(None) => return None,
@@ -166,10 +173,12 @@ impl Session {
         }
     }
 
+    /// `group` begins with `frame`, and goes on where that has frames for more destinations.
     fn place(
         &mut self,
         knowledge: &Knowledge,
         frame: &Frame<'_>,
+        group: &[Frame<'_>],
         desk: &mut Desk,
         now: Moment,
     ) -> StepKind {
@@ -182,6 +191,9 @@ impl Session {
             return StepKind::Kept;
         }
         match table::from_esme(header.command, self.state, knowledge.unknown_command) {
+            Place::JudgeMessage if frame.destinations > 0 => {
+                self.judge_multi(knowledge, header, group, now)
+            }
             Place::JudgeMessage => self.judge_message(knowledge, header, frame, desk, now),
             Place::JudgeOperation => self.judge_operation(knowledge, header, octets, now),
             Place::JudgeBind => self.judge_bind(knowledge, header, octets, now),
@@ -246,15 +258,34 @@ impl Session {
             // Malformed, or the proxy is shutting down.
             None => self.prepare(knowledge, header.command, frame.octets, desk, now),
         };
-        let Prepared { message, gathered, mut facts, question, keyword, key, new_part } =
-            match prepared {
-                Ok(prepared) => prepared,
-                Err(malformed) => return self.refuse_malformed(knowledge, header, malformed, now),
-            };
-        let judged = Judged::message(header, &message, &gathered, &facts);
+        let prepared = match prepared {
+            Ok(prepared) => prepared,
+            Err(malformed) => return self.refuse_malformed(knowledge, header, malformed, now),
+        };
         if self.draining {
+            let Prepared { message, gathered, facts, .. } = &prepared;
+            let judged = Judged::message(header, message, gathered, facts);
             return self.refuse(knowledge, judged, Reason::SessionDraining, now);
         }
+        let (judged, facts, decision) = self.weigh(knowledge, header, &prepared, now);
+        let step = self.carry_out_decision(knowledge, judged, decision, now);
+        if let (StepKind::Pass { .. }, Some(question)) = (step, prepared.question) {
+            self.note(&facts, question, prepared.keyword, 0);
+        }
+        step
+    }
+
+    /// What the rules come to for a message to one recipient, and what its record says beside. What
+    /// depends on the messages before it is put into its facts now.
+    pub(super) fn weigh<'a>(
+        &mut self,
+        knowledge: &Knowledge,
+        header: Header,
+        prepared: &Prepared<'a>,
+        now: Moment,
+    ) -> (Judged<'a>, Facts<'a>, Decision) {
+        let Prepared { message, gathered, mut facts, question, key, new_part, .. } = *prepared;
+        let judged = Judged::message(header, &message, &gathered, &facts);
         let later_part = gathered.part.is_some_and(|part| part.number > 1);
         if let Some(provider) = self.provider
             && !knowledge.rates.take(provider, later_part, now.steady_us)
@@ -275,11 +306,7 @@ impl Session {
                 None => {}
             }
         }
-        let step = self.carry_out_decision(knowledge, judged, decision, now);
-        if let (StepKind::Pass { .. }, Some(question)) = (step, question) {
-            self.note(&facts, question, keyword);
-        }
-        step
+        (judged, facts, decision)
     }
 
     /// query_sm and cancel_sm name a message by its sender: only one's own.
@@ -379,7 +406,7 @@ impl Session {
         }
     }
 
-    fn write_refusal(&mut self, command: Command, status: CommandStatus, number: u32) {
+    pub(super) fn write_refusal(&mut self, command: Command, status: CommandStatus, number: u32) {
         match command {
             // They have no response of their own (SMPP 3.4 4.1.7, 4.12.1), or one nobody knows.
             Command::Unknown(_) | Command::Outbind | Command::AlertNotification => {
@@ -389,7 +416,7 @@ impl Session {
         }
     }
 
-    fn record_verdict(
+    pub(super) fn record_verdict(
         &mut self,
         judged: &Judged<'_>,
         decision: &Decision,
@@ -420,6 +447,7 @@ impl Session {
             part: judged.part,
             class: judged.class,
             consent: judged.consent,
+            references: judged.references,
         };
         self.batch_records.verdict(now.wall_us, &record);
     }
@@ -513,6 +541,13 @@ impl Session {
         let rule = policy::Rule::AuditUnavailable.code();
         for step in &mut steps {
             match step.kind {
+                StepKind::Pass { command: Command::SubmitMulti, sequence_number, .. }
+                | StepKind::Narrowed { sequence_number, .. } => {
+                    let command = Command::SubmitMulti;
+                    self.window.take_back(sequence_number);
+                    self.write_unavailable(command, status, sequence_number);
+                    step.kind = StepKind::Refused { command, sequence_number, rule };
+                }
                 StepKind::Pass { command, sequence_number, .. } => {
                     self.window.take_back(sequence_number);
                     self.forwarded -= 1;
@@ -526,6 +561,9 @@ impl Session {
                 StepKind::Cross | StepKind::Kept => {}
             }
         }
+        let passing: u64 = self.multis.iter().map(Multi::passing).sum();
+        self.forwarded -= passing;
+        self.multis.clear();
         if let Some((command, number)) = self.bind.take() {
             // A bind whose record is not kept is no bind: it counts as never let through.
             let status = CommandStatus::ESME_RBINDFAIL;
@@ -555,19 +593,41 @@ impl Session {
         self.refused += 1;
         self.write_refusal(header.command, status, header.sequence_number);
         let Ok(message) = parse(header.command, octets) else { return };
-        let judged = Judged {
+        let judged = self.judged_later(knowledge, header, &message);
+        self.record_later(&judged, reason, status, now);
+    }
+
+    /// What a second record says of a message.
+    pub(super) fn judged_later<'a>(
+        &self,
+        knowledge: &Knowledge,
+        header: Header,
+        message: &Message<'a>,
+    ) -> Judged<'a> {
+        Judged {
             source: message.source,
             destination: message.destination,
             esm_class: message.esm_class,
             data_coding: message.data_coding,
+            references: self.provider.map_or(References::default(), |id| {
+                references(message, knowledge.registry.provider(id))
+            }),
             ..Judged::bare(header)
-        };
+        }
+    }
+
+    /// Records a refusal among the records that nothing waits for.
+    pub(super) fn record_later(
+        &mut self,
+        judged: &Judged<'_>,
+        reason: Reason,
+        status: CommandStatus,
+        now: Moment,
+    ) {
         let decision = Decision { refused: Some(reason), ..Decision::default() };
-        let mut records = std::mem::take(&mut self.batch_records);
         std::mem::swap(&mut self.batch_records, &mut self.later_records);
-        self.record_verdict(&judged, &decision, status, now);
+        self.record_verdict(judged, &decision, status, now);
         std::mem::swap(&mut self.batch_records, &mut self.later_records);
-        std::mem::swap(&mut self.batch_records, &mut records);
     }
 
     fn write_unavailable(&mut self, command: Command, status: CommandStatus, number: u32) {

@@ -23,6 +23,16 @@ pub enum StatusStyle {
     Precise,
 }
 
+/// What becomes of a submit_multi of which some recipients may not get it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum MultiPolicy {
+    /// It is refused to all.
+    #[default]
+    Whole,
+    /// It goes on to the others: the one PDU that is rewritten.
+    Narrow,
+}
+
 /// The rules in force, and all that they look up.
 #[derive(Debug)]
 pub struct Knowledge {
@@ -36,6 +46,8 @@ pub struct Knowledge {
     pub statuses: Statuses,
     /// What becomes of command_ids that no specification names.
     pub unknown_command: UnknownCommand,
+    /// What becomes of a submit_multi of which some recipients may not get it.
+    pub submit_multi: MultiPolicy,
     /// The providers' rates.
     pub rates: Rates,
     /// Where the providers' advertising went to lately.
@@ -72,6 +84,7 @@ impl Knowledge {
             modes,
             statuses: Statuses::new(StatusStyle::Compatible),
             unknown_command: UnknownCommand::Refuse,
+            submit_multi: MultiPolicy::Whole,
             texts,
             announced: Announced::default(),
             parties: Parties::default(),

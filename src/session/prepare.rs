@@ -3,6 +3,7 @@
 
 use super::desk::Desk;
 use super::facts::{Gathered, address, gather};
+use super::heard::Heard;
 use super::knowledge::Knowledge;
 use super::moment::Moment;
 use super::parts;
@@ -12,8 +13,9 @@ use super::texts::Form;
 use crate::consent::{Question, Scope};
 use crate::content::reply::Keyword;
 use crate::policy::{Consent, Facts, Nature, nature};
-use crate::registry::{Allotment, ProviderId};
+use crate::registry::{Allotment, ProviderId, RecipientFault};
 use crate::smpp::message::Message;
+use crate::smpp::multi::{Destination, SubmitMulti};
 use crate::smpp::{Command, Header, Malformed};
 use crate::text::joining::Key;
 
@@ -23,6 +25,8 @@ pub(super) struct Frame<'a> {
     pub(super) octets: &'a [u8],
     /// What was found in it, where it is a message that may be judged.
     pub(super) message: Option<Prepared<'a>>,
+    /// A submit_multi has a frame for each destination: how many are left, with this one. Otherwise 0.
+    pub(super) destinations: u8,
 }
 
 impl Frame<'_> {
@@ -31,6 +35,14 @@ impl Frame<'_> {
         let command = Header::of(self.octets).map(|header| header.command);
         self.message.is_some() || matches!(command, Some(Command::QuerySm | Command::CancelSm))
     }
+}
+
+/// A message that was read.
+struct Found<'a> {
+    message: Message<'a>,
+    gathered: Gathered,
+    /// Whether its destination is a list of the SMSC's.
+    is_list: bool,
 }
 
 /// A message with all that its decision needs.
@@ -55,16 +67,45 @@ impl Session {
         &self,
         knowledge: &'a Knowledge,
         octets: &'a [u8],
+        frames: &mut Vec<Frame<'a>>,
         desk: &mut Desk,
         now: Moment,
-    ) -> Frame<'a> {
-        let message = Header::of(octets)
-            .filter(|header| {
-                let place = table::from_esme(header.command, self.state, knowledge.unknown_command);
-                place == Place::JudgeMessage && !self.draining
-            })
+    ) {
+        let header = Header::of(octets).filter(|header| {
+            let place = table::from_esme(header.command, self.state, knowledge.unknown_command);
+            place == Place::JudgeMessage && !self.draining
+        });
+        if header.is_some_and(|header| header.command == Command::SubmitMulti)
+            && self.look_at_destinations(knowledge, octets, frames, desk, now).is_ok()
+        {
+            return;
+        }
+        let message = header
             .and_then(|header| self.prepare(knowledge, header.command, octets, desk, now).ok());
-        Frame { octets, message }
+        frames.push(Frame { octets, message, destinations: 0 });
+    }
+
+    /// A frame for each destination of a submit_multi. Its text is heard once.
+    fn look_at_destinations<'a>(
+        &self,
+        knowledge: &'a Knowledge,
+        octets: &'a [u8],
+        frames: &mut Vec<Frame<'a>>,
+        desk: &mut Desk,
+        now: Moment,
+    ) -> Result<(), Malformed> {
+        let multi = SubmitMulti::parse(octets)?;
+        let gathered = gather(&multi.message)?;
+        let mut heard = None;
+        let left = (0..=multi.number_of_dests).rev();
+        for (destination, destinations) in multi.destinations().zip(left) {
+            let message = Message { destination: destination.named(), ..multi.message };
+            let is_list = matches!(destination, Destination::DistributionList(_));
+            let found = Found { message, gathered, is_list };
+            let prepared = self.prepare_one(knowledge, found, &mut heard, desk, now);
+            frames.push(Frame { octets, message: Some(prepared), destinations });
+        }
+        Ok(())
     }
 
     pub(super) fn prepare<'a>(
@@ -77,6 +118,21 @@ impl Session {
     ) -> Result<Prepared<'a>, Malformed> {
         let message = parse(command, octets)?;
         let gathered = gather(&message)?;
+        let found = Found { message, gathered, is_list: false };
+        Ok(self.prepare_one(knowledge, found, &mut None, desk, now))
+    }
+
+    /// Fetches the facts of a message to one recipient. `heard` is what was heard in the same text on its
+    /// way to others, where that was no part of a longer one.
+    fn prepare_one<'a>(
+        &self,
+        knowledge: &'a Knowledge,
+        found: Found<'a>,
+        before: &mut Option<Heard>,
+        desk: &mut Desk,
+        now: Moment,
+    ) -> Prepared<'a> {
+        let Found { message, gathered, is_list } = found;
         let mut facts = Facts::fetch(
             &knowledge.registry,
             now.wall_us,
@@ -84,6 +140,9 @@ impl Session {
             &address(&message.source),
             &address(&message.destination),
         );
+        if is_list {
+            facts.recipient = Err(RecipientFault::List);
+        }
         gathered.put(&mut facts, &message);
         facts.review = knowledge.review;
         facts.horizon = knowledge.horizon;
@@ -99,13 +158,14 @@ impl Session {
             None => {
                 let has_header = message.has_udh();
                 let form = Form { data_coding: message.data_coding, has_header };
-                (knowledge.texts.hear(&facts, body, form, self.text_options, desk), None, None)
+                let hear = || knowledge.texts.hear(&facts, body, form, self.text_options, desk);
+                (*before.get_or_insert_with(hear), None, None)
             }
         };
         facts.text = heard.text;
         let question = self.question(knowledge, &mut facts);
         let keyword = heard.keyword;
-        Ok(Prepared { message, gathered, facts, question, keyword, key, new_part })
+        Prepared { message, gathered, facts, question, keyword, key, new_part }
     }
 
     /// What has to be asked of the ledger. Where that cannot even be asked, nobody knows.
@@ -124,6 +184,7 @@ impl Session {
 pub(super) fn parse(command: Command, octets: &[u8]) -> Result<Message<'_>, Malformed> {
     match command {
         Command::DataSm => Message::parse_data_sm(octets),
+        Command::SubmitMulti => SubmitMulti::parse(octets).map(|multi| multi.message),
         _ => Message::parse(octets),
     }
 }

@@ -3,13 +3,34 @@
 use super::desk::Desk;
 use super::end::EndReason;
 use super::knowledge::Knowledge;
+use super::left_out::LeftOut;
 use super::moment::Moment;
 use super::reply::REPLIES_AHEAD_MAX;
 use super::session::{Session, Side};
 use super::table::{self, BindState, Sign};
 use crate::audit::ResponseRecord;
 use crate::smpp::frame::cut;
-use crate::smpp::{Command, Header, response};
+use crate::smpp::{Command, Header, narrow, response};
+
+/// How a frame from the SMSC crosses.
+enum Crossing {
+    /// As the octets that came.
+    AsItCame,
+    /// With the destinations that were left out.
+    Telling(LeftOut),
+    /// Not at all.
+    Not,
+}
+
+/// Appends a submit_multi_resp that tells of those left out. One that cannot be read crosses as it
+/// came: nobody can say where they would stand.
+fn tell(out: &mut Vec<u8>, frame: &[u8], left_out: &LeftOut) {
+    let start = out.len();
+    if narrow::submit_multi_resp(out, frame, left_out.unsuccess()).is_err() {
+        out.truncate(start);
+        out.extend_from_slice(frame);
+    }
+}
 
 impl Session {
     /// Appends the whole frames that wait from the SMSC to `out`, as they came.
@@ -47,12 +68,16 @@ impl Session {
                 }
             }
             let frame = rest.get(..length).unwrap_or(&[]);
-            if self.watch(frame, now) {
+            let crossing = self.watch(frame, now);
+            if let Crossing::AsItCame = crossing {
                 at += length;
-            } else {
-                out.extend_from_slice(octets.get(run..at).unwrap_or(&[]));
-                at += length;
-                run = at;
+                continue;
+            }
+            out.extend_from_slice(octets.get(run..at).unwrap_or(&[]));
+            at += length;
+            run = at;
+            if let Crossing::Telling(left_out) = crossing {
+                tell(out, frame, &left_out);
             }
         }
         out.extend_from_slice(octets.get(run..at).unwrap_or(&[]));
@@ -84,22 +109,22 @@ impl Session {
         ahead
     }
 
-    /// Takes note of one frame; whether it crosses.
-    fn watch(&mut self, frame: &[u8], now: Moment) -> bool {
+    /// Takes note of one frame; how it crosses.
+    fn watch(&mut self, frame: &[u8], now: Moment) -> Crossing {
         let Some(header) = Header::of(frame) else {
-            return false;
+            return Crossing::Not;
         };
         self.tally.from_smsc[header.command.slot()] += 1;
         if self.answers_own_unbind(Side::Smsc, header.command, header.sequence_number) {
-            return false;
+            return Crossing::Not;
         }
         match table::from_smsc(header.command) {
             Sign::BindAnswer => self.bind_answered(header, now),
-            Sign::Answer => self.answered(header, frame, now),
+            Sign::Answer => return self.answered(header, frame, now),
             Sign::Leave => self.state = BindState::Unbinding,
             Sign::None => {}
         }
-        true
+        Crossing::AsItCame
     }
 
     fn bind_answered(&mut self, header: Header, now: Moment) {
@@ -120,19 +145,36 @@ impl Session {
         self.record_response(header, b"", latency_us, 0, now);
     }
 
-    fn answered(&mut self, header: Header, frame: &[u8], now: Moment) {
+    fn answered(&mut self, header: Header, frame: &[u8], now: Moment) -> Crossing {
         let Some(open) = self.window.answer(header.sequence_number) else {
             // An answer to nothing that waits: late, double, or to an enquire_link. It crosses.
-            return;
+            return self.crossing(header, true);
         };
         self.progress_us = now.steady_us;
         let latency_us = now.steady_us.saturating_sub(open.asked_us);
         let has_id = header.command_status.is_ok()
-            && matches!(header.command, Command::SubmitSmResp | Command::DataSmResp);
+            && matches!(
+                header.command,
+                Command::SubmitSmResp | Command::DataSmResp | Command::SubmitMultiResp
+            );
         let message_id = if has_id { response::message_id(frame).unwrap_or(b"") } else { b"" };
         let flags = if open.duplicate { ResponseRecord::DUPLICATE_SEQUENCE } else { 0 };
         self.record_response(header, message_id, latency_us, flags, now);
         self.tally.responses_us.push(u32::try_from(latency_us).unwrap_or(u32::MAX));
+        if open.narrowed { self.crossing(header, false) } else { Crossing::AsItCame }
+    }
+
+    /// How the answer to a submit_multi crosses that did not go to all of its destinations.
+    fn crossing(&mut self, header: Header, is_late: bool) -> Crossing {
+        if self.left_outs.is_empty() {
+            return Crossing::AsItCame;
+        }
+        match self.left_outs.take(header.sequence_number, is_late) {
+            Some(left_out) if header.command == Command::SubmitMultiResp => {
+                Crossing::Telling(left_out)
+            }
+            Some(_) | None => Crossing::AsItCame,
+        }
     }
 
     fn record_response(

@@ -6,8 +6,10 @@ use std::ops::Range;
 use super::batch::Vouched;
 use super::cleared::Cleared;
 use super::end::EndReason;
+use super::left_out::LeftOuts;
 use super::moment::Moment;
-use super::table::BindState;
+use super::multi::{Multi, Outcome, has_outcomes};
+use super::table::{BindKind, BindState};
 use super::tally::Tally;
 use super::window::Window;
 use crate::audit::{EndRecord, Records, UnansweredRecord};
@@ -57,12 +59,22 @@ pub(super) enum StepKind {
     /// A judged request that goes on; `observed` is the code of the rule that would have refused
     /// it, or 0.
     Pass { command: Command, sequence_number: u32, observed: u8 },
+    /// A submit_multi that goes on to some of its destinations, in octets of its own.
+    Narrowed { sequence_number: u32, observed: u8 },
     /// A frame without text that goes on.
     Cross,
     /// A judged request that was answered here; `rule` is the code of the rule that refused it.
     Refused { command: Command, sequence_number: u32, rule: u8 },
     /// Answered or swallowed without a verdict.
     Kept,
+}
+
+/// What is written to the SMSC as one slice.
+enum Run {
+    /// Octets that came.
+    Came(Range<usize>),
+    /// The submit_multi of that step, narrowed.
+    Narrowed(usize),
 }
 
 /// What became of a frame from the ESME. A bind that was let through crosses.
@@ -92,6 +104,10 @@ pub struct Session {
     pub(super) steps: Vec<Step>,
     /// Of the messages in `steps`, those that pass on the consent ledger's word.
     pub(super) vouched: Vec<Vouched>,
+    /// The submit_multis in `steps`, of which something may go on.
+    pub(super) multis: Vec<Multi>,
+    /// Of those that went on, the destinations that did not get them.
+    pub(super) left_outs: LeftOuts,
     /// How the SMSC reads what the specifications leave to it.
     pub(super) text_options: text::Options,
     pub(super) under_way: bool,
@@ -143,6 +159,8 @@ impl Session {
             smsc: FrameBuf::default(),
             steps: Vec::new(),
             vouched: Vec::new(),
+            multis: Vec::new(),
+            left_outs: LeftOuts::default(),
             text_options,
             under_way: false,
             replies: Vec::new(),
@@ -165,6 +183,15 @@ impl Session {
             refused: 0,
             unanswered: 0,
         }
+    }
+
+    /// The session as if this provider had bound before anybody watched: for a trace that begins in the
+    /// middle of one.
+    pub fn resumed(mut self, provider: ProviderId, system_id: &[u8], kind: BindKind) -> Session {
+        self.state = BindState::Bound(kind);
+        self.provider = Some(provider);
+        self.system_id = system_id.to_vec();
+        self
     }
 
     /// Takes octets that came from one side.
@@ -224,25 +251,35 @@ impl Session {
     pub fn cleared(&self) -> impl Iterator<Item = Cleared<'_>> {
         let octets = self.esme.octets();
         let own = (!self.own_frame.is_empty()).then(|| Cleared::of(&self.own_frame));
-        self.cleared_ranges().filter_map(move |range| octets.get(range).map(Cleared::of)).chain(own)
+        let cleared = self.runs().filter_map(move |run| match run {
+            Run::Came(range) => octets.get(range).map(Cleared::of),
+            Run::Narrowed(step) => self.multi(step).map(|multi| Cleared::of(&multi.narrowed)),
+        });
+        cleared.chain(own)
     }
 
-    /// Neighbouring frames that go on are one run: they are written as one slice.
-    fn cleared_ranges(&self) -> impl Iterator<Item = Range<usize>> {
-        let mut steps = if self.under_way { [].iter() } else { self.steps.iter() }.peekable();
+    /// Neighbouring frames that go on as they came are one run: they are written as one slice.
+    fn runs(&self) -> impl Iterator<Item = Run> {
+        let steps = if self.under_way { [].iter() } else { self.steps.iter() };
+        let mut steps = steps.enumerate().peekable();
         let mut at = 0;
         std::iter::from_fn(move || {
             loop {
-                let step = steps.next()?;
+                let (index, step) = steps.next()?;
                 let start = at;
                 at += step.octets as usize;
-                if !step.kind.goes_on() {
+                if matches!(step.kind, StepKind::Narrowed { .. }) {
+                    return Some(Run::Narrowed(index));
+                }
+                if !step.kind.goes_on_as_it_came() {
                     continue;
                 }
-                while let Some(next) = steps.next_if(|next| next.kind.goes_on()) {
+                while let Some((_, next)) =
+                    steps.next_if(|(_, next)| next.kind.goes_on_as_it_came())
+                {
                     at += next.octets as usize;
                 }
-                return Some(start..at);
+                return Some(Run::Came(start..at));
             }
         })
     }
@@ -262,7 +299,14 @@ impl Session {
     pub fn recorded(&mut self) {
         self.batch_records.clear();
         for step in &self.steps {
-            if let StepKind::Pass { observed, .. } = step.kind {
+            if let StepKind::Pass { observed, command, .. } = step.kind
+                && !has_outcomes(command)
+            {
+                *self.tally.passed_slot(observed) += 1;
+            }
+        }
+        for outcome in self.multis.iter().flat_map(|multi| &multi.outcomes) {
+            if let Outcome::Passes(observed) = *outcome {
                 *self.tally.passed_slot(observed) += 1;
             }
         }
@@ -272,7 +316,7 @@ impl Session {
     /// How many requests of the batch pass, and how many are refused.
     pub fn batch_counts(&self) -> (u64, u64) {
         self.steps.iter().fold((0, 0), |(passed, refused), step| match step.kind {
-            StepKind::Pass { .. } => (passed + 1, refused),
+            StepKind::Pass { .. } | StepKind::Narrowed { .. } => (passed + 1, refused),
             StepKind::Refused { .. } => (passed, refused + 1),
             StepKind::Cross | StepKind::Kept => (passed, refused),
         })
@@ -292,6 +336,9 @@ impl Session {
 
     /// Forgets the batch after its octets were handed on.
     pub fn release(&mut self) {
+        if !self.multis.is_empty() {
+            self.remember_left_out();
+        }
         let octets: usize = self.steps.iter().map(|step| step.octets as usize).sum();
         self.esme.consume(octets);
         self.steps.clear();
@@ -455,6 +502,9 @@ impl Session {
         };
         self.unanswered += 1;
         self.tally.unanswered += 1;
+        if open.narrowed {
+            self.left_outs.give_up(open.sequence_number);
+        }
         let record = UnansweredRecord {
             session: self.id,
             command_id: open.command.id(),
@@ -491,7 +541,9 @@ impl Session {
 impl StepKind {
     fn fate(self) -> Fate {
         match self {
-            StepKind::Pass { observed, .. } => Fate::Passed(Rule::from_code(observed)),
+            StepKind::Pass { observed, .. } | StepKind::Narrowed { observed, .. } => {
+                Fate::Passed(Rule::from_code(observed))
+            }
             StepKind::Refused { rule, .. } => Fate::Refused(Rule::from_code(rule)),
             StepKind::Cross | StepKind::Kept => Fate::Unjudged,
         }
@@ -499,8 +551,15 @@ impl StepKind {
 
     pub(super) fn goes_on(self) -> bool {
         match self {
-            StepKind::Pass { .. } | StepKind::Cross => true,
+            StepKind::Pass { .. } | StepKind::Narrowed { .. } | StepKind::Cross => true,
             StepKind::Refused { .. } | StepKind::Kept => false,
+        }
+    }
+
+    fn goes_on_as_it_came(self) -> bool {
+        match self {
+            StepKind::Pass { .. } | StepKind::Cross => true,
+            StepKind::Narrowed { .. } | StepKind::Refused { .. } | StepKind::Kept => false,
         }
     }
 }

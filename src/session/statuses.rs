@@ -107,10 +107,12 @@ fn compatible(reason: Reason) -> CommandStatus {
         | Reason::ConsentUnreviewed
         | Reason::ConsentUsedUp
         | Reason::ConsentAskedAgain
+        | Reason::MultiRefused
         | Reason::NoticeMissing => CommandStatus::ESME_RSUBMITFAIL,
         Reason::CodeRegion | Reason::DestinationMissing | Reason::DestinationMalformed => {
             CommandStatus::ESME_RINVDSTADR
         }
+        Reason::DestinationList => CommandStatus::ESME_RCNTSUBDL,
         Reason::DestinationTon => CommandStatus::ESME_RINVDSTTON,
         Reason::DestinationNpi => CommandStatus::ESME_RINVDSTNPI,
         Reason::RateExceeded => CommandStatus::ESME_RTHROTTLED,
@@ -184,6 +186,8 @@ fn precise(reason: Reason) -> Option<CommandStatus> {
         | Reason::DestinationMissing
         | Reason::DestinationMalformed
         | Reason::DestinationTon
+        | Reason::DestinationList
+        | Reason::MultiRefused
         | Reason::DestinationNpi
         | Reason::RateExceeded
         | Reason::CommandUnknown

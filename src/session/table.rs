@@ -117,15 +117,18 @@ pub fn from_esme(command: Command, state: BindState, unknown: UnknownCommand) ->
             }
         }
 
-        Command::SubmitSm | Command::DataSm if may_send(state) => Place::JudgeMessage,
-        Command::QuerySm | Command::CancelSm if may_send(state) => Place::JudgeOperation,
-        Command::SubmitSm | Command::DataSm | Command::QuerySm | Command::CancelSm => {
-            Place::Refuse(CommandStatus::ESME_RINVBNDSTS)
+        Command::SubmitSm | Command::DataSm | Command::SubmitMulti if may_send(state) => {
+            Place::JudgeMessage
         }
+        Command::QuerySm | Command::CancelSm if may_send(state) => Place::JudgeOperation,
+        Command::SubmitSm
+        | Command::DataSm
+        | Command::SubmitMulti
+        | Command::QuerySm
+        | Command::CancelSm => Place::Refuse(CommandStatus::ESME_RINVBNDSTS),
 
-        // Refused by name until rules exist that judge each recipient, the replaced text, the area.
-        Command::SubmitMulti
-        | Command::ReplaceSm
+        // Refused by name until rules exist that judge the replaced text, the area.
+        Command::ReplaceSm
         | Command::BroadcastSm
         | Command::QueryBroadcastSm
         | Command::CancelBroadcastSm
@@ -133,8 +136,7 @@ pub fn from_esme(command: Command, state: BindState, unknown: UnknownCommand) ->
         {
             Place::Refuse(CommandStatus::ESME_RINVCMDID)
         }
-        Command::SubmitMulti
-        | Command::ReplaceSm
+        Command::ReplaceSm
         | Command::BroadcastSm
         | Command::QueryBroadcastSm
         | Command::CancelBroadcastSm => Place::Refuse(CommandStatus::ESME_RINVBNDSTS),
@@ -205,6 +207,7 @@ pub fn from_smsc(command: Command) -> Sign {
         }
         Command::SubmitSmResp
         | Command::DataSmResp
+        | Command::SubmitMultiResp
         | Command::QuerySmResp
         | Command::CancelSmResp
         | Command::GenericNack => Sign::Answer,
@@ -215,7 +218,6 @@ pub fn from_smsc(command: Command) -> Sign {
         | Command::Outbind
         | Command::SubmitSm
         | Command::SubmitMulti
-        | Command::SubmitMultiResp
         | Command::DeliverSm
         | Command::DeliverSmResp
         | Command::DataSm

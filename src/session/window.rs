@@ -25,6 +25,8 @@ pub struct Open {
     pub asked_us: u64,
     /// Whether its sequence_number was already outstanding.
     pub duplicate: bool,
+    /// Whether it is a submit_multi that went on to some of its destinations.
+    pub narrowed: bool,
     answered: bool,
 }
 
@@ -63,6 +65,7 @@ impl Window {
             judged_us: now.wall_us,
             asked_us: now.steady_us,
             duplicate,
+            narrowed: false,
             answered: false,
         });
         self.count += 1;
@@ -77,6 +80,17 @@ impl Window {
         self.count -= 1;
         self.trim();
         Some(answered)
+    }
+
+    /// Says of the newest submit_multi with that number that it went on to some of its destinations.
+    pub fn narrow(&mut self, sequence_number: u32) {
+        let mut open = self.open.iter_mut().rev().filter(|o| !o.answered);
+        let is_it = |o: &&mut Open| {
+            o.sequence_number == sequence_number && o.command == Command::SubmitMulti
+        };
+        if let Some(newest) = open.find(is_it) {
+            newest.narrowed = true;
+        }
     }
 
     /// Takes back the newest request with that number: it never went on.

@@ -1,7 +1,7 @@
 //! Octets to PDUs: the SMPP specification (3.4 issue 1.2 and 5.0) and nothing else.
 //!
 //! Everything here borrows: a frame is a slice of the octets that came, a PDU is a view into that
-//! slice, and nothing is ever re-encoded. A view is checked once, when it is parsed; afterwards
+//! slice, and nothing but a narrowed submit_multi is ever re-encoded. A view is checked once, when it is parsed; afterwards
 //! its accessors cannot fail.
 //!
 //! | file | subject |

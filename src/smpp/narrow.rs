@@ -9,7 +9,7 @@ use super::cursor::Malformed;
 use super::header::Header;
 use super::message::WireAddress;
 use super::multi::{Destination, SubmitMulti};
-use super::response::{SubmitMultiResp, Unsuccess};
+use super::response::{self, SubmitMultiResp, Unsuccess};
 use super::status::CommandStatus;
 use super::write;
 
@@ -48,7 +48,8 @@ pub fn submit_multi(
 /// names itself.
 ///
 /// A response with an error status, with which nothing was taken, is appended as it came: its body is
-/// not defined. One without a body is read as naming no destination. Beyond 255 destinations, which
+/// not defined. One without a body, or with an id and nothing behind it, is read as naming no
+/// destination: SMSCs write such. Beyond 255 destinations, which
 /// one submit_multi cannot have, none is added.
 pub fn submit_multi_resp<'a>(
     out: &mut Vec<u8>,
@@ -60,8 +61,11 @@ pub fn submit_multi_resp<'a>(
         out.extend_from_slice(frame);
         return Ok(());
     }
-    let (message_id, behind, theirs) = if super::header::body(frame).is_empty() {
-        (&b""[..], &b""[..], None)
+    let octets = super::header::body(frame).len();
+    let id = response::message_id(frame).unwrap_or(b"");
+    let is_bare = octets == 0 || octets == id.len() + 1;
+    let (message_id, behind, theirs) = if is_bare {
+        (id, &b""[..], None)
     } else {
         let read = SubmitMultiResp::parse(frame)?;
         (read.message_id, read.behind, Some(read))
@@ -70,15 +74,6 @@ pub fn submit_multi_resp<'a>(
     let all = theirs.map(Left::Theirs).chain(left_out.map(Left::Ours));
     write_resp(out, header.sequence_number, message_id, all, behind);
     Ok(())
-}
-
-/// Appends a submit_multi_resp of our own: no SMSC was asked, since every destination is left out.
-pub fn all_left_out<'a>(
-    out: &mut Vec<u8>,
-    sequence: u32,
-    left_out: impl Iterator<Item = Unsuccess<'a>>,
-) {
-    write_resp(out, sequence, b"", left_out.map(Left::Ours), b"");
 }
 
 /// A destination by who did not take it: the two have lifetimes of their own.
@@ -101,10 +96,10 @@ fn write_resp<'s, 'o>(
         body.push(0);
         let mut count = 0_u8;
         for one in left.take(usize::from(u8::MAX)) {
-            let (Left::Theirs(Unsuccess { destination, status })
-            | Left::Ours(Unsuccess { destination, status })) = one;
-            write::address(body, destination);
-            body.extend_from_slice(&status.0.to_be_bytes());
+            match one {
+                Left::Theirs(one) => write::unsuccess(body, one),
+                Left::Ours(one) => write::unsuccess(body, one),
+            }
             count += 1;
         }
         if let Some(field) = body.get_mut(count_at) {

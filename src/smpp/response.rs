@@ -84,9 +84,14 @@ impl<'a> SubmitMultiResp<'a> {
 
     /// The destinations that were not taken, in their order.
     pub fn unsuccess(&self) -> impl Iterator<Item = Unsuccess<'a>> + use<'a> {
-        let mut cursor = Cursor::new(self.unsuccess);
-        (0..self.no_unsuccess).map_while(move |_| read_unsuccess(&mut cursor).ok())
+        unsuccess(self.unsuccess).take(usize::from(self.no_unsuccess))
     }
+}
+
+/// The destinations in octets that are nothing but such, as a response has them.
+pub fn unsuccess(octets: &[u8]) -> impl Iterator<Item = Unsuccess<'_>> {
+    let mut cursor = Cursor::new(octets);
+    std::iter::from_fn(move || read_unsuccess(&mut cursor).ok())
 }
 
 fn read_unsuccess<'a>(c: &mut Cursor<'a>) -> Result<Unsuccess<'a>, Malformed> {

@@ -1,11 +1,13 @@
 //! The few PDUs that we write ourselves: refusals and shutdown in the proxy, everything in `peer`.
 //!
-//! Nothing here is ever used on what a peer sent: that goes on as the octets it came in.
+//! Nothing here is ever used on what a peer sent, that goes on as the octets it came in, but by
+//! [`super::narrow`].
 
 use super::command::Command;
 use super::header::HEADER_OCTETS;
 use super::message::WireAddress;
 use super::multi::Destination;
+use super::response::Unsuccess;
 use super::status::CommandStatus;
 use super::tlv::Tag;
 
@@ -59,6 +61,12 @@ pub fn address(out: &mut Vec<u8>, address: WireAddress<'_>) {
     out.push(address.ton);
     out.push(address.npi);
     c_octets(out, address.value);
+}
+
+/// Appends a destination that was not taken, as a submit_multi_resp has it (SMPP 3.4 4.5.2.1).
+pub fn unsuccess(out: &mut Vec<u8>, one: Unsuccess<'_>) {
+    address(out, one.destination);
+    out.extend_from_slice(&one.status.0.to_be_bytes());
 }
 
 /// Appends one optional parameter; a value above 65,535 octets is cut to that.

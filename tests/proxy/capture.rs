@@ -9,6 +9,8 @@ use std::process::Command as Process;
 
 use consentry::peer::esme::Esme;
 use consentry::peer::smsc::{Options, Smsc};
+use consentry::replay::{Ending, Happening, Opened, Skipped, Trace, Traces};
+use consentry::session::Side;
 use consentry::smpp::tlv::Tag;
 use consentry::smpp::{Command, CommandStatus, write};
 
@@ -165,6 +167,56 @@ async fn wireshark_reads_every_pdu_of_a_session_and_its_verdict() {
     assert_eq!(tshark(&files[0], port, &complaints), Some(Vec::new()));
     let smsc = smsc.address();
     assert_eq!(about, format!("system_id test, provider 测试有限公司, SMSC {smsc}"));
+}
+
+/// What `replay` reads in a file: each stream's ends and whether its start was seen, and the PDUs of
+/// each side.
+fn reread(file: &Path) -> (Vec<Opened>, Vec<Vec<u8>>, Vec<Vec<u8>>) {
+    let input = std::fs::File::open(file).map(|file| Box::new(file) as Box<dyn Read + Send>);
+    let trace = Trace { name: "own".to_owned(), input };
+    let mut traces = Traces::new(std::iter::once(trace), 70_000);
+    let (mut opened, mut esme, mut smsc) = (Vec::new(), Vec::new(), Vec::new());
+    while let Some(happening) = traces.next().expect("a trace that can be read") {
+        match happening {
+            Happening::Opened(one) => opened.push(one),
+            Happening::Pdus { side, mut octets, .. } => {
+                while let Ok(Some(length)) = consentry::smpp::frame::cut(octets, 70_000) {
+                    let pdus = if side == Side::Esme { &mut esme } else { &mut smsc };
+                    pdus.push(octets[..length].to_vec());
+                    octets = &octets[length..];
+                }
+            }
+            Happening::Closed { ending, .. } => assert_eq!(ending, Ending::Finished),
+            other => panic!("{other:?}"),
+        }
+    }
+    let skipped = Skipped {
+        packets: traces.skipped().packets,
+        streams: opened.len() as u64,
+        ..Skipped::default()
+    };
+    assert_eq!(*traces.skipped(), skipped, "nothing is missing");
+    (opened, esme, smsc)
+}
+
+#[tokio::test]
+async fn replay_reads_what_the_proxy_wrote() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let smsc = smsc(Options::default());
+    let more = capture("enabled = true\ntext = \"whole\"\n");
+    let proxy = Proxy::start(folder.path(), smsc.address(), &more, "");
+    let first = session(&proxy).await;
+    let second = session(&proxy).await;
+    let ours = proxy.address();
+    stopped(proxy).await;
+    let (opened, esme, smsc) = reread(&files(folder.path())[0]);
+    assert!(opened.iter().all(|one| one.smsc == ours && one.from_start), "{opened:?}");
+    assert_eq!((opened.len(), smsc.len()), (2, 16));
+    let mut expected = vec![esme[0].clone()];
+    expected.extend(first);
+    expected.push(esme[8].clone());
+    expected.extend(second);
+    assert_eq!(esme, expected, "behind each bind, octet for octet");
 }
 
 #[tokio::test]

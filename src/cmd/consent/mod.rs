@@ -24,7 +24,7 @@ mod place;
 mod standing;
 
 use place::{Opened, print};
-pub(super) use standing::standing;
+pub(super) use standing::{ask_proxy, standing};
 
 /// The consent ledger: who said yes, who said no, and the history behind it.
 #[derive(clap::Args)]

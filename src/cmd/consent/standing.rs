@@ -3,8 +3,10 @@
 use serde_json::{Value, json};
 
 use super::super::Failure;
+use super::super::shown::time;
 use super::place;
 use crate::config::{self, Config};
+use crate::consent::AskElsewhere;
 use crate::consent::desk::Ask;
 use crate::consent::line;
 use crate::policy::{ConsentClass, Review, Standing, StandingState};
@@ -27,6 +29,18 @@ pub(in crate::cmd) fn standing(
     let asked = json!({ "number": number, "entity": entity, "scope": scope }).to_string();
     let answer = place::place(config)?.ask(Ask::Standings, &asked)?;
     Ok(read(&serde_json::from_str(&answer)?))
+}
+
+/// How an entity stood with a recipient in a scope at a time, asked of a running proxy again and again.
+pub(in crate::cmd) fn ask_proxy(config: &Config) -> Result<AskElsewhere, Failure> {
+    let place = place::place(config)?;
+    Ok(Box::new(move |entity, recipient, scope, at_us| {
+        let number = recipient.unmasked();
+        let asked =
+            json!({ "number": number, "entity": entity, "scope": scope, "at": time(at_us) });
+        let answer = place.ask(Ask::Standings, &asked.to_string()).ok()?;
+        Some(read(&serde_json::from_str(&answer).ok()?))
+    }))
 }
 
 /// What the desk shows, read back.

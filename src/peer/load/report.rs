@@ -121,7 +121,7 @@ impl Report {
 }
 
 impl Latency {
-    fn of(histogram: &Histogram) -> Latency {
+    pub(in crate::peer) fn of(histogram: &Histogram) -> Latency {
         Latency {
             min: histogram.min(),
             mean: histogram.mean(),

@@ -42,7 +42,12 @@ enum State {
 pub(super) struct Framer {
     state: State,
     pdus_in_row: u8,
+    /// Whether every PDU stood where it should, from the first octet on.
+    in_line: bool,
+    strayed: bool,
     held: Vec<u8>,
+    /// Octets at the front of `held` that are done with; none but in [`State::Lost`].
+    used: usize,
     pdu_octets_max: usize,
 }
 
@@ -50,7 +55,15 @@ impl Framer {
     /// A stream whose first octet is known, or one that is met in its middle.
     pub(super) fn new(pdu_octets_max: usize, from_start: bool) -> Framer {
         let state = if from_start { State::Aligned } else { State::Lost };
-        Framer { state, pdus_in_row: 0, held: Vec::new(), pdu_octets_max }
+        Framer {
+            state,
+            pdus_in_row: 0,
+            in_line: from_start,
+            strayed: false,
+            held: Vec::new(),
+            used: 0,
+            pdu_octets_max,
+        }
     }
 
     /// Octets that wait for more, with what holding them costs.
@@ -58,8 +71,17 @@ impl Framer {
         self.held.capacity()
     }
 
-    pub(super) fn is_lost(&self) -> bool {
-        self.state == State::Lost
+    /// The stream is known to be SMPP: from its first octet on, lengths are believed.
+    #[inline]
+    pub(super) fn trust(&mut self) {
+        if self.in_line {
+            self.pdus_in_row = TRUSTED_PDUS;
+        }
+    }
+
+    /// Whether something else stood where PDUs had stood in line, or the first one should have.
+    pub(super) fn has_strayed(&self) -> bool {
+        self.strayed
     }
 
     #[inline]
@@ -123,12 +145,16 @@ impl Framer {
         rest
     }
 
-    /// Cuts what is held.
+    /// Cuts what is held. What is done with is dropped once it is the greater part: hostile octets
+    /// could have a long rest moved for every few that come.
     fn recut(&mut self, last: bool, tally: &mut Tally, sink: &mut impl FnMut(Piece<'_>)) {
-        let mut held = mem::take(&mut self.held);
-        let used = self.cut(&held, None, last, tally, sink);
-        held.drain(..used);
+        let held = mem::take(&mut self.held);
+        self.used += self.cut(held.get(self.used..).unwrap_or(&[]), None, last, tally, sink);
         self.held = held;
+        if self.state != State::Lost || self.used > self.held.len() / 2 {
+            self.held.drain(..self.used);
+            self.used = 0;
+        }
         self.give_room_back();
     }
 
@@ -166,6 +192,8 @@ impl Framer {
                         return start;
                     }
                     self.state = State::Lost;
+                    self.strayed |= self.in_line;
+                    self.in_line = false;
                     sink(Piece::Gap(GapCause::Framing, 0));
                 }
                 State::Rest(left) => {
@@ -218,15 +246,20 @@ impl Framer {
 
     /// Octets before the next PDU, and whether there is one.
     fn search(&self, octets: &[u8], last: bool) -> (usize, bool) {
+        let is_length = |four: &[u8]| {
+            let length = four.first_chunk().map_or(0, |four| u32::from_be_bytes(*four) as usize);
+            (HEADER_OCTETS..=self.pdu_octets_max).contains(&length)
+        };
         let mut at = 0;
         loop {
             let rest = octets.get(at..).unwrap_or(&[]);
-            // No PDU is so long that its first octet is anything else.
-            let Some(zero) = rest.iter().position(|&octet| octet == 0) else {
-                return (octets.len(), false);
+            let Some(next) = rest.windows(4).position(is_length) else {
+                // The first octets of a length may be the last that came.
+                let kept = if last { 0 } else { rest.len().min(3) };
+                return (octets.len() - kept, false);
             };
-            let rest = rest.get(zero..).unwrap_or(&[]);
-            at += zero;
+            at += next;
+            let rest = octets.get(at..).unwrap_or(&[]);
             match spot::begins(rest, self.pdu_octets_max, last) {
                 Found::Yes => return (at, true),
                 Found::Perhaps => return (at, false),
@@ -259,6 +292,7 @@ impl Framer {
             }
             _ => State::Lost,
         };
+        self.in_line &= self.state != State::Lost;
         tally.octets_in_gaps += missing;
         sink(Piece::Gap(GapCause::Missing, missing));
     }
@@ -266,11 +300,13 @@ impl Framer {
     /// Whether what is held is a PDU that ends exactly where so many missing octets do: then it is
     /// one, though its body cannot be looked at.
     fn is_cut_by(&mut self, missing: u64) -> bool {
-        let header = spot::header(&self.held, self.pdu_octets_max);
-        let is_cut = header.is_some_and(|header| {
-            u64::from(header.command_length) == self.held.len() as u64 + missing
-        });
+        let held = self.held.get(self.used..).unwrap_or(&[]);
+        let header = spot::header(held, self.pdu_octets_max);
+        let is_cut = header
+            .is_some_and(|header| u64::from(header.command_length) == held.len() as u64 + missing);
         if is_cut {
+            self.held.drain(..self.used);
+            self.used = 0;
             self.state = State::Aligned;
             self.pdus_in_row = 0;
         }
@@ -288,8 +324,9 @@ impl Framer {
                     sink(Piece::Cut(header));
                 }
             }
-            tally.octets_skipped += self.held.len() as u64;
+            tally.octets_skipped += (self.held.len() - self.used) as u64;
             self.held = Vec::new();
+            self.used = 0;
         }
     }
 

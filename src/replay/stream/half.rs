@@ -3,7 +3,7 @@
 //! What was seen first stands. A hole is waited for until it is plain that nothing will fill it: the
 //! receiver has acknowledged what lies behind it, or too much has come since.
 
-use crate::replay::skipped::Skipped;
+use crate::replay::skipped::Tally;
 
 /// Most octets behind a hole that are held, a direction. Then the hole is a gap.
 pub const HELD_OCTETS_MAX: usize = 1 << 20;
@@ -16,9 +16,8 @@ pub const ACKED_WAIT_US: u64 = 200_000;
 pub const ACKED_PIECES_MAX: usize = 32;
 /// How long any hole is waited for, microseconds: by then TCP has sent again several times.
 pub const HOLE_WAIT_US: u64 = 60_000_000;
-/// How far a sequence number may stray from where it should be, octets, either way. Farther back, it
-/// is not a repetition but a stream of which something was missed; farther ahead at the end of a
-/// stream, it is not believed.
+/// How far back a sequence number may stray, octets, to be a repetition. Farther back it is a stream
+/// of which something was missed.
 pub const STRAY_OCTETS_MAX: u32 = 16 << 20;
 
 /// What a piece costs beside its octets.
@@ -58,6 +57,8 @@ pub(super) struct Half {
     ahead: Vec<Piece>,
     held: usize,
     hole_since_us: u64,
+    /// What was counted and not yet asked for.
+    pub(super) tally: Tally,
 }
 
 /// How far `seq` lies behind `from`; before it when negative.
@@ -82,6 +83,12 @@ impl Half {
     /// Sequence number of the octet that comes next.
     pub(super) fn next(&self) -> u32 {
         self.next
+    }
+
+    /// Whether a segment with this sequence number may be this side's: a forged or stray RST is told
+    /// by its number.
+    pub(super) fn is_near(&self, seq: u32) -> bool {
+        !self.begun || distance(seq, self.next).unsigned_abs() as usize <= HELD_OCTETS_MAX
     }
 
     /// What is held, with what holding it costs: octets.
@@ -116,7 +123,6 @@ impl Half {
         data: &[u8],
         missing: u32,
         now_us: u64,
-        skipped: &mut Skipped,
         sink: &mut impl FnMut(Run<'_>),
     ) {
         self.begin(seq);
@@ -124,7 +130,7 @@ impl Half {
             self.pass(data, Some(0), missing, sink);
             return;
         }
-        self.take_out_of_order(seq, data, missing, now_us, skipped, sink);
+        self.take_out_of_order(seq, data, missing, now_us, sink);
     }
 
     #[inline]
@@ -151,7 +157,6 @@ impl Half {
         data: &[u8],
         missing: u32,
         now_us: u64,
-        skipped: &mut Skipped,
         sink: &mut impl FnMut(Run<'_>),
     ) {
         let behind = distance(seq, self.next);
@@ -165,7 +170,7 @@ impl Half {
         let old = if behind < 0 { behind.unsigned_abs() } else { 0 };
         let old_data = (old as usize).min(data.len());
         let old_missing = (old - old_data as u32).min(missing);
-        skipped.octets_repeated += old_data as u64;
+        self.tally.octets_repeated += old_data as u64;
         let rest = data.get(old_data..).unwrap_or(&[]);
         let missing = missing - old_missing;
         if rest.is_empty() && missing == 0 {
@@ -178,8 +183,8 @@ impl Half {
             }
             self.hole_since_us = now_us;
         }
-        self.keep(seq, rest.len() as u32, Some(rest), skipped);
-        self.keep(seq.wrapping_add(rest.len() as u32), missing, None, skipped);
+        self.keep(seq, rest.len() as u32, Some(rest));
+        self.keep(seq.wrapping_add(rest.len() as u32), missing, None);
         self.drain(now_us, sink);
         while self.held > HELD_OCTETS_MAX || self.ahead.len() > HELD_PIECES_MAX {
             self.skip_hole(now_us, sink);
@@ -187,7 +192,7 @@ impl Half {
     }
 
     /// Keeps what no piece covers yet of `octets` from `seq` on.
-    fn keep(&mut self, seq: u32, octets: u32, data: Option<&[u8]>, skipped: &mut Skipped) {
+    fn keep(&mut self, seq: u32, octets: u32, data: Option<&[u8]>) {
         let next = self.next;
         let place = |seq: u32| seq.wrapping_sub(next);
         let (start, end) = (u64::from(place(seq)), u64::from(place(seq)) + u64::from(octets));
@@ -204,7 +209,11 @@ impl Half {
                 let until = end.min(piece_start + u64::from(piece.octets));
                 if let Some(data) = data {
                     let again = data.get((at - start) as usize..(until - start) as usize);
-                    piece.compare((at - piece_start) as usize, again.unwrap_or(&[]), skipped);
+                    piece.compare(
+                        (at - piece_start) as usize,
+                        again.unwrap_or(&[]),
+                        &mut self.tally,
+                    );
                 }
                 at = until;
             } else {
@@ -278,16 +287,13 @@ impl Half {
     }
 
     /// Lets go of everything: nothing more comes.
-    pub(super) fn end(
-        &mut self,
-        now_us: u64,
-        skipped: &mut Skipped,
-        sink: &mut impl FnMut(Run<'_>),
-    ) {
+    pub(super) fn end(&mut self, now_us: u64, sink: &mut impl FnMut(Run<'_>)) {
         while let Some(first) = self.ahead.first() {
-            if first.seq.wrapping_sub(self.next) > STRAY_OCTETS_MAX {
+            // What lies far ahead and was never acknowledged was never received.
+            let acked = self.acked.is_some_and(|acked| distance(acked, first.seq) >= 0);
+            if !acked && first.seq.wrapping_sub(self.next) as usize > HELD_OCTETS_MAX {
                 let stray = self.ahead.iter().filter_map(|piece| piece.data.as_ref());
-                skipped.octets_skipped += stray.map(|data| data.len() as u64).sum::<u64>();
+                self.tally.octets_skipped += stray.map(|data| data.len() as u64).sum::<u64>();
                 break;
             }
             self.skip_hole(now_us, sink);
@@ -311,10 +317,10 @@ impl Piece {
     }
 
     /// Counts octets that came again, and those that were others the first time.
-    fn compare(&self, at: usize, again: &[u8], skipped: &mut Skipped) {
-        skipped.octets_repeated += again.len() as u64;
+    fn compare(&self, at: usize, again: &[u8], tally: &mut Tally) {
+        tally.octets_repeated += again.len() as u64;
         let first = self.data.as_ref().and_then(|data| data.get(at..)).unwrap_or(&[]);
         let differ = first.iter().zip(again).filter(|(first, again)| first != again).count();
-        skipped.octets_in_conflict += differ as u64;
+        tally.octets_in_conflict += differ as u64;
     }
 }

@@ -60,13 +60,11 @@ impl Streams {
     fn is_another(&mut self, number: u32, segment: &Segment<'_>, from: usize) -> bool {
         let Some(entry) = self.table.entry(number) else { return false };
         let another = if segment.flags.syn() {
-            entry.initial[from].is_some_and(|initial| initial != segment.seq)
+            entry.is_begun_elsewhere(segment.seq, from)
         } else if let State::Ended(last) = &entry.state {
-            let new = last[from].is_none_or(|last| {
-                let last_octet = segment.seq.wrapping_add(segment.data.len() as u32);
-                (last_octet.wrapping_sub(last) as i32) > 0
-            });
-            new && !segment.data.is_empty()
+            let end = segment.seq.wrapping_add(segment.data.len() as u32);
+            let is_old = |last: u32| (end.wrapping_sub(last) as i32) <= 0;
+            !segment.data.is_empty() && !last[from].is_some_and(is_old)
         } else {
             false
         };
@@ -86,8 +84,7 @@ impl Streams {
     #[inline]
     fn speak(&mut self, number: u32, segment: &Segment<'_>, from: usize, time_us: u64) {
         let Some(entry) = self.table.entry(number) else { return };
-        let has_data = !segment.data.is_empty();
-        if matches!(entry.state, State::Silent) && has_data {
+        if matches!(entry.state, State::Silent) && entry.holds_data(segment, from) {
             let talk = entry.talk();
             self.table.change(number, State::Talking(Box::new(talk)));
         }
@@ -216,7 +213,7 @@ impl Talk {
             }
         }
         self.look(time_us, known, out);
-        if flags.rst() {
+        if flags.rst() && self.halves[from].is_near(seq) {
             return Going::Ended(Ending::Reset);
         }
         if flags.fin() {
@@ -251,6 +248,31 @@ impl Entry {
         if let State::Talking(talk) = &mut self.state {
             begin(talk, self.initial);
         }
+    }
+
+    /// Whether this end cannot have begun with a SYN of this sequence number: it began with another,
+    /// or was met far from it.
+    fn is_begun_elsewhere(&self, seq: u32, from: usize) -> bool {
+        let is_far = |next: u32| next.wrapping_sub(seq.wrapping_add(1)) > STRAY_OCTETS_MAX;
+        match (&self.state, self.initial[from]) {
+            (_, Some(initial)) => initial != seq,
+            (State::Talking(talk), None) => {
+                let half = &talk.halves[from];
+                half.has_begun() && is_far(half.next())
+            }
+            (State::Ended(last), None) => last[from].is_none_or(is_far),
+            (State::Foreign, None) => true,
+            (State::Silent, None) => false,
+        }
+    }
+
+    /// Whether the segment holds data, or says that there was some before it.
+    fn holds_data(&self, segment: &Segment<'_>, from: usize) -> bool {
+        let ends_later = || {
+            segment.flags.fin()
+                && self.initial[from].is_some_and(|seq| segment.seq.wrapping_sub(seq) > 1)
+        };
+        !segment.data.is_empty() || ends_later()
     }
 
     fn talk(&self) -> Talk {

@@ -12,6 +12,8 @@ use crate::smpp::Header;
 
 /// Octets that are held of a stream before it is known who is the ESME.
 const UNDECIDED_OCTETS_MAX: usize = 8 * 1024;
+/// PDUs and gaps that are held of such a stream.
+const UNDECIDED_PIECES_MAX: usize = 1024;
 /// Octets of a stream met in its middle that may be looked through, a direction, before it is not
 /// SMPP: more than the longest PDU.
 const SEARCHED_OCTETS_MAX: u64 = 256 * 1024;
@@ -51,6 +53,9 @@ struct Doubt {
     points: u32,
     /// Which end is the ESME, once a PDU told.
     esme: Option<usize>,
+    /// Whose first octets are missing.
+    missed: [bool; 2],
+    heard: [bool; 2],
     waiting: Vec<Waiting>,
     octets: Vec<u8>,
 }
@@ -109,7 +114,7 @@ impl Talk {
         let halves: usize = self.halves.iter().map(Half::held).sum();
         let framers: usize = self.framers.iter().flatten().map(Framer::held).sum();
         let doubt = match &self.verdict {
-            Verdict::Open(doubt) => doubt.octets.capacity(),
+            Verdict::Open(doubt) => doubt.held(),
             Verdict::Smpp(_) => 0,
         };
         halves + framers + doubt
@@ -128,13 +133,11 @@ impl Talk {
         let from_start = *from_start;
         let framer =
             framers[from].get_or_insert_with(|| Framer::new(pdu_octets_max, from_start[from]));
-        let mut skipped = std::mem::take(&mut out.skipped);
-        halves[from].take(seq, data, missing, time_us, &mut skipped, &mut |run| {
+        halves[from].take(seq, data, missing, time_us, &mut |run| {
             framer.take(run, tally, &mut |piece| {
                 verdict.hear(piece, from, time_us, known, from_start, out);
             });
         });
-        out.skipped = skipped;
         self.settle(from, out)
     }
 
@@ -152,15 +155,28 @@ impl Talk {
         }
     }
 
-    /// Moves what was counted to where it belongs, and gives a stream up that is not SMPP.
+    /// Whether the stream is SMPP or may still be.
     fn settle(&mut self, from: usize, out: &mut Out) -> bool {
         if self.is_smpp() {
-            out.skipped.add(&mut self.tally);
+            self.count(out);
+            if let Some(framer) = &mut self.framers[from] {
+                framer.trust();
+            }
             return true;
         }
         let strayed =
-            self.from_start[from] && self.framers[from].as_ref().is_some_and(Framer::is_lost);
-        !strayed && self.tally.octets_skipped <= SEARCHED_OCTETS_MAX
+            self.from_start[from] && self.framers[from].as_ref().is_some_and(Framer::has_strayed);
+        let full = matches!(&self.verdict, Verdict::Open(doubt) if doubt.is_full());
+        !strayed && !full && self.tally.octets_skipped <= SEARCHED_OCTETS_MAX
+    }
+
+    /// Moves what was counted of an SMPP stream to the whole trace's counts.
+    #[inline]
+    fn count(&mut self, out: &mut Out) {
+        out.skipped.add(&mut self.tally);
+        for half in &mut self.halves {
+            out.skipped.add(&mut half.tally);
+        }
     }
 
     /// Nothing more comes. Answers whether the stream was SMPP.
@@ -171,26 +187,30 @@ impl Talk {
         known: &Known,
         out: &mut Out,
     ) -> bool {
-        let mut skipped = std::mem::take(&mut out.skipped);
         let Talk { halves, framers, from_start, tally, verdict } = self;
         for (from, (half, framer)) in halves.iter_mut().zip(framers).enumerate() {
             let Some(framer) = framer else { continue };
             let mut hear = |piece: Piece<'_>| {
                 verdict.hear(piece, from, time_us, known, *from_start, out);
             };
-            half.end(time_us, &mut skipped, &mut |run| framer.take(run, tally, &mut hear));
+            half.end(time_us, &mut |run| framer.take(run, tally, &mut hear));
             framer.end(tally, &mut hear);
         }
-        out.skipped = skipped;
         if let Verdict::Open(doubt) = &self.verdict
             && doubt.points >= spot::POINTS_ENOUGH
         {
-            self.verdict.suppose(known, self.from_start, out);
+            match doubt.esme {
+                Some(esme) => self.verdict.decide(esme, known, self.from_start, out),
+                None => self.verdict.suppose(known, self.from_start, out),
+            }
         }
         if !self.is_smpp() {
             return false;
         }
-        out.skipped.add(&mut self.tally);
+        self.count(out);
+        // What was held back at the end of the trace may have been all that was missing.
+        let finished = self.halves.iter().all(Half::is_finished);
+        let ending = if finished && ending == Ending::Trace { Ending::Finished } else { ending };
         out.push(Event::Closed { stream: known.stream, time_us, ending });
         true
     }
@@ -227,11 +247,12 @@ impl Verdict {
                 if doubt.points < spot::POINTS_ENOUGH {
                     return;
                 }
-                match doubt.esme {
+                // Whether the ESME was heard from its first octet on is known once it was heard.
+                let full = doubt.is_full();
+                let heard = |esme: &usize| full || doubt.heard[*esme] || doubt.missed[*esme];
+                match doubt.esme.filter(heard) {
                     Some(esme) => self.decide(esme, known, from_start, out),
-                    None if doubt.octets.len() > UNDECIDED_OCTETS_MAX => {
-                        self.suppose(known, from_start, out);
-                    }
+                    None if full => self.suppose(known, from_start, out),
                     None => {}
                 }
             }
@@ -249,7 +270,7 @@ impl Verdict {
     /// The stream is SMPP: tells what waited.
     fn decide(&mut self, esme: usize, known: &Known, from_start: [bool; 2], out: &mut Out) {
         let Verdict::Open(doubt) = std::mem::replace(self, Verdict::Smpp(esme)) else { return };
-        let from_start = from_start[esme];
+        let from_start = from_start[esme] && doubt.heard[esme] && !doubt.missed[esme];
         out.skipped.streams_without_start += u64::from(!from_start);
         out.push(Event::Opened(Opened {
             stream: known.stream,
@@ -275,7 +296,20 @@ impl Verdict {
 }
 
 impl Doubt {
+    /// Whether it has to be decided now.
+    fn is_full(&self) -> bool {
+        self.octets.len() > UNDECIDED_OCTETS_MAX || self.waiting.len() > UNDECIDED_PIECES_MAX
+    }
+
+    /// What holding it costs, octets.
+    fn held(&self) -> usize {
+        self.octets.capacity() + self.waiting.capacity() * size_of::<Waiting>()
+    }
+
     fn hear(&mut self, piece: Piece<'_>, from: usize, time_us: u64) {
+        let is_gap = matches!(piece, Piece::Gap(..));
+        self.missed[from] |= is_gap && !self.heard[from];
+        self.heard[from] |= !is_gap;
         let what = match piece {
             Piece::Pdus(octets, _) => {
                 self.weigh(octets, from);
