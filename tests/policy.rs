@@ -288,6 +288,7 @@ fn messages_are_judged_as_written() {
                 "refused" => Parts::Refused,
                 "early" => Parts::Early,
                 "limit" => Parts::Limit,
+                "late" => Parts::Late,
                 other => panic!("no part is {other}"),
             },
             text: match &case.said {

@@ -13,6 +13,9 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::pcapng::{self, Figures, Said};
 
+/// Octets that wait for one write: what a full disk costs at most.
+const WRITE_OCTETS: usize = 128 << 10;
+
 /// Octets of the block that ends a file, at most.
 const END_OCTETS_MAX: usize = 128;
 
@@ -73,6 +76,9 @@ impl Ring {
         }
         self.current.packets += 1;
         self.current.dropped += said.dropped;
+        if self.current.waiting.len() >= WRITE_OCTETS {
+            self.flush()?;
+        }
         Ok(())
     }
 

@@ -14,8 +14,10 @@ use crate::policy::{Horizon, Mode, Modes, ReviewPolicy, Rule, RuleSet};
 use crate::registry::{self, Registry, Template};
 use crate::session::originals::Originals;
 use crate::session::{
-    CodeTemplates, Knowledge, MultiPolicy, StatusStyle, Statuses, Texts, UnknownCommand,
+    CodeTemplates, HoldTimes, Joinings, Knowledge, LongMessages, MultiPolicy, StatusStyle,
+    Statuses, Texts, UnknownCommand,
 };
+use crate::text::joining::{Limits, PART_OCTETS_MAX};
 use crate::text::{self, DefaultAlphabet};
 
 /// Configuration and knowledge, and what identifies them in the journal.
@@ -51,7 +53,10 @@ pub(super) fn load(config_file: &Path) -> Result<Loaded, Failure> {
         .chain_update(texts.version())
         .finalize();
     let originals_max = u32::try_from(config.limits.originals).unwrap_or(u32::MAX);
+    let providers = registry.providers().len();
     let knowledge = Knowledge {
+        long_messages: long_messages(&config.long_messages),
+        joinings: Joinings::new(providers, part_limits(&config.long_messages)),
         review: match config.consent.review {
             config::Review::Strict => ReviewPolicy::Strict,
             config::Review::Lenient => ReviewPolicy::Lenient,
@@ -77,6 +82,28 @@ pub(super) fn load(config_file: &Path) -> Result<Loaded, Failure> {
         ..Knowledge::new(registry, texts, modes)
     };
     Ok(Loaded { config, knowledge, digest: digest.into() })
+}
+
+fn long_messages(config: &config::LongMessages) -> LongMessages {
+    match config.mode {
+        config::PartsMode::Progressive => LongMessages::Progressive,
+        config::PartsMode::Hold => LongMessages::Hold(HoldTimes {
+            deadline_us: micros(config.deadline),
+            silence_us: micros(config.silence),
+        }),
+    }
+}
+
+fn part_limits(config: &config::LongMessages) -> Limits {
+    let most = |count: usize| u32::try_from(count).unwrap_or(u32::MAX);
+    let default = Limits::default();
+    Limits {
+        parts_max: u8::try_from(config.parts).unwrap_or(u8::MAX),
+        messages_max: most(config.messages),
+        held_max: most(config.octets / PART_OCTETS_MAX),
+        // A message is not forgotten while parts of it may wait.
+        wait_us: default.wait_us.max(2 * micros(config.deadline)),
+    }
 }
 
 fn micros(time: Duration) -> u64 {

@@ -22,7 +22,7 @@ use crate::config::{self, Config};
 use crate::consent::Ledger;
 use crate::metrics::Metrics;
 use crate::policy::Rule;
-use crate::proxy::{Clock, Listening, Route, Settings, Shards, Shared, listen};
+use crate::proxy::{Clock, Listening, Route, Settings, Shards, Shared, Waiting, listen};
 use crate::session::Timeouts;
 use crate::text;
 
@@ -69,8 +69,10 @@ pub(super) async fn start(loaded: Loaded) -> Result<Running, Failure> {
     let keep_keyword = ledger::keywords(&config, &knowledge.announced)?;
     let originals_file = originals::file(&config.audit.path);
     originals::load(&originals_file, &mut knowledge.originals())?;
+    let waiting = Waiting::new(knowledge.registry.providers().len());
     let shared = Arc::new(Shared {
         knowledge,
+        waiting,
         journal,
         ledger: Some(ledger.clone()),
         keep_keyword,

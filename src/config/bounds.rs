@@ -75,6 +75,17 @@ pub const DRAIN: Bounds<Duration> = millis(30 * SECOND, 0, HOUR);
 /// `[timeouts] close`: for a last PDU to be taken before the connection is cut.
 pub const CLOSE: Bounds<Duration> = millis(2 * SECOND, 100, MINUTE);
 
+/// `[long_messages] deadline`: parts wait for the others. Within what most ESMEs wait for a response.
+pub const PARTS_DEADLINE: Bounds<Duration> = millis(MINUTE, 100, 5 * MINUTE);
+/// `[long_messages] silence`: a sender says nothing while a part of it waits.
+pub const PARTS_SILENCE: Bounds<Duration> = millis(2 * SECOND, 10, 5 * MINUTE);
+/// `[long_messages] parts`: of one message.
+pub const PARTS: Bounds<usize> = Bounds { default: 16, min: 2, max: 255 };
+/// `[long_messages] messages`: of one provider at a time.
+pub const PARTS_MESSAGES: Bounds<usize> = Bounds { default: 20_000, min: 1, max: 1_000_000 };
+/// `[long_messages] octets`: of the parts of one provider.
+pub const PARTS_OCTETS: Bounds<usize> = Bounds { default: 10 * MIB, min: 64 * KIB, max: GIB };
+
 /// `[consent] cache`: octets of memory for standings. The default holds some twelve million pairs.
 pub const CACHE_OCTETS: Bounds<usize> = Bounds { default: 384 * MIB, min: 8 * MIB, max: 64 * GIB };
 /// `[consent] silent_after`: a request's wait before silence counts as refusal (Order 31 art. 18

@@ -60,6 +60,8 @@ pub struct Config {
     pub consent: Consent,
     /// What texts are read with.
     pub content: Content,
+    /// What becomes of the parts of long messages.
+    pub long_messages: LongMessages,
     /// Where decisions are recorded.
     pub audit: Audit,
     /// The proxy's own traces.
@@ -206,6 +208,23 @@ pub struct Content {
     pub prohibited: Vec<PathBuf>,
 }
 
+/// `[long_messages]`: what becomes of their parts. Defaults and bounds: [`bounds`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LongMessages {
+    /// Whether parts wait for each other.
+    pub mode: PartsMode,
+    /// How long they wait for the others at most.
+    pub deadline: Duration,
+    /// How long a sender with a part that waits says nothing until it is taken to wait for the answer.
+    pub silence: Duration,
+    /// Most parts of one message.
+    pub parts: usize,
+    /// Most long messages of one provider at a time.
+    pub messages: usize,
+    /// Octets of their parts that are kept for one provider at most.
+    pub octets: usize,
+}
+
 /// `[audit]`: where decisions are recorded.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Audit {
@@ -332,6 +351,13 @@ choices! {
         Ascii "ascii"
         /// GBK.
         Gbk "gbk"
+    }
+    /// Whether the parts of a long message wait for each other.
+    PartsMode {
+        /// Each is judged at once, with all that came before; a refusal refuses all that follow.
+        Progressive "progressive"
+        /// They wait until all are there, and are judged and let go together.
+        Hold "hold"
     }
     /// When a message may go on.
     Durability {

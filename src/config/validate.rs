@@ -16,8 +16,8 @@ use super::fault::{self, Source};
 use super::nearest::nearest;
 use super::written::{self, Size, Time};
 use super::{
-    AUDIT_PATH, CAPTURE_PATH, CONSENT_PATH, REGISTRY_FILE, SubmitMulti, UnknownCommand, address,
-    duration, size,
+    AUDIT_PATH, CAPTURE_PATH, CONSENT_PATH, LongMessages, PartsMode, REGISTRY_FILE, SubmitMulti,
+    UnknownCommand, address, duration, size,
 };
 use super::{
     Admin, Audit, Capture, Config, Consent, Content, Fault, Limits, Listen, Log, Outbind, Override,
@@ -64,6 +64,7 @@ pub(super) fn config(
         registry_file: path(&source, folder, registry.file, REGISTRY_FILE)?,
         consent: consent(&source, folder, written.consent.unwrap_or_default())?,
         content: content(&source, folder, written.content.unwrap_or_default())?,
+        long_messages: long_messages(&source, written.long_messages.unwrap_or_default())?,
         audit: audit(&source, folder, written.audit.unwrap_or_default())?,
         capture: capture(&source, folder, written.capture.unwrap_or_default())?,
         admin: written.admin.map(|admin| self::admin(&source, folder, admin)).transpose()?,
@@ -316,6 +317,20 @@ fn content(
         }
     }
     Ok(Content { weights, prohibited })
+}
+
+fn long_messages(
+    source: &Source<'_>,
+    written: written::LongMessages,
+) -> Result<LongMessages, Fault> {
+    Ok(LongMessages {
+        mode: written.mode.unwrap_or(PartsMode::Progressive),
+        deadline: time(source, written.deadline, bounds::PARTS_DEADLINE)?,
+        silence: time(source, written.silence, bounds::PARTS_SILENCE)?,
+        parts: count(source, written.parts, bounds::PARTS)?,
+        messages: count(source, written.messages, bounds::PARTS_MESSAGES)?,
+        octets: octets(source, written.octets, bounds::PARTS_OCTETS)?,
+    })
 }
 
 fn place(

@@ -12,7 +12,7 @@ use toml::Spanned;
 
 use super::{
     Alphabet, CaptureText, CaptureVerdict, Durability, LogFormat, LogLevel, Mode, OverrideMode,
-    Review, RuleSet, Statuses,
+    PartsMode, Review, RuleSet, Statuses,
 };
 use super::{bounds, duration, size};
 
@@ -47,6 +47,8 @@ pub(super) struct File {
     pub consent: Option<Consent>,
     /// What texts are read with.
     pub content: Option<Content>,
+    /// What becomes of the parts of long messages.
+    pub long_messages: Option<LongMessages>,
     /// Where decisions are recorded.
     pub audit: Option<Audit>,
     /// The proxy's own traces.
@@ -260,6 +262,39 @@ pub(super) struct Content {
     /// Lists of prohibited words and phrases, one a line.
     #[schemars(with = "Option<Vec<String>>", length(max = bounds::LISTS_MAX))]
     pub prohibited: Option<Spanned<Vec<Spanned<String>>>>,
+}
+
+/// What becomes of the parts of long messages.
+#[derive(Deserialize, JsonSchema, Default)]
+#[serde(deny_unknown_fields)]
+pub(super) struct LongMessages {
+    /// Whether each part is judged at once, with all that came before, or waits until all are there.
+    #[schemars(extend("default" = "progressive"))]
+    pub mode: Option<PartsMode>,
+    /// In mode hold: how long parts wait for the others; then they are refused.
+    #[schemars(with = "Option<Time>", extend("default" = duration::text(bounds::PARTS_DEADLINE.default)))]
+    pub deadline: Option<Spanned<Time>>,
+    /// In mode hold: how long a sender says nothing until it is taken to wait for the answer to its part,
+    /// which is then judged as in mode progressive. From deadline on that never happens.
+    #[schemars(with = "Option<Time>", extend("default" = duration::text(bounds::PARTS_SILENCE.default)))]
+    pub silence: Option<Spanned<Time>>,
+    /// Most parts of one message.
+    #[schemars(with = "Option<u32>", extend(
+        "default" = bounds::PARTS.default,
+        "minimum" = bounds::PARTS.min,
+        "maximum" = bounds::PARTS.max,
+    ))]
+    pub parts: Option<Spanned<u32>>,
+    /// Most long messages of one provider that are remembered at a time.
+    #[schemars(with = "Option<u32>", extend(
+        "default" = bounds::PARTS_MESSAGES.default,
+        "minimum" = bounds::PARTS_MESSAGES.min,
+        "maximum" = bounds::PARTS_MESSAGES.max,
+    ))]
+    pub messages: Option<Spanned<u32>>,
+    /// What the parts of one provider take at most, 255 octets each.
+    #[schemars(with = "Option<Size>", extend("default" = size::text(bounds::PARTS_OCTETS.default)))]
+    pub octets: Option<Spanned<Size>>,
 }
 
 /// Where decisions are recorded.

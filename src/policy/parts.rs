@@ -10,6 +10,7 @@ pub(super) fn malformed(facts: &Facts<'_>) -> Option<Reason> {
     match facts.parts {
         Parts::Malformed => Some(Reason::PartsMalformed),
         Parts::Refused => Some(Reason::PartsRefused),
+        Parts::Late => Some(Reason::PartsIncomplete),
         // Where consent decides, every part is decided by it; where the text does, it is read from
         // its beginning.
         Parts::Early if purpose(facts) != Purpose::Commercial => Some(Reason::PartsEarly),

@@ -81,6 +81,7 @@ reasons! {
     FormDisplay => FormDisplay, "A parameter or data_coding changes how it is shown.";
     PartsMalformed => PartsMalformed, "The part cannot be placed, or contradicts another.";
     PartsRefused => PartsMalformed, "Another part of the same message was refused.";
+    PartsIncomplete => PartsMalformed, "The other parts of the message did not come in time.";
     PartsEarly => PartsMalformed, "A part came before one that precedes it.";
     PartsLimit => PartsLimit, "Too many parts, or too many messages that lack parts.";
     ContentUndecodable => ContentUndecodable, "The text cannot be read as the handset will.";

@@ -49,6 +49,8 @@ pub enum Parts {
     Early,
     /// Beyond what is held.
     Limit,
+    /// A part that waited for others, which did not come in time.
+    Late,
 }
 
 /// By whom a text is signed: 【name】.

@@ -26,6 +26,7 @@ mod close;
 mod count;
 mod dial;
 mod heed;
+mod hold;
 mod listen;
 mod live;
 mod out;
@@ -36,6 +37,7 @@ mod socket;
 mod tap;
 
 pub use clock::Clock;
+pub use hold::Waiting;
 pub use listen::{ListenFault, Listening, Route, listen};
 pub use live::{Live, Named};
 pub use shards::{Shards, THREADS_MAX};
@@ -94,6 +96,8 @@ pub struct Shared {
     pub shards: Shards,
     /// Every session's task.
     pub tasks: TaskTracker,
+    /// Sessions whose parts wait for those of others.
+    pub waiting: Waiting,
     /// The sessions that live, by their journal number.
     pub live: DashMap<u64, Arc<Live>>,
     /// Sessions by the ESME's address.

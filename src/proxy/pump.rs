@@ -91,6 +91,8 @@ pub(super) struct Pair {
     timer_at_us: u64,
     pub(super) read_us: Option<u64>,
     passing: Option<(u64, u64)>,
+    /// How often messages of the provider had been settled when those were woken that wait for it.
+    pub(super) told_changes: u64,
     /// How often the ledger had changed when the batch under way asked it.
     asked_at_change: u64,
     pub(super) heeding: Heeding,
@@ -139,6 +141,7 @@ pub async fn run(shared: &Arc<Shared>, way: &Way, first: FirstLeg, peer: SocketA
         timer_at_us: u64::MAX,
         read_us: None,
         passing: None,
+        told_changes: 0,
         asked_at_change: 0,
         heeding: Heeding::Nothing,
         stuck_since_us: None,
@@ -225,10 +228,12 @@ impl Pair {
 
     fn judge(&mut self, shared: &Shared, now: Moment) -> bool {
         self.asked_at_change = shared.ledger.as_ref().map_or(0, Ledger::changes);
-        scratch::with_desk(|desk| {
+        let any = scratch::with_desk(|desk| {
             let mut ask = shared.ask(now);
             self.session.judge(&shared.knowledge, desk, &mut ask, now)
-        })
+        });
+        self.wake_holders();
+        any
     }
 
     /// The batch is on record. Where the ledger has changed meanwhile, it is asked again: a reply may
@@ -411,6 +416,14 @@ impl Pair {
         self.session.provider().map_or("", |id| registry.provider(id).name.as_str())
     }
 
+    /// Whether nothing is in the way of judging what waits.
+    pub(super) fn may_judge(&self) -> bool {
+        self.ticket.is_none()
+            && !self.smsc_wanted
+            && self.session.ending().is_none()
+            && self.has_room(&self.shared)
+    }
+
     fn has_room(&self, shared: &Shared) -> bool {
         let most = shared.settings.session_buffer_octets;
         self.to_esme.len() < most && self.to_smsc.len() < most
@@ -426,6 +439,7 @@ impl Pair {
         let mut any = self.poll_drain(cx);
         any |= self.poll_ticket(cx);
         any |= self.poll_heeding(cx);
+        any |= self.poll_hold(cx);
         any |= self.poll_writes(cx);
         any |= self.poll_reads(cx);
         any |= self.poll_timer(cx);
@@ -489,7 +503,8 @@ impl Pair {
             && self.ticket.is_none()
             && self.has_room(&self.shared)
             && self.session.waiting_from(Side::Esme) < most
-            && self.session.open_requests() < self.shared.knowledge.window_requests_max
+            && self.session.open_requests() + self.session.held_parts()
+                < self.shared.knowledge.window_requests_max
             && !self.is_crowded();
         if may_read_esme {
             let (session, clock) = (&mut self.session, self.shared.clock);
@@ -548,7 +563,7 @@ impl Pair {
     }
 
     fn next_deadline_us(&self) -> u64 {
-        let mut deadline_us = self.session.next_deadline_us();
+        let mut deadline_us = self.session.next_deadline_us().min(self.hold_deadline_us());
         if let Some(since) = self.stuck_since_us {
             deadline_us = deadline_us.min(since + self.shared.settings.write.as_micros() as u64);
         }
@@ -568,6 +583,7 @@ impl Pair {
     fn leave(&mut self) {
         let shared = self.shared.clone();
         let now = shared.clock.now();
+        self.let_go();
         self.session.close(now);
         self.hand_on_later_records(&shared);
         self.to_esme = ToEsme::default();

@@ -12,7 +12,7 @@ use crate::content::reply::Keyword;
 use crate::policy::Consent;
 use crate::registry::{Digits, ProviderId};
 use crate::session::{
-    BindKind, BindState, Desk, EndReason, Knowledge, Moment, Session, Side, Timeouts,
+    BindKind, BindState, Desk, EndReason, Knowledge, LongMessages, Moment, Session, Side, Timeouts,
 };
 use crate::smpp::{Command, Header};
 use crate::text;
@@ -120,7 +120,8 @@ impl Judge {
         response_us: u64,
     ) -> Judge {
         let bench = Bench {
-            knowledge,
+            // In a trace the parts of long messages did not wait: each is judged where it stands.
+            knowledge: Knowledge { long_messages: LongMessages::Progressive, ..knowledge },
             consent,
             timeouts: Timeouts { bind_us: u64::MAX, idle_us: u64::MAX, response_us },
             resumed_as,

@@ -51,13 +51,17 @@ pub(super) fn is_header(octets: &[u8], pdu_octets_max: usize) -> bool {
     let Some(header) = Header::of(octets) else {
         return false;
     };
+    // First what most octets that are no header fail: lost streams are looked through by the octet.
     let length = header.command_length as usize;
+    if !(HEADER_OCTETS..=pdu_octets_max).contains(&length) {
+        return false;
+    }
     let known = !matches!(header.command, Command::Unknown(_));
     let status = header.command_status;
     let vendor = (VENDOR_FIRST..=VENDOR_LAST).contains(&status.0);
     let status_fits =
         status.is_ok() || header.command.is_response() && (status.name().is_some() || vendor);
-    known && status_fits && (HEADER_OCTETS..=pdu_octets_max).contains(&length)
+    known && status_fits
 }
 
 /// What a whole PDU says for its stream, whose header passed [`is_header`].

@@ -54,7 +54,12 @@ pub(super) fn recycled<'a>(mut frames: Vec<Frame<'_>>) -> Vec<Frame<'a>> {
     // The list is empty: nothing is converted, and the room is kept.
     frames
         .into_iter()
-        .map(|frame| Frame { octets: &[], message: frame.message.and(None), destinations: 0 })
+        .map(|frame| Frame {
+            octets: &[],
+            message: frame.message.and(None),
+            destinations: 0,
+            due: None,
+        })
         .collect()
 }
 

@@ -117,6 +117,7 @@ impl Session {
         if self.under_way || self.ending.is_some() {
             return false;
         }
+        self.release_due(knowledge, now);
         let waiting = std::mem::take(&mut self.esme);
         let mut frames = recycled(std::mem::take(&mut desk.frames));
         let fault = self.look_at_all(knowledge, waiting.octets(), &mut frames, desk, now);
@@ -131,6 +132,7 @@ impl Session {
             octets += frame.octets.len();
             rest = behind;
         }
+        self.hold.placed(self.steps.len());
         if let (Some(fault), None) = (fault, self.ending) {
             self.lost_framing(fault, waiting.octets().get(octets..).unwrap_or(&[]));
         }
@@ -151,13 +153,16 @@ impl Session {
         now: Moment,
     ) -> Option<FrameFault> {
         let mut rest = octets;
-        let mut open = self.window.len();
+        let mut open = self.window.len() + self.hold.len();
+        let mut pdus = 0;
         while frames.len() < FRAMES_A_TURN && open < knowledge.window_requests_max {
             match cut(rest, knowledge.pdu_octets_max) {
                 Ok(Some(length)) => {
                     let (frame, behind) = rest.split_at_checked(length)?;
                     let before = frames.len();
-                    self.look(knowledge, frame, frames, desk, now);
+                    let due = self.hold.due(pdus);
+                    pdus += 1;
+                    self.look(knowledge, (frame, due), frames, desk, now);
                     open += usize::from(frames.get(before).is_some_and(Frame::may_open));
                     rest = behind;
                 }
@@ -200,11 +205,17 @@ impl Session {
         let Some(header) = Header::of(octets) else {
             return StepKind::Kept;
         };
-        self.tally.from_esme[header.command.slot()] += 1;
+        if frame.due.is_none() {
+            self.tally.from_esme[header.command.slot()] += 1;
+        }
         if self.answers_own_unbind(Side::Esme, header.command, header.sequence_number) {
             return StepKind::Kept;
         }
-        match table::from_esme(header.command, self.state, knowledge.unknown_command) {
+        let place = table::from_esme(header.command, self.state, knowledge.unknown_command);
+        if place == Place::JudgeMessage && frame.due.is_none() {
+            self.hold.heard(self.window.len() + self.hold.len(), now);
+        }
+        match place {
             Place::JudgeMessage if frame.destinations > 0 => {
                 self.judge_multi(knowledge, header, group, now)
             }
@@ -270,12 +281,20 @@ impl Session {
         let prepared = match frame.message {
             Some(prepared) => Ok(prepared),
             // Malformed, or the proxy is shutting down.
-            None => self.prepare(knowledge, header.command, frame.octets, desk, now),
+            None => {
+                let what = (header.command, frame.octets, frame.due);
+                self.prepare(knowledge, what, desk, now)
+            }
         };
         let prepared = match prepared {
             Ok(prepared) => prepared,
             Err(malformed) => return self.refuse_malformed(knowledge, header, malformed, now),
         };
+        if let (Some(key), Some(part), true) =
+            (prepared.key, prepared.gathered.part, prepared.waits)
+        {
+            return self.hold.put(frame.octets, key, part.number, now);
+        }
         if self.draining {
             let Prepared { message, gathered, facts, .. } = &prepared;
             let judged = Judged::message(header, message, gathered, facts);

@@ -3,6 +3,7 @@
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::announced::Announced;
+use super::hold::LongMessages;
 use super::originals::{ENTRIES_DEFAULT, Originals};
 use super::parts::Joinings;
 use super::prepare::Parties;
@@ -15,6 +16,7 @@ use super::window::WINDOW_REQUESTS_LIMIT;
 use crate::policy::{Horizon, Modes, ReviewPolicy, RuleSet};
 use crate::registry::Registry;
 use crate::smpp::frame::PDU_OCTETS_MAX;
+use crate::text::joining::Limits;
 
 /// Whether refusals use the statuses that every ESME knows or those that say the exact cause.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -57,6 +59,8 @@ pub struct Knowledge {
     pub sweeps: Sweeps,
     /// What texts are read with.
     pub texts: Texts,
+    /// What becomes of the parts of long messages.
+    pub long_messages: LongMessages,
     /// Long messages under way.
     pub joinings: Joinings,
     /// What the ids stand for that SMSCs gave to messages.
@@ -90,7 +94,8 @@ impl Knowledge {
         Knowledge {
             rates: Rates::new(&registry),
             sweeps: Sweeps::new(registry.providers().len()),
-            joinings: Joinings::new(registry.providers().len()),
+            joinings: Joinings::new(registry.providers().len(), Limits::default()),
+            long_messages: LongMessages::Progressive,
             registry,
             rule_set: RuleSet::default(),
             modes,

@@ -1,28 +1,34 @@
 //! Long messages: each part is judged with all that is known of its message by then, and the last
 //! one completes the text.
 //!
-//! Parts are not held back: an answer to each is a verdict, and an ESME whose window is small is not
+//! Parts are not held back unless they are to be ([`super::hold`]): an answer to each is a verdict, and an ESME whose window is small is not
 //! locked up. What a part alone does not show, a later one does, and is refused: the handset then
 //! never puts the message together. So that no text is shown that was not read whole, a part that
 //! comes before its predecessors is refused where the text decides ([`Parts::Early`]); where the
 //! code is commercial, consent decides for every part.
 
 use std::fmt;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::desk::Desk;
 use super::heard::Heard;
+use super::hold::{Due, waits};
 use super::texts::{Texts, unread};
 use crate::policy::{Facts, Parts};
 use crate::registry::{ProviderId, Recipient, Sender};
 use crate::smpp::message::Message;
 use crate::smpp::tlv::Tag;
-use crate::text::joining::{Arrived, Concatenation, Joining, Key, Known, Limits, PartsFault, Sar};
+use crate::text::joining::{
+    Arrived, Concatenation, Joining, Key, Known, Limits, PartsFault, Progress, Sar,
+};
 use crate::text::{self, Body};
 
 /// Long messages under way: of each provider over all its binds, and those of handsets.
 pub struct Joinings {
     by_provider: Vec<Mutex<Joining>>,
+    /// Of each provider: how often a message was settled, that is, completed or refused.
+    changes: Vec<AtomicU64>,
     replies: Mutex<Joining>,
 }
 
@@ -33,10 +39,31 @@ impl fmt::Debug for Joinings {
 }
 
 impl Joinings {
-    /// For that many providers; nothing is allocated before a part comes.
-    pub fn new(providers: usize) -> Joinings {
-        let joining = || Mutex::new(Joining::new(Limits::default()));
-        Joinings { by_provider: (0..providers).map(|_| joining()).collect(), replies: joining() }
+    /// For that many providers, each with these limits; nothing is allocated before a part comes.
+    pub fn new(providers: usize, limits: Limits) -> Joinings {
+        Joinings {
+            by_provider: (0..providers).map(|_| Mutex::new(Joining::new(limits))).collect(),
+            changes: (0..providers).map(|_| AtomicU64::new(0)).collect(),
+            replies: Mutex::new(Joining::new(Limits::default())),
+        }
+    }
+
+    /// How often messages of a provider were settled: when it is the same, so is what is known of all
+    /// of them that wait.
+    pub fn changes(&self, provider: Option<ProviderId>) -> u64 {
+        let changes = provider.and_then(|provider| self.changes.get(provider.0 as usize));
+        changes.map_or(0, |changes| changes.load(Ordering::Acquire))
+    }
+
+    fn changed(&self, provider: Option<ProviderId>) {
+        if let Some(changes) = provider.and_then(|one| self.changes.get(one.0 as usize)) {
+            changes.fetch_add(1, Ordering::Release);
+        }
+    }
+
+    /// How far a message has come, if it is remembered.
+    pub(super) fn progress(&self, provider: Option<ProviderId>, key: &Key) -> Option<Progress> {
+        provider.and_then(|provider| self.of(provider))?.progress(key)
     }
 
     fn of(&self, provider: ProviderId) -> Option<MutexGuard<'_, Joining>> {
@@ -54,6 +81,7 @@ impl Joinings {
         if let Some(mut joining) = provider.and_then(|provider| self.of(provider)) {
             joining.refuse(key);
         }
+        self.changed(provider);
     }
 
     /// A part was answered so that it is sent again.
@@ -105,11 +133,13 @@ pub(super) struct Joined {
     pub(super) key: Option<Key>,
     /// The part's number, unless it had come before.
     pub(super) new_part: Option<u8>,
+    /// Whether it waits for the others.
+    pub(super) waits: bool,
 }
 
 impl Joined {
     fn at_fault(parts: Parts, key: Option<Key>) -> Joined {
-        Joined { parts, heard: Heard::default(), key, new_part: None }
+        Joined { parts, heard: Heard::default(), key, new_part: None, waits: false }
     }
 }
 
@@ -117,14 +147,25 @@ fn fault(fault: PartsFault) -> Parts {
     if fault.is_limit() { Parts::Limit } else { Parts::Malformed }
 }
 
-/// Adds a part to its message and hears what is known of it. `now_us`: the steady clock.
+/// How a part comes to be looked at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Arrival {
+    /// Whether it may wait for others.
+    pub(super) may_wait: bool,
+    /// Why it is looked at again, if it waited.
+    pub(super) due: Option<Due>,
+    /// Of the steady clock.
+    pub(super) now_us: u64,
+}
+
+/// Adds a part to its message, unless it was added when it came, and hears what is known of it.
 pub(super) fn join(
     (joinings, texts): (&Joinings, &Texts),
     facts: &Facts<'_>,
     message: &Message<'_>,
     options: text::Options,
     desk: &mut Desk,
-    now_us: u64,
+    arrival: Arrival,
 ) -> Option<Joined> {
     let concatenation = match concatenation(message) {
         Ok(concatenation) => concatenation?,
@@ -139,17 +180,39 @@ pub(super) fn join(
         has_header: message.has_udh(),
         data_coding: message.data_coding,
     };
-    let known = match joining.put(key, concatenation, arrived, now_us) {
+    let number = concatenation.number;
+    let known = match arrival.due {
+        None => joining.put(key, concatenation, arrived, arrival.now_us),
+        Some(due) => match joining.recall(&key, number, arrived) {
+            Some(known) if due != Due::Late => Ok(known),
+            Some(_) | None => return Some(Joined::at_fault(Parts::Late, Some(key))),
+        },
+    };
+    let known = match known {
         Ok(known) => known,
-        Err(why) => return Some(Joined::at_fault(fault(why), Some(key))),
+        Err(why) => {
+            // A contradiction refuses the message, and with it the parts that wait.
+            joinings.changed(Some(provider));
+            return Some(Joined::at_fault(fault(why), Some(key)));
+        }
     };
     if known.is_refused() {
         return Some(Joined::at_fault(Parts::Refused, Some(key)));
     }
+    if known.is_complete() && !known.is_repeated() {
+        joinings.changed(Some(provider));
+    }
     let parts = if known.missing_before() > 0 { Parts::Early } else { Parts::Sound };
+    let new_part = (arrival.due.is_some() || !known.is_repeated()).then_some(number);
+    let is_to_wait =
+        arrival.may_wait && waits(concatenation.total, known.progress(), known.is_repeated());
+    if is_to_wait {
+        // What it says is heard when it is judged.
+        let heard = Heard::default();
+        return Some(Joined { parts, heard, key: Some(key), new_part, waits: true });
+    }
     let heard = hear(texts, facts, &known, options, desk);
-    let new_part = (!known.is_repeated()).then_some(concatenation.number);
-    Some(Joined { parts, heard, key: Some(key), new_part })
+    Some(Joined { parts, heard, key: Some(key), new_part, waits: false })
 }
 
 fn hear(

@@ -4,10 +4,11 @@
 use super::desk::Desk;
 use super::facts::{Gathered, address, gather};
 use super::heard::Heard;
+use super::hold::{Due, LongMessages};
 use super::knowledge::Knowledge;
 use super::moment::Moment;
 use super::originals::Original;
-use super::parts;
+use super::parts::{self, Arrival};
 use super::session::Session;
 use super::table::{self, Place};
 use super::texts::Form;
@@ -28,6 +29,8 @@ pub(super) struct Frame<'a> {
     pub(super) octets: &'a [u8],
     /// What was found in it, where it is a message that may be judged.
     pub(super) message: Option<Prepared<'a>>,
+    /// Why it comes again, if it is a part that waited.
+    pub(super) due: Option<Due>,
     /// A submit_multi has a frame for each destination: how many are left, with this one. Otherwise 0.
     pub(super) destinations: u8,
 }
@@ -54,6 +57,10 @@ struct Found<'a> {
     message: Message<'a>,
     gathered: Gathered,
     to: To,
+    /// Why it comes again, if it is a part that waited.
+    due: Option<Due>,
+    /// Whether it may wait for other parts.
+    may_wait: bool,
 }
 
 /// Where a message says whom it is for.
@@ -110,6 +117,8 @@ pub(super) struct Prepared<'a> {
     pub(super) key: Option<Key>,
     /// Which part of it, unless that had come before.
     pub(super) new_part: Option<u8>,
+    /// Whether it waits for the other parts.
+    pub(super) waits: bool,
 }
 
 impl Session {
@@ -117,7 +126,7 @@ impl Session {
     pub(super) fn look<'a>(
         &self,
         knowledge: &'a Knowledge,
-        octets: &'a [u8],
+        (octets, due): (&'a [u8], Option<Due>),
         frames: &mut Vec<Frame<'a>>,
         desk: &mut Desk,
         now: Moment,
@@ -131,9 +140,10 @@ impl Session {
         {
             return;
         }
-        let message = header
-            .and_then(|header| self.prepare(knowledge, header.command, octets, desk, now).ok());
-        frames.push(Frame { octets, message, destinations: 0 });
+        let message = header.and_then(|header| {
+            self.prepare(knowledge, (header.command, octets, due), desk, now).ok()
+        });
+        frames.push(Frame { octets, message, due, destinations: 0 });
     }
 
     /// A frame for each destination of a submit_multi. Its text is heard once.
@@ -155,9 +165,10 @@ impl Session {
                 Destination::Sme(_) => To::Written,
                 Destination::DistributionList(_) => To::List,
             };
-            let found = Found { message, gathered, to };
+            // Its parts do not wait: they go to many.
+            let found = Found { message, gathered, to, due: None, may_wait: false };
             let prepared = self.prepare_one(knowledge, found, &mut heard, desk, now);
-            frames.push(Frame { octets, message: Some(prepared), destinations });
+            frames.push(Frame { octets, message: Some(prepared), due: None, destinations });
         }
         Ok(())
     }
@@ -165,8 +176,7 @@ impl Session {
     pub(super) fn prepare<'a>(
         &self,
         knowledge: &'a Knowledge,
-        command: Command,
-        octets: &'a [u8],
+        (command, octets, due): (Command, &'a [u8], Option<Due>),
         desk: &mut Desk,
         now: Moment,
     ) -> Result<Prepared<'a>, Malformed> {
@@ -176,7 +186,13 @@ impl Session {
             _ => (parse(command, octets)?, To::Written),
         };
         let gathered = gather(&message)?;
-        let found = Found { message, gathered, to };
+        // Only what says itself to whom it goes may wait.
+        let may_wait = matches!(to, To::Written)
+            && knowledge.long_messages != LongMessages::Progressive
+            && due.is_none()
+            && !self.draining
+            && !self.hold.is_lockstep;
+        let found = Found { message, gathered, to, due, may_wait };
         Ok(self.prepare_one(knowledge, found, &mut None, desk, now))
     }
 
@@ -210,7 +226,7 @@ impl Session {
         desk: &mut Desk,
         now: Moment,
     ) -> Prepared<'a> {
-        let Found { message, gathered, to } = found;
+        let Found { message, gathered, to, due, may_wait } = found;
         let mut facts = Facts::fetch(
             &knowledge.registry,
             now.wall_us,
@@ -224,24 +240,24 @@ impl Session {
         facts.horizon = knowledge.horizon;
         let body = message.text_octets();
         let joinings = (&knowledge.joinings, &knowledge.texts);
-        let joined =
-            parts::join(joinings, &facts, &message, self.text_options, desk, now.steady_us);
-        let (heard, key, new_part) = match joined {
+        let arrival = Arrival { may_wait, due, now_us: now.steady_us };
+        let joined = parts::join(joinings, &facts, &message, self.text_options, desk, arrival);
+        let (heard, key, new_part, waits) = match joined {
             Some(joined) => {
                 facts.parts = joined.parts;
-                (joined.heard, joined.key, joined.new_part)
+                (joined.heard, joined.key, joined.new_part, joined.waits)
             }
             None => {
                 let has_header = message.has_udh();
                 let form = Form { data_coding: message.data_coding, has_header };
                 let hear = || knowledge.texts.hear(&facts, body, form, self.text_options, desk);
-                (*before.get_or_insert_with(hear), None, None)
+                (*before.get_or_insert_with(hear), None, None, false)
             }
         };
         facts.text = heard.text;
-        let question = self.question(knowledge, &mut facts);
+        let question = if waits { None } else { self.question(knowledge, &mut facts) };
         let keyword = heard.keyword;
-        Prepared { message, gathered, facts, question, keyword, key, new_part }
+        Prepared { message, gathered, facts, question, keyword, key, new_part, waits }
     }
 
     /// What has to be asked of the ledger. Where that cannot even be asked, nobody knows.

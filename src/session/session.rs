@@ -6,6 +6,7 @@ use std::ops::Range;
 use super::batch::Vouched;
 use super::cleared::Cleared;
 use super::end::EndReason;
+use super::hold::Hold;
 use super::left_out::LeftOuts;
 use super::moment::Moment;
 use super::multi::{Multi, Outcome, has_outcomes};
@@ -105,6 +106,8 @@ pub struct Session {
     pub(super) bind: Option<(Command, u32)>,
     pub(super) esme: FrameBuf,
     pub(super) smsc: FrameBuf,
+    /// Parts that wait for their message to be complete.
+    pub(super) hold: Hold,
     pub(super) steps: Vec<Step>,
     /// Of the messages in `steps`, those that pass on the consent ledger's word.
     pub(super) vouched: Vec<Vouched>,
@@ -163,6 +166,7 @@ impl Session {
             bind: None,
             esme: FrameBuf::default(),
             smsc: FrameBuf::default(),
+            hold: Hold::default(),
             steps: Vec::new(),
             vouched: Vec::new(),
             multis: Vec::new(),
@@ -224,7 +228,7 @@ impl Session {
     /// Octets from one side that are not yet let go.
     pub fn waiting_from(&self, side: Side) -> usize {
         match side {
-            Side::Esme => self.esme.octets().len(),
+            Side::Esme => self.esme.octets().len() + self.hold.octets(),
             Side::Smsc => self.smsc.octets().len(),
         }
     }
@@ -428,7 +432,7 @@ impl Session {
 
     /// Whether the shutdown has nothing more to wait for before the unbinds.
     pub fn is_drained(&self) -> bool {
-        self.draining && self.window.is_empty() && !self.under_way
+        self.draining && self.window.is_empty() && !self.under_way && self.hold.len() == 0
     }
 
     /// Writes our unbind to both sides (SMPP 3.4 4.2.1): to the ESME into `out`, to the SMSC as

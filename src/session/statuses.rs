@@ -86,7 +86,9 @@ fn compatible(reason: Reason) -> CommandStatus {
         | Reason::FormStored
         | Reason::FormLamp
         | Reason::FormDisplay => CommandStatus::ESME_RSUBMITFAIL,
-        Reason::CodePurpose
+        // The one refusal of parts that is no fault of their form: it is to be seen as a message that failed.
+        Reason::PartsIncomplete
+        | Reason::CodePurpose
         | Reason::CodeTemplate
         | Reason::ContentUndecodable
         | Reason::ContentProhibited
@@ -169,6 +171,7 @@ fn precise(reason: Reason) -> Option<CommandStatus> {
         Reason::BodyAmbiguous => 0x0427,
         Reason::PartsMalformed | Reason::PartsRefused | Reason::PartsEarly => 0x0428,
         Reason::PartsLimit => 0x0429,
+        Reason::PartsIncomplete => 0x042d,
         Reason::BindUnknown
         | Reason::SourceTon
         | Reason::SourceNpi

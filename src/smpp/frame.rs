@@ -85,6 +85,22 @@ impl FrameBuf {
         self.octets.extend_from_slice(octets);
     }
 
+    /// Puts whole frames in front of those that wait.
+    pub fn put_in_front(&mut self, octets: &[u8]) {
+        match self.start.checked_sub(octets.len()) {
+            Some(start) if !octets.is_empty() => {
+                if let Some(room) = self.octets.get_mut(start..self.start) {
+                    room.copy_from_slice(octets);
+                    self.start = start;
+                }
+            }
+            _ => {
+                self.octets.splice(..self.start, octets.iter().copied());
+                self.start = 0;
+            }
+        }
+    }
+
     /// Drops `count` octets from the front; all of them when there are fewer.
     pub fn consume(&mut self, count: usize) {
         self.start = self.octets.len().min(self.start + count);

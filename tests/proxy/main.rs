@@ -15,6 +15,7 @@ use running::Proxy;
 
 mod capture;
 mod held;
+mod hold;
 mod idle;
 mod lifetimes;
 mod metrics;

@@ -66,9 +66,12 @@ pub(super) fn run(
     } else {
         table(&mut out, &report)?;
     }
-    let cut = trace.reader.skipped().pdus_cut;
-    if cut > 0 {
-        eprintln!("consentry: {cut} PDUs of the capture are cut and were not played");
+    let skipped = trace.reader.skipped();
+    let (cut, gaps) = (skipped.pdus_cut, skipped.octets_in_gaps + skipped.octets_skipped);
+    if cut + gaps > 0 {
+        eprintln!(
+            "consentry: not in the capture and not played: {cut} PDUs that are cut, {gaps} octets"
+        );
     }
     match report.faults.first().filter(|_| report.never_bound) {
         Some(fault) => Err(Failure(fault.clone())),

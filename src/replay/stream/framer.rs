@@ -246,15 +246,20 @@ impl Framer {
 
     /// Octets before the next PDU, and whether there is one.
     fn search(&self, octets: &[u8], last: bool) -> (usize, bool) {
+        let is_length = |four: &[u8]| {
+            let length = four.first_chunk().map_or(0, |four| u32::from_be_bytes(*four) as usize);
+            (HEADER_OCTETS..=self.pdu_octets_max).contains(&length)
+        };
         let mut at = 0;
         loop {
             let rest = octets.get(at..).unwrap_or(&[]);
-            // No PDU is so long that its first octet is anything else.
-            let Some(zero) = rest.iter().position(|&octet| octet == 0) else {
-                return (octets.len(), false);
+            let Some(next) = rest.windows(4).position(is_length) else {
+                // The first octets of a length may be the last that came.
+                let kept = if last { 0 } else { rest.len().min(3) };
+                return (octets.len() - kept, false);
             };
-            let rest = rest.get(zero..).unwrap_or(&[]);
-            at += zero;
+            at += next;
+            let rest = octets.get(at..).unwrap_or(&[]);
             match spot::begins(rest, self.pdu_octets_max, last) {
                 Found::Yes => return (at, true),
                 Found::Perhaps => return (at, false),

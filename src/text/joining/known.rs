@@ -5,7 +5,7 @@ use super::super::decode::{self, Decoded};
 use super::super::options::Options;
 use super::super::undecodable::Undecodable;
 use super::parts::{Held, NONE};
-use super::{Joining, State};
+use super::{Joining, Progress};
 
 /// Stands in a text for parts that are not there: no word may be read across it.
 pub const GAP: char = '\u{fffd}';
@@ -15,7 +15,7 @@ pub const GAP: char = '\u{fffd}';
 pub struct Known<'a> {
     joining: &'a Joining,
     first: u32,
-    state: State,
+    state: Progress,
     repeated: bool,
     total: u8,
     seen: u8,
@@ -30,7 +30,7 @@ impl Joining {
         Known {
             joining: self,
             first,
-            state: message.map_or(State::Refused, |message| message.state),
+            state: message.map_or(Progress::Refused, |message| message.state),
             repeated,
             total: message.map_or(0, |message| message.total),
             seen: message.map_or(0, |message| message.seen),
@@ -42,12 +42,17 @@ impl Joining {
 impl Known<'_> {
     /// Whether the message was refused before: so is this part. There is no text then.
     pub fn is_refused(&self) -> bool {
-        self.state == State::Refused
+        self.state == Progress::Refused
     }
 
     /// Whether all parts are there.
     pub fn is_complete(&self) -> bool {
-        self.state == State::Complete
+        self.state == Progress::Complete
+    }
+
+    /// How far the message has come.
+    pub fn progress(&self) -> Progress {
+        self.state
     }
 
     /// Whether this part had come before with the same octets.

@@ -62,10 +62,14 @@ impl Default for Limits {
 /// Most messages that one call forgets, so that no call takes long.
 const FORGOTTEN_A_CALL: usize = 64;
 
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum State {
+/// How far a message has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Progress {
+    /// Parts are missing.
     Incomplete,
+    /// All parts are there.
     Complete,
+    /// A part was refused, and so are all that follow.
     Refused,
 }
 
@@ -74,7 +78,7 @@ struct Message {
     scheme: Scheme,
     total: u8,
     seen: u8,
-    state: State,
+    state: Progress,
     /// The chain of its parts.
     first: u32,
     /// When it began or was completed.
@@ -84,8 +88,8 @@ struct Message {
 impl Message {
     fn queue(&self) -> Queue {
         match self.state {
-            State::Incomplete | State::Refused => Queue::Waiting,
-            State::Complete => Queue::Complete,
+            Progress::Incomplete | Progress::Refused => Queue::Waiting,
+            Progress::Complete => Queue::Complete,
         }
     }
 }
@@ -156,6 +160,25 @@ impl Joining {
         Ok(self.known_at(slot, concatenation.number, repeated))
     }
 
+    /// What is known of the message of a part that came before, without adding it; `None` when the message
+    /// is forgotten, or holds other octets by now.
+    pub fn recall(&self, key: &Key, number: u8, arrived: Arrived<'_>) -> Option<Known<'_>> {
+        let slot = *self.by_key.get(key)?;
+        let message = self.messages.get(slot as usize)?;
+        let is_there = message.state == Progress::Refused
+            || self
+                .places
+                .chain(message.first)
+                .any(|held| held.number == number && held.arrived == arrived);
+        is_there.then(|| self.known_at(slot, number, true))
+    }
+
+    /// How far a message has come, if it is remembered.
+    pub fn progress(&self, key: &Key) -> Option<Progress> {
+        let message = self.by_key.get(key).and_then(|&slot| self.messages.get(slot as usize));
+        message.map(|message| message.state)
+    }
+
     /// Refuses a message: all its parts that follow are told so. Its octets are given back.
     pub fn refuse(&mut self, key: &Key) {
         if let Some(&slot) = self.by_key.get(key) {
@@ -171,7 +194,7 @@ impl Joining {
         let queue = message.queue();
         message.first = first;
         message.seen = message.seen.saturating_sub(1);
-        message.state = State::Incomplete;
+        message.state = Progress::Incomplete;
         if queue == Queue::Complete {
             self.queues.remove(Queue::Complete, slot);
             self.queues.push(Queue::Waiting, slot);
@@ -184,7 +207,7 @@ impl Joining {
     /// Whether a message was refused and is remembered.
     pub fn is_refused(&self, key: &Key) -> bool {
         let message = self.by_key.get(key).and_then(|&slot| self.messages.get(slot as usize));
-        message.is_some_and(|message| message.state == State::Refused)
+        message.is_some_and(|message| message.state == Progress::Refused)
     }
 
     /// Forgets messages that have been waited for long enough, at most 64 a call.
@@ -206,7 +229,7 @@ impl Joining {
     /// Whether a part belongs to a new message under an old one's reference.
     fn begins_anew(&self, slot: u32, part: Concatenation, now_us: u64) -> bool {
         let message = self.messages.get(slot as usize);
-        let complete = message.is_some_and(|message| message.state == State::Complete);
+        let complete = message.is_some_and(|message| message.state == Progress::Complete);
         self.is_due(slot, now_us) || (complete && part.number == 1)
     }
 
@@ -216,7 +239,7 @@ impl Joining {
             self.forget(oldest);
         }
         let Concatenation { scheme, total, .. } = part;
-        let state = State::Incomplete;
+        let state = Progress::Incomplete;
         let message = Message { key, scheme, total, seen: 0, state, first: NONE, since_us: now_us };
         let slot = match self.free.pop() {
             Some(slot) => {
@@ -244,7 +267,7 @@ impl Joining {
         now_us: u64,
     ) -> Result<bool, PartsFault> {
         let Some(message) = self.messages.get(slot as usize) else { return Ok(false) };
-        if message.state == State::Refused {
+        if message.state == Progress::Refused {
             return Ok(false);
         }
         if (message.scheme, message.total) != (part.scheme, part.total) {
@@ -273,7 +296,7 @@ impl Joining {
         message.first = first;
         message.seen = message.seen.saturating_add(1);
         if message.seen == message.total {
-            message.state = State::Complete;
+            message.state = Progress::Complete;
             message.since_us = now_us;
             self.queues.remove(Queue::Waiting, slot);
             self.queues.push(Queue::Complete, slot);
@@ -296,7 +319,7 @@ impl Joining {
     fn refuse_at(&mut self, slot: u32) {
         let Some(message) = self.messages.get_mut(slot as usize) else { return };
         let (queue, first) = (message.queue(), message.first);
-        message.state = State::Refused;
+        message.state = Progress::Refused;
         message.first = NONE;
         self.places.release(first);
         if queue == Queue::Complete {
