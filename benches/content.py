@@ -4,8 +4,8 @@
 usage: benches/content.py --consentry PATH [--data DIR] [--ship FILE] [--work DIR] [fit options...]
 
 Corpora: proto-fixtures/content/*.ndjson, and where it is there sms.jsonl.gz of DIR. Texts are split by their beginning, so
-that two of one campaign fall on the same side: each fifth is measured on by weights fitted to the other four. Then the texts
-of one writer are left out whole, which says more of texts that nobody has seen. What is not recognised goes to fit.
+that two of one campaign fall on the same side: each fifth is measured on by weights fitted to the other four. Then one
+writer after the other is left out whole, which says more of texts that nobody has seen. What is not recognised goes to fit.
 """
 import argparse
 import gzip
@@ -25,6 +25,7 @@ SIGNATURES = "青禾 云栖 北辰 示例 乐享 安心 天成 优选 华星 东
 SEPARATORS = "-*@#·_~/^ 　|+&."
 TRADITIONAL = dict(zip("购开号贷业万优赠货买卖会员实现场东车学课长约厂个话询价动华宝礼领发银国", "購開號貸業萬優贈貨買賣會員實現場東車學課長約廠個話詢價動華寶禮領發銀國"))
 SPLIT = {"证": "讠正", "课": "讠果", "银": "钅艮", "钱": "钅戋", "优": "亻尤", "活": "氵舌", "折": "扌斤", "福": "礻畐", "红": "纟工", "询": "讠旬"}
+LEET = dict(zip("oeialts", "0314|7$")) | {"a": "@", "i": "1", "l": "1"}
 CIRCLED = "⓪①②③④⑤⑥⑦⑧⑨"
 
 
@@ -62,9 +63,17 @@ def shared(data, chance):
             yield {"text": text, "target": target, "kind": "", "source": row["src"]}
 
 
-# By writers who came after the built-in weights: nothing is fitted to them, so that there is something unseen to measure on.
-UNSEEN = """advertisements_second advertisements_english service_english public_english personal_second personal_english
-fraud_second""".split()
+# Nothing is fitted to them, so that there is something unseen to measure the built-in weights on.
+UNSEEN = "service_kept advertisements_kept".split()
+
+# Who wrote what: one after the other is left out whole. The settings were chosen without looking at the last two hands' texts.
+WRITERS = {
+    "the first hand": "service advertisements personal public fraud illicit".split(),
+    "the second hand": "service_second public_second".split(),
+    "the forms": ["forms"],
+    "the fifth hand": "service_fifth advertisements_fifth public_fifth personal_fifth".split(),
+    "the third and fourth hands": "service_english advertisements_english public_english personal_english fraud_second advertisements_second personal_second".split(),
+}
 
 
 def fixtures(folder):
@@ -136,6 +145,19 @@ def disguised(text, chance):
     return "".join(out)
 
 
+def spelled(text, chance):
+    """The same in English: digits and signs for letters, some words letter by letter."""
+    words = []
+    for word in text.split(" "):
+        way = chance.random()
+        if way < 0.25 and word.isalpha() and len(word) > 3:
+            word = chance.choice("  ._-*").join(word)
+        elif way < 0.6:
+            word = "".join(LEET.get(c, c) if chance.random() < 0.6 else c for c in word)
+        words.append(word)
+    return " ".join(words)
+
+
 def more(rows, chance):
     """What the training part lacks: signed advertisements, disguised ones, and ones that hide behind a service message."""
     advertisements = [row for row in rows if row["target"] == "commercial"]
@@ -145,8 +167,9 @@ def more(rows, chance):
         if chance.random() < 0.4 and "【" not in row["text"] and not row["text"].isascii():
             text = signed + row["text"] if chance.random() < 0.8 else row["text"] + signed
             yield {**row, "text": text + chance.choice(["", "", "拒收请回复R", "退订回T", "回TD退订"])}
-        if chance.random() < 0.12 and not row["text"].isascii():
-            yield {**row, "text": disguised(row["text"], chance), "source": "made:disguised"}
+        if chance.random() < 0.12:
+            disguise = spelled if row["text"].isascii() else disguised
+            yield {**row, "text": disguise(row["text"], chance), "source": "made:disguised"}
     for row in rows:
         if row["target"] in ("service", "personal") and chance.random() < 0.04:
             text = "".join(TRADITIONAL.get(c, c) for c in row["text"])
@@ -155,12 +178,15 @@ def more(rows, chance):
             yield {**row, "text": row["text"].split("】", 1)[1]}
         if row["target"] in ("service", "public") and chance.random() < 0.12 and not row["text"].isascii():
             yield {**row, "text": row["text"] + chance.choice(["拒收请回复R", "退订回T", "回TD退订", "回复TD退订"])}
-    chinese = [row for row in advertisements if not row["text"].isascii() and 12 <= len(row["text"]) <= 90]
-    for row in service:
-        if not row["text"].isascii() and chinese:
-            for _ in range(2):
-                tail = re.sub(r"【[^】]*】", "", chance.choice(chinese)["text"])
-                yield {**row, "text": row["text"].rstrip("。") + chance.choice("。，") + tail, "target": "commercial", "kind": "", "source": "made:appended"}
+    for language in (True, False):
+        tails = [row for row in advertisements if row["text"].isascii() == language and 12 <= len(row["text"]) <= 90]
+        for row in service:
+            if row["text"].isascii() == language and tails:
+                for _ in range(2):
+                    tail = re.sub(r"【[^】]*】", "", chance.choice(tails)["text"])
+                    joint = chance.choice([". ", " ", "! ", " - "] if language else "。，")
+                    text = row["text"].rstrip("。. ") + joint + tail
+                    yield {**row, "text": text, "target": "commercial", "kind": "", "source": "made:appended"}
 
 
 def write(path, rows):
@@ -225,13 +251,12 @@ def main():
             counts[key] = tuple(map(sum, zip(count, counts.get(key, (0, 0, 0)))))
     print("#### Each text by weights fitted without its fifth\n")
     table(counts)
-    for name, sources in (("the NDJSON fixtures", {row["source"] for row in written}), ("forms.txt", {"forms"})):
-        if not any(row["source"] in sources for row in rows):
-            continue
+    for name, sources in WRITERS.items():
         train = [row for row in rows if row["source"] not in sources]
         test = [row for row in rows if row["source"] in sources]
-        print(f"\n#### Fitted without {name}\n")
-        table(measured(args, train, test, weights, chance, fit))
+        if test:
+            print(f"\n#### Fitted without {name}\n")
+            table(measured(args, train, test, weights, chance, fit))
 
 
 main()

@@ -17,7 +17,7 @@ const SEQUENCE_CHARS: usize = 3;
 const SHARED_PERCENT_MAX: usize = 60;
 
 /// File, its one target, and the fewest Chinese and English lines.
-const FILES: [(&str, &str, usize, usize); 15] = [
+const FILES: [(&str, &str, usize, usize); 21] = [
     ("service.ndjson", "service", 520, 130),
     ("advertisements.ndjson", "commercial", 270, 80),
     ("service_second.ndjson", "service", 700, 0),
@@ -31,6 +31,12 @@ const FILES: [(&str, &str, usize, usize); 15] = [
     ("public_english.ndjson", "public", 0, 60),
     ("personal_english.ndjson", "personal", 0, 80),
     ("fraud_second.ndjson", "fraud", 60, 0),
+    ("service_fifth.ndjson", "service", 390, 110),
+    ("service_kept.ndjson", "service", 75, 20),
+    ("advertisements_fifth.ndjson", "commercial", 225, 95),
+    ("advertisements_kept.ndjson", "commercial", 50, 25),
+    ("public_fifth.ndjson", "public", 80, 20),
+    ("personal_fifth.ndjson", "personal", 60, 40),
     ("fraud.ndjson", "fraud", 50, 10),
     ("illicit.ndjson", "illicit", 50, 8),
 ];

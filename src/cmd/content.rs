@@ -88,6 +88,9 @@ struct Fit {
     /// Pull towards zero after each pass, as a part of the weight.
     #[arg(long, default_value_t = Settings::default().l2)]
     l2: f32,
+    /// How many times as hard marks, lists and pairs are pulled as words.
+    #[arg(long, default_value_t = Settings::default().common_pull)]
+    common_pull: f32,
     /// Part of the features that is left out each time.
     #[arg(long, default_value_t = Settings::default().dropout)]
     dropout: f32,
@@ -309,6 +312,7 @@ fn fit_weights(args: &Fit) -> Result<Answer, Failure> {
         passes: args.passes,
         l1: args.l1,
         l2: args.l2,
+        common_pull: args.common_pull,
         dropout: args.dropout,
         alarm_cost: args.alarm_cost,
         margin: args.margin,
@@ -372,7 +376,7 @@ fn speed(eval: &Eval, reader: &Reader) -> Result<Answer, Failure> {
     for _ in 0..ROUNDS {
         let began = std::time::Instant::now();
         for text in texts.iter().cycle().take(ROUND_TEXTS) {
-            commercial += usize::from(reader.read(text, &mut scratch).is_commercial());
+            commercial += usize::from(reader.class(text, &mut scratch) == Class::Commercial);
         }
         rounds.push(began.elapsed().as_nanos() as f64 / ROUND_TEXTS as f64);
     }

@@ -5,10 +5,9 @@
 use std::collections::HashMap;
 
 use super::marks::Mark;
-use super::normal::Numbers;
 use super::reader::{Reader, Scratch};
-use super::weights::{Feature, Row, Sort, WORD_CHARS_MAX, Weights};
-use super::{Class, Normal, lexicon};
+use super::weights::{Feature, Row, Sort, Weights};
+use super::{Class, candidates, lexicon};
 
 /// A labelled text.
 #[derive(Clone, Debug)]
@@ -24,11 +23,11 @@ pub struct Labelled {
 /// How to fit.
 #[derive(Clone, Copy, Debug)]
 pub struct Settings {
-    /// Words at most, beside marks and lists.
+    /// Words at most, beside marks, lists and pairs.
     pub words_max: usize,
-    /// Texts that a word must occur in to be looked at.
+    /// Texts that a word must occur in to be looked at; a pair in twice as many.
     pub texts_min: u32,
-    /// Sources that a word must occur in, as far as there are so many: what only one source says is
+    /// Sources that a word or pair must occur in, as far as there are so many: what only one source says is
     /// its own way of speaking.
     pub sources_min: u32,
     /// Passes over all rows.
@@ -37,6 +36,8 @@ pub struct Settings {
     pub l1: f32,
     /// The part of a weight that is taken off after each pass.
     pub l2: f32,
+    /// How many times as hard marks, lists and pairs are pulled as words: they fire in most texts.
+    pub common_pull: f32,
     /// The part of the features that is left out, 0 to 1.
     pub dropout: f32,
     /// What a mistake about service and public texts costs, against 1 for one about advertisements.
@@ -54,6 +55,7 @@ impl Default for Settings {
             passes: 12,
             l1: 0.005,
             l2: 0.05,
+            common_pull: 3.0,
             dropout: 0.3,
             alarm_cost: 5.0,
             margin: 0.3,
@@ -61,41 +63,32 @@ impl Default for Settings {
     }
 }
 
-/// Characters of a learned word of ideographs at most.
-const GRAM_CHARS_MAX: usize = 4;
-
-/// English words that stand in texts of every class: what they would learn is the source.
-const SMALL_WORDS: [&str; 64] = [
-    "the", "and", "for", "with", "from", "that", "this", "these", "those", "are", "was", "were",
-    "is", "it", "its", "be", "been", "has", "have", "had", "will", "would", "can", "could", "may",
-    "to", "of", "in", "on", "at", "by", "as", "or", "so", "if", "but", "not", "no", "an", "do",
-    "does", "did", "we", "our", "us", "you", "your", "they", "their", "he", "she", "him", "her",
-    "my", "me", "all", "any", "out", "up", "next", "only", "more", "show", "good",
-];
-
 /// How fast it learns.
 const STEP: f32 = 0.15;
 
-/// A word whose weights all lie nearer to each other than this says nothing and is left out.
+/// A word or pair whose weights all lie nearer to each other than this says nothing and is left out.
 const SPREAD_MIN: f32 = 0.15;
 
 /// Fits weights.
 pub fn fit(rows: &[Labelled], settings: &Settings) -> Weights {
-    let words = candidates(rows, settings);
+    let importance = importance(rows, settings);
+    let words = candidates::words(rows, &importance, settings);
     let mut weights =
         Weights { start: Row::default(), margin: settings.margin, features: Vec::new() };
     let feature =
         |sort, name: &str| Feature { sort, name: name.to_owned(), weights: Row::default() };
     weights.features.extend(Mark::ALL.iter().map(|mark| feature(Sort::Mark, mark.name())));
     weights.features.extend(lexicon::lists().map(|(name, _)| feature(Sort::List, name)));
+    let pairs = candidates::pairs(&Reader::new(&weights), rows, settings);
+    weights.features.extend(pairs.iter().map(|pair| feature(Sort::Pair, pair)));
+    let common = weights.features.len();
     weights.features.extend(words.iter().map(|word| feature(Sort::Word, word)));
-    // Marks, then lists, then words: the numbers of the reader's features are those of this vector.
+    // Marks, lists, pairs, then words: the numbers of the reader's features are those of this vector.
     let reader = Reader::new(&weights);
     let mut scratch = Scratch::default();
     let fired: Vec<Vec<u16>> =
         rows.iter().map(|row| reader.fired(&row.text, &mut scratch).collect()).collect();
     let mut model = Model::new(weights.features.len());
-    let importance = importance(rows, settings);
     let mut chance = Chance(0x9e37_79b9_7f4a_7c15);
     let mut order: Vec<usize> = (0..rows.len()).collect();
     for pass in 0..settings.passes {
@@ -108,16 +101,16 @@ pub fn fit(rows: &[Labelled], settings: &Settings) -> Weights {
             }
         }
         if pass + 1 < settings.passes {
-            model.shrink(settings);
+            model.shrink(settings, common);
         }
     }
     weights.start = model.start.weights;
     for (feature, slot) in weights.features.iter_mut().zip(&model.slots) {
         feature.weights = slot.weights.map(|weight| (weight * 1000.0).round() / 1000.0);
     }
-    weights
-        .features
-        .retain(|feature| feature.sort != Sort::Word || spread(&feature.weights) >= SPREAD_MIN);
+    weights.features.retain(|feature| {
+        matches!(feature.sort, Sort::Mark | Sort::List) || spread(&feature.weights) >= SPREAD_MIN
+    });
     weights
 }
 
@@ -203,10 +196,14 @@ impl Model {
         }
     }
 
-    fn shrink(&mut self, settings: &Settings) {
-        for weight in self.slots.iter_mut().flat_map(|slot| &mut slot.weights) {
-            let pulled = *weight * (1.0 - settings.l2);
-            *weight = pulled.signum() * (pulled.abs() - settings.l1).max(0.0);
+    /// Pulls weights towards zero; the first `common` harder.
+    fn shrink(&mut self, settings: &Settings, common: usize) {
+        for (at, slot) in self.slots.iter_mut().enumerate() {
+            let part = if at < common { settings.common_pull } else { 1.0 };
+            for weight in &mut slot.weights {
+                let pulled = *weight * (1.0 - settings.l2 * part).max(0.0);
+                *weight = pulled.signum() * (pulled.abs() - settings.l1 * part).max(0.0);
+            }
         }
     }
 }
@@ -263,93 +260,4 @@ fn mixed(seed: u64) -> u64 {
 fn dropped(kept: u64, feature: u16) -> f32 {
     let bits = mixed(kept ^ u64::from(feature).wrapping_mul(0xd6e8_feb8_6659_fd93));
     (bits >> 40) as f32 / (1u64 << 24) as f32
-}
-
-/// What is counted of a word.
-#[derive(Default)]
-struct Count {
-    texts: u32,
-    /// A bit for each source, modulo 64.
-    sources: u64,
-    sums: Row,
-}
-
-/// The words that say most about a class: each word's texts a class against what chance would give.
-fn candidates(rows: &[Labelled], settings: &Settings) -> Vec<String> {
-    let importance = importance(rows, settings);
-    let mut counts: HashMap<String, Count> = HashMap::new();
-    let mut totals = Row::default();
-    let mut normal = Normal::default();
-    let mut words: Vec<String> = Vec::new();
-    for (row, weight) in rows.iter().zip(&importance) {
-        normal.fill(&row.text, Numbers::Closed);
-        words.clear();
-        grams(normal.text(), &mut words);
-        words.sort_unstable();
-        words.dedup();
-        let share = weight / row.classes.len().max(1) as f32;
-        let add = |sums: &mut Row| {
-            for class in &row.classes {
-                sums.iter_mut().skip(class.index()).take(1).for_each(|sum| *sum += share);
-            }
-        };
-        add(&mut totals);
-        for word in words.drain(..) {
-            let count = counts.entry(word).or_default();
-            count.texts += 1;
-            count.sources |= 1 << (row.source % 64);
-            add(&mut count.sums);
-        }
-    }
-    let all: f32 = totals.iter().sum();
-    let telling = |sums: &Row| {
-        let mass: f32 = sums.iter().sum();
-        let over = |(sum, total): (&f32, &f32)| {
-            let expected = mass * total / all;
-            (sum - expected).abs() / (expected + 1.0).sqrt()
-        };
-        sums.iter().zip(&totals).map(over).fold(0.0_f32, f32::max)
-    };
-    let sources = rows.iter().fold(0_u64, |all, row| all | 1 << (row.source % 64)).count_ones();
-    let sources_min = settings.sources_min.min(sources);
-    let is_common = |count: &Count| {
-        count.texts >= settings.texts_min && count.sources.count_ones() >= sources_min
-    };
-    let frequent = counts.into_iter().filter(|(_, count)| is_common(count));
-    let mut told: Vec<(f32, String)> =
-        frequent.map(|(word, count)| (telling(&count.sums), word)).collect();
-    told.sort_by(|(one, word), (other, second)| {
-        other.total_cmp(one).then_with(|| word.cmp(second))
-    });
-    told.truncate(settings.words_max);
-    told.into_iter().map(|(_, word)| word).collect()
-}
-
-/// Every run of 1 to [`GRAM_CHARS_MAX`] ideographs and closed numbers (one ideograph at least), and
-/// every word and pair of words of letters, but small words only in pairs.
-fn grams(text: &str, words: &mut Vec<String>) {
-    let is_han = |c: char| c >= '\u{3400}' && c.is_alphabetic();
-    for run in text.split(|c: char| !is_han(c) && c != '0') {
-        for (start, _) in run.char_indices() {
-            let rest = run.get(start..).unwrap_or_default();
-            for (at, c) in rest.char_indices().take(GRAM_CHARS_MAX) {
-                let word = rest.get(..at + c.len_utf8()).unwrap_or_default();
-                if word.contains(is_han) {
-                    words.push(word.to_owned());
-                }
-            }
-        }
-    }
-    for run in text.split(|c: char| !c.is_ascii_alphabetic() && c != ' ' && c != '\'') {
-        let mut before: Option<&str> = None;
-        for word in run.split(' ').filter(|word| word.len() > 1) {
-            let pair = before.map(|before| format!("{before} {word}"));
-            let single = (!SMALL_WORDS.contains(&word)).then(|| word.to_owned());
-            let all = pair.into_iter().chain(single);
-            words.extend(all.filter(|word| {
-                word.len() <= WORD_CHARS_MAX && word.starts_with(|c: char| c.is_ascii_alphabetic())
-            }));
-            before = Some(word);
-        }
-    }
 }

@@ -108,7 +108,7 @@ impl Cell {
 
 /// The table.
 pub(super) struct Fold {
-    plane: Vec<Cell>,
+    plane: Box<[Cell; PLANE]>,
     /// Above the first plane, ascending.
     astral: Vec<(char, Cell)>,
     long: Vec<&'static str>,
@@ -132,6 +132,16 @@ impl Fold {
         }
     }
 
+    /// How a character of three octets in UTF-8 folds; `None` where they begin another one.
+    #[inline]
+    pub(super) fn cell_of_three(&self, [first, second, third]: [u8; 3]) -> Option<Cell> {
+        if first & 0xf0 != 0xe0 {
+            return None;
+        }
+        let low = |octet: u8| usize::from(octet & 0x3f);
+        self.plane.get(usize::from(first & 0x0f) << 12 | low(second) << 6 | low(third)).copied()
+    }
+
     /// The longer form of a cell without a character.
     pub(super) fn long(&self, cell: Cell) -> &'static str {
         self.long.get((cell.0 & CODE) as usize).copied().unwrap_or_default()
@@ -142,7 +152,9 @@ impl Fold {
             Some(c) => Cell::of(c.to_ascii_lowercase()),
             None => Cell((Sort::Dropped as u32) << SORT_SHIFT),
         });
-        let mut fold = Fold { plane: plane.collect(), astral: Vec::new(), long: Vec::new() };
+        let mut whole = Box::new([Cell(0); PLANE]);
+        whole.iter_mut().zip(plane).for_each(|(slot, cell)| *slot = cell);
+        let mut fold = Fold { plane: whole, astral: Vec::new(), long: Vec::new() };
         let mut section = "";
         for line in table.lines().filter(|line| !line.starts_with("# ")) {
             if let Some(name) = line.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {

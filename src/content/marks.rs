@@ -51,11 +51,27 @@ pub(super) enum Mark {
     Numerals,
     /// Four or more undone tricks of any kind.
     Distance,
+    /// An amount to the cent, as accounts have.
+    Cents,
+    /// A price as shops make them: 99, 9.9, 88, 1980.
+    ShopPrice,
+    /// Four or more numbers.
+    Numbers,
+    /// A part of something in percent.
+    Percent,
+    /// A question mark.
+    Asked,
+    /// A number with a hidden part.
+    Masked,
+    /// Two or more digits or signs for letters inside words: `ch3cks`, `c@se`.
+    Leet,
+    /// Four or more letters alone in a row: `L.o.a.n`.
+    Spelled,
 }
 
 impl Mark {
     /// Every mark.
-    pub(super) const ALL: [Mark; 23] = [
+    pub(super) const ALL: [Mark; 31] = [
         Mark::Link,
         Mark::Phone,
         Mark::Code,
@@ -79,6 +95,14 @@ impl Mark {
         Mark::Private,
         Mark::Numerals,
         Mark::Distance,
+        Mark::Cents,
+        Mark::ShopPrice,
+        Mark::Numbers,
+        Mark::Percent,
+        Mark::Asked,
+        Mark::Masked,
+        Mark::Leet,
+        Mark::Spelled,
     ];
 
     /// Its stable name in the weights file.
@@ -107,6 +131,14 @@ impl Mark {
             Mark::Private => "evasion-private",
             Mark::Numerals => "evasion-numerals",
             Mark::Distance => "evasion-distance",
+            Mark::Cents => "cents",
+            Mark::ShopPrice => "shop-price",
+            Mark::Numbers => "numbers",
+            Mark::Percent => "percent",
+            Mark::Asked => "asked",
+            Mark::Masked => "masked",
+            Mark::Leet => "evasion-leet",
+            Mark::Spelled => "evasion-spelled",
         }
     }
 
@@ -121,11 +153,16 @@ const LONG_CHARS_MIN: usize = 60;
 const GAPS_MIN: u32 = 2;
 const SPACED_MIN: u32 = 3;
 const DISTANCE_MIN: u32 = 4;
+const NUMBERS_MIN: u32 = 4;
+const LEET_MIN: u32 = 2;
+const SPELLED_MIN: u32 = 4;
+/// Digits of a price, point and what stands behind it aside.
+const PRICE_DIGITS: std::ops::RangeInclusive<u32> = 2..=5;
 
 /// Tells every mark of a text, with octets of its normal form (numbers closed).
 pub(super) fn each(raw: &str, normal: &Normal, mut found: impl FnMut(Mark, usize, usize)) {
     let end = normal.text().len();
-    scan(normal, &mut found);
+    scan(raw, normal, &mut found);
     let place = match signatures(raw).signed() {
         Signed::One(one) if one.place == Place::Start => Mark::SignedAtStart,
         Signed::One(_) => Mark::SignedAtEnd,
@@ -138,17 +175,31 @@ pub(super) fn each(raw: &str, normal: &Normal, mut found: impl FnMut(Mark, usize
     }
 }
 
-/// One pass over the octets: links, numbers, exclamations, length. Only ASCII is looked at.
-fn scan(normal: &Normal, found: &mut impl FnMut(Mark, usize, usize)) {
-    let (mut exclaimed, mut has_number, mut has_han) = (0, false, false);
-    let (mut word, mut before) = (0, b' ');
+/// One pass over the ASCII characters: links, numbers, exclamations, length.
+fn scan(raw: &str, normal: &Normal, found: &mut impl FnMut(Mark, usize, usize)) {
+    let (mut exclaimed, mut numbers, mut leet, mut alone) = (0, 0, 0, 0);
     let octets = normal.text().as_bytes();
-    for (at, octet) in octets.iter().copied().enumerate() {
+    for (at, octet, span, digits) in normal.ascii() {
+        if matches!(octet, b'0' | b'@') && is_inside_word(octets, at) {
+            leet += 1;
+            if leet == LEET_MIN {
+                found(Mark::Leet, at, at + 1);
+            }
+        }
         match octet {
-            0x80.. => has_han |= octet >= FIRST_OF_HAN,
+            b'a'..=b'z' => {
+                alone = if is_alone(octets, at) { alone + 1 } else { 0 };
+                if alone == SPELLED_MIN {
+                    found(Mark::Spelled, at, at + 1);
+                }
+            }
             b'0' => {
-                has_number = true;
-                if let Some(mark) = number(normal, octets, at, before) {
+                numbers += 1;
+                if numbers == NUMBERS_MIN {
+                    found(Mark::Numbers, at, at + 1);
+                }
+                let number = Number { octets, at, digits, raw: span.of(raw).as_bytes() };
+                for mark in number.marks().into_iter().flatten() {
                     found(mark, at, at + 1);
                 }
             }
@@ -158,18 +209,22 @@ fn scan(normal: &Normal, found: &mut impl FnMut(Mark, usize, usize)) {
                     found(Mark::Exclaimed, at, at + 1);
                 }
             }
-            b'.' if before.is_ascii_alphanumeric() => {
+            b'?' => found(Mark::Asked, at, at + 1),
+            b'%' if is_before(octets, at, |before| before == b'0') => {
+                found(Mark::Percent, at - 1, at + 1);
+            }
+            b'.' if is_before(octets, at, |before| before.is_ascii_alphanumeric()) => {
                 if let Some(letters) = domain(octets, at) {
-                    found(Mark::Link, word, at + 1 + letters);
+                    let head = octets.get(..at).unwrap_or_default();
+                    let word = head.iter().rposition(|octet| !octet.is_ascii_graphic());
+                    found(Mark::Link, word.map_or(0, |before| before + 1), at + 1 + letters);
                 }
             }
             _ => {}
         }
-        if !octet.is_ascii_graphic() {
-            word = at + 1;
-        }
-        before = octet;
     }
+    let has_han = octets.iter().any(|octet| *octet >= FIRST_OF_HAN);
+    let has_number = numbers > 0;
     let (count, end) = (normal.characters(), octets.len());
     let length = [
         (count <= SHORT_CHARS_MAX, Mark::Short),
@@ -185,16 +240,72 @@ fn scan(normal: &Normal, found: &mut impl FnMut(Mark, usize, usize)) {
 /// The first octet of ideographs in UTF-8, from U+3000 on.
 const FIRST_OF_HAN: u8 = 0xe3;
 
-/// What sort of number stands at octet `at`.
-fn number(normal: &Normal, octets: &[u8], at: usize, before: u8) -> Option<Mark> {
-    if before == b':' || octets.get(at + 1) == Some(&b':') {
-        return Some(Mark::Clock);
+fn is_before(octets: &[u8], at: usize, is_so: impl Fn(u8) -> bool) -> bool {
+    at.checked_sub(1).and_then(|before| octets.get(before)).is_some_and(|octet| is_so(*octet))
+}
+
+fn is_after(octets: &[u8], at: usize, is_so: impl Fn(u8) -> bool) -> bool {
+    octets.get(at + 1).is_some_and(|octet| is_so(*octet))
+}
+
+/// Whether a letter stands on either side.
+fn is_inside_word(octets: &[u8], at: usize) -> bool {
+    let is_letter = |octet: u8| octet.is_ascii_alphabetic();
+    is_before(octets, at, is_letter) && is_after(octets, at, is_letter)
+}
+
+/// Whether no letter or digit stands on either side.
+fn is_alone(octets: &[u8], at: usize) -> bool {
+    let is_word = |octet: u8| octet.is_ascii_alphanumeric() || !octet.is_ascii();
+    !is_before(octets, at, is_word) && !is_after(octets, at, is_word)
+}
+
+/// A closed number: where it stands and what was written there.
+struct Number<'t> {
+    octets: &'t [u8],
+    at: usize,
+    digits: u32,
+    raw: &'t [u8],
+}
+
+impl Number<'_> {
+    fn marks(&self) -> [Option<Mark>; 3] {
+        let before = self.at.checked_sub(1).and_then(|at| self.octets.get(at)).copied();
+        let (before, after) = (before.unwrap_or(b' '), self.octets.get(self.at + 1).copied());
+        [self.sort(before, after), self.amount(before, after), self.price(before, after)]
     }
-    match normal.digits(at) {
-        4..=6 => Some(Mark::Code),
-        7..=12 => Some(Mark::Phone),
-        13.. => Some(Mark::Serial),
-        0..=3 => None,
+
+    /// What sort of number its length makes it.
+    fn sort(&self, before: u8, after: Option<u8>) -> Option<Mark> {
+        if before == b':' || after == Some(b':') {
+            return Some(Mark::Clock);
+        }
+        match self.digits {
+            4..=6 => Some(Mark::Code),
+            7..=12 => Some(Mark::Phone),
+            13.. => Some(Mark::Serial),
+            0..=3 => None,
+        }
+    }
+
+    /// Whether it hides a part, or is what stands behind the point of an amount.
+    fn amount(&self, before: u8, after: Option<u8>) -> Option<Mark> {
+        if self.raw.contains(&b'*') {
+            return Some(Mark::Masked);
+        }
+        (before == b'.' && self.digits == 2 && after != Some(b'.')).then_some(Mark::Cents)
+    }
+
+    /// Whether it is a price as shops make them.
+    fn price(&self, before: u8, after: Option<u8>) -> Option<Mark> {
+        let is_of_shops =
+            matches!(self.raw, [.., b'9'] | [.., b'8', b'8'] | [.., b'8' | b'9', b'0']);
+        let is_joined = |octet: u8| matches!(octet, b'-' | b':' | b'/' | b'*');
+        let is_whole =
+            !is_joined(before) && after.is_none_or(|octet| !is_joined(octet) && octet != b'.');
+        let is_price =
+            is_whole && PRICE_DIGITS.contains(&self.digits) || before == b'.' && self.digits <= 2;
+        (is_of_shops && is_price && !self.raw.contains(&b'*')).then_some(Mark::ShopPrice)
     }
 }
 
@@ -258,7 +369,14 @@ mod tests {
 
     #[test]
     fn texts_have_their_marks() {
-        let rows: [(&str, &[&str]); 9] = [
+        let rows: [(&str, &[&str]); 13] = [
+            ("余额1,268.00元,已到账", &["cents", "short", "unsigned"]),
+            ("两条99,三条1980,半价9.9", &["code", "numbers", "shop-price", "short", "unsigned"]),
+            ("尾号6****12省50%?", &["asked", "masked", "percent", "short", "unsigned"]),
+            (
+                "L.o.a.n.s, n0 ch3cks t0day",
+                &["evasion-leet", "evasion-spelled", "latin", "unsigned"],
+            ),
             ("【示例】验证码1234", &["code", "short", "signed-at-start"]),
             ("电话13800138000", &["phone", "short", "unsigned"]),
             ("电话一三八零零一三八零零零", &["evasion-numerals", "phone", "short", "unsigned"]),

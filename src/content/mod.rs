@@ -3,6 +3,7 @@
 //!
 //! Pure: a text in, a reading out. `docs/content.md` says how well it reads and where it fails.
 
+mod candidates;
 mod class;
 mod fit;
 mod fold;

@@ -70,6 +70,9 @@ pub struct Normal {
     mask: Option<usize>,
     /// The last ideograph was a part of one.
     is_part: bool,
+    /// What was folded last by [`Normal::fold`], where it still is what stands here.
+    raw: String,
+    holds: bool,
 }
 
 /// A character of the normal form at octet `at`, and the raw octets behind it.
@@ -112,9 +115,14 @@ impl Normal {
         Span { start: first.start, end: last.end.max(first.start) }
     }
 
-    /// How many digits the closed number at octet `at` has.
-    pub(super) fn digits(&self, at: usize) -> u32 {
-        self.origin(at).map_or(0, |origin| origin.digits)
+    /// Every ASCII character: its octet, the raw octets behind it, and how many digits it stands for.
+    pub(super) fn ascii(&self) -> impl Iterator<Item = (usize, u8, Span, u32)> {
+        let octets = self.text.as_bytes();
+        self.from.iter().filter_map(move |origin| {
+            let at = origin.at as usize;
+            let octet = octets.get(at).copied().filter(u8::is_ascii)?;
+            Some((at, octet, origin.raw, origin.digits))
+        })
     }
 
     /// The character that octet `at` belongs to.
@@ -123,24 +131,115 @@ impl Normal {
         after.checked_sub(1).and_then(|place| self.from.get(place))
     }
 
-    /// Folds a text into this, numbers kept.
+    /// Folds a text into this, numbers kept. The same text again costs a comparison: lists and ways to
+    /// refuse are looked for one after the other.
     pub fn fold(&mut self, raw: &str) {
+        if self.holds && self.raw == raw {
+            return;
+        }
         self.fill(raw, Numbers::Kept);
+        self.raw.clear();
+        self.raw.push_str(raw);
+        self.holds = true;
     }
 
     pub(super) fn fill(&mut self, raw: &str, numbers: Numbers) {
         self.clear();
         let fold = fold::table();
-        for (at, c) in raw.char_indices() {
-            if at >= TEXT_OCTETS_MAX {
-                break;
+        let mut rest = raw.get(..raw.ceil_char_boundary(TEXT_OCTETS_MAX)).unwrap_or(raw);
+        let mut at = 0;
+        while !rest.is_empty() {
+            let mut octets = self.take_run(fold, numbers, rest, at);
+            if octets == 0
+                && let Some(c) = rest.chars().next()
+            {
+                octets = c.len_utf8();
+                self.take(fold, numbers, c, Span::new(at, at + octets));
             }
-            self.take(fold, numbers, c, Span::new(at, at + c.len_utf8()));
+            at += octets;
+            rest = rest.get(octets..).unwrap_or_default();
         }
         self.end_numerals(numbers);
         self.end_mask(numbers, None);
         let kept = self.text.trim_end_matches(' ').len();
         self.cut(kept);
+    }
+
+    /// Takes the ideographs, digits or letters at the start of `rest` that change nothing but by
+    /// standing there, which most do, and says how many octets these are; zero where none can be taken
+    /// so. What it does, [`Normal::take`] would do as well, one by one.
+    fn take_run(&mut self, fold: &Fold, numbers: Numbers, rest: &str, at: usize) -> usize {
+        if self.gap.is_some() || self.numerals.0 > 0 || self.mask.is_some() || self.is_part {
+            return 0;
+        }
+        match rest.as_bytes() {
+            [first, ..] if !first.is_ascii() => self.take_ideographs(fold, rest, at),
+            [b'0'..=b'9', ..] => self.take_digits(numbers, rest, at),
+            // At the start of a word it may be a mask.
+            [b'x' | b'X', ..] if self.last != Some(Sort::Letter) => 0,
+            [b'a'..=b'z' | b'A'..=b'Z', ..] => self.take_letters(rest, at),
+            _ => 0,
+        }
+    }
+
+    fn take_ideographs(&mut self, fold: &Fold, rest: &str, at: usize) -> usize {
+        let (threes, _) = rest.as_bytes().as_chunks::<IDEOGRAPH_OCTETS>();
+        let (mut count, mut simplified) = (0, 0);
+        for &three in threes {
+            let Some(cell) = fold.cell_of_three(three).filter(|cell| cell.is_plain_han()) else {
+                break;
+            };
+            count += 1;
+            simplified += u32::from(cell.is_simplified());
+        }
+        if count > 0 {
+            let before = if self.last == Some(Sort::Han) { self.han_run } else { 0 };
+            self.han_run = before + count as u32;
+            self.distance.simplified += simplified;
+            self.push_run(rest, count, IDEOGRAPH_OCTETS, at);
+            self.last = Some(Sort::Han);
+        }
+        count * IDEOGRAPH_OCTETS
+    }
+
+    fn take_digits(&mut self, numbers: Numbers, rest: &str, at: usize) -> usize {
+        let count = rest.bytes().take_while(u8::is_ascii_digit).count();
+        if self.last != Some(Sort::Han) || count > 1 {
+            self.han_run = 0;
+        }
+        let end = (at + count) as u32;
+        match numbers {
+            Numbers::Kept => self.push_run(rest, count, 1, at),
+            Numbers::Closed if self.last == Some(Sort::Digit) => self.stretch(end, count as u32),
+            Numbers::Closed => {
+                self.push('0', Span { start: at as u32, end });
+                self.stretch(end, count as u32 - 1);
+            }
+        }
+        self.last = Some(Sort::Digit);
+        count
+    }
+
+    fn take_letters(&mut self, rest: &str, at: usize) -> usize {
+        let count = rest.bytes().take_while(u8::is_ascii_alphabetic).count();
+        let begin = self.text.len();
+        self.push_run(rest, count, 1, at);
+        if let Some(taken) = self.text.get_mut(begin..) {
+            taken.make_ascii_lowercase();
+        }
+        self.last = Some(Sort::Letter);
+        count
+    }
+
+    /// The first characters of `rest`, all of as many octets, as they are.
+    fn push_run(&mut self, rest: &str, count: usize, octets: usize, at: usize) {
+        let (begin, octets) = (self.text.len() as u32, octets as u32);
+        self.from.extend((0..count as u32).map(|place| {
+            let start = at as u32 + place * octets;
+            let raw = Span { start, end: start + octets };
+            Origin { at: begin + place * octets, raw, digits: 1 }
+        }));
+        self.text.push_str(rest.get(..count * octets as usize).unwrap_or_default());
     }
 
     fn clear(&mut self) {
@@ -153,18 +252,12 @@ impl Normal {
         self.numerals = (0, 0);
         self.mask = None;
         self.is_part = false;
+        self.holds = false;
     }
 
     #[inline]
     fn take(&mut self, fold: &Fold, numbers: Numbers, c: char, span: Span) {
         let cell = fold.cell(c);
-        let is_after_plain = self.last == Some(Sort::Han) && self.gap.is_none();
-        if is_after_plain && cell.is_plain_han() && self.numerals.0 == 0 && !self.is_part {
-            self.push(c, span);
-            self.han_run += 1;
-            self.distance.simplified += u32::from(cell.is_simplified());
-            return;
-        }
         if cell.is_evidence() {
             self.count(cell);
         }
@@ -386,16 +479,17 @@ impl Normal {
     /// A digit of a closed number.
     fn push_zero(&mut self, span: Span) {
         if self.text.ends_with('0') {
-            self.stretch(span.end);
+            self.stretch(span.end, 1);
         } else {
             self.push('0', span);
         }
     }
 
-    fn stretch(&mut self, end: u32) {
+    /// The last number has so many more digits.
+    fn stretch(&mut self, end: u32, digits: u32) {
         if let Some(last) = self.from.last_mut() {
             last.raw.end = end;
-            last.digits = last.digits.saturating_add(1);
+            last.digits = last.digits.saturating_add(digits);
         }
     }
 
@@ -407,8 +501,11 @@ impl Normal {
     }
 }
 
+/// Octets of an ideograph of the first plane in UTF-8.
+const IDEOGRAPH_OCTETS: usize = 3;
+
 /// Octets of a Chinese digit in UTF-8.
-const NUMERAL_OCTETS: usize = 3;
+const NUMERAL_OCTETS: usize = IDEOGRAPH_OCTETS;
 
 /// The digit that a Chinese one means.
 fn value(numeral: &str) -> Option<&'static str> {

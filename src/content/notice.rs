@@ -45,9 +45,23 @@ const REFUSE: [&str; 20] = [
 /// English words for "reply", before STOP.
 const REPLY_STOP: [&str; 5] = ["reply with", "reply", "text", "txt", "send"];
 
-/// What any of these ways begins with: the words for refusing, and the English for "reply". Nothing
-/// is looked for elsewhere.
-const BEGINNINGS: &str = "退拒取停不免uosbtr";
+/// Whether any of these ways may begin so: with one of 退拒取停不免, or with these letters.
+fn may_begin(three: &[u8]) -> bool {
+    let is_ideograph = matches!(
+        three,
+        b"\xe9\x80\x80"
+            | b"\xe6\x8b\x92"
+            | b"\xe5\x8f\x96"
+            | b"\xe5\x81\x9c"
+            | b"\xe4\xb8\x8d"
+            | b"\xe5\x85\x8d"
+    );
+    let is_latin = matches!(
+        three,
+        b"uns" | b"opt" | b"sto" | b"be " | b"to " | b"rep" | b"tex" | b"txt" | b"sen"
+    );
+    is_ideograph || is_latin
+}
 
 /// Words that only refuse when what to reply follows: 拒回R, 不想收到请回N.
 const REFUSE_BEFORE: [&str; 10] = [
@@ -136,8 +150,8 @@ pub fn notice(text: &str, normal: &mut Normal) -> Option<Notice> {
 }
 
 fn find(text: &str) -> Option<(usize, usize, Option<Keyword>)> {
-    for (start, first) in text.char_indices() {
-        if !BEGINNINGS.contains(first) {
+    for (start, three) in text.as_bytes().windows(3).enumerate() {
+        if !may_begin(three) {
             continue;
         }
         let rest = text.get(start..).unwrap_or_default();
@@ -267,7 +281,7 @@ mod tests {
     #[test]
     fn every_way_to_refuse_begins_where_it_is_looked_for() {
         for word in REFUSE.iter().chain(&REFUSE_BEFORE).chain(&REPLY_STOP) {
-            assert!(BEGINNINGS.contains(word.chars().next().expect("a word")), "{word}");
+            assert!(word.as_bytes().get(..3).is_some_and(may_begin), "{word}");
         }
     }
 

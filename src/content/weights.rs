@@ -10,6 +10,7 @@
 //! margin  0.5                                by how much commercial must lead
 //! mark    link        0.42          ...      a feature that is no word
 //! list    offer.gift  1.10          ...      any word of a list of lexicon.txt
+//! pair    list:offer.gift+mark:code  0.31 ...  two marks or lists in one text
 //! word    0元起       0.73          ...      a word or phrase in normal form, numbers closed to 0
 //! ```
 
@@ -41,6 +42,8 @@ pub enum Sort {
     List,
     /// A word of its own.
     Word,
+    /// Two marks or lists in one text.
+    Pair,
 }
 
 impl Sort {
@@ -49,6 +52,7 @@ impl Sort {
             Sort::Mark => "mark",
             Sort::List => "list",
             Sort::Word => "word",
+            Sort::Pair => "pair",
         }
     }
 }
@@ -62,6 +66,13 @@ pub struct Feature {
     pub name: String,
     /// What it says for each class.
     pub weights: Row,
+}
+
+impl Feature {
+    /// Its name with its sort before it, as readings show it.
+    pub(super) fn full_name(&self) -> String {
+        format!("{}:{}", self.sort.name(), self.name)
+    }
 }
 
 /// A whole file.
@@ -158,8 +169,9 @@ impl Parsing {
             Some("mark") => self.feature(Sort::Mark, fields)?,
             Some("list") => self.feature(Sort::List, fields)?,
             Some("word") => self.feature(Sort::Word, fields)?,
+            Some("pair") => self.feature(Sort::Pair, fields)?,
             Some(_) | None => {
-                return Err("begin with class, start, margin, mark, list or word".to_owned());
+                return Err("begin with class, start, margin, mark, list, pair or word".to_owned());
             }
         }
         Ok(())
@@ -171,10 +183,20 @@ impl Parsing {
         mut fields: impl Iterator<Item = &'t str>,
     ) -> Result<(), String> {
         let name = fields.next().unwrap_or_default().to_owned();
+        let is_mark = |name: &str| Mark::ALL.iter().any(|mark| mark.name() == name);
+        let is_list = |name: &str| lexicon::lists().any(|(list, _)| list == name);
+        let is_base = |full: &str| match full.split_once(':') {
+            Some(("mark", name)) => is_mark(name),
+            Some(("list", name)) => is_list(name),
+            Some(_) | None => false,
+        };
         let is_known = match sort {
-            Sort::Mark => Mark::ALL.iter().any(|mark| mark.name() == name),
-            Sort::List => lexicon::lists().any(|(list, _)| list == name),
+            Sort::Mark => is_mark(&name),
+            Sort::List => is_list(&name),
             Sort::Word => (1..=WORD_CHARS_MAX).contains(&name.chars().count()),
+            Sort::Pair => name
+                .split_once('+')
+                .is_some_and(|(one, other)| is_base(one) && is_base(other) && one != other),
         };
         if !is_known {
             return Err(format!("this build knows no {} `{name}`; take the line out", sort.name()));
@@ -261,12 +283,16 @@ mod tests {
                 "line 3: this build knows no mark `links`; take the line out",
             ),
             (
+                format!("{HEAD}pair\tlist:refuse+word:a\t{zeros}"),
+                "line 3: this build knows no pair `list:refuse+word:a`; take the line out",
+            ),
+            (
                 format!("{HEAD}word\ta\t{zeros}\nword\ta\t{zeros}"),
                 "line 4: word `a` a second time; leave one",
             ),
             (
                 format!("{HEAD}words\ta"),
-                "line 3: begin with class, start, margin, mark, list or word",
+                "line 3: begin with class, start, margin, mark, list, pair or word",
             ),
             (
                 format!("{HEAD}word\t{}\t{zeros}", "a".repeat(WORD_CHARS_MAX + 1))

@@ -161,7 +161,7 @@ impl Texts {
             (Some(Purpose::Commercial), _) => Class::Commercial,
             (Some(Purpose::Public), Some(true)) => Class::Public,
             (_, Some(true)) => Class::Service(Kind::Notification),
-            _ => self.reader.read(text, scratch).class,
+            _ => self.reader.class(text, scratch),
         }
     }
 
