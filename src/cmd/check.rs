@@ -71,8 +71,11 @@ fn facts(loaded: &Loaded) -> Vec<Fact> {
     let mut facts = vec![fact("config", "sha256", vec![("value", config.digest_hex().into())])];
     for listen in &config.listen {
         let alphabet = listen.default_alphabet.name();
-        let fields =
-            vec![("smsc", listen.smsc.clone().into()), ("default_alphabet", alphabet.into())];
+        let fields = vec![
+            ("smsc", listen.smsc.clone().into()),
+            ("default_alphabet", alphabet.into()),
+            ("packing", listen.packing.name().into()),
+        ];
         facts.push(fact("listen", listen.address, fields));
     }
     for outbind in &config.outbind {

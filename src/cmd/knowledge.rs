@@ -118,7 +118,11 @@ pub(super) fn text_options(listen: &config::Listen) -> text::Options {
         config::Alphabet::Gbk => DefaultAlphabet::Gbk,
         config::Alphabet::Gsm7 => DefaultAlphabet::Gsm7,
     };
-    text::Options { default_alphabet, ..text::Options::default() }
+    let packing = match listen.packing {
+        config::Packing::Unpacked => text::Packing::Unpacked,
+        config::Packing::Packed => text::Packing::Packed,
+    };
+    text::Options { default_alphabet, packing }
 }
 
 /// A file that `[content]` names.

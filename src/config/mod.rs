@@ -83,6 +83,8 @@ pub struct Listen {
     pub smsc: Vec<String>,
     /// How the SMSC reads data_coding 0.
     pub default_alphabet: Alphabet,
+    /// How it takes GSM 7 bit text.
+    pub packing: Packing,
 }
 
 /// An `[[outbind]]`: a connecting SMSC is led to the ESME.
@@ -351,6 +353,13 @@ choices! {
         Ascii "ascii"
         /// GBK.
         Gbk "gbk"
+    }
+    /// How septets of GSM 7 bit text stand in octets (TS 23.038 6.1.2.1).
+    Packing {
+        /// One septet an octet.
+        Unpacked "unpacked"
+        /// Eight septets in seven octets, as on the air.
+        Packed "packed"
     }
     /// Whether the parts of a long message wait for each other.
     PartsMode {

@@ -24,8 +24,8 @@ use super::{
     Place, Review, Timeouts,
 };
 use super::{
-    Alphabet, CaptureText, Durability, LogFormat, LogLevel, Mode, OverrideMode, RuleSet, Rules,
-    Statuses,
+    Alphabet, CaptureText, Durability, LogFormat, LogLevel, Mode, OverrideMode, Packing, RuleSet,
+    Rules, Statuses,
 };
 use crate::smpp::CommandStatus;
 
@@ -114,6 +114,7 @@ fn listeners(
             address: ours(&written.address)?,
             smsc: peers(source, &written.smsc, written.address.get_ref())?,
             default_alphabet: written.default_alphabet.unwrap_or(Alphabet::Gsm7),
+            packing: written.packing.unwrap_or(Packing::Unpacked),
         });
     }
     let mut outbinds = Vec::new();

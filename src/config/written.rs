@@ -14,7 +14,7 @@ use super::{
     Alphabet, CaptureText, CaptureVerdict, Durability, LogFormat, LogLevel, Mode, OverrideMode,
     PartsMode, Review, RuleSet, Statuses,
 };
-use super::{bounds, duration, size};
+use super::{Packing, bounds, duration, size};
 
 /// A duration with its unit.
 #[derive(Debug, Clone, Copy)]
@@ -72,6 +72,9 @@ pub(super) struct Listen {
     /// How the SMSC reads data_coding 0.
     #[schemars(extend("default" = "gsm7"))]
     pub default_alphabet: Option<Alphabet>,
+    /// How the SMSC takes GSM 7 bit text: unpacked, or packed.
+    #[schemars(extend("default" = "unpacked"))]
+    pub packing: Option<Packing>,
 }
 
 /// An SMSC that connects here and sends outbind is led to the ESME.

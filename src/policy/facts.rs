@@ -104,7 +104,8 @@ pub struct BindFacts<'a> {
 /// Where a message carries another sender than its source_addr.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SecondSender {
-    /// The callback_num parameter (SMPP 3.4 5.3.2.36): handsets may show it as the sender.
+    /// The callback_num parameter (SMPP 3.4 5.3.2.36), or how to show one or by what name: handsets may
+    /// show it as the sender.
     CallbackNum,
     /// The source_subaddress parameter (SMPP 3.4 5.3.2.15).
     SourceSubaddress,

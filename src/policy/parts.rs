@@ -1,8 +1,5 @@
 //! The family `parts`: a long message is judged whole (Order 31 art. 11, 17).
 
-use crate::registry::Purpose;
-
-use super::nature::purpose;
 use super::{Facts, Parts, Reason};
 
 /// Parts that no two receivers put together alike, or of a message that was refused.
@@ -12,9 +9,10 @@ pub(super) fn malformed(facts: &Facts<'_>) -> Option<Reason> {
         Parts::Refused => Some(Reason::PartsRefused),
         Parts::Late => Some(Reason::PartsIncomplete),
         // Where consent decides, every part is decided by it; where the text does, it is read from
-        // its beginning.
-        Parts::Early if purpose(facts) != Purpose::Commercial => Some(Reason::PartsEarly),
-        Parts::Early | Parts::Sound | Parts::Limit => None,
+        // its beginning. Both keep to the order: a handset keeps a later part for longer than its
+        // message is remembered here, and may get the first one after that.
+        Parts::Early => Some(Reason::PartsEarly),
+        Parts::Sound | Parts::Limit => None,
     }
 }
 

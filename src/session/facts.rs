@@ -135,7 +135,7 @@ fn walk_parameters(message: &Message<'_>, found: &mut Gathered) -> Result<(), Pa
         found.oddities.note(tlv);
         match (tlv.tag, tlv.value) {
             (Tag::MESSAGE_PAYLOAD, _) => found.two_bodies = !message.short_message.is_empty(),
-            (Tag::CALLBACK_NUM, _) => {
+            (Tag::CALLBACK_NUM | Tag::CALLBACK_NUM_PRES_IND | Tag::CALLBACK_NUM_ATAG, _) => {
                 found.second_sender = found.second_sender.or(Some(SecondSender::CallbackNum));
             }
             (Tag::SOURCE_SUBADDRESS, _) => {

@@ -18,9 +18,10 @@ use crate::policy::{
 };
 use crate::registry::Watch;
 use crate::smpp::bind::Bind;
+use crate::smpp::cursor::FieldFault;
 use crate::smpp::frame::{FrameFault, cut};
 use crate::smpp::message::{Message, WireAddress};
-use crate::smpp::{Command, CommandStatus, Header, Malformed, write};
+use crate::smpp::{Command, CommandStatus, HEADER_OCTETS, Header, Malformed, write};
 
 /// What the record of a verdict says beside the decision.
 #[derive(Clone, Copy)]
@@ -222,6 +223,7 @@ impl Session {
             Place::JudgeMessage => self.judge_message(knowledge, header, frame, desk, now),
             Place::JudgeOperation => self.judge_operation(knowledge, header, octets, now),
             Place::JudgeBind => self.judge_bind(knowledge, header, octets, now),
+            Place::Forward if has_body_of_none(header) => self.keep_back(knowledge, header, now),
             Place::Forward => {
                 if header.command == Command::Unbind {
                     self.state = BindState::Unbinding;
@@ -232,6 +234,17 @@ impl Session {
             Place::Refuse(status) => self.refuse_command(knowledge, header, status, now),
             Place::Drop => StepKind::Kept,
         }
+    }
+
+    /// A body where none belongs does not cross: an SMSC that takes these commands for sixteen octets,
+    /// whatever their length says, would read in it a message that nobody judged.
+    fn keep_back(&mut self, knowledge: &Knowledge, header: Header, now: Moment) -> StepKind {
+        if header.command.is_response() {
+            return StepKind::Kept;
+        }
+        let left = header.command_length as usize - HEADER_OCTETS;
+        let malformed = Malformed { field: "command_length", fault: FieldFault::Trailing(left) };
+        self.refuse_malformed(knowledge, header, malformed, now)
     }
 
     /// enquire_link and unbind before there is an SMSC to ask (SMPP 3.4 4.2, 4.11).
@@ -660,6 +673,19 @@ fn sweep(knowledge: &Knowledge, facts: &Facts<'_>) -> Sweep {
         && knowledge.modes.of(Rule::RecipientsSwept) != Mode::Off
         && policy::nature(facts) != Nature::Other;
     if is_watched { knowledge.sweeps.see(id, recipient.msisdn) } else { Sweep::None }
+}
+
+/// Whether a command that is its header alone (SMPP 3.4 4.2, 4.3, 4.11) has something behind it.
+fn has_body_of_none(header: Header) -> bool {
+    let is_header_only = matches!(
+        header.command,
+        Command::EnquireLink
+            | Command::EnquireLinkResp
+            | Command::Unbind
+            | Command::UnbindResp
+            | Command::GenericNack
+    );
+    is_header_only && header.command_length as usize > HEADER_OCTETS
 }
 
 /// The verdict's code in records, and the rule that it names: the one that refused, or the first

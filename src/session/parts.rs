@@ -4,8 +4,8 @@
 //! Parts are not held back unless they are to be ([`super::hold`]): an answer to each is a verdict, and an ESME whose window is small is not
 //! locked up. What a part alone does not show, a later one does, and is refused: the handset then
 //! never puts the message together. So that no text is shown that was not read whole, a part that
-//! comes before its predecessors is refused where the text decides ([`Parts::Early`]); where the
-//! code is commercial, consent decides for every part.
+//! comes before its predecessors is refused ([`Parts::Early`]): a handset waits longer for the first
+//! part than is remembered here that the message was refused.
 
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};

@@ -42,7 +42,7 @@ oddities! {
     /// ussd_service_op.
     Ussd "ussd"
     /// dest_addr_subunit or dest_bearer_type other than unknown, the display or SMS, or any
-    /// dest_telematics_id: not to the screen.
+    /// dest_telematics_id or dest_subaddress: not to the screen.
     Subunit "subunit"
     /// source_port or destination_port: to a program.
     Port "port"
@@ -115,9 +115,13 @@ impl Oddities {
             (Tag::USSD_SERVICE_OP, _) => self.set(Oddity::Ussd, true),
             // 0 is unknown, 1 the display or SMS itself (SMPP 3.4 5.3.2.1, 5.3.2.5).
             (Tag::DEST_ADDR_SUBUNIT | Tag::DEST_BEARER_TYPE, [0 | 1]) => {}
-            (Tag::DEST_ADDR_SUBUNIT | Tag::DEST_BEARER_TYPE | Tag::DEST_TELEMATICS_ID, _) => {
-                self.set(Oddity::Subunit, true);
-            }
+            (
+                Tag::DEST_ADDR_SUBUNIT
+                | Tag::DEST_BEARER_TYPE
+                | Tag::DEST_TELEMATICS_ID
+                | Tag::DEST_SUBADDRESS,
+                _,
+            ) => self.set(Oddity::Subunit, true),
             (Tag::SOURCE_PORT | Tag::DESTINATION_PORT, _) => self.set(Oddity::Port, true),
             // Not restricted; as usual (SMPP 3.4 5.3.2.14, 5.3.2.26).
             (Tag::PRIVACY_INDICATOR, [0]) | (Tag::DISPLAY_TIME, [1]) => {}

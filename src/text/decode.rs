@@ -3,6 +3,7 @@
 use super::binary;
 use super::body::Body;
 use super::data_coding::{self, Alphabet};
+use super::direction::is_turned;
 use super::gbk;
 use super::gsm7::{self, Shifts};
 use super::likeness::{Share, is_common_septet};
@@ -83,9 +84,15 @@ pub(super) fn run<'a>(
                 ucs2::check(body.text)?;
             }
             let units = bodies.flat_map(|body| ucs2::units(body.text));
-            ucs2::decode(units, unseen, out)
+            let start = out.len();
+            ucs2::decode(units, unseen, out)?;
+            as_written(out.get(start..).unwrap_or(""))
         }
-        Alphabet::Gbk => gbk::decode(bodies.map(|body| body.text), unseen[1], out),
+        Alphabet::Gbk => {
+            let start = out.len();
+            gbk::decode(bodies.map(|body| body.text), unseen[1], out)?;
+            as_written(out.get(start..).unwrap_or(""))
+        }
         Alphabet::Octets => {
             let mut found = bodies.map(|body| binary::fault(body.text, out));
             let text = found.find(|fault| *fault != Undecodable::Binary);
@@ -95,6 +102,11 @@ pub(super) fn run<'a>(
         Alphabet::Compressed => Err(Undecodable::Compressed),
         Alphabet::Reserved => Err(Undecodable::Reserved),
     }
+}
+
+/// The other alphabets have no character that turns a text.
+fn as_written(text: &str) -> Result<(), Undecodable> {
+    if is_turned(text) { Err(Undecodable::Turned) } else { Ok(()) }
 }
 
 fn ascii(octets: impl Iterator<Item = u8>, out: &mut String) -> Result<(), Undecodable> {

@@ -19,6 +19,7 @@ pub mod binary;
 pub mod body;
 pub mod data_coding;
 pub mod decode;
+mod direction;
 pub mod gbk;
 pub mod gsm7;
 pub mod joining;

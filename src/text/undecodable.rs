@@ -34,6 +34,9 @@ pub enum Undecodable {
     /// Eight-bit data that reads as text in the alphabet named: some handsets show it.
     #[error("eight-bit data that reads as {0} text")]
     BinaryText(&'static str),
+    /// Text that invisible characters turn: it is not shown in the order in which it is written.
+    #[error("invisible characters show the text in another order than it is written in")]
+    Turned,
     /// A character set that is not decoded here.
     #[error("{0} is not decoded")]
     CharacterSet(&'static str),
@@ -59,6 +62,7 @@ impl Undecodable {
             Undecodable::ShiftTables => "shift_tables",
             Undecodable::Binary => "binary",
             Undecodable::BinaryText(_) => "binary_text",
+            Undecodable::Turned => "turned",
             Undecodable::CharacterSet(_) => "character_set",
             Undecodable::Compressed => "compressed",
             Undecodable::Reserved => "reserved",

@@ -166,7 +166,8 @@ async function main() {
     const refused = [];
     refused.push(await ask('foreign source', transmitter, 'submit_sm', { ...foreign, short_message: GSM_TEXT }));
     refused.push(await ask('foreign source', transmitter, 'data_sm', { ...foreign, message_payload: { message: GSM_TEXT } }));
-    expect('foreign source refused in submit_sm, data_sm', refused.every((pdu) =>
+    refused.push(await ask('foreign source', transmitter, 'submit_multi', { ...foreign, ...many }));
+    expect('foreign source refused in submit_sm, data_sm, submit_multi', refused.every((pdu) =>
       pdu.command_status === smpp.ESME_RINVSRCADR && pdu.command_length === 16), refused);
     await message('submit_sm after the refusals', GSM_TEXT, { short_message: GSM_TEXT });
     expect('foreign source not at the SMSC', received('submit_sm', 'data_sm', 'submit_multi').length === sent + 1, 'more arrived');

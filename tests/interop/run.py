@@ -247,8 +247,7 @@ def command_id(pdu):
 
 def is_forged(pdu):
     """A request that the proxy must not let through: a foreign source, or a system_id nobody registered."""
-    return not command_id(pdu) & 0x80000000 and (
-        FOREIGN_CODE.encode() in pdu or UNKNOWN_SYSTEM_ID.encode() in pdu)
+    return not command_id(pdu) & 0x80000000 and (FOREIGN_CODE.encode() in pdu or UNKNOWN_SYSTEM_ID.encode() in pdu)
 
 
 def is_the_refusal(request, response):

@@ -1,0 +1,190 @@
+//! No way round: a message that is refused is refused in every form that SMPP lets it take, and a message
+//! that may pass passes in every form that programs in the field give it.
+//!
+//! Each composition follows from one number. It is printed, and `DISGUISE_SEED=N` begins with that of an
+//! earlier run. `DISGUISES=N` tries another count than usual.
+
+use std::collections::BTreeSet;
+use std::time::{Duration, Instant, SystemTime};
+
+use chance::Chance;
+use consentry::policy::Rule;
+use disguise::{Meant, disguise};
+use stage::{Stage, reaches};
+
+mod chance;
+mod disguise;
+mod form;
+mod stage;
+
+/// Compositions that a test tries.
+const DISGUISES: u64 = 4_000;
+/// How long it tries at most, on however slow a machine.
+const TIME_MAX: Duration = Duration::from_secs(40);
+/// How long a refusal of parts holds, seconds.
+const REMEMBERED_S: u64 = 300;
+
+/// People by how they stand with the provider.
+const STRANGER: &str = "13800138000";
+const GRANTED: &str = "13800138001";
+const REVOKED: &str = "13800138002";
+const EXPIRED: &str = "13800138003";
+const USED_UP: &str = "13800138004";
+const FRIEND: &str = "13800138005";
+
+/// Codes of the provider by what they are for.
+const COMMERCIAL: &str = "106900005678";
+const TEMPLATES: &str = "106900001111";
+const SERVICE: &str = "106900002222";
+const MIXED: &str = "106900008888";
+const PUBLIC: &str = "106990001234";
+/// Another provider's.
+const FOREIGN: &str = "95588";
+
+const OTP: &str = "【示例商城】您的验证码是271828，五分钟内有效。";
+const AD: &str = "【示例商城】双十一全场五折，满三百减五十，会员专享优惠券限时领取，点击 shop.example.com 立即抢购，回T退订";
+const NO_NOTICE: &str = "【示例商城】双十一全场五折，满三百减五十，会员专享优惠券限时领取，点击 shop.example.com 立即抢购";
+const UNSIGNED: &str =
+    "双十一全场五折，满三百减五十，会员专享优惠券限时领取，点击 shop.example.com 立即抢购，回T退订";
+const OTHERS: &str = "【别家商城】双十一全场五折，满三百减五十，会员专享优惠券限时领取，回T退订";
+const LISTED: &str = "【示例商城】本店代开发票，满三百减五十，会员专享优惠券限时领取，回T退订";
+const ENGLISH: &str = "Mega sale this weekend only: 50% off everything, free gift for members, buy now at \
+                       shop.example.com and save big. Reply T to opt out";
+
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Holds {
+    /// Nothing of it crosses.
+    Nothing,
+    /// What crosses is never all of it: what a text says is known with its last part.
+    NotWhole,
+}
+
+/// A message that is refused: by which rule, and how much of it may cross in parts.
+type Row = (Rule, &'static str, &'static str, &'static str, Holds);
+
+#[rustfmt::skip] // A table.
+const REFUSED: [Row; 20] = [
+    (Rule::SourceForged, FOREIGN, STRANGER, OTP, Holds::Nothing),
+    (Rule::SourceForged, "9558800", GRANTED, AD, Holds::Nothing),
+    (Rule::SourceMissing, "", STRANGER, OTP, Holds::Nothing),
+    (Rule::CodeLength, "10690000567812345", GRANTED, AD, Holds::Nothing),
+    (Rule::DestinationMalformed, SERVICE, "12321", OTP, Holds::Nothing),
+    (Rule::ConsentMissing, COMMERCIAL, STRANGER, AD, Holds::Nothing),
+    (Rule::ConsentMissing, COMMERCIAL, STRANGER, ENGLISH, Holds::Nothing),
+    (Rule::ConsentRevoked, COMMERCIAL, REVOKED, AD, Holds::Nothing),
+    (Rule::ConsentExpired, COMMERCIAL, EXPIRED, AD, Holds::Nothing),
+    (Rule::ConsentRepeat, COMMERCIAL, USED_UP, AD, Holds::Nothing),
+    (Rule::NoticeMissing, COMMERCIAL, GRANTED, NO_NOTICE, Holds::NotWhole),
+    (Rule::SignatureMissing, COMMERCIAL, GRANTED, UNSIGNED, Holds::NotWhole),
+    (Rule::SignatureUnregistered, COMMERCIAL, GRANTED, OTHERS, Holds::NotWhole),
+    (Rule::ContentProhibited, COMMERCIAL, GRANTED, LISTED, Holds::NotWhole),
+    (Rule::ConsentMissing, MIXED, STRANGER, AD, Holds::NotWhole),
+    (Rule::ConsentMissing, MIXED, STRANGER, ENGLISH, Holds::NotWhole),
+    (Rule::ConsentRevoked, MIXED, REVOKED, AD, Holds::NotWhole),
+    (Rule::CodePurpose, TEMPLATES, STRANGER, AD, Holds::NotWhole),
+    (Rule::CodePurpose, SERVICE, STRANGER, ENGLISH, Holds::NotWhole),
+    (Rule::CodePurpose, PUBLIC, STRANGER, AD, Holds::NotWhole),
+];
+
+/// Messages that may pass: what the ESMEs of `tests/interop` send, and what shops do.
+const HONEST: [(&str, &str, &str); 8] = [
+    (SERVICE, STRANGER, "@ Consentry interop £5 {ok} €"),
+    (SERVICE, STRANGER, "【互通测试】验证码123456，五分钟内有效。"),
+    (SERVICE, STRANGER, LONG_GSM),
+    (SERVICE, STRANGER, LONG_UCS2),
+    (TEMPLATES, STRANGER, "您的验证码是271828，五分钟内有效。"),
+    (COMMERCIAL, GRANTED, AD),
+    (MIXED, GRANTED, AD),
+    (MIXED, STRANGER, OTP),
+];
+
+const LONG_GSM: &str = "part of a long text 00 part of a long text 01 part of a long text 02 part of a long text \
+    03 part of a long text 04 part of a long text 05 part of a long text 06 part of a long text 07 part of a long \
+    text 08 part of a long text 09 part of a long text 10 part of a long text 11 part of a long text 12";
+const LONG_UCS2: &str = "第00句：这是一条长短信，分段发送。第01句：这是一条长短信，分段发送。第02句：这是一条长短信，分段发送。\
+    第03句：这是一条长短信，分段发送。第04句：这是一条长短信，分段发送。第05句：这是一条长短信，分段发送。\
+    第06句：这是一条长短信，分段发送。第07句：这是一条长短信，分段发送。";
+
+/// Each seed of a run in its turn, until count or time is up.
+fn each_seed(check: impl Fn(u64, &mut Stage)) {
+    let given = |name| std::env::var(name).ok().and_then(|value| value.parse().ok());
+    let since_epoch = SystemTime::UNIX_EPOCH.elapsed().unwrap_or_default();
+    let first: u64 = given("DISGUISE_SEED").unwrap_or(since_epoch.as_nanos() as u64 >> 10);
+    let count = given("DISGUISES").unwrap_or(DISGUISES);
+    let (mut stage, began) = (Stage::new(), Instant::now());
+    let mut tried = 0;
+    for seed in first..first.saturating_add(count) {
+        if began.elapsed() > TIME_MAX {
+            break;
+        }
+        check(seed, &mut stage);
+        tried += 1;
+    }
+    eprintln!("{tried} compositions from DISGUISE_SEED={first}");
+    assert!(tried > 0);
+}
+
+#[test]
+fn each_message_is_refused_by_its_rule_undisguised() {
+    let mut stage = Stage::new();
+    for (rule, source, destination, text, _) in REFUSED {
+        let mut chance = Chance(1);
+        let meant = Meant { source, destination, text };
+        // The first honest disguise in one piece.
+        let plain = std::iter::repeat_with(|| disguise(&mut chance, meant, true))
+            .find(|one| one.total == 1)
+            .expect("some are");
+        stage.begin(plain.route);
+        let fate = stage.give(0, &plain.sent[0].octets);
+        assert_eq!((fate.refused, fate.cleared.len()), (Some(rule), 0), "{meant:?}");
+    }
+}
+
+#[test]
+fn what_is_refused_is_refused_in_every_disguise() {
+    each_seed(|seed, stage| {
+        let mut chance = Chance(seed);
+        let (rule, source, destination, text, holds) = chance.one_of(&REFUSED);
+        let disguised = disguise(&mut chance, Meant { source, destination, text }, false);
+        stage.begin(disguised.route);
+        let (mut arrived, mut refused_s) = (BTreeSet::new(), None);
+        let mut now_s = 0;
+        for one in &disguised.sent {
+            stage.wait(one.wait_s);
+            now_s += one.wait_s;
+            let fate = stage.give(one.bind, &one.octets);
+            let at = || {
+                let (form, total, number) = (disguised.form, disguised.total, one.number);
+                format!("DISGUISE_SEED={seed}: {} {form:?}, part {number} of {total}", rule.name())
+            };
+            if reaches(&fate.cleared, destination) {
+                assert_eq!(holds, Holds::NotWhole, "{}: something of it crosses", at());
+                let is_remembered = refused_s.is_some_and(|then| now_s - then < REMEMBERED_S);
+                let is_first = one.number == 1;
+                assert!(!is_remembered || is_first, "{}: crosses behind a refusal", at());
+                arrived.insert(one.number);
+            } else if fate.refused.is_some_and(|rule| rule != Rule::CommandRefused) {
+                refused_s.get_or_insert(now_s);
+            }
+            assert!(arrived.len() < disguised.total, "{}: all of it crossed", at());
+        }
+    });
+}
+
+#[test]
+fn what_may_pass_passes_in_every_form_of_the_field() {
+    each_seed(|seed, stage| {
+        let mut chance = Chance(seed);
+        let (source, destination, text) = chance.one_of(&HONEST);
+        let disguised = disguise(&mut chance, Meant { source, destination, text }, true);
+        stage.begin(disguised.route);
+        for one in &disguised.sent {
+            stage.wait(one.wait_s);
+            let fate = stage.give(one.bind, &one.octets);
+            let (form, total, number) = (disguised.form, disguised.total, one.number);
+            let at = format!("DISGUISE_SEED={seed}: {form:?}, part {number} of {total}, {text}");
+            assert_eq!(fate.refused.map(Rule::name), None, "{at}");
+            assert!(fate.cleared == one.octets, "{at}: other octets went on than came");
+        }
+    });
+}
