@@ -608,7 +608,7 @@ class Stage:
     def cases(self):
         """As the cases of traps.toml are judged: by all rules, before a ledger that knows two people."""
         for name, text in (("registry.toml", REGISTRY), ("templates.txt", "您的验证码是{digits:4-8}，五分钟内有效。\n"),
-                           ("list.txt", "# version 1\n代开发票\nviagra\n"), ("consents.csv", CONSENTS)):
+                           ("list.txt", "# version 1\n代开发票\nviagra\n蓝色钢笔\n"), ("consents.csv", CONSENTS)):
             (self.directory / name).write_text(text, encoding="utf-8")
         more = f'[consent]\npath = "{self.directory}/consent"\n[content]\nprohibited = ["{self.directory}/list.txt"]\n'
         listeners = [f'default_alphabet = "{alphabet}"' for alphabet in LISTENERS[:4]] + ['packing = "packed"']
