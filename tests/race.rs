@@ -22,7 +22,7 @@ const CODE: &[u8] = b"106900001234";
 const BEGIN_US: u64 = 1_790_000_000 * SECOND;
 
 fn registry() -> Registry {
-    let text = "[[provider]]\nname = \"测试有限公司\"\nsystem_ids = [\"t\"]\nidentity = \"verified\"\n\
+    let text = "[[provider]]\nname = \"测试有限公司\"\nsystem_ids = [\"t\"]\nidentity = \"verified\"\nsweep = \"off\"\n\
                 licence = { number = \"1\", valid_until = 2099-12-31 }\n\
                 [[provider.code]]\nnumber = \"106900001234\"\npurpose = \"commercial\"\n";
     consentry::registry::parse(text, "registry.toml").expect("a registry")
