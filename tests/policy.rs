@@ -5,9 +5,9 @@ use std::sync::LazyLock;
 
 use consentry::content::Class;
 use consentry::policy::{
-    BindFacts, Consent, ConsentClass, Decision, Facts, Form, Forms, Looked, Mode, Modes, Nature,
-    Parts, Period, Promise, Rate, Review, ReviewPolicy, Rule, Said, SecondSender, Signed, Standing,
-    StandingState, Stated, Sweep, Text, decide, decide_bind, nature, trace, trace_bind,
+    BindFacts, Consent, ConsentClass, Decision, Earlier, Facts, Form, Forms, Looked, Mode, Modes,
+    Nature, Parts, Period, Promise, Rate, Review, ReviewPolicy, Rule, Said, SecondSender, Signed,
+    Standing, StandingState, Stated, Sweep, Text, decide, decide_bind, nature, trace, trace_bind,
 };
 use consentry::registry::{Address, Allotment, Npi, RecipientFault, Registry, Ton, parse};
 use proptest::prelude::*;
@@ -35,6 +35,8 @@ struct Case {
     destination_ton: u8,
     destination_npi: u8,
     list: bool,
+    everybody: bool,
+    earlier: String,
     peer: String,
     at: jiff::Timestamp,
     second_sender: Option<String>,
@@ -158,6 +160,8 @@ impl Default for Case {
             destination_ton: 0,
             destination_npi: 1,
             list: false,
+            everybody: false,
+            earlier: String::new(),
             peer: "203.0.113.7".to_owned(),
             at: "2026-05-02T00:00:00+08:00".parse().unwrap(),
             second_sender: None,
@@ -260,7 +264,17 @@ fn messages_are_judged_as_written() {
         let provider = registry.provider_of(case.system_id.as_bytes());
         let fetched = Facts::fetch(registry, case.now_us(), provider, &source, &destination);
         let facts = Facts {
-            recipient: if case.list { Err(RecipientFault::List) } else { fetched.recipient },
+            recipient: match (case.list, case.everybody) {
+                (true, _) => Err(RecipientFault::List),
+                (_, true) => Err(RecipientFault::Everybody),
+                _ => fetched.recipient,
+            },
+            earlier: match case.earlier.as_str() {
+                "" => Earlier::NotNamed,
+                "own" => Earlier::Own,
+                "unknown" => Earlier::Unknown,
+                other => panic!("no earlier message is {other}"),
+            },
             second_sender: case.second_sender.as_deref().map(second_sender),
             two_bodies: case.two_bodies,
             no_body: case.no_body,

@@ -208,6 +208,7 @@ fn limits(config: &Config) -> Vec<(&'static str, Value)> {
         ("session_buffer", size::text(limits.session_buffer_octets).into()),
         ("buffered", size::text(limits.buffered_octets).into()),
         ("window", limits.window.into()),
+        ("originals", limits.originals.into()),
     ]
 }
 

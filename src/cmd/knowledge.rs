@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use sha2::{Digest, Sha256};
@@ -12,6 +12,7 @@ use crate::config::{self, Config};
 use crate::content::{Prohibited, Reader, Templates};
 use crate::policy::{Horizon, Mode, Modes, ReviewPolicy, Rule, RuleSet};
 use crate::registry::{self, Registry, Template};
+use crate::session::originals::Originals;
 use crate::session::{
     CodeTemplates, HoldTimes, Joinings, Knowledge, LongMessages, MultiPolicy, StatusStyle,
     Statuses, Texts, UnknownCommand,
@@ -51,6 +52,7 @@ pub(super) fn load(config_file: &Path) -> Result<Loaded, Failure> {
         .chain_update(templates_digest)
         .chain_update(texts.version())
         .finalize();
+    let originals_max = u32::try_from(config.limits.originals).unwrap_or(u32::MAX);
     let providers = registry.providers().len();
     let knowledge = Knowledge {
         long_messages: long_messages(&config.long_messages),
@@ -75,6 +77,8 @@ pub(super) fn load(config_file: &Path) -> Result<Loaded, Failure> {
         },
         pdu_octets_max: config.limits.pdu_octets,
         window_requests_max: config.limits.window,
+        originals: Mutex::new(Originals::new(originals_max)),
+        originals_max,
         ..Knowledge::new(registry, texts, modes)
     };
     Ok(Loaded { config, knowledge, digest: digest.into() })

@@ -17,6 +17,7 @@ mod keywords;
 mod knowledge;
 mod ledger;
 mod load;
+mod originals;
 mod record;
 mod replay;
 mod run;

@@ -1,6 +1,7 @@
 //! The proxy as a whole: listeners, journal, admin, watch, shutdown. What `run` and `demo` share.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 use std::time::Duration;
@@ -13,7 +14,7 @@ use tokio_util::task::TaskTracker;
 
 use super::blind::blind_ports;
 use super::knowledge::{self, Loaded};
-use super::{Failure, capture, ledger};
+use super::{Failure, capture, ledger, originals};
 use crate::admin::{self, Token};
 use crate::audit::{Durability, Journal, Options, State};
 use crate::capture::Figures;
@@ -42,6 +43,8 @@ pub(super) struct Running {
     /// Where the admin API is served.
     pub(super) admin: Option<SocketAddr>,
     drain: Duration,
+    /// Where it is kept what message_ids stand for.
+    originals_file: PathBuf,
 }
 
 /// Opens the journal, takes the addresses and begins to serve. Call inside a tokio runtime.
@@ -64,6 +67,8 @@ pub(super) async fn start(loaded: Loaded) -> Result<Running, Failure> {
     let ledger = ledger::open(&config)?;
     knowledge.parties = ledger::parties(&ledger, &knowledge.registry)?;
     let keep_keyword = ledger::keywords(&config, &knowledge.announced)?;
+    let originals_file = originals::file(&config.audit.path);
+    originals::load(&originals_file, &mut knowledge.originals())?;
     let waiting = Waiting::new(knowledge.registry.providers().len());
     let shared = Arc::new(Shared {
         knowledge,
@@ -93,8 +98,9 @@ pub(super) async fn start(loaded: Loaded) -> Result<Running, Failure> {
         None => None,
     };
     tokio::spawn(watch(shared.clone()));
+    tokio::spawn(originals::watch(shared.clone(), originals_file.clone()));
     tokio::spawn(ledger::watch(ledger.clone(), shared.metrics.clone()));
-    Ok(Running { shared, ledger, listening, admin, drain: config.timeouts.drain })
+    Ok(Running { shared, ledger, listening, admin, drain: config.timeouts.drain, originals_file })
 }
 
 impl Running {
@@ -108,6 +114,11 @@ impl Running {
         let (journal, ledger) = (self.shared.journal.clone(), self.ledger);
         let capture = self.shared.capture.clone();
         let now_us = self.shared.clock.now().wall_us;
+        let (shared, path) = (self.shared.clone(), self.originals_file);
+        let saved = tokio::task::spawn_blocking(move || originals::save(&path, &shared.knowledge));
+        if let Ok(Err(error)) = saved.await {
+            tracing::error!(%error, "no message will be known by its message_id");
+        }
         let closed = tokio::task::spawn_blocking(move || {
             capture.stop();
             ledger.close();

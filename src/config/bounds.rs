@@ -51,6 +51,10 @@ pub const BUFFERED_OCTETS: Bounds<usize> = Bounds { default: 512 * MIB, min: MIB
 /// `[limits] window`: requests of one session that wait for their response.
 pub const WINDOW: Bounds<usize> = Bounds { default: 4_096, min: 1, max: 65_536 };
 
+/// `[limits] originals`: messages that are known by the SMSC's message_id, for replace_sm, cancel_sm and
+/// query_sm. Each takes some 250 octets of memory.
+pub const ORIGINALS: Bounds<usize> = Bounds { default: 100_000, min: 0, max: 5_000_000 };
+
 /// `[timeouts] bind`: from the connection to a bind that succeeded.
 pub const BIND: Bounds<Duration> = millis(30 * SECOND, SECOND, 10 * MINUTE);
 /// `[timeouts] connect`: for one SMSC address to take a connection.

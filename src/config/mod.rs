@@ -113,6 +113,8 @@ pub struct Limits {
     pub buffered_octets: usize,
     /// Requests of one session that wait for their response.
     pub window: usize,
+    /// Messages that are known by the SMSC's message_id.
+    pub originals: usize,
 }
 
 /// `[timeouts]`: how long is waited. Defaults and bounds: [`bounds`].

@@ -176,6 +176,7 @@ fn limits(source: &Source<'_>, written: written::Limits) -> Result<Limits, Fault
             bounds::SESSION_BUFFER_OCTETS,
         )?,
         buffered_octets: octets(source, written.buffered, bounds::BUFFERED_OCTETS)?,
+        originals: count(source, written.originals, bounds::ORIGINALS)?,
         window: count(source, written.window, bounds::WINDOW)?,
     };
     if limits.sessions_per_address > limits.sessions {

@@ -135,6 +135,13 @@ pub(super) struct Limits {
         "maximum" = bounds::WINDOW.max,
     ))]
     pub window: Option<Spanned<u32>>,
+    /// Messages that are known by the SMSC's message_id, for replace_sm, cancel_sm and query_sm.
+    #[schemars(with = "Option<u32>", extend(
+        "default" = bounds::ORIGINALS.default,
+        "minimum" = bounds::ORIGINALS.min,
+        "maximum" = bounds::ORIGINALS.max,
+    ))]
+    pub originals: Option<Spanned<u32>>,
 }
 
 /// How long is waited.

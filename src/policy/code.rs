@@ -1,7 +1,7 @@
 //! The family `code`: a code is used with the length and scope it was approved for
 //! (Order 31 art. 13).
 
-use crate::registry::Allotment;
+use crate::registry::{Allotment, Purpose, RecipientFault};
 
 use super::nature::{self, is_at_home};
 use super::{Facts, Reason, Text};
@@ -13,8 +13,18 @@ pub(super) fn length(facts: &Facts<'_>) -> Option<Reason> {
     (digits > usize::from(code.digits_max)).then_some(Reason::CodeLength)
 }
 
+/// A broadcast over a code that is not for the public interest: nobody in the area was asked for
+/// consent, and nobody can refuse (Order 31 art. 13, 18).
+pub(super) fn broadcast(facts: &Facts<'_>) -> Option<Reason> {
+    let is_broadcast = facts.recipient == Err(RecipientFault::Everybody);
+    (is_broadcast && nature::purpose(facts) != Purpose::Public).then_some(Reason::CodeBroadcast)
+}
+
 /// A text that does not belong on a code of this purpose (Order 31 art. 13, 19).
 pub(super) fn purpose(facts: &Facts<'_>) -> Option<Reason> {
+    if let Some(reason) = broadcast(facts) {
+        return Some(reason);
+    }
     let Text::Said(said) = &facts.text else { return None };
     (!is_at_home(said, nature::purpose(facts))).then_some(match said.template {
         Some(_) => Reason::CodeTemplate,

@@ -6,8 +6,8 @@
 //! same two tables.
 
 use super::{
-    BindFacts, Facts, Mode, Modes, Reason, Rule, body, code, consent, destination, form, parts,
-    provider, public, rate, recipients, schedule, signature, source, text,
+    BindFacts, Facts, Mode, Modes, Reason, Rule, body, code, consent, destination, earlier, form,
+    parts, provider, public, rate, recipients, schedule, signature, source, text,
 };
 
 type Judge<F> = fn(&F) -> Option<Reason>;
@@ -22,7 +22,7 @@ fn bind_rules<'a>() -> [(Rule, Judge<BindFacts<'a>>); 3] {
 }
 
 /// What a message is asked, in order.
-fn message_rules<'a>() -> [(Rule, Judge<Facts<'a>>); 38] {
+fn message_rules<'a>() -> [(Rule, Judge<Facts<'a>>); 39] {
     [
         (Rule::ProviderUnknown, provider::unknown),
         (Rule::ProviderLicence, provider::licence),
@@ -33,6 +33,7 @@ fn message_rules<'a>() -> [(Rule, Judge<Facts<'a>>); 38] {
         (Rule::SourceSecond, source::second),
         (Rule::CodeLength, code::length),
         (Rule::CodeRegion, code::region),
+        (Rule::EarlierUnknown, earlier::unknown),
         (Rule::DestinationMalformed, destination::malformed),
         (Rule::DestinationList, destination::list),
         (Rule::BodyAmbiguous, body::ambiguous),
@@ -66,7 +67,7 @@ fn message_rules<'a>() -> [(Rule, Judge<Facts<'a>>); 38] {
 }
 
 /// What an operation on an earlier message is asked, in order: whose message it is.
-fn operation_rules<'a>() -> [(Rule, Judge<Facts<'a>>); 7] {
+fn operation_rules<'a>() -> [(Rule, Judge<Facts<'a>>); 9] {
     [
         (Rule::ProviderUnknown, provider::unknown),
         (Rule::ProviderLicence, provider::licence),
@@ -75,6 +76,8 @@ fn operation_rules<'a>() -> [(Rule, Judge<Facts<'a>>); 7] {
         (Rule::SourceMalformed, source::malformed),
         (Rule::SourceForged, source::forged),
         (Rule::CodeLength, code::length),
+        (Rule::EarlierUnknown, earlier::unknown),
+        (Rule::CodePurpose, code::broadcast),
     ]
 }
 

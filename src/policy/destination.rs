@@ -8,8 +8,8 @@ use super::{Facts, Reason};
 /// No valid recipient.
 pub(super) fn malformed(facts: &Facts<'_>) -> Option<Reason> {
     match facts.recipient {
-        // For the rule below.
-        Ok(_) | Err(RecipientFault::List) => None,
+        // For the rule below, and for the code's purpose.
+        Ok(_) | Err(RecipientFault::List | RecipientFault::Everybody) => None,
         Err(RecipientFault::Missing) => Some(Reason::DestinationMissing),
         Err(RecipientFault::Malformed) => Some(Reason::DestinationMalformed),
         Err(RecipientFault::Ton) => Some(Reason::DestinationTon),

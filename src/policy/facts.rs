@@ -19,6 +19,8 @@ pub struct Facts<'a> {
     pub sender: Result<Sender<'a>, SenderFault>,
     /// To whom the sender is allotted; [`Allotment::None`] when there is no valid sender.
     pub allotment: Allotment<'a>,
+    /// Whether it names an earlier message, and whose that is.
+    pub earlier: Earlier,
     /// The recipient in canonical form.
     pub recipient: Result<Recipient, RecipientFault>,
     /// Another sender beside source_addr; the first found.
@@ -69,6 +71,7 @@ impl<'a> Facts<'a> {
             sender,
             allotment: sender.map_or(Allotment::None, |sender| registry.allotment(&sender)),
             recipient: recipient(destination),
+            earlier: Earlier::NotNamed,
             second_sender: None,
             two_bodies: false,
             no_body: false,
@@ -122,6 +125,18 @@ pub enum Sweep {
     Sequence,
     /// They are most of the numbers of a block.
     Block,
+}
+
+/// The earlier message that a request names by its message_id.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Earlier {
+    /// It names none.
+    #[default]
+    NotNamed,
+    /// One that the same provider sent.
+    Own,
+    /// One of which that is not known.
+    Unknown,
 }
 
 /// Whether a message is within its provider's rate.

@@ -6,7 +6,7 @@
 //! - `nature`: whether a message is commercial.
 //! - `forms`: in what form a message comes that is no plain text.
 //! - `facts`: all that a decision may look at, fetched before.
-//! - `provider`, `source`, `code`, `destination`, `body`, `form`, `parts`, `text`, `signature`, `consent`,
+//! - `provider`, `source`, `code`, `destination`, `earlier`, `body`, `form`, `parts`, `text`, `signature`, `consent`,
 //!   `public`, `recipients`, `schedule`, `rate`: one file a family of rules.
 //! - `modes`: whether a rule refuses, only records, or sleeps.
 //! - `decide`: the rules in their order, and what they come to.
@@ -16,6 +16,7 @@ mod code;
 mod consent;
 mod decide;
 mod destination;
+mod earlier;
 mod facts;
 mod form;
 mod forms;
@@ -38,7 +39,7 @@ mod text;
 pub use decide::{
     Decision, Look, Looked, Observed, decide, decide_bind, decide_operation, trace, trace_bind,
 };
-pub use facts::{BindFacts, Facts, Rate, SecondSender, Sweep};
+pub use facts::{BindFacts, Earlier, Facts, Rate, SecondSender, Sweep};
 pub use forms::{Form, Forms};
 pub use modes::{Mode, ModeFault, Modes};
 pub use nature::{Nature, nature};

@@ -50,11 +50,13 @@ reasons! {
     CodeLength => CodeLength, "source_addr has more digits than the code was allotted with.";
     CodeRegion => CodeRegion, "The recipient is outside the code's regions.";
     CodePurpose => CodePurpose, "The text advertises, and the code may not.";
+    CodeBroadcast => CodePurpose, "The code may not address everybody in an area.";
     CodeTemplate => CodePurpose, "The text is none of the templates registered for the code.";
     DestinationMissing => DestinationMalformed, "destination_addr is empty or blank.";
     DestinationMalformed => DestinationMalformed, "destination_addr is no subscriber's number.";
     DestinationTon => DestinationMalformed, "dest_addr_ton is unknown or contradicts the address.";
     DestinationNpi => DestinationMalformed, "dest_addr_npi is unknown or contradicts the address.";
+    EarlierUnknown => EarlierUnknown, "No message of this provider's is known by that message_id.";
     DestinationList => DestinationList, "A distribution list: name each recipient instead.";
     BodyAmbiguous => BodyAmbiguous, "short_message and message_payload are both there.";
     BodyStored => BodyStored, "sm_default_msg_id sends a text of the SMSC that nobody judged.";

@@ -125,6 +125,8 @@ pub enum Rule {
     DestinationList = 43,
     /// `multi.refused`, 44.
     MultiRefused = 44,
+    /// `earlier.unknown`, 45.
+    EarlierUnknown = 45,
 }
 
 /// One article in each text that has been read; Order 74 is built from Order 31's.
@@ -142,7 +144,7 @@ macro_rules! article {
 
 impl Rule {
     /// All rules, by number.
-    pub const ALL: [Self; 44] = [
+    pub const ALL: [Self; 45] = [
         Self::ProviderUnknown,
         Self::ProviderLicence,
         Self::ProviderLocation,
@@ -187,6 +189,7 @@ impl Rule {
         Self::PublicUnfiled,
         Self::DestinationList,
         Self::MultiRefused,
+        Self::EarlierUnknown,
     ];
 
     /// Its name in configuration, records and metrics: stable.
@@ -232,6 +235,7 @@ impl Rule {
             Self::FormBinary => "form.binary",
             Self::FormDisplay => "form.display",
             Self::ScheduleBeyond => "schedule.beyond",
+            Self::EarlierUnknown => "earlier.unknown",
             Self::RecipientsSwept => "recipients.swept",
             Self::PublicUnfiled => "public.unfiled",
             Self::DestinationList => "destination.list",
@@ -263,6 +267,7 @@ impl Rule {
             Self::SourceMissing
             | Self::SourceMalformed
             | Self::SourceForged
+            | Self::EarlierUnknown
             | Self::SourceSecond => article!(set, "9", "10"),
             Self::CodeLength | Self::CodeRegion => article!(set, "12", "13"),
             // The draft says it of ports in general; Order 31 has an article of its own for it.
@@ -354,6 +359,9 @@ impl Rule {
             Self::FormMode => "A message in a mode or of a type that no ESME's text has.",
             Self::FormProgram => "A message to a program, a card or equipment instead of a person.",
             Self::FormBinary => "Eight-bit data from a code that may send none.",
+            Self::EarlierUnknown => {
+                "A request about a message that the provider is not known to have sent."
+            }
             Self::DestinationList => "A distribution list, whose recipients only the SMSC knows.",
             Self::MultiRefused => {
                 "A recipient of a submit_multi that was refused for another's sake."
@@ -391,7 +399,7 @@ mod tests {
             assert_eq!(Rule::from_name(rule.name()), Some(rule));
             assert!(rule.code() < 64 && rule.summary().ends_with('.'));
         }
-        assert_eq!((Rule::from_code(0), Rule::from_code(45)), (None, None));
+        assert_eq!((Rule::from_code(0), Rule::from_code(46)), (None, None));
         assert_eq!(Rule::from_name("source.Forged"), None);
         for set in RuleSet::ALL {
             assert_eq!(RuleSet::from_name(set.name()), Some(set));

@@ -45,6 +45,9 @@ pub enum RecipientFault {
     /// whoever found it.
     #[error("a distribution list, whose numbers only the SMSC knows; name each recipient")]
     List,
+    /// Everybody in an area: a broadcast. Nobody reads it as an address either.
+    #[error("everybody in an area, which only a code for the public interest may address")]
+    Everybody,
 }
 
 /// Prefixes that were dialled before a number to choose a carrier: the person called is the same.

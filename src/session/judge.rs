@@ -3,24 +3,25 @@
 use super::batch::{Ask, answer, recycled};
 use super::desk::Desk;
 use super::end::EndReason;
-use super::facts::{Gathered, address, references};
+use super::facts::{Gathered, references};
 use super::knowledge::Knowledge;
 use super::moment::Moment;
 use super::multi::Multi;
+use super::originals::{self, Original};
 use super::prepare::{Frame, Prepared, parse};
 use super::session::{FRAMES_A_TURN, Session, Side, Step, StepKind};
 use super::table::{self, BindKind, BindState, Place};
 use crate::audit::{self, BindRecord, References, VerdictRecord};
 use crate::policy::{
-    self, BindFacts, Consent, Decision, Facts, Mode, Nature, Parts, Rate, Reason, Rule, Sweep, Text,
+    self, BindFacts, Consent, Decision, Earlier, Facts, Mode, Nature, Parts, Rate, Reason, Rule,
+    Sweep, Text,
 };
 use crate::registry::Watch;
 use crate::smpp::bind::Bind;
 use crate::smpp::cursor::FieldFault;
 use crate::smpp::frame::{FrameFault, cut};
 use crate::smpp::message::{Message, WireAddress};
-use crate::smpp::operation::{CancelSm, QuerySm};
-use crate::smpp::{Command, CommandStatus, HEADER_OCTETS, Header, Malformed, strict, write};
+use crate::smpp::{Command, CommandStatus, HEADER_OCTETS, Header, Malformed, write};
 
 /// What the record of a verdict says beside the decision.
 #[derive(Clone, Copy)]
@@ -34,12 +35,14 @@ pub(super) struct Judged<'a> {
     class: u8,
     consent: u64,
     references: References<'a>,
+    /// What its id will stand for.
+    pub(super) original: Option<Original>,
 }
 
 /// Refusals that a peer may provoke, and have recorded, before it has bound.
 const REFUSALS_BEFORE_BIND_MAX: u64 = 16;
 
-const NO_ADDRESS: WireAddress<'static> = WireAddress { ton: 0, npi: 0, value: b"" };
+pub(super) const NO_ADDRESS: WireAddress<'static> = WireAddress { ton: 0, npi: 0, value: b"" };
 
 impl<'a> Judged<'a> {
     fn bare(header: Header) -> Judged<'a> {
@@ -53,7 +56,17 @@ impl<'a> Judged<'a> {
             class: 0,
             consent: 0,
             references: References::default(),
+            original: None,
         }
+    }
+
+    /// What the record of a request about an earlier message says.
+    pub(super) fn about(
+        header: Header,
+        source: WireAddress<'a>,
+        destination: WireAddress<'a>,
+    ) -> Judged<'a> {
+        Judged { source, destination, ..Judged::bare(header) }
     }
 
     fn message(
@@ -84,6 +97,7 @@ impl<'a> Judged<'a> {
             references: facts
                 .provider
                 .map_or(References::default(), |(_, provider)| references(message, provider)),
+            original: None,
         }
     }
 }
@@ -299,7 +313,14 @@ impl Session {
             let judged = Judged::message(header, message, gathered, facts);
             return self.refuse(knowledge, judged, Reason::SessionDraining, now);
         }
-        let (judged, facts, decision) = self.weigh(knowledge, header, &prepared, now);
+        let digits;
+        let (mut judged, facts, decision): (Judged<'_>, _, _) =
+            self.weigh(knowledge, header, &prepared, now);
+        if let (Earlier::Own, Ok(recipient)) = (facts.earlier, facts.recipient) {
+            // It does not name its recipient itself.
+            digits = recipient.msisdn.digits();
+            judged.destination = WireAddress { ton: 1, npi: 1, value: digits.as_bytes() };
+        }
         let step = self.carry_out_decision(knowledge, judged, decision, now);
         if let (StepKind::Pass { .. }, Some(question)) = (step, prepared.question) {
             self.note(&facts, question, prepared.keyword, 0);
@@ -317,7 +338,10 @@ impl Session {
         now: Moment,
     ) -> (Judged<'a>, Facts<'a>, Decision) {
         let Prepared { message, gathered, mut facts, question, key, new_part, .. } = *prepared;
-        let judged = Judged::message(header, &message, &gathered, &facts);
+        let mut judged = Judged::message(header, &message, &gathered, &facts);
+        if self.remembers(knowledge, header.command) {
+            judged.original = Original::of(self.owner, &facts, &message);
+        }
         let later_part = gathered.part.is_some_and(|part| part.number > 1);
         if let Some(provider) = self.provider
             && !knowledge.rates.take(provider, later_part, now.steady_us)
@@ -341,39 +365,7 @@ impl Session {
         (judged, facts, decision)
     }
 
-    /// query_sm and cancel_sm name a message by its sender: only one's own.
-    fn judge_operation(
-        &mut self,
-        knowledge: &Knowledge,
-        header: Header,
-        frame: &[u8],
-        now: Moment,
-    ) -> StepKind {
-        let parsed = match header.command {
-            Command::CancelSm => CancelSm::parse(frame).map(|c| (c.source, c.destination, c.tlvs)),
-            _ => QuerySm::parse(frame).map(|q| (q.source, NO_ADDRESS, q.tlvs)),
-        };
-        let checked = parsed.and_then(|(source, destination, tlvs)| {
-            strict::check(tlvs)?;
-            Ok((source, destination))
-        });
-        let (source, destination) = match checked {
-            Ok(addresses) => addresses,
-            Err(malformed) => return self.refuse_malformed(knowledge, header, malformed, now),
-        };
-        let judged = Judged { source, destination, ..Judged::bare(header) };
-        let facts = Facts::fetch(
-            &knowledge.registry,
-            now.wall_us,
-            self.provider,
-            &address(&source),
-            &address(&destination),
-        );
-        let decision = policy::decide_operation(&facts, &knowledge.modes);
-        self.carry_out_decision(knowledge, judged, decision, now)
-    }
-
-    fn refuse_malformed(
+    pub(super) fn refuse_malformed(
         &mut self,
         knowledge: &Knowledge,
         header: Header,
@@ -398,7 +390,7 @@ impl Session {
         self.carry_out_decision(knowledge, judged, decision, now)
     }
 
-    fn carry_out_decision(
+    pub(super) fn carry_out_decision(
         &mut self,
         knowledge: &Knowledge,
         judged: Judged<'_>,
@@ -424,7 +416,7 @@ impl Session {
         let Some(reason) = decision.refused else {
             let observed = decision.observed.first().map_or(0, |reason| reason.rule().code());
             self.forwarded += 1;
-            self.window.open(header.command, header.sequence_number, now);
+            self.window.open(header.command, header.sequence_number, judged.original, now);
             let (command, sequence_number) = (header.command, header.sequence_number);
             return StepKind::Pass { command, sequence_number, observed };
         };
@@ -525,6 +517,8 @@ impl Session {
             return StepKind::Refused { command, sequence_number, rule };
         }
         self.provider = provider;
+        self.owner = provider
+            .map_or(0, |id| originals::mark(knowledge.registry.provider(id).name.as_bytes()));
         self.state = BindState::Binding(kind);
         self.bind = Some((header.command, header.sequence_number));
         self.bind_since_us = now.steady_us;

@@ -1,7 +1,10 @@
 //! What every session judges by: rules, registry, statuses, rates. Fixed while it is in force.
 
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
 use super::announced::Announced;
 use super::hold::LongMessages;
+use super::originals::{ENTRIES_DEFAULT, Originals};
 use super::parts::Joinings;
 use super::prepare::Parties;
 use super::rates::Rates;
@@ -60,6 +63,10 @@ pub struct Knowledge {
     pub long_messages: LongMessages,
     /// Long messages under way.
     pub joinings: Joinings,
+    /// What the ids stand for that SMSCs gave to messages.
+    pub originals: Mutex<Originals>,
+    /// How many of them are remembered; of zero, none.
+    pub originals_max: u32,
     /// The keywords that messages announced for refusing.
     pub announced: Announced,
     /// Who everybody is in the consent ledger.
@@ -75,6 +82,11 @@ pub struct Knowledge {
 }
 
 impl Knowledge {
+    /// What the ids stand for that SMSCs gave to messages.
+    pub fn originals(&self) -> MutexGuard<'_, Originals> {
+        self.originals.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// What holds where nobody says otherwise: the present law, statuses that every ESME knows, no
     /// consent ledger, and the limits of
     /// [`crate::smpp::frame::PDU_OCTETS_MAX`] and [`WINDOW_REQUESTS_LIMIT`].
@@ -91,6 +103,8 @@ impl Knowledge {
             unknown_command: UnknownCommand::Refuse,
             submit_multi: MultiPolicy::Whole,
             texts,
+            originals_max: ENTRIES_DEFAULT,
+            originals: Mutex::new(Originals::new(ENTRIES_DEFAULT)),
             announced: Announced::default(),
             parties: Parties::default(),
             review: ReviewPolicy::Strict,

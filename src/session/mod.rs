@@ -28,6 +28,7 @@ mod knowledge;
 mod left_out;
 mod moment;
 mod multi;
+mod operation;
 pub mod originals;
 mod parts;
 mod prepare;

@@ -156,7 +156,12 @@ impl Session {
         }
         let (command, sequence_number) = (header.command, header.sequence_number);
         self.forwarded += multi.passing();
-        self.window.open(command, sequence_number, now);
+        // To several: an id does not say to whom.
+        let mut original = weighed.first().and_then(|one| one.judged.original);
+        if let Some(original) = &mut original {
+            original.recipient = None;
+        }
+        self.window.open(command, sequence_number, original, now);
         let is_narrowed = !multi.narrowed.is_empty();
         self.multis.push(multi);
         let observed = observed.map_or(0, |reason| reason.rule().code());

@@ -11,7 +11,9 @@
 
 use std::collections::HashMap;
 
-use crate::registry::Msisdn;
+use crate::policy::Facts;
+use crate::registry::{Msisdn, Sender};
+use crate::smpp::message::Message;
 
 /// Longest message_id without its NUL, octets (SMPP 3.4 5.2.23).
 pub const MESSAGE_ID_OCTETS_MAX: usize = 64;
@@ -19,6 +21,14 @@ pub const MESSAGE_ID_OCTETS_MAX: usize = 64;
 pub const SOURCE_OCTETS_MAX: usize = 20;
 /// Entries that are remembered unless configured otherwise.
 pub const ENTRIES_DEFAULT: u32 = 100_000;
+
+/// A name's number that is the same in every run of the program (FNV-1a): whose a message is, and
+/// which SMSC's number space its id is of.
+pub fn mark(name: &[u8]) -> u64 {
+    name.iter().fold(0xcbf2_9ce4_8422_2325, |hash, octet| {
+        (hash ^ u64::from(*octet)).wrapping_mul(0x0000_0100_0000_01b3)
+    })
+}
 
 /// Octets of a bounded length, held in place.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
@@ -61,6 +71,19 @@ impl Original {
         Some(Original { provider, recipient, data_coding: 0, esm_class: 0, source })
     }
 
+    /// The original that a message becomes when the SMSC gives it an id; `None` without a valid sender.
+    pub fn of(provider: u64, facts: &Facts<'_>, message: &Message<'_>) -> Option<Original> {
+        let recipient = facts.recipient.ok().map(|recipient| recipient.msisdn);
+        let original = match &facts.sender.ok()? {
+            Sender::Code(from) | Sender::International(from) => {
+                Original::new(provider, from.as_bytes(), recipient)
+            }
+            Sender::Alphanumeric(from) => Original::new(provider, from, recipient),
+        };
+        let (data_coding, esm_class) = (message.data_coding, message.esm_class);
+        Some(Original { data_coding, esm_class, ..original? })
+    }
+
     /// Its sender in canonical form.
     pub fn source(&self) -> &[u8] {
         self.source.as_slice()
@@ -81,7 +104,7 @@ impl std::fmt::Debug for Original {
 /// An id in the number space of one SMSC.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 struct Key {
-    smsc: u16,
+    smsc: u64,
     message_id: Inline<MESSAGE_ID_OCTETS_MAX>,
 }
 
@@ -92,17 +115,47 @@ pub struct Originals {
     places: Vec<Option<(Key, Original)>>,
     next: u32,
     entries_max: u32,
+    changes: u64,
+}
+
+impl std::fmt::Debug for Originals {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Originals({} of {})", self.len(), self.entries_max)
+    }
 }
 
 impl Originals {
     /// Remembers nothing yet, and at most `entries_max` later; of zero it remembers nothing ever.
     pub fn new(entries_max: u32) -> Originals {
-        Originals { by_key: HashMap::default(), places: Vec::new(), next: 0, entries_max }
+        Originals {
+            by_key: HashMap::default(),
+            places: Vec::new(),
+            next: 0,
+            entries_max,
+            changes: 0,
+        }
     }
 
     /// Entries that are remembered.
     pub fn len(&self) -> usize {
         self.by_key.len()
+    }
+
+    /// How often something was remembered.
+    pub fn changes(&self) -> u64 {
+        self.changes
+    }
+
+    /// Some of the entries, from the place that many behind the oldest's: so that all can be copied a few
+    /// at a time. `None` behind the newest.
+    pub fn page(&self, from: usize, places: usize) -> Option<Vec<(u64, Vec<u8>, Original)>> {
+        let (newer, older) = self.places.split_at_checked(self.next as usize).unwrap_or_default();
+        let (older, newer) = (older.get(from..), newer.get(from.saturating_sub(older.len())..)?);
+        if older.is_none_or(<[_]>::is_empty) && newer.is_empty() {
+            return None;
+        }
+        let page = older.unwrap_or_default().iter().chain(newer).take(places).flatten();
+        Some(page.map(|(key, one)| (key.smsc, key.message_id.as_slice().to_vec(), *one)).collect())
     }
 
     /// Whether none is.
@@ -112,12 +165,13 @@ impl Originals {
 
     /// Remembers what an id of an SMSC stands for, in place of what it stood for before. Whether it
     /// does: not when the id is empty or longer than [`MESSAGE_ID_OCTETS_MAX`].
-    pub fn remember(&mut self, smsc: u16, message_id: &[u8], original: Original) -> bool {
+    pub fn remember(&mut self, smsc: u64, message_id: &[u8], original: Original) -> bool {
         let Some(key) = key(smsc, message_id) else { return false };
         if self.entries_max == 0 {
             return false;
         }
         self.forget(smsc, message_id);
+        self.changes += 1;
         let at = self.next;
         match self.places.get_mut(at as usize) {
             Some(place) => {
@@ -133,13 +187,13 @@ impl Originals {
     }
 
     /// What an id of an SMSC stands for.
-    pub fn find(&self, smsc: u16, message_id: &[u8]) -> Option<&Original> {
+    pub fn find(&self, smsc: u64, message_id: &[u8]) -> Option<&Original> {
         let &at = self.by_key.get(&key(smsc, message_id)?)?;
         self.places.get(at as usize)?.as_ref().map(|(_, original)| original)
     }
 
     /// Forgets an id: its message was taken back.
-    pub fn forget(&mut self, smsc: u16, message_id: &[u8]) {
+    pub fn forget(&mut self, smsc: u64, message_id: &[u8]) {
         let at = key(smsc, message_id).and_then(|key| self.by_key.remove(&key));
         if let Some(place) = at.and_then(|at| self.places.get_mut(at as usize)) {
             *place = None;
@@ -148,7 +202,7 @@ impl Originals {
 
     /// All entries, the oldest first: SMSC, id, original. Remembered in this order by another
     /// memory, they are the same there.
-    pub fn entries(&self) -> impl Iterator<Item = (u16, &[u8], &Original)> {
+    pub fn entries(&self) -> impl Iterator<Item = (u64, &[u8], &Original)> {
         let (newer, older) = self.places.split_at_checked(self.next as usize).unwrap_or_default();
         older
             .iter()
@@ -158,7 +212,7 @@ impl Originals {
     }
 }
 
-fn key(smsc: u16, message_id: &[u8]) -> Option<Key> {
+fn key(smsc: u64, message_id: &[u8]) -> Option<Key> {
     let message_id = Inline::new(message_id).filter(|id| id.length > 0)?;
     Some(Key { smsc, message_id })
 }
@@ -181,7 +235,7 @@ mod tests {
             assert!(originals.remember(0, id, original(provider)));
         }
         assert!(originals.remember(1, b"255", original(6)));
-        let cases: &[(u16, &[u8], Option<u64>)] = &[
+        let cases: &[(u64, &[u8], Option<u64>)] = &[
             (0, b"255", Some(1)),
             (0, b"FF", Some(2)),
             (0, b"ff", Some(3)),

@@ -7,16 +7,19 @@ use super::heard::Heard;
 use super::hold::{Due, LongMessages};
 use super::knowledge::Knowledge;
 use super::moment::Moment;
+use super::originals::Original;
 use super::parts::{self, Arrival};
 use super::session::Session;
 use super::table::{self, Place};
 use super::texts::Form;
 use crate::consent::{Question, Scope};
 use crate::content::reply::Keyword;
-use crate::policy::{Consent, Facts, Nature, nature};
-use crate::registry::{Allotment, ProviderId, RecipientFault};
+use crate::policy::{Consent, Earlier, Facts, Nature, Stated, nature};
+use crate::registry::{Address, Allotment, Npi, ProviderId, RecipientFault, Ton, recipient};
+use crate::smpp::broadcast::BroadcastSm;
 use crate::smpp::message::Message;
 use crate::smpp::multi::{Destination, SubmitMulti};
+use crate::smpp::operation::ReplaceSm;
 use crate::smpp::{Command, Header, Malformed};
 use crate::text::joining::Key;
 
@@ -36,7 +39,16 @@ impl Frame<'_> {
     /// Whether it may become an open request.
     pub(super) fn may_open(&self) -> bool {
         let command = Header::of(self.octets).map(|header| header.command);
-        self.message.is_some() || matches!(command, Some(Command::QuerySm | Command::CancelSm))
+        self.message.is_some()
+            || matches!(
+                command,
+                Some(
+                    Command::QuerySm
+                        | Command::CancelSm
+                        | Command::QueryBroadcastSm
+                        | Command::CancelBroadcastSm
+                )
+            )
     }
 }
 
@@ -44,12 +56,51 @@ impl Frame<'_> {
 struct Found<'a> {
     message: Message<'a>,
     gathered: Gathered,
-    /// Whether its destination is a list of the SMSC's.
-    is_list: bool,
+    to: To,
     /// Why it comes again, if it is a part that waited.
     due: Option<Due>,
     /// Whether it may wait for other parts.
     may_wait: bool,
+}
+
+/// Where a message says whom it is for.
+enum To {
+    /// In its destination address.
+    Written,
+    /// In a list of the SMSC's.
+    List,
+    /// It is for everybody in an area.
+    Everybody,
+    /// For whom the message was that it replaces, where that is known.
+    OfOriginal(Option<Original>),
+}
+
+impl To {
+    fn put(self, facts: &mut Facts<'_>, message: &Message<'_>) {
+        match self {
+            To::Written => {}
+            To::List => facts.recipient = Err(RecipientFault::List),
+            To::Everybody => facts.recipient = Err(RecipientFault::Everybody),
+            To::OfOriginal(original) => replace(facts, message, original),
+        }
+    }
+}
+
+/// A replacement goes to the recipient of the message whose place it takes, under the same sender.
+/// What it does not say of its validity stays as it was, which is not known here.
+fn replace(facts: &mut Facts<'_>, message: &Message<'_>, original: Option<Original>) {
+    let own = Original::of(0, facts, message);
+    let original = original.filter(|one| own.is_some_and(|own| own.source() == one.source()));
+    facts.earlier = Earlier::Unknown;
+    if let Some(to) = original.and_then(|original| original.recipient) {
+        let digits = to.digits();
+        let (ton, npi) = (Ton(1), Npi(1));
+        facts.recipient = recipient(&Address { ton, npi, value: digits.as_bytes() });
+        facts.earlier = Earlier::Own;
+    }
+    if facts.ends == Stated::Not {
+        facts.ends = Stated::In(u64::MAX);
+    }
 }
 
 /// A message with all that its decision needs.
@@ -110,9 +161,12 @@ impl Session {
         let left = (0..=multi.number_of_dests).rev();
         for (destination, destinations) in multi.destinations().zip(left) {
             let message = Message { destination: destination.named(), ..multi.message };
-            let is_list = matches!(destination, Destination::DistributionList(_));
+            let to = match destination {
+                Destination::Sme(_) => To::Written,
+                Destination::DistributionList(_) => To::List,
+            };
             // Its parts do not wait: they go to many.
-            let found = Found { message, gathered, is_list, due: None, may_wait: false };
+            let found = Found { message, gathered, to, due: None, may_wait: false };
             let prepared = self.prepare_one(knowledge, found, &mut heard, desk, now);
             frames.push(Frame { octets, message: Some(prepared), due: None, destinations });
         }
@@ -126,14 +180,40 @@ impl Session {
         desk: &mut Desk,
         now: Moment,
     ) -> Result<Prepared<'a>, Malformed> {
-        let message = parse(command, octets)?;
+        let (message, to) = match command {
+            Command::ReplaceSm => self.replacement(knowledge, octets)?,
+            Command::BroadcastSm => (parse(command, octets)?, To::Everybody),
+            _ => (parse(command, octets)?, To::Written),
+        };
         let gathered = gather(&message)?;
-        let may_wait = knowledge.long_messages != LongMessages::Progressive
+        // Only what says itself to whom it goes may wait.
+        let may_wait = matches!(to, To::Written)
+            && knowledge.long_messages != LongMessages::Progressive
             && due.is_none()
             && !self.draining
             && !self.hold.is_lockstep;
-        let found = Found { message, gathered, is_list: false, due, may_wait };
+        let found = Found { message, gathered, to, due, may_wait };
         Ok(self.prepare_one(knowledge, found, &mut None, desk, now))
+    }
+
+    /// A replace_sm as the message that it becomes, where that it replaces is the provider's own.
+    fn replacement<'a>(
+        &self,
+        knowledge: &Knowledge,
+        octets: &'a [u8],
+    ) -> Result<(Message<'a>, To), Malformed> {
+        let read = ReplaceSm::parse(octets)?;
+        let original = self.original(knowledge, read.message_id);
+        let (data_coding, esm_class) =
+            original.map_or((0, 0), |original| (original.data_coding, original.esm_class));
+        Ok((read.message(data_coding, esm_class), To::OfOriginal(original)))
+    }
+
+    /// The provider's own message that an id stands for.
+    pub(super) fn original(&self, knowledge: &Knowledge, message_id: &[u8]) -> Option<Original> {
+        let originals = knowledge.originals();
+        let found = originals.find(self.smsc_mark, message_id).copied();
+        found.filter(|original| original.provider == self.owner)
     }
 
     /// Fetches the facts of a message to one recipient. `heard` is what was heard in the same text on its
@@ -146,7 +226,7 @@ impl Session {
         desk: &mut Desk,
         now: Moment,
     ) -> Prepared<'a> {
-        let Found { message, gathered, is_list, due, may_wait } = found;
+        let Found { message, gathered, to, due, may_wait } = found;
         let mut facts = Facts::fetch(
             &knowledge.registry,
             now.wall_us,
@@ -154,10 +234,8 @@ impl Session {
             &address(&message.source),
             &address(&message.destination),
         );
-        if is_list {
-            facts.recipient = Err(RecipientFault::List);
-        }
         gathered.put(&mut facts, &message);
+        to.put(&mut facts, &message);
         facts.review = knowledge.review;
         facts.horizon = knowledge.horizon;
         let body = message.text_octets();
@@ -199,6 +277,8 @@ pub(super) fn parse(command: Command, octets: &[u8]) -> Result<Message<'_>, Malf
     match command {
         Command::DataSm => Message::parse_data_sm(octets),
         Command::SubmitMulti => SubmitMulti::parse(octets).map(|multi| multi.message),
+        Command::ReplaceSm => ReplaceSm::parse(octets).map(|replace| replace.message(0, 0)),
+        Command::BroadcastSm => BroadcastSm::parse(octets).map(|broadcast| broadcast.message()),
         _ => Message::parse(octets),
     }
 }

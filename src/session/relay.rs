@@ -68,7 +68,7 @@ impl Session {
                 }
             }
             let frame = rest.get(..length).unwrap_or(&[]);
-            let crossing = self.watch(frame, now);
+            let crossing = self.watch(knowledge, frame, now);
             if let Crossing::AsItCame = crossing {
                 at += length;
                 continue;
@@ -110,7 +110,7 @@ impl Session {
     }
 
     /// Takes note of one frame; how it crosses.
-    fn watch(&mut self, frame: &[u8], now: Moment) -> Crossing {
+    fn watch(&mut self, knowledge: &Knowledge, frame: &[u8], now: Moment) -> Crossing {
         let Some(header) = Header::of(frame) else {
             return Crossing::Not;
         };
@@ -120,7 +120,7 @@ impl Session {
         }
         match table::from_smsc(header.command) {
             Sign::BindAnswer => self.bind_answered(header, now),
-            Sign::Answer => return self.answered(header, frame, now),
+            Sign::Answer => return self.answered(knowledge, header, frame, now),
             Sign::Leave => self.state = BindState::Unbinding,
             Sign::None => {}
         }
@@ -145,7 +145,13 @@ impl Session {
         self.record_response(header, b"", latency_us, 0, now);
     }
 
-    fn answered(&mut self, header: Header, frame: &[u8], now: Moment) -> Crossing {
+    fn answered(
+        &mut self,
+        knowledge: &Knowledge,
+        header: Header,
+        frame: &[u8],
+        now: Moment,
+    ) -> Crossing {
         let Some(open) = self.window.answer(header.sequence_number) else {
             // An answer to nothing that waits: late, double, or to an enquire_link. It crosses.
             return self.crossing(header, true);
@@ -155,9 +161,15 @@ impl Session {
         let has_id = header.command_status.is_ok()
             && matches!(
                 header.command,
-                Command::SubmitSmResp | Command::DataSmResp | Command::SubmitMultiResp
+                Command::SubmitSmResp
+                    | Command::DataSmResp
+                    | Command::SubmitMultiResp
+                    | Command::BroadcastSmResp
             );
         let message_id = if has_id { response::message_id(frame).unwrap_or(b"") } else { b"" };
+        if let Some(original) = open.original.filter(|_| !message_id.is_empty()) {
+            knowledge.originals().remember(self.smsc_mark, message_id, original);
+        }
         let flags = if open.duplicate { ResponseRecord::DUPLICATE_SEQUENCE } else { 0 };
         self.record_response(header, message_id, latency_us, flags, now);
         self.tally.responses_us.push(u32::try_from(latency_us).unwrap_or(u32::MAX));

@@ -10,6 +10,7 @@ use super::hold::Hold;
 use super::left_out::LeftOuts;
 use super::moment::Moment;
 use super::multi::{Multi, Outcome, has_outcomes};
+use super::originals::mark;
 use super::table::{BindKind, BindState};
 use super::tally::Tally;
 use super::window::Window;
@@ -98,6 +99,9 @@ pub struct Session {
     pub(super) timeouts: Timeouts,
     pub(super) state: BindState,
     pub(super) provider: Option<ProviderId>,
+    /// [`mark`] of the provider's name, and of the listener, behind which is one SMSC.
+    pub(super) owner: u64,
+    pub(super) smsc_mark: u64,
     pub(super) system_id: Vec<u8>,
     pub(super) bind: Option<(Command, u32)>,
     pub(super) esme: FrameBuf,
@@ -156,6 +160,8 @@ impl Session {
             timeouts,
             state: BindState::Open,
             provider: None,
+            owner: 0,
+            smsc_mark: mark(listener.as_bytes()),
             system_id: Vec::new(),
             bind: None,
             esme: FrameBuf::default(),

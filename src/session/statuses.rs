@@ -115,6 +115,8 @@ fn compatible(reason: Reason) -> CommandStatus {
             CommandStatus::ESME_RINVDSTADR
         }
         Reason::DestinationList => CommandStatus::ESME_RCNTSUBDL,
+        Reason::EarlierUnknown => CommandStatus::ESME_RINVMSGID,
+        Reason::CodeBroadcast => CommandStatus::ESME_RPROHIBITED,
         Reason::DestinationTon => CommandStatus::ESME_RINVDSTTON,
         Reason::DestinationNpi => CommandStatus::ESME_RINVDSTNPI,
         Reason::RateExceeded => CommandStatus::ESME_RTHROTTLED,
@@ -190,6 +192,8 @@ fn precise(reason: Reason) -> Option<CommandStatus> {
         | Reason::DestinationMalformed
         | Reason::DestinationTon
         | Reason::DestinationList
+        | Reason::EarlierUnknown
+        | Reason::CodeBroadcast
         | Reason::MultiRefused
         | Reason::DestinationNpi
         | Reason::RateExceeded

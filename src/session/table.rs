@@ -77,7 +77,7 @@ pub enum Place {
     JudgeBind,
     /// It carries a text to a recipient: every rule looks.
     JudgeMessage,
-    /// It names somebody's message: the sender rules look.
+    /// It asks about somebody's message: whose it is, rules look.
     JudgeOperation,
     /// It crosses: it carries neither text nor address.
     Forward,
@@ -117,27 +117,30 @@ pub fn from_esme(command: Command, state: BindState, unknown: UnknownCommand) ->
             }
         }
 
-        Command::SubmitSm | Command::DataSm | Command::SubmitMulti if may_send(state) => {
-            Place::JudgeMessage
-        }
-        Command::QuerySm | Command::CancelSm if may_send(state) => Place::JudgeOperation,
         Command::SubmitSm
         | Command::DataSm
         | Command::SubmitMulti
-        | Command::QuerySm
-        | Command::CancelSm => Place::Refuse(CommandStatus::ESME_RINVBNDSTS),
-
-        // Refused by name until rules exist that judge the replaced text, the area.
-        Command::ReplaceSm
+        | Command::ReplaceSm
         | Command::BroadcastSm
+            if may_send(state) =>
+        {
+            Place::JudgeMessage
+        }
+        Command::QuerySm
+        | Command::CancelSm
         | Command::QueryBroadcastSm
         | Command::CancelBroadcastSm
             if may_send(state) =>
         {
-            Place::Refuse(CommandStatus::ESME_RINVCMDID)
+            Place::JudgeOperation
         }
-        Command::ReplaceSm
+        Command::SubmitSm
+        | Command::DataSm
+        | Command::SubmitMulti
+        | Command::ReplaceSm
         | Command::BroadcastSm
+        | Command::QuerySm
+        | Command::CancelSm
         | Command::QueryBroadcastSm
         | Command::CancelBroadcastSm => Place::Refuse(CommandStatus::ESME_RINVBNDSTS),
 
@@ -210,6 +213,10 @@ pub fn from_smsc(command: Command) -> Sign {
         | Command::SubmitMultiResp
         | Command::QuerySmResp
         | Command::CancelSmResp
+        | Command::ReplaceSmResp
+        | Command::BroadcastSmResp
+        | Command::QueryBroadcastSmResp
+        | Command::CancelBroadcastSmResp
         | Command::GenericNack => Sign::Answer,
         Command::Unbind | Command::UnbindResp => Sign::Leave,
         Command::BindReceiver
@@ -224,16 +231,12 @@ pub fn from_smsc(command: Command) -> Sign {
         | Command::QuerySm
         | Command::CancelSm
         | Command::ReplaceSm
-        | Command::ReplaceSmResp
         | Command::EnquireLink
         | Command::EnquireLinkResp
         | Command::AlertNotification
         | Command::BroadcastSm
-        | Command::BroadcastSmResp
         | Command::QueryBroadcastSm
-        | Command::QueryBroadcastSmResp
         | Command::CancelBroadcastSm
-        | Command::CancelBroadcastSmResp
         | Command::Unknown(_) => Sign::None,
     }
 }

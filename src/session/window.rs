@@ -7,6 +7,7 @@
 use std::collections::VecDeque;
 
 use super::moment::Moment;
+use super::originals::Original;
 use crate::smpp::Command;
 
 /// Most open requests that a session may be configured to have.
@@ -27,6 +28,8 @@ pub struct Open {
     pub duplicate: bool,
     /// Whether it is a submit_multi that went on to some of its destinations.
     pub narrowed: bool,
+    /// What its id will stand for, where it gets one.
+    pub original: Option<Original>,
     answered: bool,
 }
 
@@ -51,7 +54,13 @@ impl Window {
     }
 
     /// Adds a request.
-    pub fn open(&mut self, command: Command, sequence_number: u32, now: Moment) {
+    pub fn open(
+        &mut self,
+        command: Command,
+        sequence_number: u32,
+        original: Option<Original>,
+        now: Moment,
+    ) {
         // Numbers rise as a rule: only one that is not above all others can be a duplicate of one
         // that is outstanding, so the walk is for the exception.
         let seen = !self.open.is_empty() && sequence_number <= self.highest;
@@ -66,6 +75,7 @@ impl Window {
             asked_us: now.steady_us,
             duplicate,
             narrowed: false,
+            original,
             answered: false,
         });
         self.count += 1;
@@ -137,7 +147,7 @@ mod tests {
         let mut window = Window::default();
         for (at, &number) in numbers.iter().enumerate() {
             let now = Moment { wall_us: at as u64, steady_us: 0 };
-            window.open(Command::SubmitSm, number, now);
+            window.open(Command::SubmitSm, number, None, now);
         }
         window
     }

@@ -4,7 +4,7 @@
 use super::cursor::{Cursor, Malformed};
 use super::header::body;
 use super::message::{
-    ADDRESS_OCTETS_MAX, SERVICE_TYPE_OCTETS_MAX, SOURCE, TIME_OCTETS_MAX, WireAddress,
+    ADDRESS_OCTETS_MAX, Message, SERVICE_TYPE_OCTETS_MAX, SOURCE, TIME_OCTETS_MAX, WireAddress,
 };
 use super::operation::MESSAGE_ID_OCTETS_MAX;
 use super::tlv::{Tag, Tlvs};
@@ -57,6 +57,26 @@ impl<'a> BroadcastSm<'a> {
     /// The text; empty where there is none.
     pub fn text_octets(&self) -> &'a [u8] {
         self.tlvs.find(Tag::MESSAGE_PAYLOAD).unwrap_or(&[])
+    }
+
+    /// What it has in common with a message: all but its destination, which it has none of.
+    pub fn message(&self) -> Message<'a> {
+        Message {
+            service_type: self.service_type,
+            source: self.source,
+            destination: WireAddress { ton: 0, npi: 0, value: b"" },
+            esm_class: 0,
+            protocol_id: 0,
+            priority_flag: self.priority_flag,
+            schedule_delivery_time: self.schedule_delivery_time,
+            validity_period: self.validity_period,
+            registered_delivery: 0,
+            replace_if_present_flag: self.replace_if_present_flag,
+            data_coding: self.data_coding,
+            sm_default_msg_id: self.sm_default_msg_id,
+            short_message: b"",
+            tlvs: self.tlvs,
+        }
     }
 
     /// The areas, in their order: a format octet and what it asks for (SMPP 5.0 4.8.4.4).

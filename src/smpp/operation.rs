@@ -3,8 +3,8 @@
 use super::cursor::{Cursor, Malformed};
 use super::header::body;
 use super::message::{
-    ADDRESS_OCTETS_MAX, DATA_SM_ADDRESS_OCTETS_MAX, DESTINATION, SERVICE_TYPE_OCTETS_MAX, SOURCE,
-    TIME_OCTETS_MAX, WireAddress,
+    ADDRESS_OCTETS_MAX, DATA_SM_ADDRESS_OCTETS_MAX, DESTINATION, Message, SERVICE_TYPE_OCTETS_MAX,
+    SOURCE, TIME_OCTETS_MAX, WireAddress,
 };
 use super::tlv::{Tag, Tlvs};
 
@@ -112,6 +112,27 @@ impl<'a> ReplaceSm<'a> {
 }
 
 impl<'a> ReplaceSm<'a> {
+    /// The message that it becomes: read as the one that it replaces, by that one's data_coding and
+    /// esm_class. Its destination is that one's, which it does not name.
+    pub fn message(&self, data_coding: u8, esm_class: u8) -> Message<'a> {
+        Message {
+            service_type: b"",
+            source: self.source,
+            destination: WireAddress { ton: 0, npi: 0, value: b"" },
+            esm_class,
+            protocol_id: 0,
+            priority_flag: 0,
+            schedule_delivery_time: self.schedule_delivery_time,
+            validity_period: self.validity_period,
+            registered_delivery: self.registered_delivery,
+            replace_if_present_flag: 0,
+            data_coding,
+            sm_default_msg_id: self.sm_default_msg_id,
+            short_message: self.short_message,
+            tlvs: self.tlvs,
+        }
+    }
+
     /// The text as a handset gets it: short_message, or message_payload where that is empty.
     pub fn text_octets(&self) -> &'a [u8] {
         if self.short_message.is_empty() {

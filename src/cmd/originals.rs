@@ -1,0 +1,169 @@
+//! What the ids of SMSCs stand for, kept beside the journal over restarts: one line each, oldest first.
+//!
+//! It is written anew while the proxy runs and when it stops. After it was killed, the ids of the last
+//! half minute are not known, and what names them is refused.
+
+use std::fs::OpenOptions;
+use std::io::{BufWriter, Read, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::Failure;
+use crate::proxy::Shared;
+use crate::registry::Msisdn;
+use crate::session::Knowledge;
+use crate::session::originals::{Original, Originals};
+
+/// How often the file is written anew, where anything changed.
+const EVERY: Duration = Duration::from_secs(30);
+
+/// Entries that are copied while nobody else may remember or look up.
+const PAGE_ENTRIES: usize = 1_000;
+
+/// The longest file that is read: at 200 octets a line, five million entries.
+const FILE_OCTETS_MAX: u64 = 1 << 30;
+
+/// Where they are kept, beside the journal in `audit`.
+pub(super) fn file(audit: &Path) -> PathBuf {
+    audit.with_extension("originals")
+}
+
+/// Fills `originals` from the file, where there is one.
+pub(super) fn load(path: &Path, originals: &mut Originals) -> Result<(), Failure> {
+    let failure = |error: std::io::Error| {
+        Failure(format!(
+            "{} cannot be read: {error}; make it readable or remove it",
+            path.display()
+        ))
+    };
+    let mut octets = Vec::new();
+    match std::fs::File::open(path) {
+        Ok(file) => file.take(FILE_OCTETS_MAX).read_to_end(&mut octets).map_err(failure)?,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+        Err(error) => return Err(failure(error)),
+    };
+    for (number, line) in (1..).zip(String::from_utf8_lossy(&octets).lines()) {
+        match read(line) {
+            Some((smsc, id, original)) => _ = originals.remember(smsc, &id, original),
+            None => {
+                let path = path.display();
+                tracing::warn!(%path, line = number, "stands for no message; passed over");
+            }
+        }
+    }
+    Ok(())
+}
+
+fn read(line: &str) -> Option<(u64, Vec<u8>, Original)> {
+    let mut fields = line.split('\t');
+    let mut field = || fields.next();
+    let smsc = u64::from_str_radix(field()?, 16).ok()?;
+    let provider = u64::from_str_radix(field()?, 16).ok()?;
+    let (id, source) = (octets(field()?)?, octets(field()?)?);
+    let recipient = match field()? {
+        "-" => None,
+        digits => Some(Msisdn::from_digits(digits.as_bytes())?),
+    };
+    let mut original = Original::new(provider, &source, recipient)?;
+    original.data_coding = field()?.parse().ok()?;
+    original.esm_class = field()?.parse().ok()?;
+    field().is_none().then_some((smsc, id, original))
+}
+
+fn octets(hex: &str) -> Option<Vec<u8>> {
+    let (pairs, odd) = hex.as_bytes().as_chunks::<2>();
+    let octet = |pair: &[u8; 2]| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok();
+    odd.is_empty().then(|| pairs.iter().map(octet).collect())?
+}
+
+fn hex(octets: &[u8]) -> String {
+    octets.iter().map(|octet| format!("{octet:02x}")).collect()
+}
+
+/// Writes all of them, in place of what the file held.
+pub(super) fn save(path: &Path, knowledge: &Knowledge) -> std::io::Result<()> {
+    let new = path.with_extension("originals.new");
+    let file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&new)?;
+    let mut out = BufWriter::new(file);
+    let mut from = 0;
+    loop {
+        let page = knowledge.originals().page(from, PAGE_ENTRIES);
+        let Some(page) = page else { break };
+        from += PAGE_ENTRIES;
+        for (smsc, id, one) in page {
+            let to = one.recipient.map_or("-".to_owned(), |to| to.unmasked());
+            let (provider, id, source) = (one.provider, hex(&id), hex(one.source()));
+            let (data_coding, esm_class) = (one.data_coding, one.esm_class);
+            writeln!(
+                out,
+                "{smsc:x}\t{provider:x}\t{id}\t{source}\t{to}\t{data_coding}\t{esm_class}"
+            )?;
+        }
+    }
+    out.into_inner().map_err(std::io::IntoInnerError::into_error)?.sync_all()?;
+    std::fs::rename(new, path)
+}
+
+/// Writes the file from time to time until the proxy drains.
+pub(super) async fn watch(shared: Arc<Shared>, path: PathBuf) {
+    let mut written_at = shared.knowledge.originals().changes();
+    loop {
+        tokio::select! {
+            () = tokio::time::sleep(EVERY) => {}
+            () = shared.drain.cancelled() => return,
+        }
+        let changes = shared.knowledge.originals().changes();
+        if changes == written_at {
+            continue;
+        }
+        written_at = changes;
+        let (shared, path) = (shared.clone(), path.clone());
+        let saved = tokio::task::spawn_blocking(move || save(&path, &shared.knowledge)).await;
+        if let Ok(Err(error)) = saved {
+            tracing::error!(%error, "after a restart no message is known by its message_id");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::policy::Modes;
+    use crate::session::Texts;
+
+    fn knowledge() -> Knowledge {
+        let registry = crate::registry::parse("", "registry.toml").unwrap();
+        let modes = Modes::default();
+        let reader = crate::content::Reader::built_in().unwrap();
+        let texts = Texts::new(reader, Default::default(), Vec::new(), &modes);
+        Knowledge::new(registry, texts, modes)
+    }
+
+    #[test]
+    fn what_ids_stand_for_is_known_after_a_restart() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = file(&folder.path().join("audit"));
+        let (before, after) = (knowledge(), knowledge());
+        load(&path, &mut before.originals()).unwrap();
+        let originals: Vec<_> = (0..2_500_u64)
+            .map(|at| {
+                let to = Msisdn::new(8_613_800_138_000 + at).filter(|_| at % 2 == 0);
+                let mut one = Original::new(at % 7, b"106900001234", to).unwrap();
+                (one.data_coding, one.esm_class) = (8, 0x40);
+                (at % 3, format!("id\t{at}").into_bytes(), one)
+            })
+            .collect();
+        for (smsc, id, one) in &originals {
+            assert!(before.originals().remember(*smsc, id, *one));
+        }
+        save(&path, &before).unwrap();
+        std::fs::OpenOptions::new().append(true).open(&path).unwrap().write_all(b"torn").unwrap();
+        load(&path, &mut after.originals()).unwrap();
+        let of = |one: &Originals| {
+            one.entries().map(|(smsc, id, one)| (smsc, id.to_vec(), *one)).collect::<Vec<_>>()
+        };
+        assert_eq!(of(&after.originals()), originals);
+    }
+}
