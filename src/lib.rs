@@ -46,10 +46,11 @@
 //!
 //! # Invariants
 //!
-//! 1. No message leaves for the SMSC but inside a [`session::Cleared`], which only `session` makes.
+//! 1. No message leaves for the SMSC but inside a [`session::Cleared`], which only `session` makes. What
+//!    passes is the octets that came; a submit_multi may be narrowed to those who may get it.
 //! 2. No verdict without a record; the record is accepted before the step is carried out.
-//! 3. The pure rooms (`smpp`, `text`, `registry`, `content`, `policy`, `session`) name no clock, socket, file,
-//!    task or log; `tests/architecture.rs` holds them to it.
+//! 3. The pure rooms (`smpp`, `text`, `registry`, `content`, `policy`, `session`, `replay`) name no clock,
+//!    socket, file, task or log; `tests/architecture.rs` holds them to it.
 //! 4. Every command that carries a text or a recipient is judged or refused: [`session::table`].
 //! 5. Everything has a limit, named with its unit.
 //! 6. The same octets at the same times under the same rules make the same records.
