@@ -82,15 +82,26 @@ impl Drop for Proxy {
     }
 }
 
+/// A free port below those that the system gives to who connects: none of them can take it before the
+/// proxy does, nor can who knocks at it meet itself.
+fn free_address() -> std::net::SocketAddr {
+    let first = 20_000 + u16::try_from(std::process::id() % 10_000).expect("small");
+    let free = (first..first + 1_000).find_map(|port| {
+        std::net::TcpListener::bind(("127.0.0.1", port)).and_then(|one| one.local_addr()).ok()
+    });
+    free.expect("a free port")
+}
+
 /// A proxy on the folder's files, which answers at its admin address.
 fn running(folder: &Path) -> Proxy {
-    let free = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
-    let admin = free.local_addr().expect("an address");
-    drop(free);
+    let admin = free_address();
     let path = folder.join("consentry.toml");
     let rules =
         std::fs::read_to_string(&path).expect("rules").replace("127.0.0.1:2775", "127.0.0.1:0");
-    std::fs::write(folder.join("token"), "a token for a test\n").expect("written");
+    let token = folder.join("token");
+    std::fs::write(&token, "a-token-for-a-test-0123\n").expect("written");
+    let owner_only = std::os::unix::fs::PermissionsExt::from_mode(0o600);
+    std::fs::set_permissions(token, owner_only).expect("permitted");
     let rules = format!("{rules}\n[admin]\naddress = \"{admin}\"\ntoken_file = \"token\"\n");
     std::fs::write(path, rules).expect("written");
     let mut proxy = Command::new(env!("CARGO_BIN_EXE_consentry"))
@@ -114,13 +125,14 @@ fn running(folder: &Path) -> Proxy {
 #[test]
 fn beside_a_running_proxy_it_is_asked_how_people_stood() {
     let folder = folder();
-    let _proxy = running(folder.path());
+    let mut proxy = running(folder.path());
     import(folder.path());
     let shown = output(folder.path(), 0, &DAY);
     assert_eq!(shown, std::fs::read_to_string(fixtures().join("day.txt")).expect("day.txt"));
     let stats = output(folder.path(), 0, &["consent", "stats", "-c", "consentry.toml", "--json"]);
     let stats: Value = serde_json::from_str(&stats).expect("an object");
     assert_eq!(stats["events"]["revoked"], 0, "a replay writes nothing: {stats}");
+    assert!(proxy.0.try_wait().expect("a child").is_none(), "it was the proxy that answered");
 }
 
 #[test]
