@@ -2,6 +2,7 @@
 //! each thread that carries traffic.
 
 use super::heard::Heards;
+use super::originals::Given;
 use super::prepare::Frame;
 use crate::consent::Question;
 use crate::content;
@@ -21,6 +22,8 @@ pub struct Desk {
     pub(super) heards: Heards,
     /// The keywords that a code announced.
     pub(super) keywords: Vec<Keyword>,
+    /// Ids that the SMSC gave to messages: remembered together when its octets have been looked at.
+    pub(super) given: Vec<Given>,
     /// The frames of a batch: empty between batches, kept for its room.
     pub(super) frames: Vec<Frame<'static>>,
     /// What a batch asks the ledger.

@@ -10,6 +10,9 @@
 //! different ids here.
 
 use std::collections::HashMap;
+use std::hash::{BuildHasher, Hasher};
+
+use foldhash::fast::{FixedState, RandomState};
 
 use crate::policy::Facts;
 use crate::registry::{Msisdn, Sender};
@@ -31,7 +34,7 @@ pub fn mark(name: &[u8]) -> u64 {
 }
 
 /// Octets of a bounded length, held in place.
-#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 struct Inline<const MAX: usize> {
     octets: [u8; MAX],
     length: u8,
@@ -102,15 +105,38 @@ impl std::fmt::Debug for Original {
 }
 
 /// An id in the number space of one SMSC.
-#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 struct Key {
     smsc: u64,
     message_id: Inline<MESSAGE_ID_OCTETS_MAX>,
 }
 
+/// An id that an SMSC gave to a message, on its way into the memory.
+#[derive(Clone, Copy)]
+pub(super) struct Given {
+    key: Key,
+    original: Original,
+}
+
+impl Given {
+    /// `None` when the id is empty or longer than [`MESSAGE_ID_OCTETS_MAX`].
+    pub(super) fn new(smsc: u64, message_id: &[u8], original: Original) -> Option<Given> {
+        Some(Given { key: key(smsc, message_id)?, original })
+    }
+}
+
+impl std::fmt::Debug for Given {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Given").field("original", &self.original).finish_non_exhaustive()
+    }
+}
+
 /// The originals of all providers, by SMSC and id. The oldest is forgotten first.
 pub struct Originals {
-    by_key: HashMap<Key, u32, foldhash::fast::RandomState>,
+    /// The place of each key, by its hash alone: small enough to stay near the processor. Of two keys with one
+    /// hash the older is forgotten.
+    by_hash: HashMap<u64, u32, FixedState>,
+    hasher: RandomState,
     /// A ring: the next place written holds the oldest.
     places: Vec<Option<(Key, Original)>>,
     next: u32,
@@ -128,7 +154,8 @@ impl Originals {
     /// Remembers nothing yet, and at most `entries_max` later; of zero it remembers nothing ever.
     pub fn new(entries_max: u32) -> Originals {
         Originals {
-            by_key: HashMap::default(),
+            by_hash: HashMap::default(),
+            hasher: RandomState::default(),
             places: Vec::new(),
             next: 0,
             entries_max,
@@ -138,7 +165,7 @@ impl Originals {
 
     /// Entries that are remembered.
     pub fn len(&self) -> usize {
-        self.by_key.len()
+        self.by_hash.len()
     }
 
     /// How often something was remembered.
@@ -160,41 +187,63 @@ impl Originals {
 
     /// Whether none is.
     pub fn is_empty(&self) -> bool {
-        self.by_key.is_empty()
+        self.by_hash.is_empty()
     }
 
     /// Remembers what an id of an SMSC stands for, in place of what it stood for before. Whether it
     /// does: not when the id is empty or longer than [`MESSAGE_ID_OCTETS_MAX`].
     pub fn remember(&mut self, smsc: u64, message_id: &[u8], original: Original) -> bool {
-        let Some(key) = key(smsc, message_id) else { return false };
+        Given::new(smsc, message_id, original).is_some_and(|given| self.take(given))
+    }
+
+    /// The same for an id that waited: many under one lock.
+    pub(super) fn take(&mut self, Given { key, original }: Given) -> bool {
         if self.entries_max == 0 {
             return false;
         }
-        self.forget(smsc, message_id);
         self.changes += 1;
-        let at = self.next;
-        match self.places.get_mut(at as usize) {
-            Some(place) => {
-                if let Some((oldest, _)) = place.replace((key, original)) {
-                    self.by_key.remove(&oldest);
-                }
+        let (hash, at) = (self.hash(&key), self.next);
+        let oldest = match self.places.get_mut(at as usize) {
+            Some(place) => place.replace((key, original)),
+            None => {
+                self.places.push(Some((key, original)));
+                None
             }
-            None => self.places.push(Some((key, original))),
+        };
+        if let Some((oldest, _)) = oldest {
+            self.by_hash.remove(&self.hash(&oldest));
         }
-        self.by_key.insert(key, at);
+        if let Some(before) = self.by_hash.insert(hash, at)
+            && let Some(place) = self.places.get_mut(before as usize)
+        {
+            *place = None;
+        }
         self.next = if at + 1 < self.entries_max { at + 1 } else { 0 };
         true
     }
 
+    fn hash(&self, key: &Key) -> u64 {
+        let mut hasher = self.hasher.build_hasher();
+        hasher.write_u64(key.smsc);
+        hasher.write(key.message_id.as_slice());
+        hasher.finish()
+    }
+
     /// What an id of an SMSC stands for.
     pub fn find(&self, smsc: u64, message_id: &[u8]) -> Option<&Original> {
-        let &at = self.by_key.get(&key(smsc, message_id)?)?;
-        self.places.get(at as usize)?.as_ref().map(|(_, original)| original)
+        let key = key(smsc, message_id)?;
+        let &at = self.by_hash.get(&self.hash(&key))?;
+        let (found, original) = self.places.get(at as usize)?.as_ref()?;
+        (*found == key).then_some(original)
     }
 
     /// Forgets an id: its message was taken back.
     pub fn forget(&mut self, smsc: u64, message_id: &[u8]) {
-        let at = key(smsc, message_id).and_then(|key| self.by_key.remove(&key));
+        if self.find(smsc, message_id).is_none() {
+            return;
+        }
+        let hash = key(smsc, message_id).map(|key| self.hash(&key));
+        let at = hash.and_then(|hash| self.by_hash.remove(&hash));
         if let Some(place) = at.and_then(|at| self.places.get_mut(at as usize)) {
             *place = None;
         }

@@ -5,6 +5,7 @@ use super::end::EndReason;
 use super::knowledge::Knowledge;
 use super::left_out::LeftOut;
 use super::moment::Moment;
+use super::originals::Given;
 use super::reply::REPLIES_AHEAD_MAX;
 use super::session::{Session, Side};
 use super::table::{self, BindState, Sign};
@@ -68,7 +69,7 @@ impl Session {
                 }
             }
             let frame = rest.get(..length).unwrap_or(&[]);
-            let crossing = self.watch(knowledge, frame, now);
+            let crossing = self.watch(desk, frame, now);
             if let Crossing::AsItCame = crossing {
                 at += length;
                 continue;
@@ -84,6 +85,12 @@ impl Session {
         self.smsc = waiting;
         self.smsc.consume(at);
         self.listened_octets = self.listened_octets.saturating_sub(at);
+        if !desk.given.is_empty() {
+            let mut originals = knowledge.originals();
+            for given in desk.given.drain(..) {
+                originals.take(given);
+            }
+        }
     }
 
     /// Listens to the first frame of `rest`, and where that is an answer the ledger must know of,
@@ -110,7 +117,7 @@ impl Session {
     }
 
     /// Takes note of one frame; how it crosses.
-    fn watch(&mut self, knowledge: &Knowledge, frame: &[u8], now: Moment) -> Crossing {
+    fn watch(&mut self, desk: &mut Desk, frame: &[u8], now: Moment) -> Crossing {
         let Some(header) = Header::of(frame) else {
             return Crossing::Not;
         };
@@ -120,7 +127,7 @@ impl Session {
         }
         match table::from_smsc(header.command) {
             Sign::BindAnswer => self.bind_answered(header, now),
-            Sign::Answer => return self.answered(knowledge, header, frame, now),
+            Sign::Answer => return self.answered(desk, header, frame, now),
             Sign::Leave => self.state = BindState::Unbinding,
             Sign::None => {}
         }
@@ -145,13 +152,7 @@ impl Session {
         self.record_response(header, b"", latency_us, 0, now);
     }
 
-    fn answered(
-        &mut self,
-        knowledge: &Knowledge,
-        header: Header,
-        frame: &[u8],
-        now: Moment,
-    ) -> Crossing {
+    fn answered(&mut self, desk: &mut Desk, header: Header, frame: &[u8], now: Moment) -> Crossing {
         let Some(open) = self.window.answer(header.sequence_number) else {
             // An answer to nothing that waits: late, double, or to an enquire_link. It crosses.
             return self.crossing(header, true);
@@ -168,7 +169,7 @@ impl Session {
             );
         let message_id = if has_id { response::message_id(frame).unwrap_or(b"") } else { b"" };
         if let Some(original) = open.original.filter(|_| !message_id.is_empty()) {
-            knowledge.originals().remember(self.smsc_mark, message_id, original);
+            desk.given.extend(Given::new(self.smsc_mark, message_id, original));
         }
         let flags = if open.duplicate { ResponseRecord::DUPLICATE_SEQUENCE } else { 0 };
         self.record_response(header, message_id, latency_us, flags, now);
