@@ -257,6 +257,11 @@ impl<'a> Entry<'a> {
         decode(self.octets)
     }
 
+    /// Name of the rule set that was in force then, as [`Kept::rule_set`] says.
+    pub fn rule_set(&self) -> &'a str {
+        self.rule_set
+    }
+
     /// A copy that outlives the reader.
     pub fn keep(&self) -> Kept {
         Kept {
