@@ -57,6 +57,36 @@ impl ReceiptRecord<'_> {
     /// Flag: the proxy had asked for it and not the ESME, answered it, and kept it back.
     pub const KEPT_BACK: u8 = 4;
 
+    /// The state in words (SMPP 3.4 5.2.28).
+    pub fn state_name(&self) -> Option<&'static str> {
+        const NAMES: [&str; 10] = [
+            "scheduled",
+            "enroute",
+            "delivered",
+            "expired",
+            "deleted",
+            "undeliverable",
+            "accepted",
+            "unknown",
+            "rejected",
+            "skipped",
+        ];
+        NAMES.get(usize::from(self.state)).copied()
+    }
+
+    /// Whether more of the message is to come: a notice before its final state (SMPP 3.4 5.2.12).
+    pub fn is_intermediate(&self) -> bool {
+        self.esm_class & 0x3c == 0x20
+    }
+
+    /// A date of a receipt as ISO 8601 without a zone, since it names none.
+    pub fn date([year, month, day, hour, minute, second]: [u8; 6]) -> Option<String> {
+        (month != 0).then(|| {
+            let year = 2000 + u16::from(year);
+            format!("{year}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}")
+        })
+    }
+
     /// The ids that it names the message by.
     pub fn ids(&self) -> impl Iterator<Item = &[u8]> {
         [self.message_id, self.text_id].into_iter().filter(|id| !id.is_empty())

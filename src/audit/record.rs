@@ -449,6 +449,8 @@ impl<'a> Record<'a> {
             Record::Unanswered(_) => Kind::Unanswered.name(),
             Record::End(_) => Kind::End.name(),
             Record::Reply(_) => Kind::Reply.name(),
+            Record::Receipt(_) => Kind::Receipt.name(),
+            Record::Unsuccess(_) => Kind::Unsuccess.name(),
             Record::Unknown { .. } => "unknown",
         }
     }

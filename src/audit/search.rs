@@ -212,7 +212,7 @@ impl Join {
         if self.open.is_empty() && self.by_key.is_empty() {
             return Ok(());
         }
-        let mut reader = Reader::open(directory)?;
+        let mut reader = Reader::open_at(directory, from + 1, "")?;
         while let Some(entry) = reader.next()? {
             if entry.number > from {
                 self.became(query, &entry, entry.record());

@@ -12,10 +12,6 @@ use crate::policy::{Rule, RuleSet};
 use crate::session::EndReason;
 use crate::smpp::{Command, CommandStatus};
 
-/// Bits of esm_class that say what a deliver_sm is (SMPP 3.4 5.2.12), and one of their values.
-const MESSAGE_TYPE: u8 = 0x3c;
-const INTERMEDIATE: u8 = 0x20;
-
 /// What a search found: the record, who sent it, and what became of it.
 pub(super) fn line(found: &Found, unmask: bool) -> Value {
     match found {
@@ -76,33 +72,9 @@ fn receipt_line(kept: &Kept, unmask: bool) -> Value {
 /// The state that a receipt names.
 fn state_of(kept: &Kept) -> Option<&'static str> {
     match kept.record() {
-        Record::Receipt(record) => state_name(record.state),
+        Record::Receipt(record) => record.state_name(),
         _ => None,
     }
-}
-
-/// The word that receipts use (SMPP 3.4 5.2.28, appendix B).
-fn state_name(state: u8) -> Option<&'static str> {
-    const NAMES: [&str; 10] = [
-        "scheduled",
-        "enroute",
-        "delivered",
-        "expired",
-        "deleted",
-        "undeliverable",
-        "accepted",
-        "unknown",
-        "rejected",
-        "skipped",
-    ];
-    NAMES.get(usize::from(state)).copied()
-}
-
-/// A date of the SMSC's own zone, which it does not name.
-fn stated(date: [u8; 6]) -> Option<String> {
-    let [year, month, day, hour, minute, second] = date;
-    (month != 0)
-        .then(|| format!("20{year:02}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}"))
 }
 
 fn receipt(line: &mut Value, record: &ReceiptRecord<'_>, unmask: bool) -> &'static str {
@@ -112,7 +84,7 @@ fn receipt(line: &mut Value, record: &ReceiptRecord<'_>, unmask: bool) -> &'stat
     line["sequence_number"] = record.sequence_number.into();
     line["source"] = masked(record.source.raw, unmask).into();
     line["destination"] = masked(record.destination.raw, unmask).into();
-    line["state"] = state_name(record.state).into();
+    line["state"] = record.state_name().into();
     line["message_id"] = record.message_id.escape_ascii().to_string().into();
     line["message_id_of_text"] = octets(record.text_id).into();
     line["stat"] = octets(record.stat).into();
@@ -121,9 +93,9 @@ fn receipt(line: &mut Value, record: &ReceiptRecord<'_>, unmask: bool) -> &'stat
     line["network_error"] = (record.network_error != [0; 3])
         .then(|| json!([network, u16::from_be_bytes([high, low])]))
         .into();
-    line["submit_date"] = stated(record.submitted).into();
-    line["done_date"] = stated(record.done).into();
-    line["intermediate"] = (record.esm_class & MESSAGE_TYPE == INTERMEDIATE).into();
+    line["submit_date"] = ReceiptRecord::date(record.submitted).into();
+    line["done_date"] = ReceiptRecord::date(record.done).into();
+    line["intermediate"] = record.is_intermediate().into();
     line["kept_back"] = (record.flags & ReceiptRecord::KEPT_BACK != 0).into();
     Kind::Receipt.name()
 }
