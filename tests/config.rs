@@ -37,6 +37,7 @@ fn unwritten_keys_take_their_defaults_and_paths_their_folder() {
     assert_eq!((consent.review.name(), consent.cache_octets), ("strict", 384 << 20));
     assert_eq!(consent.silent_after, Duration::from_secs(7 * 86_400));
     assert_eq!(config.audit.path, PathBuf::from("/etc/consentry/state/audit"));
+    assert_eq!(config.audit.keys, PathBuf::from("/etc/consentry/state/keys"));
     assert_eq!(config.admin, None);
     let capture = &config.capture;
     assert!(!capture.enabled && capture.providers.is_empty() && capture.verdicts.is_empty());
@@ -82,6 +83,7 @@ fn what_is_written_is_taken() {
         validity_max = "72h"
         [audit]
         path = "/var/lib/consentry/audit"
+        keys = "secrets"
         [capture]
         enabled = true
         path = "traces"
@@ -112,6 +114,7 @@ fn what_is_written_is_taken() {
     assert_eq!(overrides["signature.missing"].mode, Some(OverrideMode::Off));
     assert_eq!(overrides["rate.exceeded"].status, Some(CommandStatus::ESME_RMSGQFUL));
     assert_eq!(config.audit.path, PathBuf::from("/var/lib/consentry/audit"));
+    assert_eq!(config.audit.keys, PathBuf::from("/etc/consentry/secrets"));
     let capture = &config.capture;
     assert_eq!((capture.enabled, &capture.path), (true, &PathBuf::from("/etc/consentry/traces")));
     assert_eq!((capture.file_octets, capture.files), (1 << 20, 1000));
@@ -294,6 +297,18 @@ fn mistakes_are_told_in_one_sentence() {
         (
             "[audit]\npath = \"state/consent\"",
             ": [consent] path and [audit] path are the same folder; write two",
+        ),
+        (
+            "[audit]\nkeys = \"state/consent\"",
+            ": [consent] path and [audit] keys are the same folder; write two",
+        ),
+        (
+            "[audit]\nkeys = \"state/capture\"",
+            ": [capture] path and [audit] keys are the same folder; write two",
+        ),
+        (
+            "[audit]\nkeys = \"state/audit/keys\"",
+            ": [audit] keys is in the journal's folder: who copies one has both; write another",
         ),
     ] {
         let fault = parse(&format!("{LISTEN}{text}\n")).expect_err(text).to_string();

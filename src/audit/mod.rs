@@ -20,6 +20,7 @@
 //! | `read` | all records of a directory in order, also while it is written |
 //! | `verify` | the whole proof, or the first place where it fails |
 //! | `search` | messages and binds by what an inspector asks for |
+//! | [`keys`] | the files of the keys that records are signed and sealed with |
 //!
 //! This room knows no SMPP and no policy: commands and statuses are the `u32` of the wire, rules
 //! and verdicts the `u8` codes that their owners keep stable for ever.
@@ -28,6 +29,7 @@ mod disk;
 mod flusher;
 pub mod format;
 mod journal;
+pub mod keys;
 mod read;
 mod record;
 mod records;

@@ -261,6 +261,7 @@ fn settings(config: &Config) -> Vec<(&'static str, Value)> {
         ("long_messages.octets", size::text(config.long_messages.octets).into()),
         ("audit.path", path(&config.audit.path)),
         ("audit.durability", config.audit.durability.name().into()),
+        ("audit.keys", path(&config.audit.keys)),
         ("audit.keep_months", config.audit.keep_months.into()),
         ("audit.segment", size::text(config.audit.segment_octets).into()),
         (

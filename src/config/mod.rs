@@ -41,6 +41,12 @@ const CONSENT_PATH: &str = "state/consent";
 const AUDIT_PATH: &str = "state/audit";
 const CAPTURE_PATH: &str = "state/capture";
 
+/// Where keys are unless the file says otherwise: `keys`, beside the journal's folder and not in it,
+/// so that a copy of the journal is no copy of its keys.
+pub fn keys_beside(journal: &Path) -> PathBuf {
+    journal.with_file_name("keys")
+}
+
 /// All settings, validated, defaults filled in, paths resolved.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Config {
@@ -234,6 +240,8 @@ pub struct Audit {
     pub path: PathBuf,
     /// When a message may go on.
     pub durability: Durability,
+    /// The folder of the keys that records are signed and sealed with.
+    pub keys: PathBuf,
     /// Calendar months that records are kept.
     pub keep_months: u32,
     /// Size of one journal file, octets.

@@ -78,6 +78,15 @@ pub(super) fn config(
         Place::Folder(folder) if *folder == config.capture.path => {
             Err(source.whole("[consent] path and [capture] path are the same folder; write two"))
         }
+        Place::Folder(folder) if *folder == config.audit.keys => {
+            Err(source.whole("[consent] path and [audit] keys are the same folder; write two"))
+        }
+        _ if config.audit.keys.starts_with(&config.audit.path) => Err(source.whole(
+            "[audit] keys is in the journal's folder: who copies one has both; write another",
+        )),
+        _ if config.audit.keys == config.capture.path => {
+            Err(source.whole("[capture] path and [audit] keys are the same folder; write two"))
+        }
         _ if config.capture.path == config.audit.path => {
             Err(source.whole("[capture] path and [audit] path are the same folder; write two"))
         }
@@ -359,8 +368,14 @@ fn audit(source: &Source<'_>, folder: &Path, written: written::Audit) -> Result<
     let keep_months = count(source, written.keep_months, bounds::KEEP_MONTHS)?;
     let segment_octets = octets(source, written.segment, bounds::SEGMENT_OCTETS)?;
     let disk_budget_octets = disk_budget(source, written.disk_budget, segment_octets)?;
+    let journal = path(source, folder, written.path, AUDIT_PATH)?;
+    let keys = match written.keys {
+        Some(keys) => path(source, folder, Some(keys), "")?,
+        None => super::keys_beside(&journal),
+    };
     Ok(Audit {
-        path: path(source, folder, written.path, AUDIT_PATH)?,
+        path: journal,
+        keys,
         durability: written.durability.unwrap_or(Durability::Synced),
         keep_months: u32::try_from(keep_months).unwrap_or(u32::MAX),
         segment_octets,

@@ -310,6 +310,10 @@ pub(super) struct Audit {
     /// When a message may go on: its record is synced to disk, written, or queued.
     #[schemars(extend("default" = "synced"))]
     pub durability: Option<Durability>,
+    /// The folder of the keys that records are signed and sealed with; without it, `keys` beside the
+    /// journal's folder.
+    #[schemars(with = "Option<String>")]
+    pub keys: Option<Spanned<String>>,
     /// Calendar months that records are kept.
     #[schemars(with = "Option<u32>", extend(
         "default" = bounds::KEEP_MONTHS.default,

@@ -1,0 +1,66 @@
+//! `consentry audit`: the records. One file a sub-command.
+
+use std::path::PathBuf;
+
+use super::{Answer, Failure, knowledge};
+use crate::config;
+
+mod search;
+mod show;
+mod verify;
+
+/// The records: search them, show one, verify them all.
+#[derive(clap::Args)]
+pub struct Args {
+    #[command(subcommand)]
+    what: What,
+}
+
+#[derive(clap::Subcommand)]
+enum What {
+    /// Finds binds and messages, each with what became of it.
+    Search(search::Args),
+    /// Shows one record.
+    Show(show::Args),
+    /// Walks every segment, record and link of the chain: 0 whole, 1 broken, 2 cannot tell.
+    Verify(verify::Args),
+}
+
+/// Runs one of them.
+pub fn run(args: Args) -> Result<Answer, Failure> {
+    match args.what {
+        What::Search(args) => search::run(&args),
+        What::Show(args) => show::run(&args),
+        What::Verify(args) => verify::run(&args),
+    }
+}
+
+/// Where the journal is.
+#[derive(clap::Args)]
+struct Place {
+    /// The consentry.toml whose [audit] path is meant.
+    #[arg(short, long, value_name = "FILE", required_unless_present = "path")]
+    config: Option<PathBuf>,
+    /// The journal's folder itself.
+    #[arg(long, value_name = "DIR", conflicts_with = "config")]
+    path: Option<PathBuf>,
+}
+
+impl Place {
+    /// The journal's folder.
+    fn folder(&self) -> Result<PathBuf, Failure> {
+        Ok(self.folders()?.0)
+    }
+
+    /// The journal's folder and that of the keys: with `--path`, the one that is the default.
+    fn folders(&self) -> Result<(PathBuf, PathBuf), Failure> {
+        match (&self.path, &self.config) {
+            (Some(path), _) => Ok((path.clone(), config::keys_beside(path))),
+            (None, Some(config)) => {
+                let audit = knowledge::load_config(config)?.audit;
+                Ok((audit.path, audit.keys))
+            }
+            (None, None) => Err(Failure("name the journal: -c FILE or --path DIR".to_owned())),
+        }
+    }
+}
