@@ -109,8 +109,8 @@ fn copy(from: &Path, to: &Path) {
 /// Opens what was left, and finds everything in it that somebody was told is kept, once.
 fn check(folder: &Path, kept: &[u32], what: &str) {
     let options = Options::new(Durability::Written);
-    let (journal, _) = Journal::open(folder, options, NOW_US)
-        .unwrap_or_else(|fault| panic!("{what}: {fault}"));
+    let (journal, _) =
+        Journal::open(folder, options, NOW_US).unwrap_or_else(|fault| panic!("{what}: {fault}"));
     journal.close(NOW_US).expect("closes");
     let verified = verify(folder).unwrap_or_else(|fault| panic!("{what}: {fault}"));
     assert_eq!(verified.ending, Ending::Stopped, "{what}");

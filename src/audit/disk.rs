@@ -17,8 +17,7 @@ impl DiskUse {
     /// Whether more than `percent` of the budget is taken; never without a budget.
     pub fn is_above(&self, percent: u64) -> bool {
         let percent = u128::from(percent);
-        self.octets_max
-            .is_some_and(|max| u128::from(self.octets) * 100 > u128::from(max) * percent)
+        self.octets_max.is_some_and(|max| u128::from(self.octets) * 100 > u128::from(max) * percent)
     }
 }
 
@@ -98,7 +97,10 @@ mod tests {
         std::fs::write(folder.path().join("parquet/b"), [0; 50]).expect("written");
         let disk = Disk::new(Some(200));
         disk.count(folder.path()).expect("counted");
-        assert_eq!((disk.used().octets, disk.exhausted(49), disk.exhausted(50)), (150, None, Some(200)));
+        assert_eq!(
+            (disk.used().octets, disk.exhausted(49), disk.exhausted(50)),
+            (150, None, Some(200))
+        );
         disk.wrote(50);
         std::fs::write(folder.path().join("c"), [0; 50]).expect("written");
         assert_eq!((disk.used().octets, disk.exhausted(0)), (200, Some(200)));

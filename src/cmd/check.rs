@@ -266,7 +266,10 @@ fn settings(config: &Config) -> Vec<(&'static str, Value)> {
         ("audit.segment", size::text(config.audit.segment_octets).into()),
         (
             "audit.disk_budget",
-            config.audit.disk_budget_octets.map_or("none".into(), |octets| size::text(octets).into()),
+            config
+                .audit
+                .disk_budget_octets
+                .map_or("none".into(), |octets| size::text(octets).into()),
         ),
         ("capture.enabled", config.capture.enabled.to_string().into()),
         ("capture.path", path(&config.capture.path)),
