@@ -36,6 +36,7 @@
 //! | [`policy`] | facts in, decision out |
 //! | [`session`] | one pair without sockets; where SMPP, text and policy meet |
 //! | [`audit`] | what was decided: records, journal, hash chain, search |
+//! | [`archive`] | records as tables: columns, CSV, NDJSON, Parquet, reports, what is handed over |
 //! | [`capture`] | the proxy's own traces: redacted, bounded, as Wireshark reads them |
 //! | [`admin`] | HTTP: metrics, health, sessions, the consent ledger |
 //! | [`metrics`] | every metric family and its closed labels |
@@ -60,6 +61,7 @@
 //!    more before a message that waited goes on: `tests/race.rs`, `tests/proxy/replies.rs`.
 
 pub mod admin;
+pub mod archive;
 pub mod audit;
 pub mod capture;
 pub mod cmd;

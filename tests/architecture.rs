@@ -12,6 +12,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("consent", &["registry", "policy"]),
     ("audit", &["policy"]),
     ("session", &["smpp", "text", "registry", "content", "consent", "policy", "audit"]),
+    ("archive", &["smpp", "registry", "content", "policy", "audit", "session"]),
     ("metrics", &["smpp", "session"]),
     ("capture", &["smpp", "text"]),
     (
@@ -29,7 +30,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
         "cmd",
         &[
             "smpp", "text", "registry", "content", "consent", "policy", "audit", "session",
-            "metrics", "capture", "proxy", "admin", "peer", "config", "replay",
+            "metrics", "capture", "proxy", "admin", "peer", "config", "replay", "archive",
         ],
     ),
 ];

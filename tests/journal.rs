@@ -845,3 +845,37 @@ fn ids_in_vendor_parameters_are_read_back_and_without_them_a_record_is_as_before
         assert_eq!(read, Record::Verdict(expected));
     }
 }
+
+#[test]
+fn a_reader_begins_at_any_record() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("audit");
+    small(&path);
+    let from = |mut reader: Reader| {
+        let mut found = Vec::new();
+        while let Some(entry) = reader.next().expect("the journal is whole") {
+            found.push((
+                entry.number,
+                entry.segment.to_owned(),
+                entry.octet,
+                entry.octets.to_vec(),
+            ));
+        }
+        found
+    };
+    let all = from(Reader::open(&path).expect("the journal is there"));
+    for (at, (number, ..)) in all.iter().enumerate() {
+        let reader = Reader::open_at(&path, *number, "").expect("the journal is there");
+        assert_eq!(from(reader), all[at..], "record {number}");
+    }
+    let behind = all.last().expect("records").0 + 1;
+    assert!(from(Reader::open_at(&path, behind, "").expect("the journal is there")).is_empty());
+    // What is gone is not waited for: it begins with the first record there is.
+    let segments = segment_files(&path);
+    std::fs::remove_file(&segments[0]).expect("a segment");
+    let found = from(Reader::open_at(&path, 1, "").expect("the journal is there"));
+    assert_eq!(Some(found[0].1.clone()), segments.get(1).map(|path| name(path)));
+    let reader = Reader::open_at(&path, behind - 1, "cn-draft-2014").expect("the journal is there");
+    let mut last = reader;
+    assert_eq!(last.next().expect("whole").expect("a record").rule_set(), "cn-draft-2014");
+}

@@ -89,6 +89,19 @@ impl Walk {
         })
     }
 
+    /// Begins at the segment that holds record `number`, or at the first one there is when all are
+    /// later: what precedes it is taken as its header says.
+    pub fn open_at(directory: &Path, number: u64) -> Result<Walk, ReadFault> {
+        let mut walk = Walk::open(directory)?;
+        walk.at = walk.files.iter().rposition(|file| file.first <= number).unwrap_or(0);
+        let Some(file) = walk.files.get(walk.at) else { return Ok(walk) };
+        let opened = Segment::open(file).map_err(|failed| fault(&file.path, failed))?;
+        if let Some(Segment { header, .. }) = opened {
+            walk.expect = (header.sequence, header.first, header.previous);
+        }
+        Ok(walk)
+    }
+
     /// The chain value up to here.
     pub fn chain(&self) -> Chain {
         self.segment.as_ref().map_or(self.expect.2, Segment::chain)
@@ -257,6 +270,11 @@ impl<'a> Entry<'a> {
         decode(self.octets)
     }
 
+    /// Name of the rule set that was in force then, as [`Kept::rule_set`] says.
+    pub fn rule_set(&self) -> &'a str {
+        self.rule_set
+    }
+
     /// A copy that outlives the reader.
     pub fn keep(&self) -> Kept {
         Kept {
@@ -317,6 +335,8 @@ pub struct Reader {
     octet: u64,
     /// Name of the rule set in force.
     rule_set: Arc<str>,
+    /// Records before this one are passed over.
+    from: u64,
     ending: Option<Ending>,
 }
 
@@ -329,14 +349,25 @@ impl std::fmt::Debug for Reader {
 impl Reader {
     /// Opens the journal in `directory` for reading; it needs no lock.
     pub fn open(directory: &Path) -> Result<Reader, ReadFault> {
+        Reader::over(Walk::open(directory)?, 0, "")
+    }
+
+    /// Opens it at record `number`, or at the first there is when that one is gone, without reading the
+    /// segments before. `rule_set` is the one in force there, as who stopped there knows it.
+    pub fn open_at(directory: &Path, number: u64, rule_set: &str) -> Result<Reader, ReadFault> {
+        Reader::over(Walk::open_at(directory, number)?, number, rule_set)
+    }
+
+    fn over(walk: Walk, from: u64, rule_set: &str) -> Result<Reader, ReadFault> {
         Ok(Reader {
-            walk: Walk::open(directory)?,
+            walk,
             group: Vec::new(),
             at: 0,
             number: 0,
             segment: String::new(),
             octet: 0,
-            rule_set: Arc::from(""),
+            rule_set: Arc::from(rule_set),
+            from,
             ending: None,
         })
     }
@@ -345,22 +376,17 @@ impl Reader {
     /// with what was written since.
     #[allow(clippy::should_implement_trait)]
     pub fn next(&mut self) -> Result<Option<Entry<'_>>, ReadFault> {
-        while self.at >= self.group.len() {
-            let Reader { walk, group, number, segment, octet, .. } = self;
-            let ending = walk.next(&mut |walked| {
-                group.clear();
-                group.extend_from_slice(walked.records);
-                group.extend_from_slice(walked.link);
-                *number = walked.first;
-                segment.clear();
-                segment.push_str(walked.segment);
-                *octet = walked.octet;
-            })?;
-            self.ending = ending;
-            if ending.is_some() {
+        loop {
+            if self.at >= self.group.len() && !self.next_group()? {
                 return Ok(None);
             }
-            self.at = 0;
+            let rest = self.group.get(self.at..).unwrap_or_default();
+            let Some((octets, _)) = split_record(rest) else { return Ok(None) };
+            if self.number >= self.from {
+                break;
+            }
+            self.at += octets.len();
+            self.number += 1;
         }
         let rest = self.group.get(self.at..).unwrap_or_default();
         let Some((octets, _)) = split_record(rest) else { return Ok(None) };
@@ -380,6 +406,25 @@ impl Reader {
         self.at += octets.len();
         self.number += 1;
         Ok(Some(entry))
+    }
+
+    /// Reads the next group; `false` where there is none.
+    fn next_group(&mut self) -> Result<bool, ReadFault> {
+        let Reader { walk, group, number, segment, octet, .. } = self;
+        let ending = walk.next(&mut |walked| {
+            group.clear();
+            group.extend_from_slice(walked.records);
+            group.extend_from_slice(walked.link);
+            *number = walked.first;
+            segment.clear();
+            segment.push_str(walked.segment);
+            *octet = walked.octet;
+        })?;
+        self.ending = ending;
+        if ending.is_none() {
+            self.at = 0;
+        }
+        Ok(ending.is_none())
     }
 
     /// How the journal ends; known once `next` has returned `None`.

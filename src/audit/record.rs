@@ -421,6 +421,23 @@ impl std::fmt::Debug for Record<'_> {
 }
 
 impl<'a> Record<'a> {
+    /// The name of its kind in listings; `unknown` where this program does not know it.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Record::Link(_) => Kind::Link.name(),
+            Record::Start(_) => Kind::Start.name(),
+            Record::Stop => Kind::Stop.name(),
+            Record::Rules(_) => Kind::Rules.name(),
+            Record::Bind(_) => Kind::Bind.name(),
+            Record::Verdict(_) => Kind::Verdict.name(),
+            Record::Response(_) => Kind::Response.name(),
+            Record::Unanswered(_) => Kind::Unanswered.name(),
+            Record::End(_) => Kind::End.name(),
+            Record::Reply(_) => Kind::Reply.name(),
+            Record::Unknown { .. } => "unknown",
+        }
+    }
+
     /// Reads the body of a record whose sum was found right.
     pub fn decode(kind: u8, form: u8, body: &'a [u8]) -> Record<'a> {
         let known = if form == 0 { Kind::from_code(kind) } else { None };
