@@ -84,7 +84,8 @@ fn fill(folder: &Path, octets: u64) {
 
 /// Puts the beginning of a record behind the last segment, as a kill in the middle of a write does.
 fn tear(folder: &Path) {
-    let entries = std::fs::read_dir(folder).expect("listed").map(|entry| entry.expect("one").path());
+    let entries =
+        std::fs::read_dir(folder).expect("listed").map(|entry| entry.expect("one").path());
     let segments = entries.filter(|path| path.extension().is_some_and(|name| name == "seg"));
     let last = segments.max().expect("a segment");
     let mut file = std::fs::OpenOptions::new().append(true).open(last).expect("opens");

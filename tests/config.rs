@@ -300,7 +300,10 @@ fn mistakes_are_told_in_one_sentence() {
             "[audit]\ndisk_budget = \"127MiB\"",
             "line 5: [audit] disk_budget is 127MiB; write at least twice [audit] segment, which is 64MiB",
         ),
-        ("[audit]\ndisk_budget = \"0B\"", "line 5: [audit] disk_budget is 0B; it may be 2MiB to 1048576GiB"),
+        (
+            "[audit]\ndisk_budget = \"0B\"",
+            "line 5: [audit] disk_budget is 0B; it may be 2MiB to 1048576GiB",
+        ),
         ("[audit]\nkeep_months = 121", "line 5: [audit] keep_months is 121; it may be 1 to 120"),
         (
             "[audit]\npath = \"state/consent\"",

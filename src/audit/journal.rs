@@ -302,6 +302,8 @@ impl Journal {
         writer.group.extend_from_slice(start.octets());
         writer.write(false).and_then(|()| writer.unsynced().sync()).map_err(io_fault)?;
         writer.keep();
+        // It is in the folder already when that is counted.
+        writer.take_written();
         let sessions = u64::from(found.recovered.opening) << SESSION_BITS;
         let shared = Arc::new(Shared::new(path, options, writer, sessions));
         shared.disk.count(path).map_err(io_fault)?;
