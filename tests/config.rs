@@ -38,6 +38,7 @@ fn unwritten_keys_take_their_defaults_and_paths_their_folder() {
     assert_eq!(consent.silent_after, Duration::from_secs(7 * 86_400));
     assert_eq!(config.audit.path, PathBuf::from("/etc/consentry/state/audit"));
     assert_eq!(config.audit.keys, PathBuf::from("/etc/consentry/state/keys"));
+    assert!(config.audit.parquet);
     assert_eq!(config.admin, None);
     let capture = &config.capture;
     assert!(!capture.enabled && capture.providers.is_empty() && capture.verdicts.is_empty());
@@ -84,6 +85,7 @@ fn what_is_written_is_taken() {
         [audit]
         path = "/var/lib/consentry/audit"
         keys = "secrets"
+        parquet = false
         [capture]
         enabled = true
         path = "traces"
@@ -115,6 +117,7 @@ fn what_is_written_is_taken() {
     assert_eq!(overrides["rate.exceeded"].status, Some(CommandStatus::ESME_RMSGQFUL));
     assert_eq!(config.audit.path, PathBuf::from("/var/lib/consentry/audit"));
     assert_eq!(config.audit.keys, PathBuf::from("/etc/consentry/secrets"));
+    assert!(!config.audit.parquet);
     let capture = &config.capture;
     assert_eq!((capture.enabled, &capture.path), (true, &PathBuf::from("/etc/consentry/traces")));
     assert_eq!((capture.file_octets, capture.files), (1 << 20, 1000));

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use consentry::archive::{
     Column, FOLDER, Join, Numbers, ROW_GROUP_ROWS, RewriteFault, Rewriter, Step, ndjson_line,
@@ -91,7 +92,7 @@ fn token(address: &Address<'_>) -> Option<u64> {
 }
 
 fn rewriter(journal: &Path) -> Rewriter {
-    Rewriter::open(journal, Some(Box::new(token))).expect("the folder is free")
+    Rewriter::open(journal, Some(Arc::new(token))).expect("the folder is free")
 }
 
 /// Steps until there is nothing to do; the files written.

@@ -14,6 +14,7 @@ use std::fs::{self, File, TryLockError};
 use std::io::{self, BufWriter};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
@@ -82,7 +83,7 @@ struct Place {
 pub struct Rewriter {
     journal: PathBuf,
     folder: PathBuf,
-    token: Option<Box<Token<'static>>>,
+    token: Option<Arc<Token<'static>>>,
     _lock: File,
     walk: Option<Walk>,
 }
@@ -106,7 +107,7 @@ impl Rewriter {
     /// Takes the folder below `journal` and removes what was left half done there.
     pub fn open(
         journal: &Path,
-        token: Option<Box<Token<'static>>>,
+        token: Option<Arc<Token<'static>>>,
     ) -> Result<Rewriter, RewriteFault> {
         let folder = journal.join(FOLDER);
         let lock = take(&folder).map_err(|source| write_fault(&folder, source))?;
