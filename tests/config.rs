@@ -38,6 +38,7 @@ fn unwritten_keys_take_their_defaults_and_paths_their_folder() {
     assert_eq!(consent.silent_after, Duration::from_secs(7 * 86_400));
     assert_eq!(config.audit.path, PathBuf::from("/etc/consentry/state/audit"));
     assert_eq!(config.audit.keys, PathBuf::from("/etc/consentry/state/keys"));
+    assert!(config.audit.parquet);
     assert_eq!(config.admin, None);
     let capture = &config.capture;
     assert!(!capture.enabled && capture.providers.is_empty() && capture.verdicts.is_empty());
@@ -86,6 +87,7 @@ fn what_is_written_is_taken() {
         keys = "secrets"
         segment = "1MiB"
         disk_budget = "2MiB"
+        parquet = false
         [capture]
         enabled = true
         path = "traces"
@@ -118,6 +120,7 @@ fn what_is_written_is_taken() {
     assert_eq!(config.audit.path, PathBuf::from("/var/lib/consentry/audit"));
     assert_eq!(config.audit.keys, PathBuf::from("/etc/consentry/secrets"));
     assert_eq!(config.audit.disk_budget_octets, Some(2 << 20));
+    assert!(!config.audit.parquet);
     let capture = &config.capture;
     assert_eq!((capture.enabled, &capture.path), (true, &PathBuf::from("/etc/consentry/traces")));
     assert_eq!((capture.file_octets, capture.files), (1 << 20, 1000));

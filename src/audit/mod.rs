@@ -43,7 +43,7 @@ pub use disk::DiskUse;
 pub use journal::{
     Durability, Journal, Options, PENDING_OCTETS_MAX, RETRY, State, Stats, Ticket, Unavailable,
 };
-pub use read::{Ending, Entry, Kept, ReadFault, Reader, show};
+pub use read::{Ending, Entry, Kept, ReadFault, Reader, segment_firsts, show};
 pub use record::{
     ADDRESS_OCTETS_MAX, Address, BindRecord, EndRecord, Kind, LinkRecord, MESSAGE_ID_OCTETS_MAX,
     NAME_OCTETS_MAX, OBSERVE, PASS, Part, REFERENCE_OCTETS_MAX, REFUSE, REPLY_OCTETS_MAX, Record,

@@ -21,6 +21,7 @@ mod load;
 mod originals;
 mod record;
 mod replay;
+mod rewriting;
 mod run;
 mod serve;
 mod shown;

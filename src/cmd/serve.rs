@@ -14,6 +14,7 @@ use tokio_util::task::TaskTracker;
 
 use super::blind::blind_ports;
 use super::knowledge::{self, Loaded};
+use super::rewriting::{self, Rewriting};
 use super::{Failure, capture, disk, ledger, originals};
 use crate::admin::{self, Token};
 use crate::audit::{Durability, Journal, Options, State};
@@ -45,6 +46,8 @@ pub(super) struct Running {
     drain: Duration,
     /// Where it is kept what message_ids stand for.
     originals_file: PathBuf,
+    /// What rewrites segments.
+    rewriting: Option<Rewriting>,
 }
 
 /// Opens the journal, takes the addresses and begins to serve. Call inside a tokio runtime.
@@ -101,7 +104,12 @@ pub(super) async fn start(loaded: Loaded) -> Result<Running, Failure> {
     tokio::spawn(disk::watch(shared.journal.clone(), shared.metrics.clone()));
     tokio::spawn(originals::watch(shared.clone(), originals_file.clone()));
     tokio::spawn(ledger::watch(ledger.clone(), shared.metrics.clone()));
-    Ok(Running { shared, ledger, listening, admin, drain: config.timeouts.drain, originals_file })
+    let rewriting = match config.audit.parquet {
+        true => Some(rewriting::start(config.audit.path.clone(), None)?),
+        false => None,
+    };
+    let drain = config.timeouts.drain;
+    Ok(Running { shared, ledger, listening, admin, drain, originals_file, rewriting })
 }
 
 impl Running {
@@ -120,7 +128,11 @@ impl Running {
         if let Ok(Err(error)) = saved.await {
             tracing::error!(%error, "no message will be known by its message_id");
         }
+        let rewriting = self.rewriting;
         let closed = tokio::task::spawn_blocking(move || {
+            if let Some(rewriting) = rewriting {
+                rewriting.stop();
+            }
             capture.stop();
             ledger.close();
             journal.close(now_us)

@@ -242,6 +242,8 @@ pub struct Audit {
     pub durability: Durability,
     /// The folder of the keys that records are signed and sealed with.
     pub keys: PathBuf,
+    /// Whether sealed segments are rewritten to Parquet.
+    pub parquet: bool,
     /// Calendar months that records are kept.
     pub keep_months: u32,
     /// Size of one journal file, octets.

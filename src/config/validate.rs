@@ -377,6 +377,7 @@ fn audit(source: &Source<'_>, folder: &Path, written: written::Audit) -> Result<
         path: journal,
         keys,
         durability: written.durability.unwrap_or(Durability::Synced),
+        parquet: written.parquet.unwrap_or(true),
         keep_months: u32::try_from(keep_months).unwrap_or(u32::MAX),
         segment_octets,
         disk_budget_octets,

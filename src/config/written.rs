@@ -314,6 +314,9 @@ pub(super) struct Audit {
     /// journal's folder.
     #[schemars(with = "Option<String>")]
     pub keys: Option<Spanned<String>>,
+    /// Whether journal files that are complete are rewritten to Parquet beside them, numbers masked.
+    #[schemars(extend("default" = true))]
+    pub parquet: Option<bool>,
     /// Calendar months that records are kept.
     #[schemars(with = "Option<u32>", extend(
         "default" = bounds::KEEP_MONTHS.default,

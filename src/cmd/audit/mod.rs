@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use super::{Answer, Failure, knowledge};
 use crate::config;
 
+mod archive;
 mod search;
 mod show;
 mod verify;
@@ -22,6 +23,8 @@ enum What {
     Search(search::Args),
     /// Shows one record.
     Show(show::Args),
+    /// Rewrites sealed segments to Parquet, as the running proxy does by itself.
+    Archive(archive::Args),
     /// Walks every segment, record and link of the chain: 0 whole, 1 broken, 2 cannot tell.
     Verify(verify::Args),
 }
@@ -31,6 +34,7 @@ pub fn run(args: Args) -> Result<Answer, Failure> {
     match args.what {
         What::Search(args) => search::run(&args),
         What::Show(args) => show::run(&args),
+        What::Archive(args) => archive::run(&args),
         What::Verify(args) => verify::run(&args),
     }
 }
