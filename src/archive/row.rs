@@ -32,7 +32,7 @@ pub enum Value<'a> {
 }
 
 /// Keyed token of an address: none where it is no person's number that can be read.
-pub type Token<'a> = dyn Fn(&Address<'_>) -> Option<u64> + Sync + 'a;
+pub type Token<'a> = dyn Fn(&Address<'_>) -> Option<u64> + Send + Sync + 'a;
 
 /// What is shown of persons' numbers.
 #[derive(Clone, Copy)]

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use super::{Answer, Failure, knowledge};
 use crate::config;
 
+mod archive;
 mod number;
 mod receipts;
 mod search;
@@ -26,6 +27,8 @@ enum What {
     Receipts(receipts::Args),
     /// Shows one record.
     Show(show::Args),
+    /// Rewrites sealed segments to Parquet, as the running proxy does by itself.
+    Archive(archive::Args),
     /// Walks every segment, record and link of the chain: 0 whole, 1 broken, 2 cannot tell.
     Verify(verify::Args),
 }
@@ -36,6 +39,7 @@ pub fn run(args: Args) -> Result<Answer, Failure> {
         What::Search(args) => search::run(&args),
         What::Receipts(args) => receipts::run(&args),
         What::Show(args) => show::run(&args),
+        What::Archive(args) => archive::run(&args),
         What::Verify(args) => verify::run(&args),
     }
 }
