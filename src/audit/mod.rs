@@ -15,6 +15,7 @@
 //! | `recover` | what opening finds, what it cuts off and what it refuses |
 //! | `writer` | the file side: numbers, sums, links, rotation, rolling back |
 //! | `journal` | the shared side: pending records, tickets, wakers, states |
+//! | `disk` | what the folder takes on the disk, and may take |
 //! | `flusher` | the thread that writes, synchronises and tries again |
 //! | `read` | all records of a directory in order, also while it is written |
 //! | `verify` | the whole proof, or the first place where it fails |
@@ -24,6 +25,7 @@
 //! This room knows no SMPP and no policy: commands and statuses are the `u32` of the wire, rules
 //! and verdicts the `u8` codes that their owners keep stable for ever.
 
+mod disk;
 mod flusher;
 pub mod format;
 mod journal;
@@ -37,6 +39,7 @@ mod segment;
 mod verify;
 mod writer;
 
+pub use disk::DiskUse;
 pub use journal::{
     Durability, Journal, Options, PENDING_OCTETS_MAX, RETRY, State, Stats, Ticket, Unavailable,
 };

@@ -19,6 +19,8 @@ use super::record::{
 pub struct Records {
     octets: Vec<u8>,
     count: usize,
+    /// Whether a verdict or a bind is among them.
+    judged: bool,
 }
 
 impl std::fmt::Debug for Records {
@@ -30,7 +32,7 @@ impl std::fmt::Debug for Records {
 impl Records {
     /// An empty batch that holds nothing yet.
     pub const fn new() -> Records {
-        Records { octets: Vec::new(), count: 0 }
+        Records { octets: Vec::new(), count: 0, judged: false }
     }
 
     /// Records in it.
@@ -41,6 +43,12 @@ impl Records {
     /// Whether nothing is in it.
     pub fn is_empty(&self) -> bool {
         self.count == 0
+    }
+
+    /// Whether something in it was judged that is not carried out yet: what may be refused instead.
+    /// Everything else has happened already.
+    pub fn holds_judged(&self) -> bool {
+        self.judged
     }
 
     /// The encoded records, one after the other, their sums still zero.
@@ -64,6 +72,7 @@ impl Records {
     pub fn clear(&mut self) {
         self.octets.clear();
         self.count = 0;
+        self.judged = false;
     }
 
     /// A message was judged.
@@ -86,6 +95,7 @@ impl Records {
             | has(record.class != 0, HAS_CLASS)
             | has(record.consent != 0, HAS_CONSENT)
             | has(!record.references.is_empty(), HAS_REFERENCES);
+        self.judged = true;
         let start = self.octets.len();
         self.octets.extend_from_slice(&fixed);
         self.address(record.source);
@@ -134,6 +144,7 @@ impl Records {
 
     /// A bind was judged.
     pub fn bind(&mut self, time_us: u64, record: &BindRecord<'_>) {
+        self.judged = true;
         let start = self.begin(Kind::Bind, time_us);
         self.octets.extend_from_slice(&record.session.to_le_bytes());
         self.octets.extend_from_slice(&record.command_id.to_le_bytes());

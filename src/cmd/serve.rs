@@ -15,7 +15,7 @@ use tokio_util::task::TaskTracker;
 use super::blind::blind_ports;
 use super::knowledge::{self, Loaded};
 use super::rewriting::{self, Rewriting};
-use super::{Failure, capture, ledger, originals};
+use super::{Failure, capture, disk, ledger, originals};
 use crate::admin::{self, Token};
 use crate::audit::{Durability, Journal, Options, State};
 use crate::capture::Figures;
@@ -101,6 +101,7 @@ pub(super) async fn start(loaded: Loaded) -> Result<Running, Failure> {
         None => None,
     };
     tokio::spawn(watch(shared.clone()));
+    tokio::spawn(disk::watch(shared.journal.clone(), shared.metrics.clone()));
     tokio::spawn(originals::watch(shared.clone(), originals_file.clone()));
     tokio::spawn(ledger::watch(ledger.clone(), shared.metrics.clone()));
     let rewriting = match config.audit.parquet {
@@ -191,6 +192,7 @@ fn open_journal(
     let sync_metrics = metrics.clone();
     let options = Options {
         segment_octets: config.audit.segment_octets as u64,
+        disk_octets_max: config.audit.disk_budget_octets.map(|octets| octets as u64),
         config: config.digest,
         rules,
         rule_set: rule_set.to_owned(),
