@@ -19,6 +19,7 @@
 //! | `read` | all records of a directory in order, also while it is written |
 //! | `verify` | the whole proof, or the first place where it fails |
 //! | `search` | messages and binds by what an inspector asks for |
+//! | [`sealed`] | what is encrypted in the journal, and how it is read |
 //! | [`keys`] | the files of the keys that records are signed and sealed with |
 //!
 //! This room knows no SMPP and no policy: commands and statuses are the `u32` of the wire, rules
@@ -32,6 +33,7 @@ mod read;
 mod record;
 mod records;
 mod recover;
+pub mod sealed;
 mod search;
 mod segment;
 mod verify;
@@ -42,13 +44,14 @@ pub use journal::{
 };
 pub use read::{Ending, Entry, Kept, ReadFault, Reader, segment_firsts, show};
 pub use record::{
-    ADDRESS_OCTETS_MAX, Address, BindRecord, EndRecord, Kind, LinkRecord, MESSAGE_ID_OCTETS_MAX,
-    NAME_OCTETS_MAX, OBSERVE, PASS, Part, REFERENCE_OCTETS_MAX, REFUSE, REPLY_OCTETS_MAX, Record,
-    References, ReplyRecord, ResponseRecord, RulesRecord, StartRecord, UnansweredRecord,
-    VerdictRecord,
+    ADDRESS_OCTETS_MAX, Address, BindRecord, EndRecord, KeysRecord, Kind, LinkRecord,
+    MESSAGE_ID_OCTETS_MAX, NAME_OCTETS_MAX, OBSERVE, PASS, Part, REFERENCE_OCTETS_MAX, REFUSE,
+    REPLY_OCTETS_MAX, Record, References, ReplyRecord, ResponseRecord, RulesRecord, StartRecord,
+    UnansweredRecord, VerdictRecord,
 };
 pub use records::Records;
 pub use recover::{OpenFault, Recovered};
+pub use sealed::{Gone, KeyRing, Sealing};
 pub use search::{Answer, Found, IsMeant, Query, Searched, search};
 pub use segment::Fault;
 pub use verify::{Verified, verify};

@@ -10,6 +10,7 @@ use std::sync::Arc;
 
 use super::read::{Ending, Entry, Kept, ReadFault, Reader};
 use super::record::{BindRecord, REFUSE, Record, ReplyRecord, VerdictRecord};
+use super::sealed::KeyRing;
 
 /// Sessions whose binds are held; beyond it the oldest is let go, its messages have no bind then.
 const SESSIONS_MAX: usize = 1 << 16;
@@ -41,6 +42,8 @@ pub struct Query<'a> {
     pub message_id: Option<&'a [u8]>,
     /// An id that the message named in its vendor's parameters, octet for octet. Finds messages only.
     pub reference: Option<&'a [u8]>,
+    /// The keys to read numbers with. Without them, and where they are gone, no number is found.
+    pub keys: Option<&'a Arc<KeyRing>>,
 }
 
 impl std::fmt::Debug for Query<'_> {
@@ -93,6 +96,8 @@ pub struct Searched {
     pub records: u64,
     /// Binds and messages given.
     pub found: u64,
+    /// Messages and replies that were not looked at for the number, as it cannot be read.
+    pub unreadable: u64,
     /// How the journal ended; none when the caller broke off or nothing later could match.
     pub ending: Option<Ending>,
 }
@@ -104,10 +109,14 @@ pub fn search(
     each: &mut dyn FnMut(Found) -> ControlFlow<()>,
 ) -> Result<Searched, ReadFault> {
     let mut reader = Reader::open(directory)?;
+    if let Some(keys) = query.keys {
+        reader = reader.with_keys(keys.clone());
+    }
     let mut join = Join::default();
-    let mut searched = Searched { records: 0, found: 0, ending: None };
+    let mut searched = Searched { records: 0, found: 0, unreadable: 0, ending: None };
     while let Some(entry) = reader.next()? {
         searched.records += 1;
+        searched.unreadable += u64::from(query.number.is_some() && entry.gone().is_some());
         join.look(query, &entry);
         if join.give(query, &mut searched, each).is_break() {
             return Ok(searched);
@@ -158,7 +167,11 @@ impl Join {
                 self.sessions.clear();
                 self.settle_all();
             }
-            Record::Link(_) | Record::Stop | Record::Rules(_) | Record::Unknown { .. } => {}
+            Record::Link(_)
+            | Record::Stop
+            | Record::Rules(_)
+            | Record::Keys(_)
+            | Record::Unknown { .. } => {}
         }
     }
 

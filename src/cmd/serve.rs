@@ -17,7 +17,7 @@ use super::knowledge::{self, Loaded};
 use super::rewriting::{self, Rewriting};
 use super::{Failure, capture, ledger, originals};
 use crate::admin::{self, Token};
-use crate::audit::{Durability, Journal, Options, State};
+use crate::audit::{Durability, Journal, Options, Sealing, State};
 use crate::capture::Figures;
 use crate::config::{self, Config};
 use crate::consent::Ledger;
@@ -196,6 +196,7 @@ fn open_journal(
         rule_set: rule_set.to_owned(),
         reading: reading.to_owned(),
         program: env!("CARGO_PKG_VERSION").to_owned(),
+        sealing: Some(Sealing { keys: config.audit.keys.clone(), auditors: Vec::new() }),
         on_sync: Some(Box::new(move |took| sync_metrics.audit_sync.observe(took))),
         ..Options::new(durability)
     };
