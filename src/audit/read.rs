@@ -89,6 +89,19 @@ impl Walk {
         })
     }
 
+    /// Begins at the segment that holds record `number`, or at the first one there is when all are
+    /// later: what precedes it is taken as its header says.
+    pub fn open_at(directory: &Path, number: u64) -> Result<Walk, ReadFault> {
+        let mut walk = Walk::open(directory)?;
+        walk.at = walk.files.iter().rposition(|file| file.first <= number).unwrap_or(0);
+        let Some(file) = walk.files.get(walk.at) else { return Ok(walk) };
+        let opened = Segment::open(file).map_err(|failed| fault(&file.path, failed))?;
+        if let Some(Segment { header, .. }) = opened {
+            walk.expect = (header.sequence, header.first, header.previous);
+        }
+        Ok(walk)
+    }
+
     /// The chain value up to here.
     pub fn chain(&self) -> Chain {
         self.segment.as_ref().map_or(self.expect.2, Segment::chain)
@@ -239,6 +252,8 @@ pub struct Entry<'a> {
     pub time_us: u64,
     /// File name of its segment.
     pub segment: &'a str,
+    /// Number of the first record of its segment.
+    pub segment_first: u64,
     /// Octet of the segment where it begins.
     pub octet: u64,
     /// Its octets, head and body.
@@ -322,6 +337,8 @@ pub struct Reader {
     octet: u64,
     /// Name of the rule set in force.
     rule_set: Arc<str>,
+    /// Records before this one are passed over.
+    from: u64,
     ending: Option<Ending>,
 }
 
@@ -334,14 +351,25 @@ impl std::fmt::Debug for Reader {
 impl Reader {
     /// Opens the journal in `directory` for reading; it needs no lock.
     pub fn open(directory: &Path) -> Result<Reader, ReadFault> {
+        Reader::over(Walk::open(directory)?, 0, "")
+    }
+
+    /// Opens it at record `number`, or at the first there is when that one is gone, without reading the
+    /// segments before. `rule_set` is the one in force there, as who stopped there knows it.
+    pub fn open_at(directory: &Path, number: u64, rule_set: &str) -> Result<Reader, ReadFault> {
+        Reader::over(Walk::open_at(directory, number)?, number, rule_set)
+    }
+
+    fn over(walk: Walk, from: u64, rule_set: &str) -> Result<Reader, ReadFault> {
         Ok(Reader {
-            walk: Walk::open(directory)?,
+            walk,
             group: Vec::new(),
             at: 0,
             number: 0,
             segment: String::new(),
             octet: 0,
-            rule_set: Arc::from(""),
+            rule_set: Arc::from(rule_set),
+            from,
             ending: None,
         })
     }
@@ -350,22 +378,17 @@ impl Reader {
     /// with what was written since.
     #[allow(clippy::should_implement_trait)]
     pub fn next(&mut self) -> Result<Option<Entry<'_>>, ReadFault> {
-        while self.at >= self.group.len() {
-            let Reader { walk, group, number, segment, octet, .. } = self;
-            let ending = walk.next(&mut |walked| {
-                group.clear();
-                group.extend_from_slice(walked.records);
-                group.extend_from_slice(walked.link);
-                *number = walked.first;
-                segment.clear();
-                segment.push_str(walked.segment);
-                *octet = walked.octet;
-            })?;
-            self.ending = ending;
-            if ending.is_some() {
+        loop {
+            if self.at >= self.group.len() && !self.next_group()? {
                 return Ok(None);
             }
-            self.at = 0;
+            let rest = self.group.get(self.at..).unwrap_or_default();
+            let Some((octets, _)) = split_record(rest) else { return Ok(None) };
+            if self.number >= self.from {
+                break;
+            }
+            self.at += octets.len();
+            self.number += 1;
         }
         let rest = self.group.get(self.at..).unwrap_or_default();
         let Some((octets, _)) = split_record(rest) else { return Ok(None) };
@@ -378,6 +401,7 @@ impl Reader {
             number: self.number,
             time_us: u64_at(octets, 8),
             segment: &self.segment,
+            segment_first: self.walk.header().map_or(0, |header| header.first),
             octet: self.octet + self.at as u64,
             octets,
             rule_set: &self.rule_set,
@@ -385,6 +409,30 @@ impl Reader {
         self.at += octets.len();
         self.number += 1;
         Ok(Some(entry))
+    }
+
+    /// Reads the next group; `false` where there is none.
+    fn next_group(&mut self) -> Result<bool, ReadFault> {
+        let Reader { walk, group, number, segment, octet, .. } = self;
+        let ending = walk.next(&mut |walked| {
+            group.clear();
+            group.extend_from_slice(walked.records);
+            group.extend_from_slice(walked.link);
+            *number = walked.first;
+            segment.clear();
+            segment.push_str(walked.segment);
+            *octet = walked.octet;
+        })?;
+        self.ending = ending;
+        if ending.is_none() {
+            self.at = 0;
+        }
+        Ok(ending.is_none())
+    }
+
+    /// Name of the rule set in force where it stands.
+    pub fn rule_set(&self) -> Arc<str> {
+        self.rule_set.clone()
     }
 
     /// How the journal ends; known once `next` has returned `None`.
@@ -396,6 +444,11 @@ impl Reader {
     pub fn header(&self) -> Option<&Header> {
         self.walk.header()
     }
+}
+
+/// The numbers of the first records of all segments, in their order.
+pub fn segment_firsts(directory: &Path) -> io::Result<Vec<u64>> {
+    Ok(list(directory)?.iter().map(|file| file.first).collect())
 }
 
 /// The record with this number, if the journal has it.
