@@ -7,8 +7,9 @@ use std::sync::Arc;
 use consentry::audit::keys::{AuditorKey, NumbersKey};
 use consentry::audit::sealed::{Purpose, disclosed};
 use consentry::audit::{
-    Address, Durability, Gone, Journal, KeyRing, Options, PASS, Query, ReadFault, Reader, Record,
-    Records, References, ReplyRecord, ResponseRecord, Sealing, VerdictRecord, search, show, verify,
+    Address, Durability, Gone, Journal, KeyRing, Options, PASS, Query, ReadFault, Reader,
+    ReceiptRecord, Record, Records, References, ReplyRecord, ResponseRecord, Sealing,
+    UnsuccessRecord, VerdictRecord, search, show, verify,
 };
 
 /// 2026-11-26T00:00:00Z.
@@ -16,6 +17,9 @@ const NOW_US: u64 = 1_795_651_200_000_000;
 const MONTH_US: u64 = 31 * 86_400_000_000;
 const CODE: &[u8] = b"106900001234";
 const WORDS: &[u8] = "退订 please".as_bytes();
+
+/// Records with numbers that [`Place::fill`] writes a segment.
+const EACH: usize = 43;
 
 /// A journal and its keys in a folder.
 struct Place {
@@ -62,6 +66,11 @@ impl Place {
                 records.verdict(now_us, &verdict(n + 40 * segment, &recipient(n)));
             }
             records.reply(now_us, &reply(&recipient(7)));
+            records.receipt(now_us, &receipt(&recipient(8)));
+            let destination = Address { ton: 1, npi: 1, raw: &recipient(9) };
+            let unsuccess =
+                UnsuccessRecord { session: 1, sequence_number: 2, status: 8, destination };
+            records.unsuccess(now_us, &unsuccess);
             let response = ResponseRecord {
                 session: 1,
                 command_id: 0x8000_0004,
@@ -91,6 +100,8 @@ impl Place {
                 Record::Reply(record) => {
                     [record.source.raw, record.destination.raw, record.text].concat()
                 }
+                Record::Receipt(record) => [record.source.raw, record.destination.raw].concat(),
+                Record::Unsuccess(record) => record.destination.raw.to_vec(),
                 _ => continue,
             };
             match entry.gone() {
@@ -163,10 +174,32 @@ fn reply(source: &[u8]) -> ReplyRecord<'_> {
     }
 }
 
+fn receipt(source: &[u8]) -> ReceiptRecord<'_> {
+    ReceiptRecord {
+        session: 1,
+        command_id: 5,
+        sequence_number: 10,
+        esm_class: 4,
+        state: 2,
+        flags: ReceiptRecord::BY_TEXT,
+        network_error: [0; 3],
+        submitted: [26, 11, 26, 8, 0, 0],
+        done: [26, 11, 26, 8, 1, 0],
+        source: Address { ton: 1, npi: 1, raw: source },
+        destination: Address { ton: 0, npi: 1, raw: CODE },
+        message_id: b"m1",
+        text_id: b"",
+        stat: b"DELIVRD",
+        error: b"000",
+    }
+}
+
 /// What [`Place::fill`] writes in so many segments, in order.
 fn expected(segments: usize) -> Vec<Vec<u8>> {
     let mut expected: Vec<_> = (0..40).map(|n| [CODE, &recipient(n)].concat()).collect();
     expected.push([&recipient(7), CODE, WORDS].concat());
+    expected.push([&recipient(8), CODE].concat());
+    expected.push(recipient(9));
     std::iter::repeat_n(expected, segments).flatten().collect()
 }
 
@@ -228,7 +261,7 @@ fn when_keys_are_gone_it_is_said_why_and_the_chain_verifies() {
         place.fill(NOW_US, true, 1);
         let ring = spoil(&place);
         let read = place.read(ring.clone());
-        assert_eq!((read.numbers.len(), read.gone.len()), (0, 41), "{what}");
+        assert_eq!((read.numbers.len(), read.gone.len()), (0, EACH), "{what}");
         let says = read.gone[0].to_string();
         assert!(says.contains(expected), "{what}: {says}");
         verify(&place.journal()).unwrap_or_else(|fault| panic!("{what}: {fault}"));
@@ -236,7 +269,7 @@ fn when_keys_are_gone_it_is_said_why_and_the_chain_verifies() {
         let query = Query { number: Some(&number), keys: ring.as_ref(), ..Query::default() };
         let searched = search(&place.journal(), &query, &mut |_| ControlFlow::Continue(()));
         let searched = searched.expect("readable");
-        assert_eq!((searched.found, searched.unreadable), (0, 41), "{what}");
+        assert_eq!((searched.found, searched.unreadable), (0, EACH as u64), "{what}");
     };
     let first = |place: &Place| place.sidecars(Purpose::Numbers).remove(0);
     check("no keys given", &|_| None, "no keys were given");
@@ -281,7 +314,7 @@ fn a_sidecar_that_was_changed_is_found_by_verify_and_opens_nothing() {
         };
         assert_eq!((fault.record, fault.octet), (1, 128));
         let read = place.read(Some(place.ring()));
-        assert!(read.numbers.is_empty() && read.gone.len() == 41, "octet {at}");
+        assert!(read.numbers.is_empty() && read.gone.len() == EACH, "octet {at}");
     }
     for length in 0..whole.len() {
         std::fs::write(&file, &whole[..length]).expect("written");
@@ -298,7 +331,7 @@ fn a_sidecar_opens_no_other_segment() {
     let files = place.sidecars(Purpose::Numbers);
     std::fs::copy(&files[0], &files[1]).expect("copied");
     let read = place.read(Some(place.ring()));
-    assert_eq!((read.numbers.len(), read.gone.len()), (41, 41));
+    assert_eq!((read.numbers.len(), read.gone.len()), (EACH, EACH));
 }
 
 #[test]
@@ -322,7 +355,7 @@ fn each_month_has_its_key_and_the_earlier_ones_open_what_was_written() {
     std::fs::remove_file(NumbersKey::file(&place.keys(), "2026-12")).expect("removed");
     let read = place.read(Some(place.ring()));
     assert_eq!(read.numbers, expected(2));
-    assert_eq!(read.gone, vec![Gone::NumbersKey { name: "2026-12".to_owned() }; 41]);
+    assert_eq!(read.gone, vec![Gone::NumbersKey { name: "2026-12".to_owned() }; EACH]);
 }
 
 #[test]

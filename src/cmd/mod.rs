@@ -10,6 +10,7 @@ mod check;
 mod consent;
 mod content;
 mod demo;
+mod disk;
 mod duration;
 mod explain;
 mod init;

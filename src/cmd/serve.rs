@@ -15,9 +15,9 @@ use tokio_util::task::TaskTracker;
 use super::blind::blind_ports;
 use super::knowledge::{self, Loaded};
 use super::rewriting::{self, Rewriting};
-use super::{Failure, capture, ledger, originals};
+use super::{Failure, capture, disk, ledger, originals};
 use crate::admin::{self, Token};
-use crate::audit::{Durability, Journal, Options, Sealing, State};
+use crate::audit::{Durability, Journal, KeyRing, Options, Sealing, State};
 use crate::capture::Figures;
 use crate::config::{self, Config};
 use crate::consent::Ledger;
@@ -101,10 +101,14 @@ pub(super) async fn start(loaded: Loaded) -> Result<Running, Failure> {
         None => None,
     };
     tokio::spawn(watch(shared.clone()));
+    tokio::spawn(disk::watch(shared.journal.clone(), shared.metrics.clone()));
     tokio::spawn(originals::watch(shared.clone(), originals_file.clone()));
     tokio::spawn(ledger::watch(ledger.clone(), shared.metrics.clone()));
     let rewriting = match config.audit.parquet {
-        true => Some(rewriting::start(config.audit.path.clone(), None)?),
+        true => {
+            let keys = Arc::new(KeyRing::open(&config.audit.keys)?);
+            Some(rewriting::start(config.audit.path.clone(), keys, None)?)
+        }
         false => None,
     };
     let drain = config.timeouts.drain;
@@ -191,6 +195,7 @@ fn open_journal(
     let sync_metrics = metrics.clone();
     let options = Options {
         segment_octets: config.audit.segment_octets as u64,
+        disk_octets_max: config.audit.disk_budget_octets.map(|octets| octets as u64),
         config: config.digest,
         rules,
         rule_set: rule_set.to_owned(),

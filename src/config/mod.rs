@@ -248,6 +248,9 @@ pub struct Audit {
     pub keep_months: u32,
     /// Size of one journal file, octets.
     pub segment_octets: usize,
+    /// Octets that the journal's folder may take, at least twice `segment_octets`; `None` = what the
+    /// disk has.
+    pub disk_budget_octets: Option<usize>,
 }
 
 /// `[capture]`: the proxy's own traces.

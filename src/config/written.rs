@@ -327,6 +327,10 @@ pub(super) struct Audit {
     /// Size of one journal file.
     #[schemars(with = "Option<Size>", extend("default" = size::text(bounds::SEGMENT_OCTETS.default)))]
     pub segment: Option<Spanned<Size>>,
+    /// What the folder may take with all files in it. The log warns from nine tenths on; at the budget
+    /// every message is refused until something is purged. Without it, the disk is the limit.
+    #[schemars(with = "Option<Size>")]
+    pub disk_budget: Option<Spanned<Size>>,
 }
 
 /// The proxy's own traces: pcapng files, of the ESMEs' side, passwords overwritten.

@@ -1,6 +1,5 @@
 //! The reading side: the keys that somebody has, and what they open.
 
-use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -11,9 +10,12 @@ use super::sidecar::{Purpose, Sidecar};
 use super::spans::spans;
 
 /// The keys to read with: this node's for its numbers, and an auditor's where one is given.
+///
+/// Numbers keys are read from their folder as segments need them: a reader that follows a running
+/// proxy finds those that are made meanwhile.
 #[derive(Debug, Default)]
 pub struct KeyRing {
-    numbers: HashMap<String, NumbersKey>,
+    folder: Option<PathBuf>,
     auditor: Option<AuditorKey>,
 }
 
@@ -55,15 +57,12 @@ pub enum Gone {
 }
 
 impl KeyRing {
-    /// The numbers keys in this folder; none where there is no folder.
+    /// The numbers keys in this folder, each of which is looked at; none where there is no folder.
     pub fn open(folder: &Path) -> Result<KeyRing, KeyFault> {
-        let mut ring = KeyRing::default();
         for name in NumbersKey::list(folder)? {
-            if let Some(key) = NumbersKey::open(folder, &name)? {
-                ring.numbers.insert(name, key);
-            }
+            NumbersKey::open(folder, &name)?;
         }
-        Ok(ring)
+        Ok(KeyRing { folder: Some(folder.to_owned()), auditor: None })
     }
 
     /// With an auditor's key as well.
@@ -79,15 +78,21 @@ impl KeyRing {
             .ok_or_else(|| Gone::Sidecar { sidecar: name() })?;
         let damaged = || Gone::Unreadable { sidecar: name(), why: "was exchanged".to_owned() };
         if let Some(node) = sidecar.node_key() {
-            match self.numbers.get(node) {
-                Some(key) => {
-                    let key = sidecar.open_with(key).ok_or_else(damaged)?;
-                    return Ok(DataKey::new(&key));
+            let key = self.folder.as_ref().map(|folder| NumbersKey::open(folder, node));
+            match key.transpose() {
+                Ok(key) => match key.flatten() {
+                    Some(key) => {
+                        let key = sidecar.open_with(&key).ok_or_else(damaged)?;
+                        return Ok(DataKey::new(&key));
+                    }
+                    None if self.auditor.is_none() => {
+                        return Err(Gone::NumbersKey { name: node.to_owned() });
+                    }
+                    None => {}
+                },
+                Err(fault) => {
+                    return Err(Gone::Unreadable { sidecar: name(), why: fault.to_string() });
                 }
-                None if self.auditor.is_none() => {
-                    return Err(Gone::NumbersKey { name: node.to_owned() });
-                }
-                None => {}
             }
         }
         let auditor = self.auditor.as_ref().ok_or(Gone::AuditorKey)?;

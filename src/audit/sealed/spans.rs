@@ -5,6 +5,7 @@
 use std::ops::Range;
 
 use super::super::format::RECORD_HEAD_OCTETS;
+use super::super::receipt::RECEIPT_FIXED_OCTETS;
 use super::super::record::{Kind, VERDICT_FIXED_OCTETS};
 
 /// Spans of a record at most.
@@ -17,6 +18,11 @@ pub(in crate::audit) fn spans(record: &[u8]) -> Option<[Range<usize>; SPANS_MAX]
     let first = match kind {
         Kind::Verdict => RECORD_HEAD_OCTETS + VERDICT_FIXED_OCTETS,
         Kind::Reply => RECORD_HEAD_OCTETS + REPLY_FIXED_OCTETS,
+        Kind::Receipt => RECORD_HEAD_OCTETS + RECEIPT_FIXED_OCTETS,
+        Kind::Unsuccess => {
+            let destination = counted(record, RECORD_HEAD_OCTETS + UNSUCCESS_FIXED_OCTETS + 2)?;
+            return Some([destination, 0..0, 0..0]);
+        }
         Kind::Link
         | Kind::Start
         | Kind::Stop
@@ -37,6 +43,8 @@ pub(in crate::audit) fn spans(record: &[u8]) -> Option<[Range<usize>; SPANS_MAX]
     Some([source, destination, words])
 }
 
+/// Octets of the body of an unsuccess record before its address.
+const UNSUCCESS_FIXED_OCTETS: usize = 16;
 /// Octets of a reply's body before its addresses.
 const REPLY_FIXED_OCTETS: usize = 17;
 

@@ -8,6 +8,8 @@ use crate::audit::KeyRing;
 use crate::config;
 
 mod archive;
+mod number;
+mod receipts;
 mod search;
 mod show;
 mod verify;
@@ -23,6 +25,8 @@ pub struct Args {
 enum What {
     /// Finds binds and messages, each with what became of it.
     Search(search::Args),
+    /// Lists delivery receipts, each with its message.
+    Receipts(receipts::Args),
     /// Shows one record.
     Show(show::Args),
     /// Rewrites sealed segments to Parquet, as the running proxy does by itself.
@@ -35,6 +39,7 @@ enum What {
 pub fn run(args: Args) -> Result<Answer, Failure> {
     match args.what {
         What::Search(args) => search::run(&args),
+        What::Receipts(args) => receipts::run(&args),
         What::Show(args) => show::run(&args),
         What::Archive(args) => archive::run(&args),
         What::Verify(args) => verify::run(&args),
@@ -74,4 +79,9 @@ impl Place {
             (None, None) => Err(Failure("name the journal: -c FILE or --path DIR".to_owned())),
         }
     }
+}
+
+/// Microseconds since the Unix epoch.
+fn micros(time: jiff::Timestamp) -> u64 {
+    u64::try_from(time.as_microsecond()).unwrap_or(0)
 }
