@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use super::Failure;
 use crate::audit::message_id::Tail;
-use crate::audit::{Reader, Record, segment_firsts};
+use crate::audit::{KeyRing, Reader, Record, segment_firsts};
 use crate::proxy::Shared;
 use crate::session::{Asked, Awaited, Knowledge};
 
@@ -34,7 +34,7 @@ pub(super) fn file(audit: &Path) -> PathBuf {
 }
 
 /// Fills the memory from the file, and from the journal where the file lacks something. Blocks.
-pub(super) fn load(audit: &Path, asked: &mut Asked) -> Result<(), Failure> {
+pub(super) fn load(audit: &Path, keys: &Path, asked: &mut Asked) -> Result<(), Failure> {
     let path = file(audit);
     let mut text = String::new();
     match std::fs::File::open(&path) {
@@ -63,7 +63,7 @@ pub(super) fn load(audit: &Path, asked: &mut Asked) -> Result<(), Failure> {
     }
     if first != WHOLE {
         let from = first.parse().ok().unwrap_or_else(|| last_segments(audit));
-        catch_up(audit, from, asked)?;
+        catch_up(audit, from, KeyRing::open(keys)?, asked)?;
     }
     // From now on the file lacks something.
     write(audit, asked.entries().collect(), &last_segments(audit).to_string())
@@ -84,10 +84,10 @@ fn last_segments(audit: &Path) -> u64 {
 }
 
 /// Reads what was asked for, and what came, out of the records from `from` on.
-fn catch_up(audit: &Path, from: u64, asked: &mut Asked) -> Result<(), Failure> {
+fn catch_up(audit: &Path, from: u64, keys: KeyRing, asked: &mut Asked) -> Result<(), Failure> {
     let mut open = std::collections::HashMap::new();
     let mut reader = match Reader::open_at(audit, from, "") {
-        Ok(reader) => reader,
+        Ok(reader) => reader.with_keys(Arc::new(keys)),
         Err(crate::audit::ReadFault::Empty { .. }) => return Ok(()),
         Err(fault) => return Err(fault.into()),
     };
