@@ -107,6 +107,14 @@ impl<'a> Row<'a> {
                 "first": link.first, "count": link.count, "sealed": link.sealed,
                 "chain": hex(&link.chain),
             })),
+            Record::Checkpoint(signed) => {
+                let checkpoint = &signed.checkpoint;
+                row.detail(&json!({
+                    "segment": checkpoint.segment, "first": checkpoint.first,
+                    "size": checkpoint.size, "root": hex(&checkpoint.root),
+                    "chain": hex(&checkpoint.chain), "key": hex(&checkpoint.key),
+                }));
+            }
             Record::Unknown { kind, form, .. } => {
                 row.detail(&json!({ "code": kind, "form": form }));
             }

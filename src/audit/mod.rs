@@ -19,6 +19,7 @@
 //! | `read` | all records of a directory in order, also while it is written |
 //! | `verify` | the whole proof, or the first place where it fails |
 //! | `search` | messages and binds by what an inspector asks for |
+//! | [`proof`] | Merkle trees, signed checkpoints, and the proof of one record |
 //! | [`keys`] | the files of the keys that records are signed and sealed with |
 //!
 //! This room knows no SMPP and no policy: commands and statuses are the `u32` of the wire, rules
@@ -28,6 +29,7 @@ mod flusher;
 pub mod format;
 mod journal;
 pub mod keys;
+pub mod proof;
 mod read;
 mod record;
 mod records;
@@ -51,4 +53,4 @@ pub use records::Records;
 pub use recover::{OpenFault, Recovered};
 pub use search::{Answer, Found, IsMeant, Query, Searched, search};
 pub use segment::Fault;
-pub use verify::{Verified, verify};
+pub use verify::{Against, Verified, verify, verify_against};

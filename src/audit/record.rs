@@ -7,6 +7,7 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use super::format::{Chain, KIND_LINK, KIND_RULES, LINK_OCTETS, Link, RECORD_HEAD_OCTETS};
+use super::proof::{Checkpoint, Signed};
 
 /// Octets of a text: provider, system_id, listener, versions. Longer texts are cut.
 pub const NAME_OCTETS_MAX: usize = 255;
@@ -46,6 +47,8 @@ pub enum Kind {
     End = 9,
     /// A handset answered a code with a word that ends or gives consent.
     Reply = 10,
+    /// The notary signed what a segment was.
+    Checkpoint = 13,
 }
 
 impl Kind {
@@ -62,6 +65,7 @@ impl Kind {
             8 => Kind::Unanswered,
             9 => Kind::End,
             10 => Kind::Reply,
+            13 => Kind::Checkpoint,
             _ => return None,
         })
     }
@@ -79,6 +83,7 @@ impl Kind {
             Kind::Unanswered => "unanswered",
             Kind::End => "end",
             Kind::Reply => "reply",
+            Kind::Checkpoint => "checkpoint",
         }
     }
 }
@@ -106,6 +111,8 @@ pub enum Record<'a> {
     End(EndRecord),
     /// See [`ReplyRecord`].
     Reply(ReplyRecord<'a>),
+    /// See [`Signed`]: the fields in the order of its note, then the signature.
+    Checkpoint(Signed),
     /// A kind, a form or a layout that a later program wrote: shown as `unknown`.
     Unknown {
         /// The kind's number.
@@ -413,6 +420,7 @@ impl std::fmt::Debug for Record<'_> {
             Record::Reply(record) => {
                 write!(f, "Reply {{ session {}, reply {} }}", record.session, record.reply)
             }
+            Record::Checkpoint(signed) => signed.checkpoint.fmt(f),
             Record::Unknown { kind, form, body } => {
                 write!(f, "Unknown {{ kind {kind}, form {form}, {} octets }}", body.len())
             }
@@ -434,6 +442,7 @@ impl<'a> Record<'a> {
             Record::Unanswered(_) => Kind::Unanswered.name(),
             Record::End(_) => Kind::End.name(),
             Record::Reply(_) => Kind::Reply.name(),
+            Record::Checkpoint(_) => Kind::Checkpoint.name(),
             Record::Unknown { .. } => "unknown",
         }
     }
@@ -495,6 +504,18 @@ impl<'a> Record<'a> {
                 destination: rest.address()?,
                 data_coding: rest.u8()?,
                 text: rest.counted()?,
+            }),
+            Kind::Checkpoint => Record::Checkpoint(Signed {
+                checkpoint: Checkpoint {
+                    segment: rest.u64()?,
+                    first: rest.u64()?,
+                    size: rest.u64()?,
+                    root: rest.array()?,
+                    chain: rest.array()?,
+                    time_us: rest.u64()?,
+                    key: rest.array()?,
+                },
+                signature: rest.array()?,
             }),
             Kind::End => Record::End(EndRecord {
                 session: rest.u64()?,

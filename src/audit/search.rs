@@ -158,7 +158,11 @@ impl Join {
                 self.sessions.clear();
                 self.settle_all();
             }
-            Record::Link(_) | Record::Stop | Record::Rules(_) | Record::Unknown { .. } => {}
+            Record::Link(_)
+            | Record::Stop
+            | Record::Rules(_)
+            | Record::Checkpoint(_)
+            | Record::Unknown { .. } => {}
         }
     }
 

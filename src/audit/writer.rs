@@ -7,6 +7,7 @@ use std::io;
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::format::{
     Chain, GROUP_OCTETS_MAX, HEADER_OCTETS, Header, KIND_RULES, LINK_OCTETS, Link,
@@ -48,6 +49,8 @@ pub(super) struct Writer {
     end: Mark,
     /// The end as of the last group that was accepted.
     good: Mark,
+    /// Number of the record behind it, for whoever reads behind the writer.
+    pub accepted: Arc<AtomicU64>,
     /// Records of the group at hand, sums to be filled in.
     pub group: Vec<u8>,
     /// Segments that were left and are not known to be on the disk.
@@ -82,6 +85,7 @@ impl Writer {
             open: None,
             sequence: last.map_or(0, |last| last.sequence),
             good: end.clone(),
+            accepted: Arc::default(),
             end,
             group: Vec::new(),
             retired: Vec::new(),
@@ -235,6 +239,7 @@ impl Writer {
     pub fn keep(&mut self) {
         self.group.clear();
         self.good = self.end.clone();
+        self.accepted.store(self.good.number, Ordering::Release);
     }
 
     /// Cuts off what was written since the last accepted group and leaves the segment.

@@ -16,6 +16,8 @@ use super::blind::blind_ports;
 use super::knowledge::{self, Loaded};
 use super::{Failure, capture, ledger, originals};
 use crate::admin::{self, Token};
+use crate::audit::keys::SigningKey;
+use crate::audit::proof::NotaryOptions;
 use crate::audit::{Durability, Journal, Options, State};
 use crate::capture::Figures;
 use crate::config::{self, Config};
@@ -185,6 +187,13 @@ fn open_journal(
         reading: reading.to_owned(),
         program: env!("CARGO_PKG_VERSION").to_owned(),
         on_sync: Some(Box::new(move |took| sync_metrics.audit_sync.observe(took))),
+        notary: Some(NotaryOptions {
+            key: SigningKey::open_or_create(&config.audit.keys)?,
+            records: config.audit.checkpoint.records as u64,
+            every: config.audit.checkpoint.every,
+            now_us: Box::new(move || clock.now().wall_us),
+            on_fault: Box::new(|why| tracing::error!(why, "no checkpoint is signed")),
+        }),
         ..Options::new(durability)
     };
     let (journal, found) = Journal::open(&config.audit.path, options, clock.now().wall_us)?;

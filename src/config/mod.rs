@@ -242,10 +242,21 @@ pub struct Audit {
     pub durability: Durability,
     /// The folder of the keys that records are signed and sealed with.
     pub keys: PathBuf,
+    /// When what was recorded is signed.
+    pub checkpoint: Checkpoint,
     /// Calendar months that records are kept.
     pub keep_months: u32,
     /// Size of one journal file, octets.
     pub segment_octets: usize,
+}
+
+/// `[audit] checkpoint`: when what was recorded is signed, whichever comes first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Checkpoint {
+    /// After so many records.
+    pub records: usize,
+    /// After so long.
+    pub every: Duration,
 }
 
 /// `[capture]`: the proxy's own traces.

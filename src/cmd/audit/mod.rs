@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use super::{Answer, Failure, knowledge};
 use crate::config;
 
+mod prove;
 mod search;
 mod show;
 mod verify;
@@ -22,7 +23,10 @@ enum What {
     Search(search::Args),
     /// Shows one record.
     Show(show::Args),
-    /// Walks every segment, record and link of the chain: 0 whole, 1 broken, 2 cannot tell.
+    /// Prints what proves records to whoever has the public key.
+    Prove(prove::Args),
+    /// Walks every segment, record and link of the chain, and checks what was signed, or a proof alone:
+    /// 0 whole, 1 broken, 2 cannot tell.
     Verify(verify::Args),
 }
 
@@ -31,6 +35,7 @@ pub fn run(args: Args) -> Result<Answer, Failure> {
     match args.what {
         What::Search(args) => search::run(&args),
         What::Show(args) => show::run(&args),
+        What::Prove(args) => prove::run(&args),
         What::Verify(args) => verify::run(&args),
     }
 }
@@ -39,7 +44,7 @@ pub fn run(args: Args) -> Result<Answer, Failure> {
 #[derive(clap::Args)]
 struct Place {
     /// The consentry.toml whose [audit] path is meant.
-    #[arg(short, long, value_name = "FILE", required_unless_present = "path")]
+    #[arg(short, long, value_name = "FILE")]
     config: Option<PathBuf>,
     /// The journal's folder itself.
     #[arg(long, value_name = "DIR", conflicts_with = "config")]
