@@ -39,10 +39,9 @@ impl Leaves {
         let mut leaves = Leaves::default();
         while let Next::Group(group) = segment.next()? {
             leaves.push_group(group.octet, group.records, group.link_octets);
-            let mut number = group.link.first;
-            for octets in records(group.records).chain([group.link_octets]) {
+            let numbers = group.link.first..;
+            for (number, octets) in numbers.zip(records(group.records).chain([group.link_octets])) {
                 each(number, octets);
-                number += 1;
             }
         }
         Ok(Some((leaves, segment)))

@@ -225,14 +225,14 @@ mod tests {
             ),
         ];
         for (index, size, published) in paths {
-            let published: Vec<Vec<u8>> = published.iter().map(|hash| bytes(hash)).collect();
-            assert_eq!(path_of(&leaves[..size], index), published, "{index} of {size}");
+            let path = path_of(&leaves[..size], index);
+            assert_eq!(path.concat(), bytes(&published.concat()), "{index} of {size}");
         }
     }
 
     #[test]
     fn every_leaf_of_every_size_has_a_path_and_no_other_place() {
-        let leaves: Vec<Hash> = (0..70u8).map(|n| leaf(&[n])).collect();
+        let leaves: Vec<Hash> = (0..37u8).map(|n| leaf(&[n])).collect();
         for size in 1..=leaves.len() {
             let list = &leaves[..size];
             let root = by_definition(list);
