@@ -38,6 +38,7 @@ fn unwritten_keys_take_their_defaults_and_paths_their_folder() {
     assert_eq!(consent.silent_after, Duration::from_secs(7 * 86_400));
     assert_eq!(config.audit.path, PathBuf::from("/etc/consentry/state/audit"));
     assert_eq!(config.audit.keys, PathBuf::from("/etc/consentry/state/keys"));
+    assert!(config.audit.parquet);
     assert_eq!(config.admin, None);
     let capture = &config.capture;
     assert!(!capture.enabled && capture.providers.is_empty() && capture.verdicts.is_empty());
@@ -85,6 +86,9 @@ fn what_is_written_is_taken() {
         path = "/var/lib/consentry/audit"
         keys = "secrets"
         checkpoint = { every = "1m" }
+        segment = "1MiB"
+        disk_budget = "2MiB"
+        parquet = false
         [capture]
         enabled = true
         path = "traces"
@@ -118,6 +122,8 @@ fn what_is_written_is_taken() {
     assert_eq!(config.audit.keys, PathBuf::from("/etc/consentry/secrets"));
     let checkpoint = config.audit.checkpoint;
     assert_eq!((checkpoint.records, checkpoint.every), (100_000, Duration::from_secs(60)));
+    assert_eq!(config.audit.disk_budget_octets, Some(2 << 20));
+    assert!(!config.audit.parquet);
     let capture = &config.capture;
     assert_eq!((capture.enabled, &capture.path), (true, &PathBuf::from("/etc/consentry/traces")));
     assert_eq!((capture.file_octets, capture.files), (1 << 20, 1000));
@@ -296,6 +302,14 @@ fn mistakes_are_told_in_one_sentence() {
             "line 5: [consent] validity_max is 59s; it may be 1m to 720h",
         ),
         ("[registry]\nfile = \"\"", "line 5: [registry] file is not a path"),
+        (
+            "[audit]\ndisk_budget = \"127MiB\"",
+            "line 5: [audit] disk_budget is 127MiB; write at least twice [audit] segment, which is 64MiB",
+        ),
+        (
+            "[audit]\ndisk_budget = \"0B\"",
+            "line 5: [audit] disk_budget is 0B; it may be 2MiB to 1048576GiB",
+        ),
         ("[audit]\nkeep_months = 121", "line 5: [audit] keep_months is 121; it may be 1 to 120"),
         (
             "[audit]\npath = \"state/consent\"",

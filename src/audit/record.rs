@@ -8,6 +8,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use super::format::{Chain, KIND_LINK, KIND_RULES, LINK_OCTETS, Link, RECORD_HEAD_OCTETS};
 use super::proof::{Checkpoint, Signed};
+use super::receipt::{self, ReceiptRecord, UnsuccessRecord};
 
 /// Octets of a text: provider, system_id, listener, versions. Longer texts are cut.
 pub const NAME_OCTETS_MAX: usize = 255;
@@ -47,8 +48,12 @@ pub enum Kind {
     End = 9,
     /// A handset answered a code with a word that ends or gives consent.
     Reply = 10,
+    /// The SMSC told what became of a message.
+    Receipt = 11,
     /// The notary signed what a segment was.
     Checkpoint = 13,
+    /// The SMSC did not take a destination of a submit_multi.
+    Unsuccess = 20,
 }
 
 impl Kind {
@@ -65,7 +70,9 @@ impl Kind {
             8 => Kind::Unanswered,
             9 => Kind::End,
             10 => Kind::Reply,
+            11 => Kind::Receipt,
             13 => Kind::Checkpoint,
+            20 => Kind::Unsuccess,
             _ => return None,
         })
     }
@@ -84,6 +91,8 @@ impl Kind {
             Kind::End => "end",
             Kind::Reply => "reply",
             Kind::Checkpoint => "checkpoint",
+            Kind::Receipt => "receipt",
+            Kind::Unsuccess => "unsuccess",
         }
     }
 }
@@ -113,6 +122,10 @@ pub enum Record<'a> {
     Reply(ReplyRecord<'a>),
     /// See [`Signed`]: the fields in the order of its note, then the signature.
     Checkpoint(Signed),
+    /// See [`ReceiptRecord`].
+    Receipt(ReceiptRecord<'a>),
+    /// See [`UnsuccessRecord`].
+    Unsuccess(UnsuccessRecord<'a>),
     /// A kind, a form or a layout that a later program wrote: shown as `unknown`.
     Unknown {
         /// The kind's number.
@@ -421,6 +434,8 @@ impl std::fmt::Debug for Record<'_> {
                 write!(f, "Reply {{ session {}, reply {} }}", record.session, record.reply)
             }
             Record::Checkpoint(signed) => signed.checkpoint.fmt(f),
+            Record::Receipt(record) => record.fmt(f),
+            Record::Unsuccess(record) => record.fmt(f),
             Record::Unknown { kind, form, body } => {
                 write!(f, "Unknown {{ kind {kind}, form {form}, {} octets }}", body.len())
             }
@@ -443,6 +458,8 @@ impl<'a> Record<'a> {
             Record::End(_) => Kind::End.name(),
             Record::Reply(_) => Kind::Reply.name(),
             Record::Checkpoint(_) => Kind::Checkpoint.name(),
+            Record::Receipt(_) => Kind::Receipt.name(),
+            Record::Unsuccess(_) => Kind::Unsuccess.name(),
             Record::Unknown { .. } => "unknown",
         }
     }
@@ -517,6 +534,8 @@ impl<'a> Record<'a> {
                 },
                 signature: rest.array()?,
             }),
+            Kind::Receipt => Record::Receipt(receipt::decode_receipt(&mut rest)?),
+            Kind::Unsuccess => Record::Unsuccess(receipt::decode_unsuccess(&mut rest)?),
             Kind::End => Record::End(EndRecord {
                 session: rest.u64()?,
                 reason: rest.u8()?,
@@ -611,51 +630,51 @@ fn decode_verdict<'a>(rest: &mut Rest<'a>) -> Option<VerdictRecord<'a>> {
 }
 
 /// What is left of a body.
-struct Rest<'a>(&'a [u8]);
+pub(super) struct Rest<'a>(&'a [u8]);
 
 impl<'a> Rest<'a> {
-    fn take(&mut self, octets: usize) -> Option<&'a [u8]> {
+    pub(super) fn take(&mut self, octets: usize) -> Option<&'a [u8]> {
         let (taken, rest) = self.0.split_at_checked(octets)?;
         self.0 = rest;
         Some(taken)
     }
 
-    fn array<const N: usize>(&mut self) -> Option<[u8; N]> {
+    pub(super) fn array<const N: usize>(&mut self) -> Option<[u8; N]> {
         self.take(N)?.first_chunk().copied()
     }
 
-    fn u8(&mut self) -> Option<u8> {
+    pub(super) fn u8(&mut self) -> Option<u8> {
         self.array().map(u8::from_le_bytes)
     }
 
-    fn u16(&mut self) -> Option<u16> {
+    pub(super) fn u16(&mut self) -> Option<u16> {
         self.array().map(u16::from_le_bytes)
     }
 
-    fn u32(&mut self) -> Option<u32> {
+    pub(super) fn u32(&mut self) -> Option<u32> {
         self.array().map(u32::from_le_bytes)
     }
 
-    fn u64(&mut self) -> Option<u64> {
+    pub(super) fn u64(&mut self) -> Option<u64> {
         self.array().map(u64::from_le_bytes)
     }
 
-    fn counted(&mut self) -> Option<&'a [u8]> {
+    pub(super) fn counted(&mut self) -> Option<&'a [u8]> {
         let octets = self.u8()?;
         self.take(usize::from(octets))
     }
 
-    fn text(&mut self) -> Option<&'a str> {
+    pub(super) fn text(&mut self) -> Option<&'a str> {
         std::str::from_utf8(self.counted()?).ok()
     }
 
-    fn address(&mut self) -> Option<Address<'a>> {
+    pub(super) fn address(&mut self) -> Option<Address<'a>> {
         Some(Address { ton: self.u8()?, npi: self.u8()?, raw: self.counted()? })
     }
 
     /// The outer `None`: malformed; the inner: no address.
     #[allow(clippy::option_option)]
-    fn socket(&mut self) -> Option<Option<SocketAddr>> {
+    pub(super) fn socket(&mut self) -> Option<Option<SocketAddr>> {
         let family = self.u8()?;
         if family == 0 {
             return Some(None);

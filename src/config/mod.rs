@@ -244,10 +244,15 @@ pub struct Audit {
     pub keys: PathBuf,
     /// When what was recorded is signed.
     pub checkpoint: Checkpoint,
+    /// Whether sealed segments are rewritten to Parquet.
+    pub parquet: bool,
     /// Calendar months that records are kept.
     pub keep_months: u32,
     /// Size of one journal file, octets.
     pub segment_octets: usize,
+    /// Octets that the journal's folder may take, at least twice `segment_octets`; `None` = what the
+    /// disk has.
+    pub disk_budget_octets: Option<usize>,
 }
 
 /// `[audit] checkpoint`: when what was recorded is signed, whichever comes first.

@@ -316,6 +316,9 @@ pub(super) struct Audit {
     pub keys: Option<Spanned<String>>,
     /// When what was recorded is signed.
     pub checkpoint: Option<Checkpoint>,
+    /// Whether journal files that are complete are rewritten to Parquet beside them, numbers masked.
+    #[schemars(extend("default" = true))]
+    pub parquet: Option<bool>,
     /// Calendar months that records are kept.
     #[schemars(with = "Option<u32>", extend(
         "default" = bounds::KEEP_MONTHS.default,
@@ -326,6 +329,10 @@ pub(super) struct Audit {
     /// Size of one journal file.
     #[schemars(with = "Option<Size>", extend("default" = size::text(bounds::SEGMENT_OCTETS.default)))]
     pub segment: Option<Spanned<Size>>,
+    /// What the folder may take with all files in it. The log warns from nine tenths on; at the budget
+    /// every message is refused until something is purged. Without it, the disk is the limit.
+    #[schemars(with = "Option<Size>")]
+    pub disk_budget: Option<Spanned<Size>>,
 }
 
 /// When what was recorded is signed: whichever comes first.

@@ -77,9 +77,10 @@ class Tally:
 class Process:
     """A program whose output goes to a file and which is ended by its own id."""
 
-    def __init__(self, name, argv, output):
+    def __init__(self, name, argv, output, environment=None):
         self.name, self.output = name, output
-        self.process = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=open(output, "wb"), stderr=subprocess.STDOUT)
+        self.process = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=open(output, "wb"), stderr=subprocess.STDOUT,
+                                        env=environment)
 
     def wait_for_line(self, find):
         """The first value that `find` makes of a line of output."""

@@ -5,7 +5,10 @@ use std::path::PathBuf;
 use super::{Answer, Failure, knowledge};
 use crate::config;
 
+mod archive;
+mod number;
 mod prove;
+mod receipts;
 mod search;
 mod show;
 mod verify;
@@ -21,10 +24,14 @@ pub struct Args {
 enum What {
     /// Finds binds and messages, each with what became of it.
     Search(search::Args),
+    /// Lists delivery receipts, each with its message.
+    Receipts(receipts::Args),
     /// Shows one record.
     Show(show::Args),
     /// Prints what proves records to whoever has the public key.
     Prove(prove::Args),
+    /// Rewrites sealed segments to Parquet, as the running proxy does by itself.
+    Archive(archive::Args),
     /// Walks every segment, record and link of the chain, and checks what was signed, or a proof alone:
     /// 0 whole, 1 broken, 2 cannot tell.
     Verify(verify::Args),
@@ -34,8 +41,10 @@ enum What {
 pub fn run(args: Args) -> Result<Answer, Failure> {
     match args.what {
         What::Search(args) => search::run(&args),
+        What::Receipts(args) => receipts::run(&args),
         What::Show(args) => show::run(&args),
         What::Prove(args) => prove::run(&args),
+        What::Archive(args) => archive::run(&args),
         What::Verify(args) => verify::run(&args),
     }
 }
@@ -68,4 +77,9 @@ impl Place {
             (None, None) => Err(Failure("name the journal: -c FILE or --path DIR".to_owned())),
         }
     }
+}
+
+/// Microseconds since the Unix epoch.
+fn micros(time: jiff::Timestamp) -> u64 {
+    u64::try_from(time.as_microsecond()).unwrap_or(0)
 }
