@@ -123,6 +123,11 @@ impl<'a> Row<'a> {
                     "chain": hex(&checkpoint.chain), "key": hex(&checkpoint.key),
                 }));
             }
+            Record::Keys(keys) => row.detail(&json!({
+                "event": keys.event(), "numbers_key": keys.key, "first": keys.first,
+                "through": keys.through, "numbers_sidecar": hex(&keys.numbers),
+                "content_sidecar": hex(&keys.content), "reason": keys.reason,
+            })),
             Record::Unknown { kind, form, .. } => {
                 row.detail(&json!({ "code": kind, "form": form }));
             }

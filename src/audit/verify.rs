@@ -8,6 +8,7 @@ use super::proof::{Leaves, Signed};
 use super::read::{Ending, ReadFault, Walk, Walked, decode, split_record};
 use super::record::Record;
 use super::recover::cut_off;
+use super::sealed::Sidecars;
 use super::segment::{Fault, SegmentFile};
 
 /// What was found to hold.
@@ -25,6 +26,8 @@ pub struct Verified {
     pub first_us: u64,
     /// The latest time of a record.
     pub last_us: u64,
+    /// How the files with the wrapped keys of the segments were found.
+    pub sidecars: Sidecars,
     /// The chain value at the end: two journals with the same value are the same.
     pub chain: Chain,
     /// Checkpoints whose root and chain value are those of the records they cover: in the journal, and
@@ -125,6 +128,7 @@ impl<'a> Check<'a> {
                 by_kind: [0; 256],
                 first_us: u64::MAX,
                 last_us: 0,
+                sidecars: Sidecars::default(),
                 chain: [0; 32],
                 checkpoints: 0,
                 signed_through: 0,
@@ -150,6 +154,13 @@ impl<'a> Check<'a> {
             self.begin.get_or_insert(walked.first);
         }
         self.at.leaves.push_group(walked.octet, walked.records, walked.link);
+        if let Some((record, _)) = split_record(walked.records)
+            && let Record::Keys(keys) = decode(record)
+            && walked.first == keys.first
+            && let Some(fault) = self.verified.sidecars.look(self.directory, walked, &keys)
+        {
+            return Err(fault);
+        }
         self.verified.octets += (walked.records.len() + walked.link.len()) as u64;
         let mut octet = walked.octet;
         let mut number = walked.first;

@@ -72,7 +72,15 @@ fn journal(args: &Args) -> Result<Answer, Failure> {
     }
     match args.json {
         true => println!("{}", whole(&verified)),
-        false => println!("{}", sentence(&verified, keys.is_empty())),
+        false => {
+            println!("{}", sentence(&verified, keys.is_empty()));
+            let missing = verified.sidecars.missing;
+            if missing > 0 {
+                println!(
+                    "keys of segments: {missing} destroyed or lost; what they sealed is unreadable"
+                );
+            }
+        }
     }
     Ok(Answer::Yes)
 }
@@ -84,6 +92,8 @@ fn whole(verified: &Verified) -> Value {
         "segments": verified.segments,
         "octets": verified.octets,
         "chain": hex(&verified.chain),
+        "sidecars": verified.sidecars.whole,
+        "sidecars_missing": verified.sidecars.missing,
         "checkpoints": verified.checkpoints,
         "signed_through": (verified.signed_through > 0).then_some(verified.signed_through),
     })
