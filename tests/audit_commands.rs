@@ -345,3 +345,23 @@ fn what_cannot_be_told_is_exit_status_2_and_nothing_on_standard_output() {
         assert!(!err.is_empty(), "{args:?}");
     }
 }
+
+#[test]
+fn the_segments_of_a_stopped_journal_are_rewritten_once() {
+    let (_folder, path) = journal();
+    let name = path.to_str().unwrap();
+    let (code, out, err) = consentry(&["audit", "archive", "--path", name, "--json"]);
+    let written = objects(&out);
+    assert_eq!((code, written.len()), (Some(0), 1), "{err}");
+    let file = written[0]["file"].as_str().unwrap();
+    assert!(file.ends_with("parquet/records-00000000000000000001.parquet"), "{file}");
+    // Start, bind, three messages, end, stop: answers stand with their messages.
+    assert_eq!(written[0]["rows"], 7);
+    let octets = std::fs::read(file).unwrap();
+    assert!(octets.starts_with(b"PAR1") && octets.ends_with(b"PAR1"));
+    let (code, out, _) = consentry(&["audit", "archive", "--path", name]);
+    assert_eq!((code, out.lines().count()), (Some(0), 1), "{out}");
+    assert!(out.starts_with("0 files written"), "{out}");
+    let (code, out, err) = consentry(&["audit", "archive", "--path", "/nowhere/audit"]);
+    assert_eq!((code, out.as_str(), err.lines().count()), (Some(2), "", 1), "{err}");
+}

@@ -38,6 +38,7 @@ fn unwritten_keys_take_their_defaults_and_paths_their_folder() {
     assert_eq!(consent.silent_after, Duration::from_secs(7 * 86_400));
     assert_eq!(config.audit.path, PathBuf::from("/etc/consentry/state/audit"));
     assert_eq!(config.audit.keys, PathBuf::from("/etc/consentry/state/keys"));
+    assert!(config.audit.parquet);
     assert_eq!(config.admin, None);
     let capture = &config.capture;
     assert!(!capture.enabled && capture.providers.is_empty() && capture.verdicts.is_empty());
@@ -84,6 +85,9 @@ fn what_is_written_is_taken() {
         [audit]
         path = "/var/lib/consentry/audit"
         keys = "secrets"
+        segment = "1MiB"
+        disk_budget = "2MiB"
+        parquet = false
         [capture]
         enabled = true
         path = "traces"
@@ -115,6 +119,8 @@ fn what_is_written_is_taken() {
     assert_eq!(overrides["rate.exceeded"].status, Some(CommandStatus::ESME_RMSGQFUL));
     assert_eq!(config.audit.path, PathBuf::from("/var/lib/consentry/audit"));
     assert_eq!(config.audit.keys, PathBuf::from("/etc/consentry/secrets"));
+    assert_eq!(config.audit.disk_budget_octets, Some(2 << 20));
+    assert!(!config.audit.parquet);
     let capture = &config.capture;
     assert_eq!((capture.enabled, &capture.path), (true, &PathBuf::from("/etc/consentry/traces")));
     assert_eq!((capture.file_octets, capture.files), (1 << 20, 1000));
@@ -293,6 +299,14 @@ fn mistakes_are_told_in_one_sentence() {
             "line 5: [consent] validity_max is 59s; it may be 1m to 720h",
         ),
         ("[registry]\nfile = \"\"", "line 5: [registry] file is not a path"),
+        (
+            "[audit]\ndisk_budget = \"127MiB\"",
+            "line 5: [audit] disk_budget is 127MiB; write at least twice [audit] segment, which is 64MiB",
+        ),
+        (
+            "[audit]\ndisk_budget = \"0B\"",
+            "line 5: [audit] disk_budget is 0B; it may be 2MiB to 1048576GiB",
+        ),
         ("[audit]\nkeep_months = 121", "line 5: [audit] keep_months is 121; it may be 1 to 120"),
         (
             "[audit]\npath = \"state/consent\"",

@@ -578,7 +578,8 @@ fn shown(found: &Found) -> String {
     let (verdict, answer) = match found {
         Found::Bind { bind } => return format!("bind {}", bind.time_us),
         Found::Reply { .. } => panic!("no reply was written"),
-        Found::Message { verdict, answer, bind } => {
+        Found::Message { verdict, answer, bind, receipts } => {
+            assert!(receipts.is_empty());
             assert!(bind.is_some());
             (verdict, answer)
         }
@@ -591,6 +592,7 @@ fn shown(found: &Found) -> String {
             Record::Response(response) => String::from_utf8_lossy(response.message_id).into_owned(),
             other => panic!("{other:?}"),
         },
+        Answer::Unsuccess { .. } => panic!("no submit_multi was written"),
     };
     format!("{} {answer}", verdict.time_us)
 }
@@ -787,38 +789,34 @@ fn an_unwritable_place_is_an_error_and_no_panic() {
 }
 
 #[test]
-#[ignore = "measures: cargo test --release --test journal -- --ignored --nocapture measure"]
-fn measure() {
-    const BATCH: u32 = 100;
-    const BATCHES: u32 = 30_000;
-    for threads in [1, 2] {
-        let directory = tempfile::tempdir().expect("a directory");
-        let journal = open(directory.path(), Durability::Written);
-        let begun = Instant::now();
-        std::thread::scope(|scope| {
-            for _ in 0..threads {
-                let journal = &journal;
-                scope.spawn(move || {
-                    let mut records = Records::new();
-                    for batch in 0..BATCHES {
-                        for at in 0..BATCH {
-                            records.verdict(NOW_US, &verdict(1, batch * BATCH + at));
-                        }
-                        // As a session does: nothing goes on before the ticket is complete.
-                        let ticket = journal.append(&mut records).expect("taken");
-                        journal.wait(ticket).expect("kept");
-                    }
-                });
-            }
-        });
-        let ns = begun.elapsed().as_nanos() as f64 / f64::from(BATCH * BATCHES * threads);
-        journal.close(NOW_US).expect("closes");
-        println!("{threads} threads: {ns:.0} ns a record, {:.2} M/s", 1e3 / ns);
-        let begun = Instant::now();
-        let verified = verify(directory.path()).expect("whole");
-        let ns = begun.elapsed().as_nanos() as f64 / verified.records as f64;
-        println!("  verify: {} octets, {ns:.0} ns a record", verified.octets);
-    }
+fn at_the_disk_budget_only_what_is_judged_is_refused() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let mut options = options(Durability::Written);
+    options.disk_octets_max = Some(4096);
+    let (journal, _) = Journal::open(directory.path(), options, NOW_US).expect("opens");
+    let mut kept = 0;
+    let refused = loop {
+        match journal.append(&mut one(1, kept + 1)) {
+            Ok(ticket) => journal.wait(ticket).expect("kept"),
+            Err(refused) => break refused,
+        }
+        kept += 1;
+    };
+    assert!(kept > 10, "{kept}");
+    assert_eq!(refused, Unavailable::Budget { octets_max: 4096 });
+    assert_eq!(journal.state(), State::Unavailable(refused));
+    let mut bound = Records::new();
+    bound.bind(NOW_US, &bind(2, "示例商城"));
+    assert!(journal.append(&mut bound).is_err(), "a bind is refused as well");
+    let used = journal.disk_use();
+    assert_eq!(journal.count_disk().expect("counted"), used, "what is written is counted exactly");
+    // What has happened already is recorded all the same.
+    append(&journal, |records| records.response(NOW_US, &response(1, 1, b"a")));
+    append(&journal, |records| records.unanswered(NOW_US, &unanswered(1, 2)));
+    assert!(journal.disk_use().octets > used.octets);
+    journal.close(NOW_US).expect("closes");
+    assert_eq!(sequences(directory.path(), 1).len() as u32, kept);
+    assert_eq!(verify(directory.path()).expect("whole").ending, Ending::Stopped);
 }
 
 #[test]

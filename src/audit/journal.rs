@@ -9,13 +9,14 @@
 
 use std::collections::VecDeque;
 use std::fmt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, TryLockError};
 use std::task::{Wake, Waker};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use super::disk::{Disk, DiskUse};
 use super::flusher;
 use super::format::{GROUP_OCTETS_MAX, SESSION_BITS};
 use super::record::StartRecord;
@@ -64,6 +65,9 @@ pub struct Options {
     pub segment_octets: u64,
     /// Octets that may wait for the file. Default [`PENDING_OCTETS_MAX`].
     pub pending_octets_max: usize,
+    /// Octets that the journal's folder may take, all files in it counted; nothing judged is taken
+    /// beyond it. Default: no limit but the disk's.
+    pub disk_octets_max: Option<u64>,
     /// How long after a failure writing is tried again. Default [`RETRY`].
     pub retry: Duration,
     /// SHA-256 of the configuration in force.
@@ -87,6 +91,7 @@ impl Options {
             durability,
             segment_octets: SEGMENT_OCTETS,
             pending_octets_max: PENDING_OCTETS_MAX,
+            disk_octets_max: None,
             retry: RETRY,
             config: [0; 32],
             rules: [0; 32],
@@ -124,6 +129,14 @@ pub enum Unavailable {
     /// Writing failed; it is tried again every [`RETRY`].
     #[error("the journal cannot be written: {0}")]
     Failed(Arc<str>),
+    /// The journal's folder takes what it may: `disk_octets_max`.
+    #[error(
+        "the journal has reached its disk budget of {octets_max} octets: purge what is due, or raise [audit] disk_budget"
+    )]
+    Budget {
+        /// The budget.
+        octets_max: u64,
+    },
     /// The journal is closed, or closing.
     #[error("the journal is closed")]
     Closed,
@@ -208,6 +221,8 @@ pub(super) enum Work {
 }
 
 pub(super) struct Shared {
+    path: PathBuf,
+    disk: Disk,
     durability: Durability,
     pending_octets_max: usize,
     retry: Duration,
@@ -287,8 +302,11 @@ impl Journal {
         writer.group.extend_from_slice(start.octets());
         writer.write(false).and_then(|()| writer.unsynced().sync()).map_err(io_fault)?;
         writer.keep();
+        // It is in the folder already when that is counted.
+        writer.take_written();
         let sessions = u64::from(found.recovered.opening) << SESSION_BITS;
-        let shared = Arc::new(Shared::new(options, writer, sessions));
+        let shared = Arc::new(Shared::new(path, options, writer, sessions));
+        shared.disk.count(path).map_err(io_fault)?;
         let for_thread = shared.clone();
         let thread = std::thread::Builder::new()
             .name("journal".to_owned())
@@ -383,7 +401,27 @@ impl Journal {
 
     /// Whether the journal takes records now.
     pub fn state(&self) -> State {
-        locked(&self.handle.shared.pending).state.clone()
+        let shared = &self.handle.shared;
+        let pending = locked(&shared.pending);
+        match (&pending.state, shared.disk.exhausted(pending.octets.len())) {
+            (State::Available, Some(octets_max)) => {
+                State::Unavailable(Unavailable::Budget { octets_max })
+            }
+            (state, _) => state.clone(),
+        }
+    }
+
+    /// What the journal's folder takes on the disk, as far as it is known without looking.
+    pub fn disk_use(&self) -> DiskUse {
+        self.handle.shared.disk.used()
+    }
+
+    /// Looks what the folder takes: others put files there, and a purge removes some. Blocks for
+    /// as long as it takes to list it.
+    pub fn count_disk(&self) -> std::io::Result<DiskUse> {
+        let shared = &self.handle.shared;
+        shared.disk.count(&shared.path)?;
+        Ok(shared.disk.used())
     }
 
     /// Figures since the opening.
@@ -491,8 +529,10 @@ impl Pending {
 }
 
 impl Shared {
-    fn new(options: Options, writer: Writer, sessions: u64) -> Shared {
+    fn new(path: &Path, options: Options, writer: Writer, sessions: u64) -> Shared {
         Shared {
+            path: path.to_owned(),
+            disk: Disk::new(options.disk_octets_max),
             durability: options.durability,
             pending_octets_max: options.pending_octets_max,
             retry: options.retry,
@@ -534,6 +574,11 @@ impl Shared {
         }
         if pending.octets.len() + records.octets().len() > self.pending_octets_max {
             return Err(Unavailable::Backlog);
+        }
+        if records.holds_judged()
+            && let Some(octets_max) = self.disk.exhausted(pending.octets.len())
+        {
+            return Err(Unavailable::Budget { octets_max });
         }
         if records.is_empty() {
             return Ok(Ticket { position: pending.accepted });
@@ -624,7 +669,9 @@ impl Shared {
 
     fn write_group(&self, writer: &mut Writer) -> std::io::Result<()> {
         let octets = writer.group.len() as u64;
-        writer.write(self.rotate.swap(false, Ordering::AcqRel))?;
+        let written = writer.write(self.rotate.swap(false, Ordering::AcqRel));
+        self.disk.wrote(writer.take_written());
+        written?;
         if self.durability != Durability::Written {
             self.timed_sync(writer.unsynced())?;
         }

@@ -252,6 +252,8 @@ pub struct Entry<'a> {
     pub time_us: u64,
     /// File name of its segment.
     pub segment: &'a str,
+    /// Number of the first record of its segment.
+    pub segment_first: u64,
     /// Octet of the segment where it begins.
     pub octet: u64,
     /// Its octets, head and body.
@@ -399,6 +401,7 @@ impl Reader {
             number: self.number,
             time_us: u64_at(octets, 8),
             segment: &self.segment,
+            segment_first: self.walk.header().map_or(0, |header| header.first),
             octet: self.octet + self.at as u64,
             octets,
             rule_set: &self.rule_set,
@@ -427,6 +430,11 @@ impl Reader {
         Ok(ending.is_none())
     }
 
+    /// Name of the rule set in force where it stands.
+    pub fn rule_set(&self) -> Arc<str> {
+        self.rule_set.clone()
+    }
+
     /// How the journal ends; known once `next` has returned `None`.
     pub fn ending(&self) -> Option<Ending> {
         self.ending
@@ -436,6 +444,11 @@ impl Reader {
     pub fn header(&self) -> Option<&Header> {
         self.walk.header()
     }
+}
+
+/// The numbers of the first records of all segments, in their order.
+pub fn segment_firsts(directory: &Path) -> io::Result<Vec<u64>> {
+    Ok(list(directory)?.iter().map(|file| file.first).collect())
 }
 
 /// The record with this number, if the journal has it.

@@ -19,6 +19,8 @@ use super::record::{
 pub struct Records {
     octets: Vec<u8>,
     count: usize,
+    /// Whether a verdict or a bind is among them.
+    judged: bool,
 }
 
 impl std::fmt::Debug for Records {
@@ -30,7 +32,7 @@ impl std::fmt::Debug for Records {
 impl Records {
     /// An empty batch that holds nothing yet.
     pub const fn new() -> Records {
-        Records { octets: Vec::new(), count: 0 }
+        Records { octets: Vec::new(), count: 0, judged: false }
     }
 
     /// Records in it.
@@ -41,6 +43,12 @@ impl Records {
     /// Whether nothing is in it.
     pub fn is_empty(&self) -> bool {
         self.count == 0
+    }
+
+    /// Whether something in it was judged that is not carried out yet: what may be refused instead.
+    /// Everything else has happened already.
+    pub fn holds_judged(&self) -> bool {
+        self.judged
     }
 
     /// The encoded records, one after the other, their sums still zero.
@@ -64,6 +72,7 @@ impl Records {
     pub fn clear(&mut self) {
         self.octets.clear();
         self.count = 0;
+        self.judged = false;
     }
 
     /// A message was judged.
@@ -86,6 +95,7 @@ impl Records {
             | has(record.class != 0, HAS_CLASS)
             | has(record.consent != 0, HAS_CONSENT)
             | has(!record.references.is_empty(), HAS_REFERENCES);
+        self.judged = true;
         let start = self.octets.len();
         self.octets.extend_from_slice(&fixed);
         self.address(record.source);
@@ -134,6 +144,7 @@ impl Records {
 
     /// A bind was judged.
     pub fn bind(&mut self, time_us: u64, record: &BindRecord<'_>) {
+        self.judged = true;
         let start = self.begin(Kind::Bind, time_us);
         self.octets.extend_from_slice(&record.session.to_le_bytes());
         self.octets.extend_from_slice(&record.command_id.to_le_bytes());
@@ -200,7 +211,7 @@ impl Records {
         self.finish(start);
     }
 
-    fn begin(&mut self, kind: Kind, time_us: u64) -> usize {
+    pub(super) fn begin(&mut self, kind: Kind, time_us: u64) -> usize {
         let start = self.octets.len();
         let mut head = [0; RECORD_HEAD_OCTETS];
         head[2] = kind as u8;
@@ -210,24 +221,28 @@ impl Records {
     }
 
     /// Writes the length. Texts and addresses are cut, so no record comes near the limit of u16.
-    fn finish(&mut self, start: usize) {
+    pub(super) fn finish(&mut self, start: usize) {
         let length = (self.octets.len() - start) as u16;
         self.octets[start..start + 2].copy_from_slice(&length.to_le_bytes());
         self.count += 1;
     }
 
-    fn address(&mut self, address: Address<'_>) {
+    pub(super) fn raw(&mut self, octets: &[u8]) {
+        self.octets.extend_from_slice(octets);
+    }
+
+    pub(super) fn address(&mut self, address: Address<'_>) {
         self.octets.extend_from_slice(&[address.ton, address.npi]);
         self.counted(address.raw, ADDRESS_OCTETS_MAX);
     }
 
-    fn counted(&mut self, raw: &[u8], octets_max: usize) {
+    pub(super) fn counted(&mut self, raw: &[u8], octets_max: usize) {
         let cut = raw.get(..octets_max).unwrap_or(raw);
         self.octets.push(cut.len() as u8);
         self.octets.extend_from_slice(cut);
     }
 
-    fn text(&mut self, text: &str) {
+    pub(super) fn text(&mut self, text: &str) {
         let end = text.floor_char_boundary(NAME_OCTETS_MAX);
         self.counted(text.get(..end).unwrap_or_default().as_bytes(), NAME_OCTETS_MAX);
     }

@@ -53,6 +53,8 @@ pub(super) struct Writer {
     /// Segments that were left and are not known to be on the disk.
     retired: Vec<Arc<File>>,
     directory_changed: bool,
+    /// Octets written since they were last asked for.
+    written: u64,
     /// A segment whose end must be cut off before anything else, as a first try failed.
     cut: Option<(Arc<File>, u64)>,
 }
@@ -86,6 +88,7 @@ impl Writer {
             group: Vec::new(),
             retired: Vec::new(),
             directory_changed: false,
+            written: 0,
             cut: None,
         };
         if let Some(last) = last.filter(|last| !last.sealed) {
@@ -187,6 +190,7 @@ impl Writer {
         let Some(open) = &self.open else { return Err(io::ErrorKind::NotFound.into()) };
         open.file.write_all_at(octets, self.end.octet)?;
         self.end.octet += octets.len() as u64;
+        self.written += octets.len() as u64;
         Ok(())
     }
 
@@ -288,6 +292,11 @@ impl Writer {
         let mut unsynced = self.unsynced_segment();
         unsynced.files.append(&mut self.retired);
         unsynced
+    }
+
+    /// Octets written since this was last asked, headers and links with them.
+    pub fn take_written(&mut self) -> u64 {
+        std::mem::take(&mut self.written)
     }
 
     /// Lets another process open the journal.

@@ -262,8 +262,16 @@ fn settings(config: &Config) -> Vec<(&'static str, Value)> {
         ("audit.path", path(&config.audit.path)),
         ("audit.durability", config.audit.durability.name().into()),
         ("audit.keys", path(&config.audit.keys)),
+        ("audit.parquet", config.audit.parquet.to_string().into()),
         ("audit.keep_months", config.audit.keep_months.into()),
         ("audit.segment", size::text(config.audit.segment_octets).into()),
+        (
+            "audit.disk_budget",
+            config
+                .audit
+                .disk_budget_octets
+                .map_or("none".into(), |octets| size::text(octets).into()),
+        ),
         ("capture.enabled", config.capture.enabled.to_string().into()),
         ("capture.path", path(&config.capture.path)),
         ("capture.file_size", size::text(config.capture.file_octets).into()),

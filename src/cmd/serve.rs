@@ -14,7 +14,8 @@ use tokio_util::task::TaskTracker;
 
 use super::blind::blind_ports;
 use super::knowledge::{self, Loaded};
-use super::{Failure, capture, ledger, originals};
+use super::rewriting::{self, Rewriting};
+use super::{Failure, capture, disk, ledger, originals};
 use crate::admin::{self, Token};
 use crate::audit::{Durability, Journal, Options, State};
 use crate::capture::Figures;
@@ -45,6 +46,8 @@ pub(super) struct Running {
     drain: Duration,
     /// Where it is kept what message_ids stand for.
     originals_file: PathBuf,
+    /// What rewrites segments.
+    rewriting: Option<Rewriting>,
 }
 
 /// Opens the journal, takes the addresses and begins to serve. Call inside a tokio runtime.
@@ -98,9 +101,15 @@ pub(super) async fn start(loaded: Loaded) -> Result<Running, Failure> {
         None => None,
     };
     tokio::spawn(watch(shared.clone()));
+    tokio::spawn(disk::watch(shared.journal.clone(), shared.metrics.clone()));
     tokio::spawn(originals::watch(shared.clone(), originals_file.clone()));
     tokio::spawn(ledger::watch(ledger.clone(), shared.metrics.clone()));
-    Ok(Running { shared, ledger, listening, admin, drain: config.timeouts.drain, originals_file })
+    let rewriting = match config.audit.parquet {
+        true => Some(rewriting::start(config.audit.path.clone(), None)?),
+        false => None,
+    };
+    let drain = config.timeouts.drain;
+    Ok(Running { shared, ledger, listening, admin, drain, originals_file, rewriting })
 }
 
 impl Running {
@@ -119,7 +128,11 @@ impl Running {
         if let Ok(Err(error)) = saved.await {
             tracing::error!(%error, "no message will be known by its message_id");
         }
+        let rewriting = self.rewriting;
         let closed = tokio::task::spawn_blocking(move || {
+            if let Some(rewriting) = rewriting {
+                rewriting.stop();
+            }
             capture.stop();
             ledger.close();
             journal.close(now_us)
@@ -179,6 +192,7 @@ fn open_journal(
     let sync_metrics = metrics.clone();
     let options = Options {
         segment_octets: config.audit.segment_octets as u64,
+        disk_octets_max: config.audit.disk_budget_octets.map(|octets| octets as u64),
         config: config.digest,
         rules,
         rule_set: rule_set.to_owned(),

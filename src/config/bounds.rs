@@ -101,6 +101,10 @@ pub const KEEP_MONTHS: Bounds<usize> = Bounds { default: 6, min: 1, max: 120 };
 /// `[audit] segment`: octets of one journal file.
 pub const SEGMENT_OCTETS: Bounds<usize> = Bounds { default: 64 * MIB, min: MIB, max: 4 * GIB };
 
+/// `[audit] disk_budget`: octets of the journal's folder. Without it there is no limit but the disk's.
+pub const DISK_BUDGET_OCTETS: Bounds<usize> =
+    Bounds { default: 1 << 50, min: 2 * MIB, max: 1 << 50 };
+
 /// `[capture] file_size`: octets of one file. Its least is far above the longest packet.
 pub const CAPTURE_FILE_OCTETS: Bounds<usize> = Bounds { default: 16 * MIB, min: MIB, max: GIB };
 /// `[capture] files`: files in the folder.

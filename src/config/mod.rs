@@ -242,10 +242,15 @@ pub struct Audit {
     pub durability: Durability,
     /// The folder of the keys that records are signed and sealed with.
     pub keys: PathBuf,
+    /// Whether sealed segments are rewritten to Parquet.
+    pub parquet: bool,
     /// Calendar months that records are kept.
     pub keep_months: u32,
     /// Size of one journal file, octets.
     pub segment_octets: usize,
+    /// Octets that the journal's folder may take, at least twice `segment_octets`; `None` = what the
+    /// disk has.
+    pub disk_budget_octets: Option<usize>,
 }
 
 /// `[capture]`: the proxy's own traces.

@@ -366,6 +366,8 @@ fn place(
 
 fn audit(source: &Source<'_>, folder: &Path, written: written::Audit) -> Result<Audit, Fault> {
     let keep_months = count(source, written.keep_months, bounds::KEEP_MONTHS)?;
+    let segment_octets = octets(source, written.segment, bounds::SEGMENT_OCTETS)?;
+    let disk_budget_octets = disk_budget(source, written.disk_budget, segment_octets)?;
     let journal = path(source, folder, written.path, AUDIT_PATH)?;
     let keys = match written.keys {
         Some(keys) => path(source, folder, Some(keys), "")?,
@@ -375,9 +377,31 @@ fn audit(source: &Source<'_>, folder: &Path, written: written::Audit) -> Result<
         path: journal,
         keys,
         durability: written.durability.unwrap_or(Durability::Synced),
+        parquet: written.parquet.unwrap_or(true),
         keep_months: u32::try_from(keep_months).unwrap_or(u32::MAX),
-        segment_octets: octets(source, written.segment, bounds::SEGMENT_OCTETS)?,
+        segment_octets,
+        disk_budget_octets,
     })
+}
+
+/// Whole segments are purged: a budget of less than two could never be kept.
+fn disk_budget(
+    source: &Source<'_>,
+    written: Option<Spanned<Size>>,
+    segment_octets: usize,
+) -> Result<Option<usize>, Fault> {
+    let Some(written) = written else { return Ok(None) };
+    let at = written.span();
+    let budget = octets(source, Some(written), bounds::DISK_BUDGET_OCTETS)?;
+    if budget / 2 < segment_octets {
+        let says = format_args!(
+            "is {}; write at least twice [audit] segment, which is {}",
+            size::text(budget),
+            size::text(segment_octets)
+        );
+        return Err(source.fault(at, says));
+    }
+    Ok(Some(budget))
 }
 
 fn capture(

@@ -314,6 +314,9 @@ pub(super) struct Audit {
     /// journal's folder.
     #[schemars(with = "Option<String>")]
     pub keys: Option<Spanned<String>>,
+    /// Whether journal files that are complete are rewritten to Parquet beside them, numbers masked.
+    #[schemars(extend("default" = true))]
+    pub parquet: Option<bool>,
     /// Calendar months that records are kept.
     #[schemars(with = "Option<u32>", extend(
         "default" = bounds::KEEP_MONTHS.default,
@@ -324,6 +327,10 @@ pub(super) struct Audit {
     /// Size of one journal file.
     #[schemars(with = "Option<Size>", extend("default" = size::text(bounds::SEGMENT_OCTETS.default)))]
     pub segment: Option<Spanned<Size>>,
+    /// What the folder may take with all files in it. The log warns from nine tenths on; at the budget
+    /// every message is refused until something is purged. Without it, the disk is the limit.
+    #[schemars(with = "Option<Size>")]
+    pub disk_budget: Option<Spanned<Size>>,
 }
 
 /// The proxy's own traces: pcapng files, of the ESMEs' side, passwords overwritten.

@@ -62,6 +62,10 @@ pub struct Metrics {
     pub audit_sync: Arc<Histogram>,
     /// `consentry_audit_backlog_records`: records that wait to be written.
     pub audit_backlog: IntGauge,
+    /// `consentry_audit_disk_octets`: what the journal's folder takes.
+    pub audit_disk: IntGauge,
+    /// `consentry_audit_disk_budget_octets`: what it may take; 0 without a budget.
+    pub audit_disk_budget: IntGauge,
     /// `consentry_capture_running`: 1 while traces are written.
     pub capture_running: IntGauge,
     /// `consentry_capture_octets_total`: octets of trace files.
@@ -188,6 +192,12 @@ impl Metrics {
                 .histogram("consentry_audit_sync_seconds", "One sync of the journal to disk.")?,
             audit_backlog: make
                 .gauge("consentry_audit_backlog_records", "Records that wait to be written.")?,
+            audit_disk: make
+                .gauge("consentry_audit_disk_octets", "Octets that the journal's folder takes.")?,
+            audit_disk_budget: make.gauge(
+                "consentry_audit_disk_budget_octets",
+                "Octets that the journal's folder may take; 0 without a budget.",
+            )?,
             capture_frames: make.counters(
                 "consentry_capture_frames_total",
                 "PDUs that a capture wanted, by what became of them.",

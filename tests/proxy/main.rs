@@ -13,7 +13,9 @@ use consentry::smpp::write::{self, MessageFields};
 use consentry::smpp::{Command, CommandStatus, Header};
 use running::Proxy;
 
+mod budget;
 mod capture;
+mod disks;
 mod held;
 mod hold;
 mod idle;
@@ -25,6 +27,8 @@ mod pcapng;
 mod receiver;
 mod replies;
 mod running;
+#[path = "../shim/mod.rs"]
+mod shim;
 mod sockets;
 mod start;
 mod wire;

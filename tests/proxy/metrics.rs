@@ -15,7 +15,7 @@ use crate::wire::{Wire, listener};
 use crate::{OURS, answer, audit, bound, closes, smsc, submit};
 
 /// All series with their values.
-fn series(admin: SocketAddr) -> BTreeMap<String, f64> {
+pub fn series(admin: SocketAddr) -> BTreeMap<String, f64> {
     let mut stream = TcpStream::connect(admin).expect("the admin address listens");
     let request = format!("GET /metrics HTTP/1.1\r\nHost: {admin}\r\nConnection: close\r\n\r\n");
     stream.write_all(request.as_bytes()).expect("a request");

@@ -4,6 +4,7 @@ use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
 use std::path::Path;
 use std::process::{Child, Command as Process, Stdio};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 const REGISTRY: &str = r#"
@@ -26,6 +27,8 @@ pub struct Proxy {
     pub admin: Option<SocketAddr>,
     /// What it said until it served.
     pub said: Vec<String>,
+    /// What it has said since.
+    log: Arc<Mutex<Vec<String>>>,
 }
 
 impl Proxy {
@@ -53,7 +56,7 @@ impl Proxy {
             .expect("the binary starts");
         let log = child.stderr.take().expect("its log is piped");
         let mut lines = BufReader::new(log).lines();
-        let expected = config.matches("[[").count();
+        let expected = config.matches("[[listen]]").count() + config.matches("[[outbind]]").count();
         let (mut listening, mut admin, mut said) = (Vec::new(), None, Vec::new());
         while listening.len() < expected || admin.is_some() != config.contains("[admin]") {
             let line = lines.next().expect("it says where it listens").expect("readable text");
@@ -65,13 +68,25 @@ impl Proxy {
             said.push(line);
         }
         // The log has to be read on, or the proxy would wait for its reader.
-        std::thread::spawn(move || lines.for_each(drop));
-        Proxy { child, listening, admin, said }
+        let log = Arc::new(Mutex::new(Vec::new()));
+        let heard = log.clone();
+        std::thread::spawn(move || {
+            for line in lines.map_while(Result::ok) {
+                heard.lock().unwrap_or_else(PoisonError::into_inner).push(line);
+            }
+        });
+        Proxy { child, listening, admin, said, log }
     }
 
     /// Where the first listener is.
     pub fn address(&self) -> SocketAddr {
         self.listening[0]
+    }
+
+    /// Lines of the log that hold `text`.
+    pub fn logged(&self, text: &str) -> Vec<String> {
+        let log = self.log.lock().unwrap_or_else(PoisonError::into_inner);
+        self.said.iter().chain(log.iter()).filter(|line| line.contains(text)).cloned().collect()
     }
 
     /// The id of the process.

@@ -5,6 +5,9 @@ use std::path::PathBuf;
 use super::{Answer, Failure, knowledge};
 use crate::config;
 
+mod archive;
+mod number;
+mod receipts;
 mod search;
 mod show;
 mod verify;
@@ -20,8 +23,12 @@ pub struct Args {
 enum What {
     /// Finds binds and messages, each with what became of it.
     Search(search::Args),
+    /// Lists delivery receipts, each with its message.
+    Receipts(receipts::Args),
     /// Shows one record.
     Show(show::Args),
+    /// Rewrites sealed segments to Parquet, as the running proxy does by itself.
+    Archive(archive::Args),
     /// Walks every segment, record and link of the chain: 0 whole, 1 broken, 2 cannot tell.
     Verify(verify::Args),
 }
@@ -30,7 +37,9 @@ enum What {
 pub fn run(args: Args) -> Result<Answer, Failure> {
     match args.what {
         What::Search(args) => search::run(&args),
+        What::Receipts(args) => receipts::run(&args),
         What::Show(args) => show::run(&args),
+        What::Archive(args) => archive::run(&args),
         What::Verify(args) => verify::run(&args),
     }
 }
@@ -63,4 +72,9 @@ impl Place {
             (None, None) => Err(Failure("name the journal: -c FILE or --path DIR".to_owned())),
         }
     }
+}
+
+/// Microseconds since the Unix epoch.
+fn micros(time: jiff::Timestamp) -> u64 {
+    u64::try_from(time.as_microsecond()).unwrap_or(0)
 }

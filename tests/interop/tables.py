@@ -1,0 +1,116 @@
+#!/usr/bin/env python3
+"""The tables that leave the journal, read by DuckDB and pandas as they are.
+
+tests/interop/tables.py --consentry target/debug/consentry
+
+The demo leaves a journal; a proxy that is started on it seals the segment and rewrites it to Parquet by itself. What
+both readers find there must be what `audit search` says of the same messages.
+"""
+
+import argparse
+import json
+import os
+import pathlib
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+
+here = pathlib.Path(__file__).resolve().parent
+root = here.parent.parent
+venv = root / "target/interop/venv/bin/python"
+if venv.exists() and pathlib.Path(sys.prefix) != venv.parent.parent:
+    os.execv(venv, [str(venv), *sys.argv])
+
+import duckdb  # noqa: E402
+import pandas  # noqa: E402
+
+# Seconds until the proxy must have rewritten a segment that is sealed when it starts.
+REWRITTEN_MAX = 30
+failed = 0
+
+
+def check(what, found, expected):
+    global failed
+    right = found == expected
+    failed += not right
+    print(f"{'ok   ' if right else 'WRONG'} {what}" + ("" if right else f": {found!r}, expected {expected!r}"))
+
+
+def run(consentry, *args):
+    done = subprocess.run([consentry, *args], stdout=subprocess.PIPE, timeout=120, check=False)
+    if done.returncode != 0:
+        sys.exit(f"consentry {' '.join(args)}: exit status {done.returncode}")
+    return done.stdout.decode()
+
+
+def rewritten(consentry, folder):
+    """Starts the kept proxy and stops it when the file of the first segment is there."""
+    config = folder / "consentry.toml"
+    file = folder / "state/audit/parquet/records-00000000000000000001.parquet"
+    log = open(folder / "log", "wb")
+    proxy = subprocess.Popen([consentry, "run", "-c", str(config)], stderr=log)
+    try:
+        until = time.monotonic() + REWRITTEN_MAX
+        while not file.exists() and proxy.poll() is None and time.monotonic() < until:
+            time.sleep(0.1)
+    finally:
+        proxy.send_signal(signal.SIGTERM)
+        proxy.wait(timeout=60)
+    check("the running proxy rewrites the sealed segment", file.exists(), True)
+    return file
+
+
+def said(consentry, folder):
+    """What search says of the demo's messages, and of its binds."""
+    lines = run(consentry, "audit", "search", "-c", str(folder / "consentry.toml"), "--json").splitlines()
+    found = [json.loads(line) for line in lines]
+    keys = ("record", "provider", "verdict", "rule", "became", "message_id")
+    return sorted(tuple(one.get(key) for key in keys) for one in found if one["kind"] == "verdict")
+
+
+def by_duckdb(file):
+    table = duckdb.connect()
+    table.execute("set TimeZone = 'UTC'")
+    rows = table.execute(
+        f"select record, provider, verdict, rule, became, message_id from '{file}' where kind = 'verdict' order by record"
+    ).fetchall()
+    types = dict((row[0], row[1]) for row in table.execute(f"describe select * from '{file}'").fetchall())
+    return rows, types
+
+
+def by_pandas(file):
+    table = pandas.read_parquet(file)
+    messages = table[table["kind"] == "verdict"].sort_values("record")
+    keys = ["record", "provider", "verdict", "rule", "became", "message_id"]
+    plain = [tuple(None if pandas.isna(one) else one for one in row) for row in messages[keys].values.tolist()]
+    return plain, table
+
+
+def main():
+    arguments = argparse.ArgumentParser()
+    arguments.add_argument("--consentry", required=True)
+    consentry = str(pathlib.Path(arguments.parse_args().consentry).resolve())
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = pathlib.Path(temporary) / "demo"
+        run(consentry, "demo", "--keep", str(folder))
+        expected = said(consentry, folder)
+        check("the demo leaves messages", len(expected) > 10, True)
+        file = rewritten(consentry, folder)
+        rows, types = by_duckdb(file)
+        check("DuckDB reads what search says", rows, expected)
+        names = ("record", "time", "kind", "latency_us", "destination")
+        kinds = ["BIGINT", "TIMESTAMP WITH TIME ZONE", "VARCHAR", "BIGINT", "VARCHAR"]
+        check("DuckDB finds the types", [types[name] for name in names], kinds)
+        rows, table = by_pandas(file)
+        check("pandas reads what search says", rows, expected)
+        check("pandas finds times in UTC", str(table["time"].dt.tz), "UTC")
+        masked = table["destination"].dropna()
+        whole = [number for number in masked if len(number) > 8 and number.startswith(("13", "8613", "+86")) and "*" not in number]
+        check("persons are masked", whole, [])
+    print(f"{failed} failed")
+    sys.exit(1 if failed else 0)
+
+
+main()
