@@ -72,7 +72,8 @@ impl Window {
         let mut duplicate = false;
         if seen {
             let same = |o: &&mut Open| !o.answered && o.sequence_number == sequence_number;
-            for other in self.open.iter_mut().filter(same) {
+            // Where there are more, this has been done to them when the second one came.
+            if let Some(other) = self.open.iter_mut().find(same) {
                 other.original = other.original.map(Original::without_recipient);
                 duplicate = true;
             }
