@@ -632,13 +632,13 @@ impl Asking {
         out
     }
 
-    fn from_esme(&mut self, knowledge: &Knowledge, frame: &[u8]) -> Vec<u8> {
+    fn submit(&mut self, knowledge: &Knowledge, frame: &[u8]) -> Vec<u8> {
         self.session.receive(Side::Esme, frame, now());
         self.turn(knowledge, true)
     }
 
     /// What crosses to the ESME.
-    fn from_smsc(&mut self, knowledge: &Knowledge, frames: &[Vec<u8>]) -> Vec<u8> {
+    fn hear(&mut self, knowledge: &Knowledge, frames: &[Vec<u8>]) -> Vec<u8> {
         let mut out = Vec::new();
         self.session.receive(Side::Smsc, &frames.concat(), now());
         self.session.relay(knowledge, &mut self.desk, &mut out, now());
@@ -677,7 +677,7 @@ fn one_octet_asks_for_a_receipt_where_none_was_asked_for() {
     }
     let mut plain = Asking { session: session(), desk: Desk::default() };
     let frame = submit(Command::SubmitSm, 1, HANDSET, 0);
-    assert_eq!(plain.from_esme(&knowledge, &frame), frame, "a listener that does not ask");
+    assert_eq!(plain.submit(&knowledge, &frame), frame, "a listener that does not ask");
 }
 
 #[test]
@@ -685,10 +685,10 @@ fn a_receipt_that_only_the_proxy_asked_for_is_answered_when_it_is_recorded() {
     let knowledge = asking_knowledge();
     for is_kept in [true, false] {
         let mut asking = Asking::new();
-        asking.from_esme(&knowledge, &submit(Command::SubmitSm, 5, HANDSET, 0));
+        asking.submit(&knowledge, &submit(Command::SubmitSm, 5, HANDSET, 0));
         let response = answer(Command::SubmitSm, 5, "255");
         let frames = [response.clone(), receipt_from(HANDSET, 9, "000000FF", "DELIVRD")];
-        assert_eq!(asking.from_smsc(&knowledge, &frames), response, "the receipt is kept back");
+        assert_eq!(asking.hear(&knowledge, &frames), response, "the receipt is kept back");
         assert!(asking.session.waiting_from(Side::Smsc) > 0, "what waits is bounded with the rest");
         assert_eq!(asking.session.later_records().len(), 1, "the response alone");
         let status = if is_kept { 0 } else { CommandStatus::ESME_RX_T_APPN.0 };
@@ -700,7 +700,7 @@ fn a_receipt_that_only_the_proxy_asked_for_is_answered_when_it_is_recorded() {
         assert_eq!(asking.session.waiting_from(Side::Smsc), 0);
         // Sent again, as it is where the answer was lost.
         let again = [receipt_from(HANDSET, 10, "255", "DELIVRD")];
-        assert_eq!(asking.from_smsc(&knowledge, &again), b"");
+        assert_eq!(asking.hear(&knowledge, &again), b"");
     }
 }
 
@@ -730,13 +730,13 @@ fn receipts_cross_to_whom_they_were_asked_by() {
             }
             *knowledge.asked() = Asked::new(1000);
             let (mut asking, mut another) = (Asking::new(), Asking::new());
-            asking.from_esme(&knowledge, &submit(Command::DataSm, 5, HANDSET, *registered));
+            asking.submit(&knowledge, &submit(Command::DataSm, 5, HANDSET, *registered));
             if let Some(id) = id {
-                asking.from_smsc(&knowledge, &[answer(Command::DataSm, 5, id)]);
+                asking.hear(&knowledge, &[answer(Command::DataSm, 5, id)]);
             }
             let receipt = receipt_from(handset, 9, of, stat);
             let bind = if on_another_bind { &mut another } else { &mut asking };
-            let out = bind.from_smsc(&knowledge, std::slice::from_ref(&receipt));
+            let out = bind.hear(&knowledge, std::slice::from_ref(&receipt));
             assert_eq!(out, if *crosses { receipt } else { Vec::new() }, "row {at}");
             assert_eq!(bind.turn(&knowledge, true).is_empty(), *crosses, "row {at}");
         }
@@ -747,9 +747,9 @@ fn receipts_cross_to_whom_they_were_asked_by() {
 fn a_session_that_ends_keeps_the_records_of_what_it_could_not_answer() {
     let knowledge = asking_knowledge();
     let mut asking = Asking::new();
-    asking.from_esme(&knowledge, &submit(Command::SubmitSm, 5, HANDSET, 0));
+    asking.submit(&knowledge, &submit(Command::SubmitSm, 5, HANDSET, 0));
     let frames = [answer(Command::SubmitSm, 5, "7"), receipt_from(HANDSET, 9, "7", "DELIVRD")];
-    asking.from_smsc(&knowledge, &frames);
+    asking.hear(&knowledge, &frames);
     assert!(!asking.session.is_drained());
     asking.session.close(now());
     let receipts = asking.session.later_records().iter().filter(|(_, record)| {
@@ -776,7 +776,7 @@ proptest! {
         for (number, (asks, to, _)) in (1_u32..).zip(&messages) {
             let frame = submit(Command::SubmitSm, number, PEOPLE[*to][0], u8::from(*asks));
             let goes = submit(Command::SubmitSm, number, PEOPLE[*to][0], 1);
-            prop_assert_eq!(asking.from_esme(knowledge, &frame), goes);
+            prop_assert_eq!(asking.submit(knowledge, &frame), goes);
         }
         for (number, (asks, to, written)) in (1_u32..).zip(&messages) {
             // Of each case its own: the memory is that of all.
@@ -795,7 +795,7 @@ proptest! {
         }
         let (mut out, mut to_smsc) = (Vec::new(), Vec::new());
         for read in from_smsc.chunks(reads) {
-            out.extend(asking.from_smsc(knowledge, read));
+            out.extend(asking.hear(knowledge, read));
             to_smsc.extend(asking.turn(knowledge, true));
         }
         prop_assert_eq!(out, to_esme);

@@ -78,7 +78,7 @@ pub enum Answer {
         /// The response record.
         response: Kept,
         /// The record of the destination.
-        unsuccess: Kept,
+        unsuccess: Box<Kept>,
     },
     /// The SMSC did not answer: an unanswered record.
     Unanswered(Kept),
@@ -254,6 +254,7 @@ impl Join {
             | Record::Link(_)
             | Record::Stop
             | Record::Rules(_)
+            | Record::Checkpoint(_)
             | Record::Keys(_)
             | Record::Unknown { .. } => {}
         }
@@ -367,7 +368,10 @@ impl Join {
             // The first of that destination: a submit_multi may name one twice.
             let at = unsuccess.iter().position(|one| is_unsuccess_of(one, to));
             let answer = match at.map(|at| unsuccess.remove(at)) {
-                Some(unsuccess) => Answer::Unsuccess { response: entry.keep(), unsuccess },
+                Some(unsuccess) => {
+                    let unsuccess = Box::new(unsuccess);
+                    Answer::Unsuccess { response: entry.keep(), unsuccess }
+                }
                 None => {
                     let keys: Vec<u64> =
                         message_id::keys(response.message_id, Tail::of(to)).collect();
