@@ -6,6 +6,7 @@ use super::{Answer, Failure, knowledge};
 use crate::config;
 
 mod archive;
+mod report;
 mod search;
 mod show;
 mod verify;
@@ -23,6 +24,8 @@ enum What {
     Search(search::Args),
     /// Shows one record.
     Show(show::Args),
+    /// Counts by article, provider and day: refusals, opt-outs, complaints, blind ports, sweeps.
+    Report(report::Args),
     /// Rewrites sealed segments to Parquet, as the running proxy does by itself.
     Archive(archive::Args),
     /// Walks every segment, record and link of the chain: 0 whole, 1 broken, 2 cannot tell.
@@ -34,6 +37,7 @@ pub fn run(args: Args) -> Result<Answer, Failure> {
     match args.what {
         What::Search(args) => search::run(&args),
         What::Show(args) => show::run(&args),
+        What::Report(args) => report::run(&args),
         What::Archive(args) => archive::run(&args),
         What::Verify(args) => verify::run(&args),
     }
@@ -67,4 +71,9 @@ impl Place {
             (None, None) => Err(Failure("name the journal: -c FILE or --path DIR".to_owned())),
         }
     }
+}
+
+/// The zone whose days and months count: the law's, which has had one offset since 1991.
+fn zone() -> jiff::tz::TimeZone {
+    jiff::tz::TimeZone::fixed(jiff::tz::offset(8))
 }
