@@ -39,7 +39,10 @@ RECIPIENT = "8613800000000"
 # What reads texts and asks the ledger is off: these figures are those of the sender rules. benches/rules.py has the rest.
 TEXT_RULES = """code.purpose consent.missing consent.revoked consent.expired consent.repeat notice.missing signature.missing
 signature.unregistered content.prohibited content.undecodable body.empty body.stored ledger.unavailable parts.malformed
-parts.limit recipients.swept""".split()
+parts.limit recipients.swept public.unfiled form.binary form.display""".split()
+# Rules on the form of a message, whatever its text says.
+FORM_RULES = """form.replacing form.service form.protocol form.mode form.program schedule.beyond earlier.unknown destination.list
+multi.refused""".split()
 
 PATHS = {
     "direct": None,

@@ -18,7 +18,7 @@ import tempfile
 import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
-from haproxy import ROOT, TEXT_RULES, WARMUP_SECONDS, Cannot, Process, cell, first_line, table  # noqa: E402
+from haproxy import FORM_RULES, ROOT, TEXT_RULES, WARMUP_SECONDS, Cannot, Process, cell, first_line, table  # noqa: E402
 
 import json  # noqa: E402
 import re  # noqa: E402
@@ -34,7 +34,7 @@ SENDER = """provider.unknown provider.licence provider.location provider.identit
 source.second code.length code.region destination.malformed body.ambiguous rate.exceeded""".split()
 
 PATHS = {
-    "rules off": (SENDER + TEXT_RULES, IDENTICAL),
+    "rules off": (SENDER + FORM_RULES + TEXT_RULES, IDENTICAL),
     "sender rules": (TEXT_RULES, IDENTICAL),
     "all rules, one text": ([], IDENTICAL),
     "all rules, varying text": ([], VARYING),

@@ -578,7 +578,8 @@ fn shown(found: &Found) -> String {
     let (verdict, answer) = match found {
         Found::Bind { bind } => return format!("bind {}", bind.time_us),
         Found::Reply { .. } => panic!("no reply was written"),
-        Found::Message { verdict, answer, bind } => {
+        Found::Message { verdict, answer, bind, receipts } => {
+            assert!(receipts.is_empty());
             assert!(bind.is_some());
             (verdict, answer)
         }
@@ -591,6 +592,7 @@ fn shown(found: &Found) -> String {
             Record::Response(response) => String::from_utf8_lossy(response.message_id).into_owned(),
             other => panic!("{other:?}"),
         },
+        Answer::Unsuccess { .. } => panic!("no submit_multi was written"),
     };
     format!("{} {answer}", verdict.time_us)
 }

@@ -8,8 +8,8 @@ use serde_json::json;
 use super::columns::Column;
 use super::sessions::Named;
 use crate::audit::{
-    Address, BindRecord, Kept, OBSERVE, PASS, REFUSE, Record, ReplyRecord, ResponseRecord,
-    VerdictRecord,
+    Address, BindRecord, Kept, OBSERVE, PASS, REFUSE, ReceiptRecord, Record, ReplyRecord,
+    ResponseRecord, VerdictRecord,
 };
 use crate::content::Class;
 use crate::policy::{Rule, RuleSet};
@@ -83,6 +83,14 @@ impl<'a> Row<'a> {
                 row.text(Column::Became, "unanswered");
             }
             Record::Reply(reply) => row.reply(reply, numbers),
+            Record::Receipt(receipt) => row.receipt(receipt, numbers),
+            Record::Unsuccess(record) => {
+                row.number(Column::Session, record.session);
+                row.number(Column::SequenceNumber, record.sequence_number.into());
+                row.destination(&record.destination, numbers);
+                let status = CommandStatus(record.status).to_string();
+                row.owned(Column::ResponseStatus, status);
+            }
             Record::End(record) => {
                 row.number(Column::Session, record.session);
                 let reason = EndReason::from_code(record.reason).map(EndReason::name);
@@ -252,6 +260,22 @@ impl<'a> Row<'a> {
         if matches!(numbers, Numbers::Whole) {
             self.owned(Column::TextHex, hex(reply.text));
         }
+    }
+
+    fn receipt(&mut self, receipt: &ReceiptRecord<'_>, numbers: Numbers<'_>) {
+        self.request(receipt.session, receipt.command_id, receipt.sequence_number);
+        self.source(&receipt.source, numbers);
+        self.destination(&receipt.destination, numbers);
+        self.number(Column::EsmClass, receipt.esm_class.into());
+        self.escaped(Column::MessageId, receipt.message_id);
+        let octets = |octets: &[u8]| octets.escape_ascii().to_string();
+        self.detail(&json!({
+            "state": receipt.state_name(), "stat": octets(receipt.stat),
+            "err": octets(receipt.error), "message_id_of_text": octets(receipt.text_id),
+            "submit_date": ReceiptRecord::date(receipt.submitted),
+            "done_date": ReceiptRecord::date(receipt.done),
+            "kept_back": receipt.flags & ReceiptRecord::KEPT_BACK != 0,
+        }));
     }
 
     fn source(&mut self, address: &Address<'_>, numbers: Numbers<'_>) {

@@ -10,6 +10,8 @@
 //! |---|---|
 //! | `format` | the octets: segment header, record head, link, hash chain |
 //! | `record` | the bodies: one structure a kind, written and read |
+//! | `receipt` | the bodies of what the SMSC says later: receipts, destinations not taken |
+//! | [`message_id`] | when two message_ids are the same: the forms of one number |
 //! | `records` | a reusable batch that a session fills without allocating |
 //! | `segment` | one segment file, walked group by group |
 //! | `recover` | what opening finds, what it cuts off and what it refuses |
@@ -20,6 +22,8 @@
 //! | `read` | all records of a directory in order, also while it is written |
 //! | `verify` | the whole proof, or the first place where it fails |
 //! | `search` | messages and binds by what an inspector asks for |
+//! | `receipts` | receipts with the messages that they belong to |
+//! | `recent` | a map that forgets its oldest half |
 //! | [`keys`] | the files of the keys that records are signed and sealed with |
 //!
 //! This room knows no SMPP and no policy: commands and statuses are the `u32` of the wire, rules
@@ -30,7 +34,11 @@ mod flusher;
 pub mod format;
 mod journal;
 pub mod keys;
+pub mod message_id;
 mod read;
+mod receipt;
+mod receipts;
+mod recent;
 mod record;
 mod records;
 mod recover;
@@ -44,6 +52,8 @@ pub use journal::{
     Durability, Journal, Options, PENDING_OCTETS_MAX, RETRY, State, Stats, Ticket, Unavailable,
 };
 pub use read::{Ending, Entry, Kept, ReadFault, Reader, segment_firsts, show};
+pub use receipt::{RECEIPT_WORD_OCTETS_MAX, ReceiptRecord, UnsuccessRecord};
+pub use receipts::{Matched, ReceiptQuery, receipts};
 pub use record::{
     ADDRESS_OCTETS_MAX, Address, BindRecord, EndRecord, Kind, LinkRecord, MESSAGE_ID_OCTETS_MAX,
     NAME_OCTETS_MAX, OBSERVE, PASS, Part, REFERENCE_OCTETS_MAX, REFUSE, REPLY_OCTETS_MAX, Record,

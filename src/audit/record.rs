@@ -7,6 +7,7 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use super::format::{Chain, KIND_LINK, KIND_RULES, LINK_OCTETS, Link, RECORD_HEAD_OCTETS};
+use super::receipt::{self, ReceiptRecord, UnsuccessRecord};
 
 /// Octets of a text: provider, system_id, listener, versions. Longer texts are cut.
 pub const NAME_OCTETS_MAX: usize = 255;
@@ -46,6 +47,10 @@ pub enum Kind {
     End = 9,
     /// A handset answered a code with a word that ends or gives consent.
     Reply = 10,
+    /// The SMSC told what became of a message.
+    Receipt = 11,
+    /// The SMSC did not take a destination of a submit_multi.
+    Unsuccess = 20,
 }
 
 impl Kind {
@@ -62,6 +67,8 @@ impl Kind {
             8 => Kind::Unanswered,
             9 => Kind::End,
             10 => Kind::Reply,
+            11 => Kind::Receipt,
+            20 => Kind::Unsuccess,
             _ => return None,
         })
     }
@@ -79,6 +86,8 @@ impl Kind {
             Kind::Unanswered => "unanswered",
             Kind::End => "end",
             Kind::Reply => "reply",
+            Kind::Receipt => "receipt",
+            Kind::Unsuccess => "unsuccess",
         }
     }
 }
@@ -106,6 +115,10 @@ pub enum Record<'a> {
     End(EndRecord),
     /// See [`ReplyRecord`].
     Reply(ReplyRecord<'a>),
+    /// See [`ReceiptRecord`].
+    Receipt(ReceiptRecord<'a>),
+    /// See [`UnsuccessRecord`].
+    Unsuccess(UnsuccessRecord<'a>),
     /// A kind, a form or a layout that a later program wrote: shown as `unknown`.
     Unknown {
         /// The kind's number.
@@ -413,6 +426,8 @@ impl std::fmt::Debug for Record<'_> {
             Record::Reply(record) => {
                 write!(f, "Reply {{ session {}, reply {} }}", record.session, record.reply)
             }
+            Record::Receipt(record) => record.fmt(f),
+            Record::Unsuccess(record) => record.fmt(f),
             Record::Unknown { kind, form, body } => {
                 write!(f, "Unknown {{ kind {kind}, form {form}, {} octets }}", body.len())
             }
@@ -434,6 +449,8 @@ impl<'a> Record<'a> {
             Record::Unanswered(_) => Kind::Unanswered.name(),
             Record::End(_) => Kind::End.name(),
             Record::Reply(_) => Kind::Reply.name(),
+            Record::Receipt(_) => Kind::Receipt.name(),
+            Record::Unsuccess(_) => Kind::Unsuccess.name(),
             Record::Unknown { .. } => "unknown",
         }
     }
@@ -496,6 +513,8 @@ impl<'a> Record<'a> {
                 data_coding: rest.u8()?,
                 text: rest.counted()?,
             }),
+            Kind::Receipt => Record::Receipt(receipt::decode_receipt(&mut rest)?),
+            Kind::Unsuccess => Record::Unsuccess(receipt::decode_unsuccess(&mut rest)?),
             Kind::End => Record::End(EndRecord {
                 session: rest.u64()?,
                 reason: rest.u8()?,
@@ -590,51 +609,51 @@ fn decode_verdict<'a>(rest: &mut Rest<'a>) -> Option<VerdictRecord<'a>> {
 }
 
 /// What is left of a body.
-struct Rest<'a>(&'a [u8]);
+pub(super) struct Rest<'a>(&'a [u8]);
 
 impl<'a> Rest<'a> {
-    fn take(&mut self, octets: usize) -> Option<&'a [u8]> {
+    pub(super) fn take(&mut self, octets: usize) -> Option<&'a [u8]> {
         let (taken, rest) = self.0.split_at_checked(octets)?;
         self.0 = rest;
         Some(taken)
     }
 
-    fn array<const N: usize>(&mut self) -> Option<[u8; N]> {
+    pub(super) fn array<const N: usize>(&mut self) -> Option<[u8; N]> {
         self.take(N)?.first_chunk().copied()
     }
 
-    fn u8(&mut self) -> Option<u8> {
+    pub(super) fn u8(&mut self) -> Option<u8> {
         self.array().map(u8::from_le_bytes)
     }
 
-    fn u16(&mut self) -> Option<u16> {
+    pub(super) fn u16(&mut self) -> Option<u16> {
         self.array().map(u16::from_le_bytes)
     }
 
-    fn u32(&mut self) -> Option<u32> {
+    pub(super) fn u32(&mut self) -> Option<u32> {
         self.array().map(u32::from_le_bytes)
     }
 
-    fn u64(&mut self) -> Option<u64> {
+    pub(super) fn u64(&mut self) -> Option<u64> {
         self.array().map(u64::from_le_bytes)
     }
 
-    fn counted(&mut self) -> Option<&'a [u8]> {
+    pub(super) fn counted(&mut self) -> Option<&'a [u8]> {
         let octets = self.u8()?;
         self.take(usize::from(octets))
     }
 
-    fn text(&mut self) -> Option<&'a str> {
+    pub(super) fn text(&mut self) -> Option<&'a str> {
         std::str::from_utf8(self.counted()?).ok()
     }
 
-    fn address(&mut self) -> Option<Address<'a>> {
+    pub(super) fn address(&mut self) -> Option<Address<'a>> {
         Some(Address { ton: self.u8()?, npi: self.u8()?, raw: self.counted()? })
     }
 
     /// The outer `None`: malformed; the inner: no address.
     #[allow(clippy::option_option)]
-    fn socket(&mut self) -> Option<Option<SocketAddr>> {
+    pub(super) fn socket(&mut self) -> Option<Option<SocketAddr>> {
         let family = self.u8()?;
         if family == 0 {
             return Some(None);

@@ -211,7 +211,7 @@ impl Records {
         self.finish(start);
     }
 
-    fn begin(&mut self, kind: Kind, time_us: u64) -> usize {
+    pub(super) fn begin(&mut self, kind: Kind, time_us: u64) -> usize {
         let start = self.octets.len();
         let mut head = [0; RECORD_HEAD_OCTETS];
         head[2] = kind as u8;
@@ -221,24 +221,28 @@ impl Records {
     }
 
     /// Writes the length. Texts and addresses are cut, so no record comes near the limit of u16.
-    fn finish(&mut self, start: usize) {
+    pub(super) fn finish(&mut self, start: usize) {
         let length = (self.octets.len() - start) as u16;
         self.octets[start..start + 2].copy_from_slice(&length.to_le_bytes());
         self.count += 1;
     }
 
-    fn address(&mut self, address: Address<'_>) {
+    pub(super) fn raw(&mut self, octets: &[u8]) {
+        self.octets.extend_from_slice(octets);
+    }
+
+    pub(super) fn address(&mut self, address: Address<'_>) {
         self.octets.extend_from_slice(&[address.ton, address.npi]);
         self.counted(address.raw, ADDRESS_OCTETS_MAX);
     }
 
-    fn counted(&mut self, raw: &[u8], octets_max: usize) {
+    pub(super) fn counted(&mut self, raw: &[u8], octets_max: usize) {
         let cut = raw.get(..octets_max).unwrap_or(raw);
         self.octets.push(cut.len() as u8);
         self.octets.extend_from_slice(cut);
     }
 
-    fn text(&mut self, text: &str) {
+    pub(super) fn text(&mut self, text: &str) {
         let end = text.floor_char_boundary(NAME_OCTETS_MAX);
         self.counted(text.get(..end).unwrap_or_default().as_bytes(), NAME_OCTETS_MAX);
     }

@@ -1,20 +1,32 @@
 //! Messages and binds by what an inspector asks for, each with all that became of it.
 //!
-//! The journal is walked once from its beginning. Held at a time: the binds of open sessions and
-//! the messages found whose answer has not come yet, both bounded.
+//! The journal is walked once from its beginning. What is found is held until the end of the walk,
+//! since a receipt may come days after its message; beyond [`HELD_MAX`] results, a second walk looks for
+//! what became of those at hand, and the first goes on behind them. So memory is bounded whatever is
+//! asked for: results, the binds of open sessions, and receipts that were earlier than the response.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::Arc;
 
+use super::message_id::{self, is_same, is_same_recipient};
 use super::read::{Ending, Entry, Kept, ReadFault, Reader};
-use super::record::{BindRecord, REFUSE, Record, ReplyRecord, VerdictRecord};
+use super::receipt::{ReceiptRecord, UnsuccessRecord};
+use super::recent::Recent;
+use super::record::{BindRecord, REFUSE, Record, ReplyRecord, ResponseRecord, VerdictRecord};
 
 /// Sessions whose binds are held; beyond it the oldest is let go, its messages have no bind then.
 const SESSIONS_MAX: usize = 1 << 16;
-/// Messages found that wait for their answer; beyond it the oldest is given without one.
-const OPEN_MAX: usize = 1 << 16;
+/// Results held at a time.
+pub const HELD_MAX: usize = 1 << 16;
+/// Receipts held whose message has no id yet, each under a key for every form of its ids; beyond it the
+/// oldest are given up.
+const EARLY_MAX: usize = 1 << 16;
+/// Receipts shown of one message: the first ones, and the last.
+pub const RECEIPTS_A_MESSAGE_MAX: usize = 16;
+/// command_id of submit_multi (SMPP 3.4 5.1.2.1), which has a verdict for each destination.
+const SUBMIT_MULTI: u32 = 0x21;
 
 /// Says of raw source and destination octets whether a message between them is looked for.
 pub type IsMeant<'a> = dyn Fn(&[u8], &[u8]) -> bool + 'a;
@@ -37,10 +49,12 @@ pub struct Query<'a> {
     pub verdict: Option<u8>,
     /// A session.
     pub session: Option<u64>,
-    /// The SMSC's message_id, octet for octet. Finds messages only.
+    /// The SMSC's message_id, in any form: see [`super::message_id`]. Finds messages only.
     pub message_id: Option<&'a [u8]>,
     /// An id that the message named in its vendor's parameters, octet for octet. Finds messages only.
     pub reference: Option<&'a [u8]>,
+    /// How many results are wanted, where it is known: no more are held at a time.
+    pub most: Option<usize>,
 }
 
 impl std::fmt::Debug for Query<'_> {
@@ -56,6 +70,13 @@ pub enum Answer {
     Refused,
     /// The SMSC answered: a response record.
     Response(Kept),
+    /// The SMSC answered a submit_multi, and did not take this destination.
+    Unsuccess {
+        /// The response record.
+        response: Kept,
+        /// The record of the destination.
+        unsuccess: Kept,
+    },
     /// The SMSC did not answer: an unanswered record.
     Unanswered(Kept),
     /// The journal does not say (yet).
@@ -83,6 +104,8 @@ pub enum Found {
         answer: Answer,
         /// The bind of its session.
         bind: Option<Arc<Kept>>,
+        /// What the SMSC told of it later, oldest first: at most [`RECEIPTS_A_MESSAGE_MAX`].
+        receipts: Vec<Kept>,
     },
 }
 
@@ -104,61 +127,122 @@ pub fn search(
     each: &mut dyn FnMut(Found) -> ControlFlow<()>,
 ) -> Result<Searched, ReadFault> {
     let mut reader = Reader::open(directory)?;
-    let mut join = Join::default();
+    let mut join = Join::new();
     let mut searched = Searched { records: 0, found: 0, ending: None };
+    let held_max = query.most.unwrap_or(HELD_MAX).clamp(1, HELD_MAX);
     while let Some(entry) = reader.next()? {
         searched.records += 1;
         join.look(query, &entry);
-        if join.give(query, &mut searched, each).is_break() {
-            return Ok(searched);
+        if join.held.len() >= held_max {
+            join.look_ahead(query, directory, entry.number)?;
+            if join.give(&mut searched, query, each).is_break() {
+                return Ok(searched);
+            }
         }
     }
     searched.ending = reader.ending();
-    join.settle_all();
-    let _ = join.give(query, &mut searched, each);
+    let _ = join.give(&mut searched, query, each);
     Ok(searched)
 }
 
-/// Something found whose place in the order is kept until what precedes it is settled.
-struct Held {
-    found: Found,
-    open: bool,
-}
-
-#[derive(Default)]
 struct Join {
     binds: HashMap<u64, Arc<Kept>>,
     /// Sessions in the order of their binds; those that ended are passed over.
     sessions: VecDeque<u64>,
-    held: VecDeque<Held>,
-    /// Index of the front of `held`, counted from the beginning of the search.
-    front: u64,
-    /// Where the open message of a session and sequence_number is held.
-    open: HashMap<(u64, u32), u64>,
+    /// What was found, by the number of its record.
+    held: BTreeMap<u64, Found>,
+    /// The messages held that wait for their answer, by session and sequence_number: each request its
+    /// own list, the oldest first. Only a submit_multi's has more than one.
+    open: HashMap<(u64, u32), VecDeque<Request>>,
+    /// The messages held that have an id, by [`message_id::keys`].
+    by_key: HashMap<u64, Vec<u64>>,
+    /// Receipts that came before the id of their message, by the same keys.
+    early: Recent<u64, Vec<Arc<Kept>>>,
+}
+
+/// A request that went on.
+struct Request {
+    command_id: u32,
+    /// The verdicts held.
+    verdicts: Vec<u64>,
+    /// Destinations that the SMSC did not take.
+    unsuccess: Vec<Kept>,
 }
 
 impl Join {
+    fn new() -> Join {
+        Join {
+            binds: HashMap::new(),
+            sessions: VecDeque::new(),
+            held: BTreeMap::new(),
+            open: HashMap::new(),
+            by_key: HashMap::new(),
+            early: Recent::new(EARLY_MAX),
+        }
+    }
+
+    /// Takes note of a record: it is what is looked for, or tells what became of what was found.
     fn look(&mut self, query: &Query<'_>, entry: &Entry<'_>) {
         match entry.record() {
             Record::Bind(bind) => self.bind(query, entry, &bind),
             Record::Verdict(verdict) => self.verdict(query, entry, &verdict),
-            Record::Response(response) => {
-                let answer = || Answer::Response(entry.keep());
-                self.answer((response.session, response.sequence_number), answer);
-            }
-            Record::Unanswered(unanswered) => {
-                let answer = || Answer::Unanswered(entry.keep());
-                self.answer((unanswered.session, unanswered.sequence_number), answer);
-            }
-            Record::End(end) => self.end(end.session),
             Record::Reply(reply) => self.reply(query, entry, &reply),
-            // No session lives on in the next opening.
-            Record::Start(_) => {
-                self.binds.clear();
-                self.sessions.clear();
-                self.settle_all();
+            other => {
+                match other {
+                    Record::End(ref end) => drop(self.binds.remove(&end.session)),
+                    // No session lives on in the next opening.
+                    Record::Start(_) => {
+                        self.binds.clear();
+                        self.sessions.clear();
+                    }
+                    _ => {}
+                }
+                self.became(query, entry, other);
             }
-            Record::Link(_) | Record::Stop | Record::Rules(_) | Record::Unknown { .. } => {}
+        }
+    }
+
+    /// Looks in the records behind number `from` for what became of the messages at hand.
+    fn look_ahead(
+        &mut self,
+        query: &Query<'_>,
+        directory: &Path,
+        from: u64,
+    ) -> Result<(), ReadFault> {
+        if self.open.is_empty() && self.by_key.is_empty() {
+            return Ok(());
+        }
+        let mut reader = Reader::open_at(directory, from + 1, "")?;
+        while let Some(entry) = reader.next()? {
+            if entry.number > from {
+                self.became(query, &entry, entry.record());
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether a record tells what became of a message held.
+    fn became(&mut self, query: &Query<'_>, entry: &Entry<'_>, record: Record<'_>) {
+        match record {
+            Record::Response(response) => self.answered(query, entry, &response),
+            Record::Unanswered(unanswered) => {
+                let key = (unanswered.session, unanswered.sequence_number);
+                for verdict in self.take_request(key).map_or(Vec::new(), |one| one.verdicts) {
+                    self.settle(query, verdict, Answer::Unanswered(entry.keep()));
+                }
+            }
+            Record::Unsuccess(unsuccess) => self.unsuccess(entry, &unsuccess),
+            Record::Receipt(receipt) => self.receipt(entry, &receipt),
+            // No answer comes after the end of a session.
+            Record::End(end) => self.open.retain(|(session, _), _| *session != end.session),
+            Record::Start(_) => self.open.clear(),
+            Record::Bind(_)
+            | Record::Verdict(_)
+            | Record::Reply(_)
+            | Record::Link(_)
+            | Record::Stop
+            | Record::Rules(_)
+            | Record::Unknown { .. } => {}
         }
     }
 
@@ -180,7 +264,7 @@ impl Join {
             && query.means(entry.time_us, bind.session, bind.verdict, bind.rule, bind.observed)
             && query.provider.is_none_or(|name| name == bind.provider);
         if meant {
-            self.held.push_back(Held { found: Found::Bind { bind: kept }, open: false });
+            self.held.insert(entry.number, Found::Bind { bind: kept });
         }
     }
 
@@ -197,20 +281,32 @@ impl Join {
             return;
         }
         let refused = verdict.verdict == REFUSE;
-        if !refused {
-            let at = self.front + self.held.len() as u64;
-            // The sequence_number again: the earlier message keeps waiting without hope.
-            if let Some(earlier) = self.open.insert((session, verdict.sequence_number), at) {
-                self.close(earlier, None);
-            }
+        if refused && query.message_id.is_some() {
+            return;
         }
         let answer = if refused { Answer::Refused } else { Answer::Unknown };
-        let found = Found::Message { verdict: entry.keep(), answer, bind };
-        self.held.push_back(Held { found, open: !refused });
-        if self.held.len() > OPEN_MAX
-            && let Some(oldest) = self.held.front_mut()
-        {
-            oldest.open = false;
+        if !refused {
+            self.wait(entry.number, verdict);
+        }
+        let receipts = Vec::new();
+        let found = Found::Message { verdict: entry.keep(), answer, bind, receipts };
+        self.held.insert(entry.number, found);
+    }
+
+    /// The verdicts of a submit_multi stand one behind the other and wait for one answer. Any other
+    /// request waits by itself; of two with one number the older is answered first.
+    fn wait(&mut self, number: u64, verdict: &VerdictRecord<'_>) {
+        let key = (verdict.session, verdict.sequence_number);
+        let requests = self.open.entry(key).or_default();
+        match requests.back_mut() {
+            Some(last) if verdict.command_id == SUBMIT_MULTI && last.command_id == SUBMIT_MULTI => {
+                last.verdicts.push(number);
+            }
+            _ => requests.push_back(Request {
+                command_id: verdict.command_id,
+                verdicts: vec![number],
+                unsuccess: Vec::new(),
+            }),
         }
     }
 
@@ -225,76 +321,162 @@ impl Join {
             && query.number.is_none_or(|is| is(reply.source.raw, reply.destination.raw))
             && query.provider.is_none_or(|name| provider(bind) == Some(name));
         if meant {
-            self.held.push_back(Held { found: Found::Reply { reply: entry.keep() }, open: false });
+            self.held.insert(entry.number, Found::Reply { reply: entry.keep() });
         }
     }
 
-    fn answer(&mut self, key: (u64, u32), answer: impl FnOnce() -> Answer) {
-        if let Some(at) = self.open.remove(&key) {
-            self.close(at, Some(answer()));
+    fn take_request(&mut self, key: (u64, u32)) -> Option<Request> {
+        let requests = self.open.get_mut(&key)?;
+        let first = requests.pop_front();
+        if requests.is_empty() {
+            self.open.remove(&key);
+        }
+        first
+    }
+
+    fn unsuccess(&mut self, entry: &Entry<'_>, unsuccess: &UnsuccessRecord<'_>) {
+        let key = (unsuccess.session, unsuccess.sequence_number);
+        if let Some(request) = self.open.get_mut(&key).and_then(VecDeque::front_mut) {
+            request.unsuccess.push(entry.keep());
         }
     }
 
-    /// No answer comes after the end of a session.
-    fn end(&mut self, session: u64) {
-        self.binds.remove(&session);
-        let Join { open, held, front, .. } = self;
-        open.retain(|(of, _), at| {
-            let index = at.checked_sub(*front).map_or(usize::MAX, |index| index as usize);
-            if *of == session
-                && let Some(held) = held.get_mut(index)
-            {
-                held.open = false;
+    fn answered(&mut self, query: &Query<'_>, entry: &Entry<'_>, response: &ResponseRecord<'_>) {
+        let key = (response.session, response.sequence_number);
+        let Some(request) = self.take_request(key) else { return };
+        let mut unsuccess = request.unsuccess;
+        for verdict in request.verdicts {
+            let Some(Found::Message { verdict: kept, .. }) = self.held.get(&verdict) else {
+                continue;
+            };
+            let Record::Verdict(record) = kept.record() else { continue };
+            let to = record.destination.raw;
+            // The first of that destination: a submit_multi may name one twice.
+            let at = unsuccess.iter().position(|one| is_unsuccess_of(one, to));
+            let answer = match at.map(|at| unsuccess.remove(at)) {
+                Some(unsuccess) => Answer::Unsuccess { response: entry.keep(), unsuccess },
+                None => {
+                    let keys: Vec<u64> = message_id::keys(response.message_id, to).collect();
+                    self.known(verdict, &keys, response.message_id);
+                    Answer::Response(entry.keep())
+                }
+            };
+            self.settle(query, verdict, answer);
+        }
+    }
+
+    /// A message held has an id now: receipts that came before are its own.
+    fn known(&mut self, verdict: u64, keys: &[u64], id: &[u8]) {
+        for key in keys {
+            self.by_key.entry(*key).or_default().push(verdict);
+            for receipt in self.early.remove(key).unwrap_or_default() {
+                self.attach(verdict, &receipt, id);
             }
-            *of != session
-        });
-    }
-
-    /// Settles what is held at `at`, if it still is.
-    fn close(&mut self, at: u64, came: Option<Answer>) {
-        let Some(index) = at.checked_sub(self.front) else { return };
-        let Some(held) = self.held.get_mut(index as usize) else { return };
-        held.open = false;
-        if let (Found::Message { answer, .. }, Some(came)) = (&mut held.found, came) {
-            *answer = came;
         }
     }
 
-    fn settle_all(&mut self) {
-        self.open.clear();
-        self.held.iter_mut().for_each(|held| held.open = false);
+    fn receipt(&mut self, entry: &Entry<'_>, receipt: &ReceiptRecord<'_>) {
+        let mut verdicts: Vec<u64> = receipt_keys(receipt)
+            .filter_map(|key| self.by_key.get(&key))
+            .flatten()
+            .copied()
+            .collect();
+        verdicts.sort_unstable();
+        verdicts.dedup();
+        if !verdicts.is_empty() {
+            let kept = entry.keep();
+            for verdict in verdicts {
+                if let Some(Found::Message { answer: Answer::Response(response), .. }) =
+                    self.held.get(&verdict)
+                    && let Record::Response(response) = response.clone().record()
+                {
+                    self.attach(verdict, &kept, response.message_id);
+                }
+            }
+        } else if !self.open.is_empty() {
+            let kept = Arc::new(entry.keep());
+            for key in receipt_keys(receipt) {
+                match self.early.find_mut(&key) {
+                    Some(early) if early.len() < RECEIPTS_A_MESSAGE_MAX => early.push(kept.clone()),
+                    Some(_) => {}
+                    None => self.early.insert(key, vec![kept.clone()]),
+                }
+            }
+        }
     }
 
-    /// Gives what is settled, as far as nothing before it is open.
+    /// Gives a receipt to its message; what only a number in common made a match is looked at again.
+    fn attach(&mut self, verdict: u64, receipt: &Kept, id: &[u8]) {
+        let Some(Found::Message { verdict, receipts, .. }) = self.held.get_mut(&verdict) else {
+            return;
+        };
+        let (Record::Verdict(message), Record::Receipt(record)) =
+            (verdict.record(), receipt.record())
+        else {
+            return;
+        };
+        if !belongs(&record, id, message.destination.raw)
+            || receipts.iter().any(|one| one.number == receipt.number)
+        {
+            return;
+        }
+        if receipts.len() >= RECEIPTS_A_MESSAGE_MAX {
+            receipts.pop();
+        }
+        let at = receipts.partition_point(|one| one.number < receipt.number);
+        receipts.insert(at, receipt.clone());
+    }
+
+    /// What became of a message held is known; one whose id is not the one asked for goes.
+    fn settle(&mut self, query: &Query<'_>, verdict: u64, came: Answer) {
+        let Some(Found::Message { answer, .. }) = self.held.get_mut(&verdict) else { return };
+        *answer = came;
+        if query.message_id.is_some_and(|id| !has_message_id(answer, id)) {
+            self.held.remove(&verdict);
+        }
+    }
+
+    /// Gives all that is held, and begins anew.
     fn give(
         &mut self,
-        query: &Query<'_>,
         searched: &mut Searched,
+        query: &Query<'_>,
         each: &mut dyn FnMut(Found) -> ControlFlow<()>,
     ) -> ControlFlow<()> {
-        while self.held.front().is_some_and(|held| !held.open) {
-            let Some(held) = self.held.pop_front() else { break };
-            let at = self.front;
-            self.front += 1;
-            self.forget(&held.found, at);
-            if query.message_id.is_none_or(|id| has_message_id(&held.found, id)) {
-                searched.found += 1;
-                each(held.found)?;
+        self.open.clear();
+        self.by_key.clear();
+        self.early.clear();
+        for found in std::mem::take(&mut self.held).into_values() {
+            if let (Some(id), Found::Message { answer, .. }) = (query.message_id, &found)
+                && !has_message_id(answer, id)
+            {
+                continue;
             }
+            searched.found += 1;
+            each(found)?;
         }
         ControlFlow::Continue(())
     }
+}
 
-    /// A message given without its answer waits no longer.
-    fn forget(&mut self, found: &Found, at: u64) {
-        if let Found::Message { verdict, answer: Answer::Unknown, .. } = found
-            && let Record::Verdict(record) = verdict.record()
-            && let key = (record.session, record.sequence_number)
-            && self.open.get(&key) == Some(&at)
-        {
-            self.open.remove(&key);
-        }
-    }
+/// The keys of a receipt. The handset is its source; some SMSCs leave the addresses as they were in the
+/// message.
+pub(super) fn receipt_keys<'a>(receipt: &'a ReceiptRecord<'_>) -> impl Iterator<Item = u64> + 'a {
+    let handsets = [receipt.source.raw, receipt.destination.raw];
+    handsets
+        .into_iter()
+        .flat_map(move |handset| receipt.ids().flat_map(move |id| message_id::keys(id, handset)))
+}
+
+/// Whether a receipt is of the message to that recipient with that id.
+pub(super) fn belongs(receipt: &ReceiptRecord<'_>, id: &[u8], recipient: &[u8]) -> bool {
+    let handsets = [receipt.source.raw, receipt.destination.raw];
+    handsets.into_iter().any(|handset| is_same_recipient(handset, recipient))
+        && receipt.ids().any(|one| is_same(one, id))
+}
+
+fn is_unsuccess_of(kept: &Kept, to: &[u8]) -> bool {
+    matches!(kept.record(), Record::Unsuccess(one) if one.destination.raw == to)
 }
 
 impl Query<'_> {
@@ -317,7 +499,9 @@ fn provider(bind: Option<&Kept>) -> Option<&str> {
     }
 }
 
-fn has_message_id(found: &Found, id: &[u8]) -> bool {
-    let Found::Message { answer: Answer::Response(kept), .. } = found else { return false };
-    matches!(kept.record(), Record::Response(response) if response.message_id == id)
+fn has_message_id(answer: &Answer, id: &[u8]) -> bool {
+    let (Answer::Response(kept) | Answer::Unsuccess { response: kept, .. }) = answer else {
+        return false;
+    };
+    matches!(kept.record(), Record::Response(response) if is_same(response.message_id, id))
 }

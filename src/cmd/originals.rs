@@ -11,6 +11,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::Failure;
+use super::record::hex;
 use crate::proxy::Shared;
 use crate::registry::Msisdn;
 use crate::session::Knowledge;
@@ -76,10 +77,6 @@ fn octets(hex: &str) -> Option<Vec<u8>> {
     let (pairs, odd) = hex.as_bytes().as_chunks::<2>();
     let octet = |pair: &[u8; 2]| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok();
     odd.is_empty().then(|| pairs.iter().map(octet).collect())?
-}
-
-fn hex(octets: &[u8]) -> String {
-    octets.iter().map(|octet| format!("{octet:02x}")).collect()
 }
 
 /// Writes all of them, in place of what the file held.
@@ -161,9 +158,9 @@ mod tests {
         save(&path, &before).unwrap();
         std::fs::OpenOptions::new().append(true).open(&path).unwrap().write_all(b"torn").unwrap();
         load(&path, &mut after.originals()).unwrap();
-        let of = |one: &Originals| {
+        let of = |one: &mut Originals| {
             one.entries().map(|(smsc, id, one)| (smsc, id.to_vec(), *one)).collect::<Vec<_>>()
         };
-        assert_eq!(of(&after.originals()), originals);
+        assert_eq!(of(&mut after.originals()), originals);
     }
 }

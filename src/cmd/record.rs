@@ -4,7 +4,8 @@ use serde_json::{Value, json};
 
 use super::shown::{masked, time};
 use crate::audit::{
-    self, BindRecord, Found, Kept, Kind, Record, ReplyRecord, ResponseRecord, VerdictRecord,
+    self, BindRecord, Found, Kept, Kind, ReceiptRecord, Record, ReplyRecord, ResponseRecord,
+    VerdictRecord,
 };
 use crate::content::Class;
 use crate::policy::{Rule, RuleSet};
@@ -16,7 +17,7 @@ pub(super) fn line(found: &Found, unmask: bool) -> Value {
     match found {
         Found::Bind { bind } => fields(bind, unmask),
         Found::Reply { reply } => fields(reply, unmask),
-        Found::Message { verdict, answer, bind } => {
+        Found::Message { verdict, answer, bind, receipts } => {
             let mut line = fields(verdict, unmask);
             if let Some(bind) = bind
                 && let Record::Bind(record) = bind.record()
@@ -25,22 +26,78 @@ pub(super) fn line(found: &Found, unmask: bool) -> Value {
                 line["system_id"] = record.system_id.escape_ascii().to_string().into();
             }
             let became = match answer {
-                audit::Answer::Refused => json!("refused"),
-                audit::Answer::Unknown => json!("unknown"),
-                audit::Answer::Unanswered(_) => json!("unanswered"),
-                audit::Answer::Response(kept) => {
-                    if let Record::Response(response) = kept.record() {
-                        line["message_id"] = response.message_id.escape_ascii().to_string().into();
-                        line["response_status"] = status(response.status);
-                        line["latency_us"] = response.latency_us.into();
-                    }
-                    json!("answered")
+                audit::Answer::Refused => "refused",
+                audit::Answer::Unknown => "unknown",
+                audit::Answer::Unanswered(_) => "unanswered",
+                audit::Answer::Response(response) => answered(&mut line, response, response),
+                audit::Answer::Unsuccess { response, unsuccess } => {
+                    answered(&mut line, response, unsuccess)
                 }
             };
-            line["became"] = became;
+            if !receipts.is_empty() {
+                line["receipts"] = receipts.iter().map(|one| receipt_line(one, unmask)).collect();
+                line["state"] = receipts.iter().rev().find_map(state_of).into();
+            }
+            line["became"] = became.into();
             line
         }
     }
+}
+
+/// What the SMSC answered; of a submit_multi, the status of the destination that it did not take.
+fn answered(line: &mut Value, response: &Kept, status_of: &Kept) -> &'static str {
+    if let Record::Response(record) = response.record() {
+        line["message_id"] = record.message_id.escape_ascii().to_string().into();
+        line["latency_us"] = record.latency_us.into();
+    }
+    line["response_status"] = match status_of.record() {
+        Record::Response(record) => status(record.status),
+        Record::Unsuccess(record) => status(record.status),
+        _ => Value::Null,
+    };
+    "answered"
+}
+
+/// A receipt beside its message: what the message says already is left out.
+fn receipt_line(kept: &Kept, unmask: bool) -> Value {
+    let mut line = fields(kept, unmask);
+    if let Some(line) = line.as_object_mut() {
+        for key in ["kind", "source", "destination"] {
+            line.remove(key);
+        }
+    }
+    line
+}
+
+/// The state that a receipt names.
+fn state_of(kept: &Kept) -> Option<&'static str> {
+    match kept.record() {
+        Record::Receipt(record) => record.state_name(),
+        _ => None,
+    }
+}
+
+fn receipt(line: &mut Value, record: &ReceiptRecord<'_>, unmask: bool) -> &'static str {
+    let octets = |octets: &[u8]| (!octets.is_empty()).then(|| octets.escape_ascii().to_string());
+    line["session"] = record.session.into();
+    line["command"] = command(record.command_id);
+    line["sequence_number"] = record.sequence_number.into();
+    line["source"] = masked(record.source.raw, unmask).into();
+    line["destination"] = masked(record.destination.raw, unmask).into();
+    line["state"] = record.state_name().into();
+    line["message_id"] = record.message_id.escape_ascii().to_string().into();
+    line["message_id_of_text"] = octets(record.text_id).into();
+    line["stat"] = octets(record.stat).into();
+    line["err"] = octets(record.error).into();
+    let [network, high, low] = record.network_error;
+    line["network_error"] = (record.network_error != [0; 3])
+        .then(|| json!([network, u16::from_be_bytes([high, low])]))
+        .into();
+    line["submit_date"] = ReceiptRecord::date(record.submitted).into();
+    line["done_date"] = ReceiptRecord::date(record.done).into();
+    line["intermediate"] = record.is_intermediate().into();
+    line["kept_back"] = (record.flags & ReceiptRecord::KEPT_BACK != 0).into();
+    Kind::Receipt.name()
 }
 
 /// One record, whatever its kind.
@@ -81,6 +138,14 @@ pub(super) fn fields(kept: &Kept, unmask: bool) -> Value {
             // A person's words: whole only where they were asked for.
             line["text"] = unmask.then(|| hex(record.text)).into();
             Kind::Reply.name()
+        }
+        Record::Receipt(record) => receipt(&mut line, &record, unmask),
+        Record::Unsuccess(record) => {
+            line["session"] = record.session.into();
+            line["sequence_number"] = record.sequence_number.into();
+            line["destination"] = masked(record.destination.raw, unmask).into();
+            line["status"] = status(record.status);
+            Kind::Unsuccess.name()
         }
         Record::Start(record) => {
             line["program"] = record.program.into();
@@ -186,12 +251,14 @@ fn status(code: u32) -> Value {
 
 /// Octets as hexadecimal digits.
 pub(super) fn hex(octets: &[u8]) -> String {
-    octets.iter().map(|octet| format!("{octet:02x}")).collect()
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    let digit = |value: u8| char::from(DIGITS[usize::from(value & 0xf)]);
+    octets.iter().flat_map(|octet| [digit(octet >> 4), digit(*octet)]).collect()
 }
 
 /// A result for reading: the values that are there, in a fixed order.
 pub(super) fn plain(line: &Value) -> String {
-    const KEYS: [&str; 13] = [
+    const KEYS: [&str; 14] = [
         "record",
         "time",
         "session",
@@ -203,6 +270,7 @@ pub(super) fn plain(line: &Value) -> String {
         "rule",
         "status",
         "became",
+        "state",
         "message_id",
         "kind",
     ];

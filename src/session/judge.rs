@@ -124,13 +124,13 @@ impl Session {
         let fault = self.look_at_all(knowledge, waiting.octets(), &mut frames, desk, now);
         answer(&mut frames, desk, ask);
         let mut octets = 0;
-        let mut rest = frames.as_slice();
+        let mut rest = frames.as_mut_slice();
         while let (Some(frame), None) = (rest.first(), self.ending) {
-            let count = usize::from(frame.destinations).clamp(1, rest.len());
-            let (group, behind) = rest.split_at(count);
-            let kind = self.place(knowledge, frame, group, desk, now);
-            self.steps.push(Step { octets: frame.octets.len() as u32, kind });
-            octets += frame.octets.len();
+            let (length, count) = (frame.octets.len(), usize::from(frame.destinations));
+            let (group, behind) = rest.split_at_mut(count.clamp(1, rest.len()));
+            let kind = self.place(knowledge, group, desk, now);
+            self.steps.push(Step { octets: length as u32, kind });
+            octets += length;
             rest = behind;
         }
         self.hold.placed(self.steps.len());
@@ -193,15 +193,17 @@ impl Session {
         }
     }
 
-    /// `group` begins with `frame`, and goes on where that has frames for more destinations.
-    fn place(
+    /// `group` is a frame, and where that goes to more destinations than one a frame for each.
+    fn place<'a>(
         &mut self,
-        knowledge: &Knowledge,
-        frame: &Frame<'_>,
-        group: &[Frame<'_>],
+        knowledge: &'a Knowledge,
+        group: &mut [Frame<'a>],
         desk: &mut Desk,
         now: Moment,
     ) -> StepKind {
+        let Some(frame) = group.first_mut() else {
+            return StepKind::Kept;
+        };
         let octets = frame.octets;
         let Some(header) = Header::of(octets) else {
             return StepKind::Kept;
@@ -283,25 +285,24 @@ impl Session {
         self.carry_out(Judged::bare(header), decision, status, now)
     }
 
-    fn judge_message(
+    fn judge_message<'a>(
         &mut self,
-        knowledge: &Knowledge,
+        knowledge: &'a Knowledge,
         header: Header,
-        frame: &Frame<'_>,
+        frame: &mut Frame<'a>,
         desk: &mut Desk,
         now: Moment,
     ) -> StepKind {
-        let prepared = match frame.message {
-            Some(prepared) => Ok(prepared),
-            // Malformed, or the proxy is shutting down.
-            None => {
-                let what = (header.command, frame.octets, frame.due);
-                self.prepare(knowledge, what, desk, now)
+        // Where there is none it is malformed, or the proxy is shutting down.
+        if frame.message.is_none() {
+            let what = (header.command, frame.octets, frame.due);
+            match self.prepare(knowledge, what, desk, now) {
+                Ok(prepared) => frame.message = Some(prepared),
+                Err(malformed) => return self.refuse_malformed(knowledge, header, malformed, now),
             }
-        };
-        let prepared = match prepared {
-            Ok(prepared) => prepared,
-            Err(malformed) => return self.refuse_malformed(knowledge, header, malformed, now),
+        }
+        let Some(prepared) = &mut frame.message else {
+            return StepKind::Kept;
         };
         if let (Some(key), Some(part), true) =
             (prepared.key, prepared.gathered.part, prepared.waits)
@@ -309,21 +310,20 @@ impl Session {
             return self.hold.put(frame.octets, key, part.number, now);
         }
         if self.draining {
-            let Prepared { message, gathered, facts, .. } = &prepared;
+            let Prepared { message, gathered, facts, .. } = prepared;
             let judged = Judged::message(header, message, gathered, facts);
             return self.refuse(knowledge, judged, Reason::SessionDraining, now);
         }
         let digits;
-        let (mut judged, facts, decision): (Judged<'_>, _, _) =
-            self.weigh(knowledge, header, &prepared, now);
-        if let (Earlier::Own, Ok(recipient)) = (facts.earlier, facts.recipient) {
+        let (mut judged, decision): (Judged<'_>, _) = self.weigh(knowledge, header, prepared, now);
+        if let (Earlier::Own, Ok(recipient)) = (prepared.facts.earlier, prepared.facts.recipient) {
             // It does not name its recipient itself.
             digits = recipient.msisdn.digits();
             judged.destination = WireAddress { ton: 1, npi: 1, value: digits.as_bytes() };
         }
         let step = self.carry_out_decision(knowledge, judged, decision, now);
         if let (StepKind::Pass { .. }, Some(question)) = (step, prepared.question) {
-            self.note(&facts, question, prepared.keyword, 0);
+            self.note(&prepared.facts, question, prepared.keyword, 0);
         }
         step
     }
@@ -334,13 +334,13 @@ impl Session {
         &mut self,
         knowledge: &Knowledge,
         header: Header,
-        prepared: &Prepared<'a>,
+        prepared: &mut Prepared<'a>,
         now: Moment,
-    ) -> (Judged<'a>, Facts<'a>, Decision) {
-        let Prepared { message, gathered, mut facts, question, key, new_part, .. } = *prepared;
-        let mut judged = Judged::message(header, &message, &gathered, &facts);
+    ) -> (Judged<'a>, Decision) {
+        let Prepared { message, gathered, facts, question, key, new_part, .. } = prepared;
+        let mut judged = Judged::message(header, message, gathered, facts);
         if self.remembers(knowledge, header.command) {
-            judged.original = Original::of(self.owner, &facts, &message);
+            judged.original = Original::of(self.owner, facts, message);
         }
         let later_part = gathered.part.is_some_and(|part| part.number > 1);
         if let Some(provider) = self.provider
@@ -348,21 +348,21 @@ impl Session {
         {
             facts.rate = Rate::Exceeded;
         }
-        facts.sweep = sweep(knowledge, &facts);
-        self.count_in_batch(&mut facts, question);
+        facts.sweep = sweep(knowledge, facts);
+        self.count_in_batch(facts, *question);
         if key.is_some_and(|key| knowledge.joinings.is_refused(self.provider, &key)) {
             facts.parts = Parts::Refused;
         }
-        let decision = policy::decide(&facts, &knowledge.modes);
+        let decision = policy::decide(facts, &knowledge.modes);
         if let (Some(key), Some(reason)) = (key, decision.refused) {
             let is_retried = knowledge.statuses.of(reason).is_retried();
-            match new_part {
-                _ if !is_retried => knowledge.joinings.refuse(self.provider, &key),
-                Some(number) => knowledge.joinings.take_back(self.provider, &key, number),
+            match *new_part {
+                _ if !is_retried => knowledge.joinings.refuse(self.provider, key),
+                Some(number) => knowledge.joinings.take_back(self.provider, key, number),
                 None => {}
             }
         }
-        (judged, facts, decision)
+        (judged, decision)
     }
 
     pub(super) fn refuse_malformed(

@@ -33,6 +33,7 @@ pub mod originals;
 mod parts;
 mod prepare;
 mod rates;
+mod receipts;
 mod relay;
 mod reply;
 #[allow(clippy::module_inception)] // the room is named after the one thing in it

@@ -75,22 +75,23 @@ impl Session {
         &mut self,
         knowledge: &Knowledge,
         header: Header,
-        group: &[Frame<'_>],
+        group: &mut [Frame<'_>],
         now: Moment,
     ) -> StepKind {
         let vouched_before = self.vouched.len();
+        let octets = group.first().map_or(&[][..], |frame| frame.octets);
         let mut weighed = Vec::with_capacity(group.len());
-        for (at, prepared) in (0_u8..).zip(group.iter().filter_map(|one| one.message.as_ref())) {
-            let (judged, facts, decision) = self.weigh(knowledge, header, prepared, now);
+        for (at, prepared) in (0_u8..).zip(group.iter_mut().filter_map(|one| one.message.as_mut()))
+        {
+            let (judged, decision) = self.weigh(knowledge, header, prepared, now);
             if let (None, Some(question)) = (decision.refused, prepared.question) {
-                self.note(&facts, question, prepared.keyword, at);
+                self.note(&prepared.facts, question, prepared.keyword, at);
             }
             weighed.push(Weighed { prepared, judged, decision });
         }
         let refused = reason_of_all(knowledge, &weighed);
         let outcomes = weighed.iter().map(|one| outcome(knowledge, &one.decision)).collect();
         let mut multi = Multi { step: self.steps.len(), outcomes, narrowed: Vec::new() };
-        let octets = group.first().map_or(&[][..], |frame| frame.octets);
         match refused {
             None => {}
             Some(_) if self.may_narrow(knowledge, &multi) && multi.narrow(octets) => {}

@@ -211,7 +211,7 @@ impl Session {
 
     /// The provider's own message that an id stands for.
     pub(super) fn original(&self, knowledge: &Knowledge, message_id: &[u8]) -> Option<Original> {
-        let originals = knowledge.originals();
+        let mut originals = knowledge.originals();
         let found = originals.find(self.smsc_mark, message_id).copied();
         found.filter(|original| original.provider == self.owner)
     }

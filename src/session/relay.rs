@@ -9,8 +9,10 @@ use super::originals::Given;
 use super::reply::REPLIES_AHEAD_MAX;
 use super::session::{Session, Side};
 use super::table::{self, BindState, Sign};
-use crate::audit::ResponseRecord;
+use crate::audit::{self, ResponseRecord, UnsuccessRecord};
 use crate::smpp::frame::cut;
+use crate::smpp::message::WireAddress;
+use crate::smpp::response::{SubmitMultiResp, Unsuccess};
 use crate::smpp::{Command, Header, narrow, response};
 
 /// How a frame from the SMSC crosses.
@@ -129,6 +131,7 @@ impl Session {
             Sign::BindAnswer => self.bind_answered(header, now),
             Sign::Answer => return self.answered(desk, header, frame, now),
             Sign::Leave => self.state = BindState::Unbinding,
+            Sign::Message => self.hear_receipt(desk, header, frame, now),
             Sign::None => {}
         }
         Crossing::AsItCame
@@ -171,6 +174,9 @@ impl Session {
         if let Some(original) = open.original.filter(|_| !message_id.is_empty()) {
             desk.given.extend(Given::new(self.smsc_mark, message_id, original));
         }
+        if header.command == Command::SubmitMultiResp && header.command_status.is_ok() {
+            self.record_unsuccess(header, frame, now);
+        }
         let flags = if open.duplicate { ResponseRecord::DUPLICATE_SEQUENCE } else { 0 };
         self.record_response(header, message_id, latency_us, flags, now);
         self.tally.responses_us.push(u32::try_from(latency_us).unwrap_or(u32::MAX));
@@ -187,6 +193,21 @@ impl Session {
                 Crossing::Telling(left_out)
             }
             Some(_) | None => Crossing::AsItCame,
+        }
+    }
+
+    /// Each destination that the SMSC did not take, before its answer to them all.
+    fn record_unsuccess(&mut self, header: Header, frame: &[u8], now: Moment) {
+        let Ok(answer) = SubmitMultiResp::parse(frame) else { return };
+        for Unsuccess { destination, status } in answer.unsuccess() {
+            let WireAddress { ton, npi, value: raw } = destination;
+            let record = UnsuccessRecord {
+                session: self.id,
+                sequence_number: header.sequence_number,
+                status: status.0,
+                destination: audit::Address { ton, npi, raw },
+            };
+            self.later_records.unsuccess(now.wall_us, &record);
         }
     }
 

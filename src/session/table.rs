@@ -198,6 +198,8 @@ pub enum Sign {
     Answer,
     /// The SMSC takes its leave, or agrees to the ESME's.
     Leave,
+    /// A handset's message, or what became of one to it.
+    Message,
     /// Nothing: it crosses.
     None,
 }
@@ -219,15 +221,14 @@ pub fn from_smsc(command: Command) -> Sign {
         | Command::CancelBroadcastSmResp
         | Command::GenericNack => Sign::Answer,
         Command::Unbind | Command::UnbindResp => Sign::Leave,
+        Command::DeliverSm | Command::DataSm => Sign::Message,
         Command::BindReceiver
         | Command::BindTransmitter
         | Command::BindTransceiver
         | Command::Outbind
         | Command::SubmitSm
         | Command::SubmitMulti
-        | Command::DeliverSm
         | Command::DeliverSmResp
-        | Command::DataSm
         | Command::QuerySm
         | Command::CancelSm
         | Command::ReplaceSm

@@ -81,6 +81,22 @@ impl State {
         })
     }
 
+    /// The message_state that names it.
+    pub fn value(self) -> u8 {
+        match self {
+            State::Scheduled => 0,
+            State::Enroute => 1,
+            State::Delivered => 2,
+            State::Expired => 3,
+            State::Deleted => 4,
+            State::Undeliverable => 5,
+            State::Accepted => 6,
+            State::Unknown => 7,
+            State::Rejected => 8,
+            State::Skipped => 9,
+        }
+    }
+
     /// The state that a `stat:` names, in any case, by its seven letters or its whole word; `None`
     /// for a carrier's own code.
     pub fn of_word(stat: &[u8]) -> Option<State> {

@@ -6,6 +6,8 @@ use super::{Answer, Failure, knowledge};
 use crate::config;
 
 mod archive;
+mod number;
+mod receipts;
 mod report;
 mod search;
 mod show;
@@ -22,6 +24,8 @@ pub struct Args {
 enum What {
     /// Finds binds and messages, each with what became of it.
     Search(search::Args),
+    /// Lists delivery receipts, each with its message.
+    Receipts(receipts::Args),
     /// Shows one record.
     Show(show::Args),
     /// Counts by article, provider and day: refusals, opt-outs, complaints, blind ports, sweeps.
@@ -36,6 +40,7 @@ enum What {
 pub fn run(args: Args) -> Result<Answer, Failure> {
     match args.what {
         What::Search(args) => search::run(&args),
+        What::Receipts(args) => receipts::run(&args),
         What::Show(args) => show::run(&args),
         What::Report(args) => report::run(&args),
         What::Archive(args) => archive::run(&args),
@@ -76,4 +81,9 @@ impl Place {
 /// The zone whose days and months count: the law's, which has had one offset since 1991.
 fn zone() -> jiff::tz::TimeZone {
     jiff::tz::TimeZone::fixed(jiff::tz::offset(8))
+}
+
+/// Microseconds since the Unix epoch.
+fn micros(time: jiff::Timestamp) -> u64 {
+    u64::try_from(time.as_microsecond()).unwrap_or(0)
 }

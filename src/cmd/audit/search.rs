@@ -4,10 +4,10 @@ use std::io::{self, BufWriter, Write};
 use std::ops::ControlFlow;
 
 use super::super::record::{line, plain};
-use super::{Answer, Failure, Place};
+use super::number::Wanted;
+use super::{Answer, Failure, Place, micros};
 use crate::audit::{self, Query};
 use crate::policy::Rule;
-use crate::registry::{self, Digits, Npi, Sender, Ton};
 
 /// Results after which a search stops unless told otherwise.
 const LIMIT: usize = 1000;
@@ -37,7 +37,8 @@ pub(super) struct Args {
     /// A session's number.
     #[arg(long)]
     session: Option<u64>,
-    /// The SMSC's message_id.
+    /// The SMSC's message_id, as its response or a receipt wrote it: in any case, with leading zeros or
+    /// without, decimal or hexadecimal.
     #[arg(long)]
     message_id: Option<String>,
     /// An id that a message named in its vendor's parameters: entity, template or consent.
@@ -70,15 +71,10 @@ fn verdict(name: &str) -> Result<u8, String> {
 /// Runs it.
 pub(super) fn run(args: &Args) -> Result<Answer, Failure> {
     let folder = args.place.folder()?;
-    let wanted = args.number.as_ref().map(|number| number.trim().as_bytes().to_vec());
-    let wanted_canonical = wanted.as_deref().and_then(canonical);
+    let wanted = args.number.as_deref().map(Wanted::new);
     let is_meant = |source: &[u8], destination: &[u8]| {
-        [source, destination].into_iter().any(|octets| {
-            Some(octets) == wanted.as_deref()
-                || (wanted_canonical.is_some() && canonical(octets) == wanted_canonical)
-        })
+        wanted.as_ref().is_some_and(|wanted| wanted.is_one_of(source, destination))
     };
-    let micros = |time: jiff::Timestamp| u64::try_from(time.as_microsecond()).unwrap_or(0);
     let query = Query {
         since_us: args.from.map(micros),
         until_us: args.to.map(micros),
@@ -89,6 +85,7 @@ pub(super) fn run(args: &Args) -> Result<Answer, Failure> {
         session: args.session,
         message_id: args.message_id.as_deref().map(str::as_bytes),
         reference: args.reference.as_deref().map(str::as_bytes),
+        most: Some(args.limit),
     };
     let mut out = BufWriter::new(io::stdout().lock());
     let mut count = 0;
@@ -113,25 +110,4 @@ pub(super) fn run(args: &Args) -> Result<Answer, Failure> {
         eprintln!("stopped after {count} results; --limit shows more");
     }
     Ok(if count > 0 { Answer::Yes } else { Answer::No })
-}
-
-/// A number in the form in which all its spellings are one: as a recipient, else as a sender.
-fn canonical(value: &[u8]) -> Option<Canonical> {
-    let one = registry::Address { ton: Ton(0), npi: Npi(0), value };
-    let other = registry::Address { ton: Ton(1), ..one };
-    [one, other].iter().find_map(|address| match registry::recipient(address) {
-        Ok(found) => Some(Canonical::Number(found.msisdn.unmasked().into_bytes())),
-        Err(_) => match registry::sender(address).ok()? {
-            Sender::Code(digits) => Some(Canonical::Code(digits)),
-            Sender::International(digits) => Some(Canonical::Number(digits.as_bytes().to_vec())),
-            Sender::Alphanumeric(_) => None,
-        },
-    })
-}
-
-/// A code of the Chinese plan is never the number of the same digits abroad.
-#[derive(PartialEq, Eq)]
-enum Canonical {
-    Code(Digits),
-    Number(Vec<u8>),
 }

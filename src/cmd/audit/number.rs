@@ -1,0 +1,46 @@
+//! A number that is looked for, in every spelling.
+
+use crate::registry::{self, Digits, Npi, Sender, Ton};
+
+/// A sender or recipient.
+pub(super) struct Wanted {
+    written: Vec<u8>,
+    canonical: Option<Canonical>,
+}
+
+impl Wanted {
+    /// The number as somebody wrote it.
+    pub(super) fn new(written: &str) -> Wanted {
+        let written = written.trim().as_bytes().to_vec();
+        Wanted { canonical: canonical(&written), written }
+    }
+
+    /// Whether it is one of two raw addresses.
+    pub(super) fn is_one_of(&self, source: &[u8], destination: &[u8]) -> bool {
+        [source, destination].into_iter().any(|octets| {
+            octets == self.written
+                || (self.canonical.is_some() && canonical(octets) == self.canonical)
+        })
+    }
+}
+
+/// A number in the form in which all its spellings are one: as a recipient, else as a sender.
+fn canonical(value: &[u8]) -> Option<Canonical> {
+    let one = registry::Address { ton: Ton(0), npi: Npi(0), value };
+    let other = registry::Address { ton: Ton(1), ..one };
+    [one, other].iter().find_map(|address| match registry::recipient(address) {
+        Ok(found) => Some(Canonical::Number(found.msisdn.unmasked().into_bytes())),
+        Err(_) => match registry::sender(address).ok()? {
+            Sender::Code(digits) => Some(Canonical::Code(digits)),
+            Sender::International(digits) => Some(Canonical::Number(digits.as_bytes().to_vec())),
+            Sender::Alphanumeric(_) => None,
+        },
+    })
+}
+
+/// A code of the Chinese plan is never the number of the same digits abroad.
+#[derive(PartialEq, Eq)]
+enum Canonical {
+    Code(Digits),
+    Number(Vec<u8>),
+}
