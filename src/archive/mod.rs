@@ -25,7 +25,7 @@ mod sessions;
 
 pub use columns::{Column, Holds};
 pub use csv::{header as csv_header, line as csv_line};
-pub use join::{Join, Settled};
+pub use join::{Join, Settled, Waiting};
 pub use ndjson::line as ndjson_line;
 pub use parquet::{ROW_GROUP_ROWS, Table};
 pub use report::{Counts, Place, ROWS_MAX, Report};
