@@ -22,7 +22,7 @@ use super::join::{Join, Waiting};
 use super::parquet::Table;
 use super::row::{Numbers, Token};
 use super::sessions::Sessions;
-use crate::audit::{ReadFault, Reader, segment_firsts};
+use crate::audit::{KeyRing, ReadFault, Reader, segment_firsts};
 
 /// The folder of the files, below the journal's.
 pub const FOLDER: &str = "parquet";
@@ -86,6 +86,7 @@ pub struct Rewriter {
     journal: PathBuf,
     folder: PathBuf,
     token: Option<Arc<Token<'static>>>,
+    keys: Arc<KeyRing>,
     _lock: File,
     walk: Option<Walk>,
 }
@@ -114,7 +115,13 @@ impl Rewriter {
         let folder = journal.join(FOLDER);
         let lock = take(&folder).map_err(|source| write_fault(&folder, source))?;
         let Some(lock) = lock else { return Err(RewriteFault::Busy { path: folder }) };
-        Ok(Rewriter { journal: journal.to_owned(), folder, token, _lock: lock, walk: None })
+        let (journal, keys) = (journal.to_owned(), Arc::default());
+        Ok(Rewriter { journal, folder, token, keys, _lock: lock, walk: None })
+    }
+
+    /// Reads numbers with these keys; where they are gone a row has none.
+    pub fn with_keys(self, keys: Arc<KeyRing>) -> Rewriter {
+        Rewriter { keys, ..self }
     }
 
     /// Does a bounded piece of the work.
@@ -128,7 +135,7 @@ impl Rewriter {
     }
 
     fn try_step(&mut self) -> Result<Step, RewriteFault> {
-        let Rewriter { journal, folder, walk, .. } = self;
+        let Rewriter { journal, folder, walk, keys, .. } = self;
         let fault = |source| write_fault(folder, source);
         let segments = segment_firsts(journal).map_err(fault)?;
         let walk = match walk {
@@ -139,7 +146,7 @@ impl Rewriter {
                 if segments.iter().filter(|first| **first >= place.first).count() < 2 {
                     return Ok(Step::Rest);
                 }
-                walk.insert(Walk::begin(journal, place)?)
+                walk.insert(Walk::begin(journal, place, keys)?)
             }
         };
         let writing = walk.places.front().map_or(0, |place| place.first);
@@ -163,8 +170,9 @@ impl Rewriter {
 }
 
 impl Walk {
-    fn begin(journal: &Path, place: Place) -> Result<Walk, ReadFault> {
+    fn begin(journal: &Path, place: Place, keys: &Arc<KeyRing>) -> Result<Walk, ReadFault> {
         let reader = Reader::open_at(journal, place.first, &place.rule_set)?;
+        let reader = reader.with_keys(keys.clone());
         Ok(Walk {
             reader,
             join: Join::with(place.sessions, &place.waiting),

@@ -118,6 +118,11 @@ impl<'a> Row<'a> {
                 "first": link.first, "count": link.count, "sealed": link.sealed,
                 "chain": hex(&link.chain),
             })),
+            Record::Keys(keys) => row.detail(&json!({
+                "event": keys.event(), "numbers_key": keys.key, "first": keys.first,
+                "through": keys.through, "numbers_sidecar": hex(&keys.numbers),
+                "content_sidecar": hex(&keys.content), "reason": keys.reason,
+            })),
             Record::Unknown { kind, form, .. } => {
                 row.detail(&json!({ "code": kind, "form": form }));
             }

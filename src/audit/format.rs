@@ -27,7 +27,7 @@
 //! |---|---|---|
 //! | 0..2 | length | of the whole record, [`RECORD_HEAD_OCTETS`]..=[`RECORD_OCTETS_MAX`] |
 //! | 2 | kind | what the body is: [`super::Kind`]. A reader passes over kinds it does not know |
-//! | 3 | form | layout of the body within the kind, 0 today |
+//! | 3 | form | layout of the body within the kind: 0, or 1 where numbers are covered ([`super::sealed`]) |
 //! | 4..8 | sum | CRC-32C of the record's number (u64), then octets 0..4, then octets 8..length |
 //! | 8..16 | time | when it happened, as the recorder was told |
 //! | 16.. | body | `record.rs` documents each kind |

@@ -22,6 +22,7 @@ use super::format::{GROUP_OCTETS_MAX, SESSION_BITS};
 use super::record::StartRecord;
 use super::records::Records;
 use super::recover::{OpenFault, Recovered, recover};
+use super::sealed::Sealing;
 use super::writer::Writer;
 
 /// Octets of records that wait for the file; more are refused with [`Unavailable::Backlog`].
@@ -80,6 +81,8 @@ pub struct Options {
     pub program: String,
     /// What texts are read with: digest of the weights, versions of the lists.
     pub reading: String,
+    /// With what numbers are encrypted; none writes them in clear.
+    pub sealing: Option<Sealing>,
     /// Called after each synchronisation with the time it took, from the journal's own thread.
     pub on_sync: Option<Box<dyn Fn(Duration) + Send + Sync>>,
 }
@@ -98,6 +101,7 @@ impl Options {
             rule_set: String::new(),
             program: String::new(),
             reading: String::new(),
+            sealing: None,
             on_sync: None,
         }
     }
@@ -285,6 +289,7 @@ impl Journal {
             found.recovered.opening,
             options.segment_octets,
             options.rules,
+            options.sealing.clone(),
             found.last.as_ref(),
         )
         .map_err(io_fault)?;

@@ -7,7 +7,7 @@ use super::records::Records;
 /// Octets of a receipt's `stat:` or `err:`; longer ones are cut.
 pub const RECEIPT_WORD_OCTETS_MAX: usize = 16;
 /// Octets of a receipt's body before its addresses.
-const RECEIPT_FIXED_OCTETS: usize = 34;
+pub(super) const RECEIPT_FIXED_OCTETS: usize = 34;
 
 /// The SMSC told what became of a message (SMPP 3.4 5.2.12, appendix B). Order 31 art. 11 asks for the
 /// time of receipt.

@@ -8,6 +8,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use super::format::{Chain, KIND_LINK, KIND_RULES, LINK_OCTETS, Link, RECORD_HEAD_OCTETS};
 use super::receipt::{self, ReceiptRecord, UnsuccessRecord};
+use super::sealed::FORM_SEALED;
 
 /// Octets of a text: provider, system_id, listener, versions. Longer texts are cut.
 pub const NAME_OCTETS_MAX: usize = 255;
@@ -47,6 +48,8 @@ pub enum Kind {
     End = 9,
     /// A handset answered a code with a word that ends or gives consent.
     Reply = 10,
+    /// The keys of a segment, or that keys were destroyed.
+    Keys = 16,
     /// The SMSC told what became of a message.
     Receipt = 11,
     /// The SMSC did not take a destination of a submit_multi.
@@ -67,6 +70,7 @@ impl Kind {
             8 => Kind::Unanswered,
             9 => Kind::End,
             10 => Kind::Reply,
+            16 => Kind::Keys,
             11 => Kind::Receipt,
             20 => Kind::Unsuccess,
             _ => return None,
@@ -86,6 +90,7 @@ impl Kind {
             Kind::Unanswered => "unanswered",
             Kind::End => "end",
             Kind::Reply => "reply",
+            Kind::Keys => "keys",
             Kind::Receipt => "receipt",
             Kind::Unsuccess => "unsuccess",
         }
@@ -115,6 +120,8 @@ pub enum Record<'a> {
     End(EndRecord),
     /// See [`ReplyRecord`].
     Reply(ReplyRecord<'a>),
+    /// See [`KeysRecord`].
+    Keys(KeysRecord<'a>),
     /// See [`ReceiptRecord`].
     Receipt(ReceiptRecord<'a>),
     /// See [`UnsuccessRecord`].
@@ -379,6 +386,44 @@ impl ReplyRecord<'_> {
     pub const OPT_IN: u8 = 2;
 }
 
+/// The keys of a segment, or that keys were destroyed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeysRecord<'a> {
+    /// [`KeysRecord::BEGUN`], [`KeysRecord::DESTROYED_NUMBERS`] or [`KeysRecord::DESTROYED_CONTENT`].
+    pub what: u8,
+    /// Name of the node's numbers key.
+    pub key: &'a str,
+    /// SHA-256 of the sidecar with the data key of numbers; zeros where there is none.
+    pub numbers: [u8; 32],
+    /// SHA-256 of the sidecar with the data key of content; zeros where there is none.
+    pub content: [u8; 32],
+    /// Number of the first record that this is about.
+    pub first: u64,
+    /// Number of the last one; 0 where that is not known yet.
+    pub through: u64,
+    /// Why, in the words of who did it.
+    pub reason: &'a str,
+}
+
+impl KeysRecord<'_> {
+    /// A segment begins, and these are its keys.
+    pub const BEGUN: u8 = 1;
+    /// The keys of numbers were destroyed.
+    pub const DESTROYED_NUMBERS: u8 = 2;
+    /// The keys of content were destroyed.
+    pub const DESTROYED_CONTENT: u8 = 3;
+
+    /// What happened, in words that stay.
+    pub fn event(&self) -> &'static str {
+        match self.what {
+            KeysRecord::BEGUN => "begun",
+            KeysRecord::DESTROYED_NUMBERS => "numbers destroyed",
+            KeysRecord::DESTROYED_CONTENT => "content destroyed",
+            _ => "unknown",
+        }
+    }
+}
+
 // Numbers and system_ids stay out of logs: Debug shows what is no person's and lengths.
 impl std::fmt::Debug for Address<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -426,6 +471,7 @@ impl std::fmt::Debug for Record<'_> {
             Record::Reply(record) => {
                 write!(f, "Reply {{ session {}, reply {} }}", record.session, record.reply)
             }
+            Record::Keys(record) => record.fmt(f),
             Record::Receipt(record) => record.fmt(f),
             Record::Unsuccess(record) => record.fmt(f),
             Record::Unknown { kind, form, body } => {
@@ -449,6 +495,7 @@ impl<'a> Record<'a> {
             Record::Unanswered(_) => Kind::Unanswered.name(),
             Record::End(_) => Kind::End.name(),
             Record::Reply(_) => Kind::Reply.name(),
+            Record::Keys(_) => Kind::Keys.name(),
             Record::Receipt(_) => Kind::Receipt.name(),
             Record::Unsuccess(_) => Kind::Unsuccess.name(),
             Record::Unknown { .. } => "unknown",
@@ -456,12 +503,44 @@ impl<'a> Record<'a> {
     }
 
     /// Reads the body of a record whose sum was found right.
+    ///
+    /// Of one whose numbers are covered (form 1) they are empty here, and so are a reply's words:
+    /// what stands there says nothing to who has no key.
     pub fn decode(kind: u8, form: u8, body: &'a [u8]) -> Record<'a> {
-        let known = if form == 0 { Kind::from_code(kind) } else { None };
-        known.and_then(|known| Record::decode_known(known, body)).unwrap_or(Record::Unknown {
-            kind,
-            form,
-            body,
+        let known = || Record::decode_known(Kind::from_code(kind)?, body);
+        let decoded = match form {
+            0 => known(),
+            FORM_SEALED => known().and_then(Record::without_numbers),
+            _ => None,
+        };
+        decoded.unwrap_or(Record::Unknown { kind, form, body })
+    }
+
+    /// A record whose numbers cannot be read; none if its kind has none.
+    fn without_numbers(self) -> Option<Record<'a>> {
+        let none = |address: Address<'a>| Address { raw: &[], ..address };
+        Some(match self {
+            Record::Verdict(record) => Record::Verdict(VerdictRecord {
+                source: none(record.source),
+                destination: none(record.destination),
+                ..record
+            }),
+            Record::Reply(record) => Record::Reply(ReplyRecord {
+                source: none(record.source),
+                destination: none(record.destination),
+                text: &[],
+                ..record
+            }),
+            Record::Receipt(record) => Record::Receipt(ReceiptRecord {
+                source: none(record.source),
+                destination: none(record.destination),
+                ..record
+            }),
+            Record::Unsuccess(record) => Record::Unsuccess(UnsuccessRecord {
+                destination: none(record.destination),
+                ..record
+            }),
+            _ => return None,
         })
     }
 
@@ -512,6 +591,15 @@ impl<'a> Record<'a> {
                 destination: rest.address()?,
                 data_coding: rest.u8()?,
                 text: rest.counted()?,
+            }),
+            Kind::Keys => Record::Keys(KeysRecord {
+                what: rest.u8()?,
+                key: rest.text()?,
+                numbers: rest.array()?,
+                content: rest.array()?,
+                first: rest.u64()?,
+                through: rest.u64()?,
+                reason: rest.text()?,
             }),
             Kind::Receipt => Record::Receipt(receipt::decode_receipt(&mut rest)?),
             Kind::Unsuccess => Record::Unsuccess(receipt::decode_unsuccess(&mut rest)?),

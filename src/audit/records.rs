@@ -6,7 +6,7 @@ use super::format::{RECORD_HEAD_OCTETS, u64_at};
 use super::read::{decode, split_record};
 use super::record::{
     ADDRESS_OCTETS_MAX, Address, BindRecord, EndRecord, HAS_CLASS, HAS_CONSENT, HAS_PART,
-    HAS_REFERENCES, Kind, MESSAGE_ID_OCTETS_MAX, NAME_OCTETS_MAX, REFERENCE_OCTETS_MAX,
+    HAS_REFERENCES, KeysRecord, Kind, MESSAGE_ID_OCTETS_MAX, NAME_OCTETS_MAX, REFERENCE_OCTETS_MAX,
     REPLY_OCTETS_MAX, Record, ReplyRecord, ResponseRecord, RulesRecord, StartRecord,
     UnansweredRecord, VERDICT_FIXED_OCTETS, VerdictRecord,
 };
@@ -191,6 +191,19 @@ impl Records {
         let start = self.begin(Kind::Rules, time_us);
         self.octets.extend_from_slice(&record.rules);
         self.text(record.rule_set);
+        self.finish(start);
+    }
+
+    /// The keys of a segment, written by the journal itself; or that keys were destroyed.
+    pub fn keys(&mut self, time_us: u64, record: &KeysRecord<'_>) {
+        let start = self.begin(Kind::Keys, time_us);
+        self.octets.push(record.what);
+        self.text(record.key);
+        self.octets.extend_from_slice(&record.numbers);
+        self.octets.extend_from_slice(&record.content);
+        self.octets.extend_from_slice(&record.first.to_le_bytes());
+        self.octets.extend_from_slice(&record.through.to_le_bytes());
+        self.text(record.reason);
         self.finish(start);
     }
 

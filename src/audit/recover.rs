@@ -5,6 +5,7 @@ use std::io::{self, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
 use super::format::{Chain, HEADER_OCTETS, LINK_OCTETS, Link};
+use super::sealed::Purpose;
 use super::segment::{Failed, Fault, Next, Segment, SegmentFile, list};
 
 /// What a journal held when it was opened.
@@ -95,6 +96,10 @@ pub(super) fn recover(directory: &Path) -> Result<Found, OpenFault> {
             break;
         }
         std::fs::remove_file(&file.path).map_err(io_fault(&file.path))?;
+        // Its keys sealed nothing that was kept.
+        for purpose in [Purpose::Numbers, Purpose::Content] {
+            let _ = std::fs::remove_file(directory.join(purpose.name(file.first)));
+        }
         files.pop();
     }
     let mut before: Option<Segment> = None;

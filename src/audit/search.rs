@@ -15,6 +15,7 @@ use super::read::{Ending, Entry, Kept, ReadFault, Reader};
 use super::receipt::{ReceiptRecord, UnsuccessRecord};
 use super::recent::Recent;
 use super::record::{BindRecord, REFUSE, Record, ReplyRecord, ResponseRecord, VerdictRecord};
+use super::sealed::KeyRing;
 
 /// Sessions whose binds are held; beyond it the oldest is let go, its messages have no bind then.
 const SESSIONS_MAX: usize = 1 << 16;
@@ -53,6 +54,8 @@ pub struct Query<'a> {
     pub message_id: Option<&'a [u8]>,
     /// An id that the message named in its vendor's parameters, octet for octet. Finds messages only.
     pub reference: Option<&'a [u8]>,
+    /// The keys to read numbers with. Without them, and where they are gone, no number is found.
+    pub keys: Option<&'a Arc<KeyRing>>,
     /// How many results are wanted, where it is known: no more are held at a time.
     pub most: Option<usize>,
 }
@@ -116,6 +119,8 @@ pub struct Searched {
     pub records: u64,
     /// Binds and messages given.
     pub found: u64,
+    /// Messages and replies that were not looked at for the number, as it cannot be read.
+    pub unreadable: u64,
     /// How the journal ended; none when the caller broke off or nothing later could match.
     pub ending: Option<Ending>,
 }
@@ -127,11 +132,15 @@ pub fn search(
     each: &mut dyn FnMut(Found) -> ControlFlow<()>,
 ) -> Result<Searched, ReadFault> {
     let mut reader = Reader::open(directory)?;
+    if let Some(keys) = query.keys {
+        reader = reader.with_keys(keys.clone());
+    }
     let mut join = Join::new();
-    let mut searched = Searched { records: 0, found: 0, ending: None };
+    let mut searched = Searched { records: 0, found: 0, unreadable: 0, ending: None };
     let held_max = query.most.unwrap_or(HELD_MAX).clamp(1, HELD_MAX);
     while let Some(entry) = reader.next()? {
         searched.records += 1;
+        searched.unreadable += u64::from(query.number.is_some() && entry.gone().is_some());
         join.look(query, &entry);
         if join.held.len() >= held_max {
             join.look_ahead(query, directory, entry.number)?;
@@ -213,6 +222,9 @@ impl Join {
             return Ok(());
         }
         let mut reader = Reader::open_at(directory, from + 1, "")?;
+        if let Some(keys) = query.keys {
+            reader = reader.with_keys(keys.clone());
+        }
         while let Some(entry) = reader.next()? {
             if entry.number > from {
                 self.became(query, &entry, entry.record());
@@ -242,6 +254,7 @@ impl Join {
             | Record::Link(_)
             | Record::Stop
             | Record::Rules(_)
+            | Record::Keys(_)
             | Record::Unknown { .. } => {}
         }
     }

@@ -3,7 +3,9 @@
 use std::path::Path;
 
 use super::format::{Chain, HEADER_OCTETS, u64_at};
-use super::read::{Ending, ReadFault, Walk, split_record};
+use super::read::{Ending, ReadFault, Walk, decode, split_record};
+use super::record::Record;
+use super::sealed::Sidecars;
 
 /// What was found to hold.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,6 +22,8 @@ pub struct Verified {
     pub first_us: u64,
     /// The latest time of a record.
     pub last_us: u64,
+    /// How the files with the wrapped keys of the segments were found.
+    pub sidecars: Sidecars,
     /// The chain value at the end: two journals with the same value are the same.
     pub chain: Chain,
     /// How it ends. Cutting whole groups off the end leaves [`Ending::Open`], which is also what
@@ -37,15 +41,26 @@ pub fn verify(directory: &Path) -> Result<Verified, ReadFault> {
         by_kind: [0; 256],
         first_us: u64::MAX,
         last_us: 0,
+        sidecars: Sidecars::default(),
         chain: [0; 32],
         ending: Ending::Open,
     };
     let ending = loop {
+        let mut exchanged = None;
         let ending = walk.next(&mut |walked| {
+            if let Some((record, _)) = split_record(walked.records)
+                && let Record::Keys(keys) = decode(record)
+                && walked.first == keys.first
+            {
+                exchanged = verified.sidecars.look(directory, &walked, &keys);
+            }
             verified.octets += (walked.records.len() + walked.link.len()) as u64;
             verified.count(walked.records);
             verified.count(walked.link);
         })?;
+        if let Some(fault) = exchanged {
+            return Err(fault);
+        }
         if let Some(ending) = ending {
             break ending;
         }

@@ -17,7 +17,7 @@ use super::knowledge::{self, Loaded};
 use super::rewriting::{self, Rewriting};
 use super::{Failure, capture, disk, ledger, originals};
 use crate::admin::{self, Token};
-use crate::audit::{Durability, Journal, Options, State};
+use crate::audit::{Durability, Journal, KeyRing, Options, Sealing, State};
 use crate::capture::Figures;
 use crate::config::{self, Config};
 use crate::consent::Ledger;
@@ -105,7 +105,10 @@ pub(super) async fn start(loaded: Loaded) -> Result<Running, Failure> {
     tokio::spawn(originals::watch(shared.clone(), originals_file.clone()));
     tokio::spawn(ledger::watch(ledger.clone(), shared.metrics.clone()));
     let rewriting = match config.audit.parquet {
-        true => Some(rewriting::start(config.audit.path.clone(), None)?),
+        true => {
+            let keys = Arc::new(KeyRing::open(&config.audit.keys)?);
+            Some(rewriting::start(config.audit.path.clone(), keys, None)?)
+        }
         false => None,
     };
     let drain = config.timeouts.drain;
@@ -198,6 +201,7 @@ fn open_journal(
         rule_set: rule_set.to_owned(),
         reading: reading.to_owned(),
         program: env!("CARGO_PKG_VERSION").to_owned(),
+        sealing: Some(Sealing { keys: config.audit.keys.clone(), auditors: Vec::new() }),
         on_sync: Some(Box::new(move |took| sync_metrics.audit_sync.observe(took))),
         ..Options::new(durability)
     };

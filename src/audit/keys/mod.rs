@@ -6,9 +6,12 @@
 //! |---|---|---|
 //! | `signing.key` | 0600 | the ed25519 key that signs checkpoints: PKCS #8 (RFC 8410), PEM |
 //! | `signing.pub` | 0644 | its public half: SubjectPublicKeyInfo, PEM; what third parties are given |
+//! | `numbers-<month>.key` | 0600 | what this node reads its numbers with: 64 hexadecimal digits ([`NumbersKey`]) |
 //!
 //! A file with a secret is whole when it is there, and is refused where others may read it.
 
+mod auditor;
+mod numbers;
 mod pem;
 mod signing;
 
@@ -16,6 +19,8 @@ use std::io::{Read, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
+pub use auditor::{Auditor, AuditorKey};
+pub use numbers::NumbersKey;
 pub use signing::{PublicKey, SIGNATURE_OCTETS, SigningKey};
 
 /// Octets of the longest file that is read as a key.

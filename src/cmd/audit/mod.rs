@@ -1,8 +1,10 @@
 //! `consentry audit`: the records. One file a sub-command.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use super::{Answer, Failure, knowledge};
+use crate::audit::KeyRing;
 use crate::config;
 
 mod archive;
@@ -63,6 +65,11 @@ impl Place {
     /// The journal's folder.
     fn folder(&self) -> Result<PathBuf, Failure> {
         Ok(self.folders()?.0)
+    }
+
+    /// The keys to read with.
+    fn keys(&self) -> Result<Arc<KeyRing>, Failure> {
+        Ok(Arc::new(KeyRing::open(&self.folders()?.1)?))
     }
 
     /// The journal's folder and that of the keys: with `--path`, the one that is the default.

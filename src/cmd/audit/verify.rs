@@ -36,10 +36,17 @@ pub(super) fn run(args: &Args) -> Result<Answer, Failure> {
     if args.json {
         let chain = hex(&verified.chain);
         let line = json!({ "whole": true, "records": records, "segments": segments,
-            "octets": octets, "chain": chain });
+            "octets": octets, "chain": chain, "sidecars": verified.sidecars.whole,
+            "sidecars_missing": verified.sidecars.missing });
         println!("{line}");
     } else {
         println!("whole: {records} records in {segments} segments, {octets} octets");
+        if verified.sidecars.missing > 0 {
+            let missing = verified.sidecars.missing;
+            println!(
+                "keys of segments: {missing} destroyed or lost; what they sealed is unreadable"
+            );
+        }
     }
     Ok(Answer::Yes)
 }
