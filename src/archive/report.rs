@@ -223,8 +223,10 @@ impl Report {
             // Of a session whose bind was not seen nobody knows whether another one hears.
             if known && !hears {
                 counts.blind_messages += 1;
-                if counts.blind_codes.len() < CODES_MAX {
-                    counts.blind_codes.insert(verdict.source.raw.to_vec());
+                let code = verdict.source.raw;
+                // A code whose key was destroyed is not read and not counted.
+                if !code.is_empty() && counts.blind_codes.len() < CODES_MAX {
+                    counts.blind_codes.insert(code.to_vec());
                 }
             }
         }

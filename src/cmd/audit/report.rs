@@ -42,7 +42,7 @@ pub(super) fn run(args: &Args) -> Result<Answer, Failure> {
         return Err(Failure("the last day is before the first".to_owned()));
     }
     let mut report = Report::new(zone(), days);
-    let mut reader = Reader::open(&args.place.folder()?)?;
+    let mut reader = Reader::open(&args.place.folder()?)?.with_keys(args.place.keys()?);
     while let Some(entry) = reader.next()? {
         report.look(&entry);
     }
