@@ -85,6 +85,7 @@ fn what_is_written_is_taken() {
         [audit]
         path = "/var/lib/consentry/audit"
         keys = "secrets"
+        checkpoint = { every = "1m" }
         segment = "1MiB"
         disk_budget = "2MiB"
         parquet = false
@@ -119,6 +120,8 @@ fn what_is_written_is_taken() {
     assert_eq!(overrides["rate.exceeded"].status, Some(CommandStatus::ESME_RMSGQFUL));
     assert_eq!(config.audit.path, PathBuf::from("/var/lib/consentry/audit"));
     assert_eq!(config.audit.keys, PathBuf::from("/etc/consentry/secrets"));
+    let checkpoint = config.audit.checkpoint;
+    assert_eq!((checkpoint.records, checkpoint.every), (100_000, Duration::from_secs(60)));
     assert_eq!(config.audit.disk_budget_octets, Some(2 << 20));
     assert!(!config.audit.parquet);
     let capture = &config.capture;
@@ -311,6 +314,14 @@ fn mistakes_are_told_in_one_sentence() {
         (
             "[audit]\npath = \"state/consent\"",
             ": [consent] path and [audit] path are the same folder; write two",
+        ),
+        (
+            "[audit]\ncheckpoint = { records = 999 }",
+            "line 5: [audit.checkpoint] records is 999; it may be 1000 to 10000000",
+        ),
+        (
+            "[audit]\ncheckpoint = { every = \"999ms\" }",
+            "line 5: [audit.checkpoint] every is 999ms; it may be 1s to 1h",
         ),
         (
             "[audit]\nkeys = \"state/consent\"",

@@ -118,6 +118,14 @@ impl<'a> Row<'a> {
                 "first": link.first, "count": link.count, "sealed": link.sealed,
                 "chain": hex(&link.chain),
             })),
+            Record::Checkpoint(signed) => {
+                let checkpoint = &signed.checkpoint;
+                row.detail(&json!({
+                    "segment": checkpoint.segment, "first": checkpoint.first,
+                    "size": checkpoint.size, "root": hex(&checkpoint.root),
+                    "chain": hex(&checkpoint.chain), "key": hex(&checkpoint.key),
+                }));
+            }
             Record::Keys(keys) => row.detail(&json!({
                 "event": keys.event(), "numbers_key": keys.key, "first": keys.first,
                 "through": keys.through, "numbers_sidecar": hex(&keys.numbers),

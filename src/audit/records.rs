@@ -3,6 +3,7 @@
 use std::net::{IpAddr, SocketAddr};
 
 use super::format::{RECORD_HEAD_OCTETS, u64_at};
+use super::proof::Signed;
 use super::read::{decode, split_record};
 use super::record::{
     ADDRESS_OCTETS_MAX, Address, BindRecord, EndRecord, HAS_CLASS, HAS_CONSENT, HAS_PART,
@@ -191,6 +192,21 @@ impl Records {
         let start = self.begin(Kind::Rules, time_us);
         self.octets.extend_from_slice(&record.rules);
         self.text(record.rule_set);
+        self.finish(start);
+    }
+
+    /// The notary signed what a segment was; its time is that of the checkpoint.
+    pub(super) fn checkpoint(&mut self, signed: &Signed) {
+        let checkpoint = &signed.checkpoint;
+        let start = self.begin(Kind::Checkpoint, checkpoint.time_us);
+        for number in [checkpoint.segment, checkpoint.first, checkpoint.size] {
+            self.octets.extend_from_slice(&number.to_le_bytes());
+        }
+        self.octets.extend_from_slice(&checkpoint.root);
+        self.octets.extend_from_slice(&checkpoint.chain);
+        self.octets.extend_from_slice(&checkpoint.time_us.to_le_bytes());
+        self.octets.extend_from_slice(&checkpoint.key);
+        self.octets.extend_from_slice(&signed.signature);
         self.finish(start);
     }
 

@@ -254,6 +254,7 @@ impl Join {
             | Record::Link(_)
             | Record::Stop
             | Record::Rules(_)
+            | Record::Checkpoint(_)
             | Record::Keys(_)
             | Record::Unknown { .. } => {}
         }

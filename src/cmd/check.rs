@@ -262,6 +262,8 @@ fn settings(config: &Config) -> Vec<(&'static str, Value)> {
         ("audit.path", path(&config.audit.path)),
         ("audit.durability", config.audit.durability.name().into()),
         ("audit.keys", path(&config.audit.keys)),
+        ("audit.checkpoint.records", config.audit.checkpoint.records.into()),
+        ("audit.checkpoint.every", duration::text(config.audit.checkpoint.every).into()),
         ("audit.parquet", config.audit.parquet.to_string().into()),
         ("audit.keep_months", config.audit.keep_months.into()),
         ("audit.segment", size::text(config.audit.segment_octets).into()),

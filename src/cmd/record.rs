@@ -168,6 +168,17 @@ pub(super) fn fields(kept: &Kept, unmask: bool) -> Value {
             line["chain"] = hex(&record.chain).into();
             Kind::Link.name()
         }
+        Record::Checkpoint(signed) => {
+            let checkpoint = &signed.checkpoint;
+            line["segment"] = checkpoint.segment.into();
+            line["first"] = checkpoint.first.into();
+            line["size"] = checkpoint.size.into();
+            line["root"] = hex(&checkpoint.root).into();
+            line["chain"] = hex(&checkpoint.chain).into();
+            line["key"] = hex(&checkpoint.key).into();
+            line["signature"] = hex(&signed.signature).into();
+            Kind::Checkpoint.name()
+        }
         Record::Keys(record) => keys(&mut line, &record),
         Record::Unknown { kind, form, .. } => {
             line["code"] = kind.into();

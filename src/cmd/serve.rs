@@ -17,6 +17,8 @@ use super::knowledge::{self, Loaded};
 use super::rewriting::{self, Rewriting};
 use super::{Failure, capture, disk, ledger, originals};
 use crate::admin::{self, Token};
+use crate::audit::keys::SigningKey;
+use crate::audit::proof::NotaryOptions;
 use crate::audit::{Durability, Journal, KeyRing, Options, Sealing, State};
 use crate::capture::Figures;
 use crate::config::{self, Config};
@@ -203,6 +205,13 @@ fn open_journal(
         program: env!("CARGO_PKG_VERSION").to_owned(),
         sealing: Some(Sealing { keys: config.audit.keys.clone(), auditors: Vec::new() }),
         on_sync: Some(Box::new(move |took| sync_metrics.audit_sync.observe(took))),
+        notary: Some(NotaryOptions {
+            key: SigningKey::open_or_create(&config.audit.keys)?,
+            records: config.audit.checkpoint.records as u64,
+            every: config.audit.checkpoint.every,
+            now_us: Box::new(move || clock.now().wall_us),
+            on_fault: Box::new(|why| tracing::error!(why, "no checkpoint is signed")),
+        }),
         ..Options::new(durability)
     };
     let (journal, found) = Journal::open(&config.audit.path, options, clock.now().wall_us)?;

@@ -242,6 +242,8 @@ pub struct Audit {
     pub durability: Durability,
     /// The folder of the keys that records are signed and sealed with.
     pub keys: PathBuf,
+    /// When what was recorded is signed.
+    pub checkpoint: Checkpoint,
     /// Whether sealed segments are rewritten to Parquet.
     pub parquet: bool,
     /// Calendar months that records are kept.
@@ -251,6 +253,15 @@ pub struct Audit {
     /// Octets that the journal's folder may take, at least twice `segment_octets`; `None` = what the
     /// disk has.
     pub disk_budget_octets: Option<usize>,
+}
+
+/// `[audit] checkpoint`: when what was recorded is signed, whichever comes first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Checkpoint {
+    /// After so many records.
+    pub records: usize,
+    /// After so long.
+    pub every: Duration,
 }
 
 /// `[capture]`: the proxy's own traces.

@@ -81,7 +81,7 @@ impl<'a> Judged<'a> {
             destination: message.destination,
             esm_class: message.esm_class,
             data_coding: message.data_coding,
-            part: gathered.part.map(|part| audit::Part {
+            part: gathered.part().map(|part| audit::Part {
                 number: part.number,
                 total: part.total,
                 reference: part.reference,
@@ -305,7 +305,7 @@ impl Session {
             return StepKind::Kept;
         };
         if let (Some(key), Some(part), true) =
-            (prepared.key, prepared.gathered.part, prepared.waits)
+            (prepared.key, prepared.gathered.part(), prepared.waits)
         {
             return self.hold.put(frame.octets, key, part.number, now);
         }
@@ -342,7 +342,13 @@ impl Session {
         if self.remembers(knowledge, header.command) {
             judged.original = Original::of(self.owner, facts, message);
         }
-        let later_part = gathered.part.is_some_and(|part| part.number > 1);
+        let part = gathered.part();
+        if part.is_some() {
+            // A handset joins it with others: whoever put another text in its place would change a message
+            // that was judged whole, and only this part of it would be judged.
+            judged.original = judged.original.map(Original::without_recipient);
+        }
+        let later_part = part.is_some_and(|part| part.number > 1);
         if let Some(provider) = self.provider
             && !knowledge.rates.take(provider, later_part, now.steady_us)
         {

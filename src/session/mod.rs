@@ -56,7 +56,7 @@ pub use hold::{HoldTimes, LongMessages};
 pub use knowledge::{Knowledge, MultiPolicy, StatusStyle};
 pub use left_out::LEFT_OUT_OCTETS_MAX;
 pub use moment::Moment;
-pub use parts::{Joinings, concatenation};
+pub use parts::Joinings;
 pub use prepare::Parties;
 pub use rates::{BURST_US, LATER_PARTS_US, Rates};
 pub use reply::REPLIES_AHEAD_MAX;

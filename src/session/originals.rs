@@ -57,7 +57,8 @@ impl<const MAX: usize> Inline<MAX> {
 pub struct Original {
     /// Whose message it is: a number that the caller keeps over restarts.
     pub provider: u64,
-    /// To whom it went; `None` for several, as with submit_multi.
+    /// To whom it went; `None` where no text may be put in its place: of a message to several, of a part
+    /// of a long one, and where it is not certain which message the id is of.
     pub recipient: Option<Msisdn>,
     /// How its text was coded: a replacement is read so.
     pub data_coding: u8,
@@ -85,6 +86,11 @@ impl Original {
         };
         let (data_coding, esm_class) = (message.data_coding, message.esm_class);
         Some(Original { data_coding, esm_class, ..original? })
+    }
+
+    /// The same, and no text may be put in its place.
+    pub fn without_recipient(self) -> Original {
+        Original { recipient: None, ..self }
     }
 
     /// Its sender in canonical form.

@@ -99,7 +99,8 @@ pub struct Session {
     pub(super) timeouts: Timeouts,
     pub(super) state: BindState,
     pub(super) provider: Option<ProviderId>,
-    /// [`mark`] of the provider's name, and of the listener, behind which is one SMSC.
+    /// [`mark`] of the provider's name, and of the SMSC: of its address as configured, once there is a
+    /// connection; before that, and where nobody says, of the listener.
     pub(super) owner: u64,
     pub(super) smsc_mark: u64,
     pub(super) system_id: Vec<u8>,
@@ -406,6 +407,12 @@ impl Session {
     /// What happened since the last clear.
     pub fn tally(&mut self) -> &mut Tally {
         &mut self.tally
+    }
+
+    /// The SMSC is reached at that address, as configured. Its ids are its own: of two behind one
+    /// listener, each gives the same ones to messages of different people.
+    pub fn connected(&mut self, smsc: &str) {
+        self.smsc_mark = mark(smsc.as_bytes());
     }
 
     /// No SMSC could be reached for the bind that was let through: it is answered

@@ -2,7 +2,10 @@
 //!
 //! Answers come mostly in the order of the requests, so the front of the queue is looked at first;
 //! an answer out of order is found by walking. A sequence_number used twice while outstanding is
-//! answered first-in first-out and flagged: ESMEs do it, and the proxy keeps no map of its own.
+//! answered first-in first-out and flagged: ESMEs do it, and the proxy keeps no map of its own. Which of
+//! them an answer belongs to is then not certain, nor is it when one was given up and its number is used
+//! again: of such requests it is not remembered to whom they went, so that no text is judged by the
+//! recipient of another one.
 
 use std::collections::VecDeque;
 
@@ -40,6 +43,8 @@ pub struct Window {
     count: usize,
     /// The highest sequence_number since the queue was last empty.
     highest: u32,
+    /// The highest that was given up: its answer may still come.
+    given_up: Option<u32>,
 }
 
 impl Window {
@@ -64,8 +69,19 @@ impl Window {
         // Numbers rise as a rule: only one that is not above all others can be a duplicate of one
         // that is outstanding, so the walk is for the exception.
         let seen = !self.open.is_empty() && sequence_number <= self.highest;
-        let duplicate =
-            seen && self.open.iter().any(|o| !o.answered && o.sequence_number == sequence_number);
+        let mut duplicate = false;
+        if seen {
+            let same = |o: &&mut Open| !o.answered && o.sequence_number == sequence_number;
+            // Where there are more, this has been done to them when the second one came.
+            if let Some(other) = self.open.iter_mut().find(same) {
+                other.original = other.original.map(Original::without_recipient);
+                duplicate = true;
+            }
+        }
+        let is_certain =
+            !duplicate && self.given_up.is_none_or(|highest| sequence_number > highest);
+        let original =
+            if is_certain { original } else { original.map(Original::without_recipient) };
         self.highest =
             if self.open.is_empty() { sequence_number } else { self.highest.max(sequence_number) };
         self.open.push_back(Open {
@@ -123,6 +139,7 @@ impl Window {
     /// Takes out the oldest open request.
     pub fn give_up_oldest(&mut self) -> Option<Open> {
         let oldest = self.open.pop_front()?;
+        self.given_up = self.given_up.max(Some(oldest.sequence_number));
         self.count -= 1;
         self.trim();
         Some(oldest)
