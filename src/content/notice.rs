@@ -47,20 +47,17 @@ const REPLY_STOP: [&str; 5] = ["reply with", "reply", "text", "txt", "send"];
 
 /// Whether any of these ways may begin so: with one of 退拒取停不免, or with these letters.
 fn may_begin(three: &[u8]) -> bool {
-    let is_ideograph = matches!(
-        three,
-        b"\xe9\x80\x80"
-            | b"\xe6\x8b\x92"
-            | b"\xe5\x8f\x96"
-            | b"\xe5\x81\x9c"
-            | b"\xe4\xb8\x8d"
-            | b"\xe5\x85\x8d"
-    );
-    let is_latin = matches!(
-        three,
-        b"uns" | b"opt" | b"sto" | b"be " | b"to " | b"rep" | b"tex" | b"txt" | b"sen"
-    );
-    is_ideograph || is_latin
+    let &[first, ref behind @ ..] = three else { return false };
+    match (first, behind) {
+        (0xe9, b"\x80\x80") => true,
+        (0xe6, b"\x8b\x92") => true,
+        (0xe5, b"\x8f\x96" | b"\x81\x9c" | b"\x85\x8d") => true,
+        (0xe4, b"\xb8\x8d") => true,
+        (b'u', b"ns") | (b'o', b"pt") | (b'b', b"e ") | (b'r', b"ep") => true,
+        (b's', b"to" | b"en") => true,
+        (b't', b"o " | b"ex" | b"xt") => true,
+        _ => false,
+    }
 }
 
 /// Words that only refuse when what to reply follows: 拒回R, 不想收到请回N.
