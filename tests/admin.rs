@@ -39,6 +39,7 @@ impl Server {
             readiness: Arc::new(move || told.lock().unwrap().clone()),
             sessions: Arc::new(|| vec![open_session(), bound_session()]),
             ledger,
+            told: Arc::new(|_, _| Ok(())),
             capture: None,
             blind_ports: Arc::new(|| 2),
             token: token.map(Arc::new),

@@ -3,7 +3,8 @@
 //!
 //! `POST` for all, since bodies and answers hold numbers of people and paths end up in logs; `GET`
 //! for `/stats` as well. 200 with the answer, 400 for a body that cannot be read, 503 while the
-//! ledger can neither tell nor write. What was told is on the disk when the answer comes.
+//! ledger can neither tell nor write, or the journal takes no record. What was told is on the disk and on
+//! record when the answer comes.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -13,12 +14,12 @@ use axum::http::{Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 
 use super::{JSON_LINES, State, not_found, text};
+use crate::consent::Source;
 use crate::consent::desk::{self, Ask, DeskFault};
-use crate::consent::{Ledger, Source};
 
 /// `POST /api/v1/consents`.
 pub(super) async fn events(Extract(state): Extract<State>, body: Bytes) -> Response {
-    answer(state.ledger, Ask::Events, body).await
+    answer(state, Ask::Events, body).await
 }
 
 /// `POST /api/v1/consents/...`, and `GET /api/v1/consents/stats`.
@@ -31,7 +32,7 @@ pub(super) async fn ask(
     let named = |ask: &&Ask| ask.path().strip_prefix('/') == Some(path.as_str());
     match Ask::ALL.iter().find(named) {
         Some(Ask::Stats) => stats(state),
-        Some(ask) if method == Method::POST => answer(state.ledger, *ask, body).await,
+        Some(ask) if method == Method::POST => answer(state, *ask, body).await,
         Some(_) => text(StatusCode::METHOD_NOT_ALLOWED, "POST it\n".to_owned()),
         None => not_found(),
     }
@@ -40,7 +41,7 @@ pub(super) async fn ask(
 /// The ledger's figures, and one that only a running proxy has.
 fn stats(state: State) -> Response {
     let Some(ledger) = state.ledger else { return not_found() };
-    match desk::answer(&ledger, Ask::Stats, b"", Source::Api, 0) {
+    match desk::answer(&ledger, Ask::Stats, b"", Source::Api, 0, &mut Vec::new()) {
         Ok(figures) => {
             let mut figures: serde_json::Value = serde_json::from_str(&figures).unwrap_or_default();
             figures["blind_ports"] = (state.blind_ports)().into();
@@ -50,14 +51,24 @@ fn stats(state: State) -> Response {
     }
 }
 
-async fn answer(ledger: Option<Ledger>, ask: Ask, body: Bytes) -> Response {
-    let Some(ledger) = ledger else { return not_found() };
+async fn answer(state: State, ask: Ask, body: Bytes) -> Response {
+    let Some(ledger) = state.ledger else { return not_found() };
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     let now_us = u64::try_from(now.as_micros()).unwrap_or(u64::MAX);
     // The ledger reads and writes the disk: not on a thread that serves sessions.
-    let answered =
-        tokio::task::spawn_blocking(move || desk::answer(&ledger, ask, &body, Source::Api, now_us));
-    match answered.await {
+    let answered = tokio::task::spawn_blocking(move || {
+        let mut told = Vec::new();
+        let answer = desk::answer(&ledger, ask, &body, Source::Api, now_us, &mut told);
+        let recorded = if told.is_empty() { Ok(()) } else { (state.told)(&told, now_us) };
+        (answer, recorded)
+    });
+    let answered = answered.await.map(|(answer, recorded)| recorded.and(Ok(answer)));
+    let answered = match answered {
+        Ok(Err(why)) => return text(StatusCode::SERVICE_UNAVAILABLE, format!("{why}\n")),
+        Ok(Ok(answer)) => Ok(answer),
+        Err(error) => Err(error),
+    };
+    match answered {
         Ok(Ok(answer)) => ([(header::CONTENT_TYPE, JSON_LINES)], answer).into_response(),
         Ok(Err(fault @ DeskFault::Malformed { .. })) => {
             text(StatusCode::BAD_REQUEST, format!("{fault}\n"))

@@ -25,6 +25,7 @@ use tokio::net::TcpListener;
 
 use crate::capture::Capture;
 use crate::consent::Ledger;
+use crate::consent::desk::Told;
 use crate::metrics::Metrics;
 
 pub mod access;
@@ -59,6 +60,9 @@ pub struct State {
     pub sessions: Arc<dyn Fn() -> Vec<Session> + Send + Sync>,
     /// The consent ledger, if there is one.
     pub ledger: Option<Ledger>,
+    /// Records what the ledger took, before it is answered; the error is what is answered instead. It may
+    /// block.
+    pub told: Arc<dyn Fn(&[Told], u64) -> Result<(), String> + Send + Sync>,
     /// The proxy's own traces, if it writes any.
     pub capture: Option<Arc<Capture>>,
     /// How many commercial codes there are the answers to which do not pass through the proxy.

@@ -94,6 +94,23 @@ impl<'a> Row<'a> {
                 let status = CommandStatus(record.status).to_string();
                 row.owned(Column::ResponseStatus, status);
             }
+            Record::Consent(record) => {
+                row.destination(&record.recipient, numbers);
+                row.detail(&json!({
+                    "event": record.event, "happened": record.happened_name(),
+                    "happened_us": record.happened_us, "entity": record.entity,
+                    "count": record.count,
+                }));
+            }
+            Record::Registry(record) => row.detail(&json!({
+                "before": hex(&record.before), "rules": hex(&record.rules),
+                "registry": hex(&record.registry), "providers": record.providers,
+                "codes": record.codes, "reading": record.reading,
+            })),
+            Record::Access(record) => row.detail(&json!({
+                "user": record.user, "name": record.name, "command": record.command,
+                "asked": record.asked, "unmasked": record.is_unmasked,
+            })),
             Record::End(record) => {
                 row.number(Column::Session, record.session);
                 let reason = EndReason::from_code(record.reason).map(EndReason::name);

@@ -10,6 +10,7 @@
 //! |---|---|
 //! | `format` | the octets: segment header, record head, link, hash chain |
 //! | `record` | the bodies: one structure a kind, written and read |
+//! | `events` | the bodies of what happens beside messages: consent, registry, accesses |
 //! | `receipt` | the bodies of what the SMSC says later: receipts, destinations not taken |
 //! | [`message_id`] | when two message_ids are the same: the forms of one number |
 //! | `records` | a reusable batch that a session fills without allocating |
@@ -32,6 +33,7 @@
 //! and verdicts the `u8` codes that their owners keep stable for ever.
 
 mod disk;
+mod events;
 mod flusher;
 pub mod format;
 mod journal;
@@ -52,6 +54,7 @@ mod verify;
 mod writer;
 
 pub use disk::DiskUse;
+pub use events::{AccessRecord, ConsentRecord, RegistryRecord};
 pub use journal::{
     Durability, Journal, Options, PENDING_OCTETS_MAX, RETRY, State, Stats, Ticket, Unavailable,
 };

@@ -280,6 +280,7 @@ pub struct Entry<'a> {
     legible: &'a [u8],
     gone: Option<&'a Gone>,
     rule_set: &'a Arc<str>,
+    reading: &'a Arc<str>,
 }
 
 impl<'a> Entry<'a> {
@@ -309,6 +310,7 @@ impl<'a> Entry<'a> {
             number: self.number,
             time_us: self.time_us,
             rule_set: self.rule_set.clone(),
+            reading: self.reading.clone(),
             octets: self.legible.into(),
             gone: self.gone.cloned(),
         }
@@ -332,6 +334,9 @@ pub struct Kept {
     /// Name of the rule set that was in force then, by the start or rules record before it; empty
     /// before the first.
     pub rule_set: Arc<str>,
+    /// What texts were read with then, alike: digest of the weights, versions of the lists. Empty where the
+    /// reading began behind the start record.
+    pub reading: Arc<str>,
     octets: Box<[u8]>,
     /// Why its numbers cannot be read, if they cannot: they are empty then.
     pub gone: Option<Gone>,
@@ -341,7 +346,9 @@ impl Kept {
     /// The record with these octets, its rule set unknown.
     pub(super) fn of(number: u64, octets: &[u8]) -> Kept {
         let time_us = u64_at(octets, 8);
-        Kept { number, time_us, rule_set: Arc::from(""), octets: octets.into(), gone: None }
+        let unknown: Arc<str> = Arc::from("");
+        let (rule_set, reading) = (unknown.clone(), unknown);
+        Kept { number, time_us, rule_set, reading, octets: octets.into(), gone: None }
     }
 
     /// What it says; numbers that cannot be read are empty.
@@ -372,6 +379,8 @@ pub struct Reader {
     octet: u64,
     /// Name of the rule set in force.
     rule_set: Arc<str>,
+    /// What texts are read with.
+    reading: Arc<str>,
     unsealer: Unsealer,
     /// Records before this one are passed over.
     from: u64,
@@ -406,6 +415,7 @@ impl Reader {
             segment: String::new(),
             octet: 0,
             rule_set: Arc::from(rule_set),
+            reading: Arc::from(""),
             unsealer: Unsealer::new(directory),
             from,
             ending: None,
@@ -443,6 +453,9 @@ impl Reader {
         {
             self.rule_set = rule_set.into();
         }
+        if let Record::Start(StartRecord { reading, .. }) = decode(octets) {
+            self.reading = reading.into();
+        }
         let entry = Entry {
             number: self.number,
             time_us: u64_at(octets, 8),
@@ -453,6 +466,7 @@ impl Reader {
             legible,
             gone,
             rule_set: &self.rule_set,
+            reading: &self.reading,
         };
         self.at += octets.len();
         self.number += 1;

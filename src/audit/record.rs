@@ -6,6 +6,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
+use super::events::{self, AccessRecord, ConsentRecord, RegistryRecord};
 use super::format::{Chain, KIND_LINK, KIND_RULES, LINK_OCTETS, Link, RECORD_HEAD_OCTETS};
 use super::proof::{Checkpoint, Signed};
 use super::receipt::{self, ReceiptRecord, UnsuccessRecord};
@@ -51,10 +52,16 @@ pub enum Kind {
     Reply = 10,
     /// The SMSC told what became of a message.
     Receipt = 11,
+    /// The consent ledger was told something by an operator.
+    Consent = 12,
     /// The notary signed what a segment was.
     Checkpoint = 13,
     /// The keys of a segment, or that keys were destroyed.
     Keys = 16,
+    /// Somebody looked at records.
+    Access = 18,
+    /// Rules or registry are others than when the journal was open last.
+    Registry = 19,
     /// The SMSC did not take a destination of a submit_multi.
     Unsuccess = 20,
 }
@@ -74,8 +81,11 @@ impl Kind {
             9 => Kind::End,
             10 => Kind::Reply,
             11 => Kind::Receipt,
+            12 => Kind::Consent,
             13 => Kind::Checkpoint,
             16 => Kind::Keys,
+            18 => Kind::Access,
+            19 => Kind::Registry,
             20 => Kind::Unsuccess,
             _ => return None,
         })
@@ -97,6 +107,9 @@ impl Kind {
             Kind::Checkpoint => "checkpoint",
             Kind::Keys => "keys",
             Kind::Receipt => "receipt",
+            Kind::Consent => "consent",
+            Kind::Access => "access",
+            Kind::Registry => "registry",
             Kind::Unsuccess => "unsuccess",
         }
     }
@@ -133,6 +146,12 @@ pub enum Record<'a> {
     Receipt(ReceiptRecord<'a>),
     /// See [`UnsuccessRecord`].
     Unsuccess(UnsuccessRecord<'a>),
+    /// See [`ConsentRecord`].
+    Consent(ConsentRecord<'a>),
+    /// See [`RegistryRecord`].
+    Registry(RegistryRecord<'a>),
+    /// See [`AccessRecord`].
+    Access(AccessRecord<'a>),
     /// A kind, a form or a layout that a later program wrote: shown as `unknown`.
     Unknown {
         /// The kind's number.
@@ -484,6 +503,9 @@ impl std::fmt::Debug for Record<'_> {
             Record::Keys(record) => record.fmt(f),
             Record::Receipt(record) => record.fmt(f),
             Record::Unsuccess(record) => record.fmt(f),
+            Record::Consent(record) => record.fmt(f),
+            Record::Registry(record) => record.fmt(f),
+            Record::Access(record) => record.fmt(f),
             Record::Unknown { kind, form, body } => {
                 write!(f, "Unknown {{ kind {kind}, form {form}, {} octets }}", body.len())
             }
@@ -509,6 +531,9 @@ impl<'a> Record<'a> {
             Record::Keys(_) => Kind::Keys.name(),
             Record::Receipt(_) => Kind::Receipt.name(),
             Record::Unsuccess(_) => Kind::Unsuccess.name(),
+            Record::Consent(_) => Kind::Consent.name(),
+            Record::Registry(_) => Kind::Registry.name(),
+            Record::Access(_) => Kind::Access.name(),
             Record::Unknown { .. } => "unknown",
         }
     }
@@ -551,6 +576,9 @@ impl<'a> Record<'a> {
                 destination: none(record.destination),
                 ..record
             }),
+            Record::Consent(record) => {
+                Record::Consent(ConsentRecord { recipient: none(record.recipient), ..record })
+            }
             _ => return None,
         })
     }
@@ -626,6 +654,9 @@ impl<'a> Record<'a> {
             }),
             Kind::Receipt => Record::Receipt(receipt::decode_receipt(&mut rest)?),
             Kind::Unsuccess => Record::Unsuccess(receipt::decode_unsuccess(&mut rest)?),
+            Kind::Consent => Record::Consent(events::decode_consent(&mut rest)?),
+            Kind::Registry => Record::Registry(events::decode_registry(&mut rest)?),
+            Kind::Access => Record::Access(events::decode_access(&mut rest)?),
             Kind::End => Record::End(EndRecord {
                 session: rest.u64()?,
                 reason: rest.u8()?,

@@ -22,6 +22,8 @@ pub struct Recovered {
     pub torn_octets: u64,
     /// The segment they were cut off.
     pub torn_segment: Option<String>,
+    /// Digest of rules and registry that were in force when its last segment began; none of a new journal.
+    pub rules: Option<[u8; 32]>,
 }
 
 /// Why a journal was not opened. None of these is repaired silently.
@@ -128,6 +130,7 @@ pub(super) fn recover(directory: &Path) -> Result<Found, OpenFault> {
         found.recovered.records = segment.number() - 1;
         found.recovered.segments = files.len() as u64;
         found.recovered.opening = segment.header.opening;
+        found.recovered.rules = Some(segment.header.rules);
         found.last = Some(Last {
             path: file.path.clone(),
             sequence: segment.header.sequence,

@@ -10,6 +10,7 @@ use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::Arc;
 
+use super::events::ConsentRecord;
 use super::message_id::{self, Tail, is_same, is_same_recipient};
 use super::read::{Ending, Entry, Kept, ReadFault, Reader};
 use super::receipt::{ReceiptRecord, UnsuccessRecord};
@@ -98,6 +99,11 @@ pub enum Found {
     Reply {
         /// Its record.
         reply: Kept,
+    },
+    /// The consent ledger was told of an event.
+    Consent {
+        /// Its record.
+        consent: Kept,
     },
     /// A message.
     Message {
@@ -196,6 +202,7 @@ impl Join {
             Record::Bind(bind) => self.bind(query, entry, &bind),
             Record::Verdict(verdict) => self.verdict(query, entry, &verdict),
             Record::Reply(reply) => self.reply(query, entry, &reply),
+            Record::Consent(consent) => self.consent(query, entry, &consent),
             other => {
                 match other {
                     Record::End(ref end) => drop(self.binds.remove(&end.session)),
@@ -251,6 +258,9 @@ impl Join {
             Record::Bind(_)
             | Record::Verdict(_)
             | Record::Reply(_)
+            | Record::Consent(_)
+            | Record::Registry(_)
+            | Record::Access(_)
             | Record::Link(_)
             | Record::Stop
             | Record::Rules(_)
@@ -336,6 +346,21 @@ impl Join {
             && query.provider.is_none_or(|name| provider(bind) == Some(name));
         if meant {
             self.held.insert(entry.number, Found::Reply { reply: entry.keep() });
+        }
+    }
+
+    /// An event has no verdict and no session: it is found by time, recipient and legal entity.
+    fn consent(&mut self, query: &Query<'_>, entry: &Entry<'_>, consent: &ConsentRecord<'_>) {
+        let meant = query.message_id.is_none()
+            && query.reference.is_none()
+            && query.verdict.is_none()
+            && query.rule.is_none()
+            && query.session.is_none()
+            && query.means(entry.time_us, 0, 0, 0, 0)
+            && query.number.is_none_or(|is| is(consent.recipient.raw, &[]))
+            && query.provider.is_none_or(|name| name == consent.entity);
+        if meant {
+            self.held.insert(entry.number, Found::Consent { consent: entry.keep() });
         }
     }
 

@@ -27,6 +27,7 @@ mod run;
 mod serve;
 mod shown;
 mod smsc;
+mod told;
 
 /// What a command found out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -4,11 +4,12 @@ use serde_json::{Value, json};
 
 use super::shown::{masked, time};
 use crate::audit::{
-    self, BindRecord, Found, Kept, KeysRecord, Kind, ReceiptRecord, Record, ReplyRecord,
-    ResponseRecord, VerdictRecord,
+    self, BindRecord, ConsentRecord, Found, Kept, KeysRecord, Kind, ReceiptRecord, Record,
+    ReplyRecord, ResponseRecord, VerdictRecord,
 };
+use crate::consent::{Cause, Source};
 use crate::content::Class;
-use crate::policy::{Rule, RuleSet};
+use crate::policy::{ConsentClass, Review, Rule, RuleSet};
 use crate::session::EndReason;
 use crate::smpp::{Command, CommandStatus};
 
@@ -17,6 +18,7 @@ pub(super) fn line(found: &Found, unmask: bool) -> Value {
     match found {
         Found::Bind { bind } => fields(bind, unmask),
         Found::Reply { reply } => fields(reply, unmask),
+        Found::Consent { consent } => fields(consent, unmask),
         Found::Message { verdict, answer, bind, receipts } => {
             let mut line = fields(verdict, unmask);
             if let Some(bind) = bind
@@ -75,6 +77,27 @@ fn state_of(kept: &Kept) -> Option<&'static str> {
         Record::Receipt(record) => record.state_name(),
         _ => None,
     }
+}
+
+fn consent(line: &mut Value, record: &ConsentRecord<'_>, unmask: bool) -> &'static str {
+    let named = |name: &str| (!name.is_empty()).then(|| name.to_owned());
+    line["event"] = (record.event > 0).then_some(record.event).into();
+    line["happened"] = record.happened_name().into();
+    line["happened_time"] = time(record.happened_us).into();
+    line["source_of_event"] = Source::from_code(record.source).map(Source::name).into();
+    line["cause"] = Cause::from_code(record.cause).map(Cause::name).into();
+    let review = usize::from(record.review).checked_sub(1).and_then(|at| Review::ALL.get(at));
+    line["review"] = review.map(|review| review.name()).into();
+    let class = usize::from(record.class).checked_sub(1).and_then(|at| ConsentClass::ALL.get(at));
+    line["class"] = class.map(|class| class.name()).into();
+    line["until"] = (record.until_us > 0).then(|| time(record.until_us)).into();
+    line["destination"] =
+        (!record.recipient.raw.is_empty()).then(|| masked(record.recipient.raw, unmask)).into();
+    line["entity"] = named(record.entity).into();
+    line["scope"] = named(record.scope).into();
+    line["proof_sha256"] = (!record.proof.is_empty()).then(|| hex(record.proof)).into();
+    line["count"] = record.count.into();
+    Kind::Consent.name()
 }
 
 fn receipt(line: &mut Value, record: &ReceiptRecord<'_>, unmask: bool) -> &'static str {
@@ -146,6 +169,24 @@ pub(super) fn fields(kept: &Kept, unmask: bool) -> Value {
             line["destination"] = masked(record.destination.raw, unmask).into();
             line["status"] = status(record.status);
             Kind::Unsuccess.name()
+        }
+        Record::Consent(record) => consent(&mut line, &record, unmask),
+        Record::Registry(record) => {
+            line["before"] = hex(&record.before).into();
+            line["rules"] = hex(&record.rules).into();
+            line["registry"] = hex(&record.registry).into();
+            line["providers"] = record.providers.into();
+            line["codes"] = record.codes.into();
+            line["reading"] = record.reading.into();
+            Kind::Registry.name()
+        }
+        Record::Access(record) => {
+            line["user"] = record.user.into();
+            line["name"] = record.name.into();
+            line["command"] = record.command.into();
+            line["asked"] = record.asked.into();
+            line["unmasked"] = record.is_unmasked.into();
+            Kind::Access.name()
         }
         Record::Start(record) => {
             line["program"] = record.program.into();
@@ -270,6 +311,7 @@ fn decision(line: &mut Value, kept: &Kept, (verdict, rule, code): (u8, u8, u32))
     let rule_set = RuleSet::from_name(&kept.rule_set);
     line["rule"] = rule.map(Rule::name).into();
     line["rule_set"] = (*kept.rule_set).into();
+    line["reading"] = (!kept.reading.is_empty()).then_some(&*kept.reading).into();
     line["article"] = rule.zip(rule_set).map(|(rule, set)| rule.article(set)).into();
     line["status"] = status(code);
 }
@@ -291,7 +333,7 @@ pub(super) fn hex(octets: &[u8]) -> String {
 
 /// A result for reading: the values that are there, in a fixed order.
 pub(super) fn plain(line: &Value) -> String {
-    const KEYS: [&str; 14] = [
+    const KEYS: [&str; 16] = [
         "record",
         "time",
         "session",
@@ -302,6 +344,8 @@ pub(super) fn plain(line: &Value) -> String {
         "verdict",
         "rule",
         "status",
+        "happened",
+        "entity",
         "became",
         "state",
         "message_id",

@@ -15,17 +15,20 @@ use tokio_util::task::TaskTracker;
 use super::blind::blind_ports;
 use super::knowledge::{self, Loaded};
 use super::rewriting::{self, Rewriting};
-use super::{Failure, asked, capture, disk, ledger, originals};
+use super::{Failure, asked, capture, disk, ledger, originals, told};
 use crate::admin::{self, Token};
 use crate::audit::keys::SigningKey;
 use crate::audit::proof::NotaryOptions;
-use crate::audit::{Durability, Journal, KeyRing, Options, Sealing, State};
+use crate::audit::{
+    Durability, Journal, KeyRing, Options, Records, RegistryRecord, Sealing, State,
+};
 use crate::capture::Figures;
 use crate::config::{self, Config};
 use crate::consent::Ledger;
 use crate::metrics::Metrics;
 use crate::policy::Rule;
 use crate::proxy::{Clock, Listening, Route, Settings, Shards, Shared, Waiting, listen};
+use crate::registry::Registry;
 use crate::session::Timeouts;
 use crate::text;
 
@@ -70,7 +73,12 @@ pub(super) async fn start(loaded: Loaded) -> Result<Running, Failure> {
     let clock = Clock::start();
     let rule_set = knowledge.rule_set.name();
     let reading = knowledge.texts.version();
-    let journal = open_journal(&config, digest, (rule_set, &reading), &metrics, clock)?;
+    let (journal, before) = open_journal(&config, digest, (rule_set, &reading), &metrics, clock)?;
+    if before != Some(digest) {
+        let now_us = clock.now().wall_us;
+        let change = (before.unwrap_or_default(), digest);
+        journal.append(&mut registry_record(&knowledge.registry, change, &reading, now_us))?;
+    }
     let ledger = ledger::open(&config)?;
     knowledge.parties = ledger::parties(&ledger, &knowledge.registry)?;
     let keep_keyword = ledger::keywords(&config, &knowledge.announced)?;
@@ -195,20 +203,18 @@ async fn take_admin(address: SocketAddr) -> Result<TcpListener, Failure> {
     })
 }
 
-fn open_journal(
+/// What the journal is opened with, by the proxy and by who writes it while none runs.
+pub(super) fn journal_options(
     config: &Config,
     rules: [u8; 32],
     (rule_set, reading): (&str, &str),
-    metrics: &Arc<Metrics>,
-    clock: Clock,
-) -> Result<Journal, Failure> {
+) -> Options {
     let durability = match config.audit.durability {
         config::Durability::Synced => Durability::Synced,
         config::Durability::Written => Durability::Written,
         config::Durability::Queued => Durability::Queued,
     };
-    let sync_metrics = metrics.clone();
-    let options = Options {
+    Options {
         segment_octets: config.audit.segment_octets as u64,
         disk_octets_max: config.audit.disk_budget_octets.map(|octets| octets as u64),
         config: config.digest,
@@ -217,6 +223,19 @@ fn open_journal(
         reading: reading.to_owned(),
         program: env!("CARGO_PKG_VERSION").to_owned(),
         sealing: Some(Sealing { keys: config.audit.keys.clone(), auditors: Vec::new() }),
+        ..Options::new(durability)
+    }
+}
+
+fn open_journal(
+    config: &Config,
+    rules: [u8; 32],
+    (rule_set, reading): (&str, &str),
+    metrics: &Arc<Metrics>,
+    clock: Clock,
+) -> Result<(Journal, Option<[u8; 32]>), Failure> {
+    let sync_metrics = metrics.clone();
+    let options = Options {
         on_sync: Some(Box::new(move |took| sync_metrics.audit_sync.observe(took))),
         notary: Some(NotaryOptions {
             key: SigningKey::open_or_create(&config.audit.keys)?,
@@ -225,7 +244,7 @@ fn open_journal(
             now_us: Box::new(move || clock.now().wall_us),
             on_fault: Box::new(|why| tracing::error!(why, "no checkpoint is signed")),
         }),
-        ..Options::new(durability)
+        ..journal_options(config, rules, (rule_set, reading))
     };
     let (journal, found) = Journal::open(&config.audit.path, options, clock.now().wall_us)?;
     let path = config.audit.path.display();
@@ -240,7 +259,29 @@ fn open_journal(
         let (octets, segment) = (found.torn_octets, found.torn_segment.unwrap_or_default());
         tracing::warn!(octets, segment, "cut unacknowledged records off the end of the journal");
     }
-    Ok(journal)
+    Ok((journal, found.rules))
+}
+
+/// The record of rules and registry that are others than before.
+fn registry_record(
+    registry: &Registry,
+    (before, rules): ([u8; 32], [u8; 32]),
+    reading: &str,
+    now_us: u64,
+) -> Records {
+    let count = |count: usize| u32::try_from(count).unwrap_or(u32::MAX);
+    let providers = registry.providers();
+    let mut records = Records::new();
+    let record = RegistryRecord {
+        before,
+        rules,
+        registry: *registry.digest(),
+        providers: count(providers.len()),
+        codes: count(providers.iter().map(|provider| provider.codes.len()).sum()),
+        reading,
+    };
+    records.registry(now_us, &record);
+    records
 }
 
 fn settings(config: &Config) -> Settings {
@@ -278,7 +319,9 @@ fn serve_admin(
     };
     let (ready, listed, asked) = (shared.clone(), shared.clone(), ledger.clone());
     let seen = shared.clone();
+    let recording = shared.clone();
     let state = admin::State {
+        told: Arc::new(move |told, now_us| told::keep(&recording.journal, told, now_us)),
         metrics: shared.metrics.clone(),
         readiness: Arc::new(move || not_ready(&ready, &asked)),
         sessions: Arc::new(move || listed.live.iter().map(|one| shown(one.value())).collect()),

@@ -17,6 +17,7 @@
 
 use serde::Deserialize;
 use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
 
 use super::line::{self, hex};
 use super::{
@@ -84,17 +85,50 @@ pub enum DeskFault {
     Unavailable(#[from] Unavailable),
 }
 
-/// Answers. Blocks: reads and writes the disk. `source` is noted with events that are told.
+/// What the ledger took, for whoever keeps a record of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Told {
+    /// One event.
+    Event {
+        /// It.
+        event: Event,
+        /// Its number in the ledger.
+        number: u64,
+        /// The name of its legal entity.
+        entity: String,
+        /// The name of the scope that it is about; empty for all of the entity.
+        scope: String,
+    },
+    /// Events of a file.
+    Imported {
+        /// How many.
+        taken: u64,
+        /// SHA-256 of what was imported.
+        sha256: [u8; 32],
+        /// When, microseconds since the Unix epoch.
+        time_us: u64,
+    },
+}
+
+/// Answers. Blocks: reads and writes the disk. `source` is noted with events that are told, and what of
+/// them was taken is added to `told`, when it is on the disk.
 pub fn answer(
     ledger: &Ledger,
     ask: Ask,
     body: &[u8],
     source: Source,
     now_us: u64,
+    told: &mut Vec<Told>,
 ) -> Result<String, DeskFault> {
     match ask {
-        Ask::Events => events(ledger, body, source, now_us),
-        Ask::Import => events(ledger, body, Source::File, now_us),
+        Ask::Events => events(ledger, body, source, now_us, told),
+        Ask::Import => {
+            let mut each = Vec::new();
+            let answer = events(ledger, body, Source::File, now_us, &mut each)?;
+            let (taken, sha256) = (each.len() as u64, Sha256::digest(body).into());
+            told.extend((taken > 0).then_some(Told::Imported { taken, sha256, time_us: now_us }));
+            Ok(answer)
+        }
         Ask::Standings => standings(ledger, body, now_us),
         Ask::History => history(ledger, body),
         Ask::Export => export(ledger, body, now_us),
@@ -148,7 +182,13 @@ fn lines(body: &[u8]) -> impl Iterator<Item = (usize, &[u8])> {
     (1..).zip(body.split(|octet| *octet == b'\n')).filter(|(_, line)| !line.trim_ascii().is_empty())
 }
 
-fn events(ledger: &Ledger, body: &[u8], source: Source, now_us: u64) -> Result<String, DeskFault> {
+fn events(
+    ledger: &Ledger,
+    body: &[u8],
+    source: Source,
+    now_us: u64,
+    told: &mut Vec<Told>,
+) -> Result<String, DeskFault> {
     let mut events: Vec<Event> = Vec::new();
     // The line of each event.
     let mut numbers: Vec<usize> = Vec::new();
@@ -163,8 +203,21 @@ fn events(ledger: &Ledger, body: &[u8], source: Source, now_us: u64) -> Result<S
         }
     }
     let mut left_out = Vec::new();
-    let ticket = ledger.append(&events, now_us, &mut left_out)?;
+    let mut kept = Vec::new();
+    let mut keep = |at: usize, number: u64| kept.push((at, number));
+    let ticket = ledger.append_numbered(&events, now_us, &mut left_out, &mut keep)?;
     ledger.wait(ticket)?;
+    for (at, number) in kept {
+        let Some(event) = events.get(at).copied() else { continue };
+        let scope = match event.happened {
+            Happened::Granted(Grant { scope, .. })
+            | Happened::Reviewed { scope, .. }
+            | Happened::Sent { scope } => scope,
+            Happened::Revoked(_) | Happened::Asked { .. } => Scope::ALL,
+        };
+        let (entity, scope) = (ledger.entity_name(event.entity), ledger.scope_name(scope));
+        told.push(Told::Event { event, number, entity, scope });
+    }
     let taken = events.len() - left_out.len();
     for one in left_out {
         refused.push((numbers.get(one.at).copied().unwrap_or(0), one.fault.to_string()));

@@ -292,6 +292,18 @@ impl Ledger {
         now_us: u64,
         refused: &mut Vec<Refused>,
     ) -> Result<Ticket, Unavailable> {
+        self.append_numbered(events, now_us, refused, &mut |_, _| {})
+    }
+
+    /// The same. `taken` is told of each event that the history has now: its place in the batch, from 0,
+    /// and its number.
+    pub fn append_numbered(
+        &self,
+        events: &[Event],
+        now_us: u64,
+        refused: &mut Vec<Refused>,
+        taken: &mut dyn FnMut(usize, u64),
+    ) -> Result<Ticket, Unavailable> {
         let shared = self.shared();
         let mut pending = locked(&shared.pending);
         if let Some(why) = &pending.ended {
@@ -304,8 +316,14 @@ impl Ledger {
         }
         for (at, event) in events.iter().enumerate() {
             let key = PairKey::new(event.entity, event.recipient);
+            let number = pending.counts.next;
             match pending.take(&shared.store, event, now_us) {
-                Ok(Ok(Some(pair))) => shared.put(key, pair),
+                Ok(Ok(Some(pair))) => {
+                    shared.put(key, pair);
+                    if pending.counts.next > number {
+                        taken(at, number);
+                    }
+                }
                 Ok(Ok(None)) => {}
                 Ok(Err(fault)) => refused.push(Refused { at, fault }),
                 Err(fault) => return Err(shared.fail(&mut pending, &fault)),

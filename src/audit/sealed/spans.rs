@@ -4,6 +4,7 @@
 
 use std::ops::Range;
 
+use super::super::events::CONSENT_FIXED_OCTETS;
 use super::super::format::RECORD_HEAD_OCTETS;
 use super::super::receipt::RECEIPT_FIXED_OCTETS;
 use super::super::record::{Kind, VERDICT_FIXED_OCTETS};
@@ -19,6 +20,10 @@ pub(in crate::audit) fn spans(record: &[u8]) -> Option<[Range<usize>; SPANS_MAX]
         Kind::Verdict => RECORD_HEAD_OCTETS + VERDICT_FIXED_OCTETS,
         Kind::Reply => RECORD_HEAD_OCTETS + REPLY_FIXED_OCTETS,
         Kind::Receipt => RECORD_HEAD_OCTETS + RECEIPT_FIXED_OCTETS,
+        Kind::Consent => {
+            let recipient = counted(record, RECORD_HEAD_OCTETS + CONSENT_FIXED_OCTETS + 2)?;
+            return Some([recipient, 0..0, 0..0]);
+        }
         Kind::Unsuccess => {
             let destination = counted(record, RECORD_HEAD_OCTETS + UNSUCCESS_FIXED_OCTETS + 2)?;
             return Some([destination, 0..0, 0..0]);
@@ -32,6 +37,8 @@ pub(in crate::audit) fn spans(record: &[u8]) -> Option<[Range<usize>; SPANS_MAX]
         | Kind::Unanswered
         | Kind::End
         | Kind::Keys
+        | Kind::Registry
+        | Kind::Access
         | Kind::Checkpoint => return None,
     };
     // Each address is TON, NPI, a length octet and the number.

@@ -13,6 +13,7 @@ use super::place::{self, Opened, Place, now_us};
 use crate::admin::BODY_OCTETS_MAX;
 use crate::consent::csv::Header;
 use crate::consent::desk::Ask;
+use crate::consent::desk::Told;
 use crate::consent::line::{self, Defaults, LINE_OCTETS_MAX, Line, LineFault};
 use crate::consent::{
     CHUNK_EVENTS_MAX, Event, HEAD_OCTETS, ImportKey, Ledger, NameFault, Progress, ProofKind,
@@ -73,9 +74,15 @@ pub(super) fn run(args: &Args) -> Result<Answer, Failure> {
     let defaults = defaults(args)?;
     let opened = args.place.open()?;
     let mut import = Import::begin(args, &opened, format)?;
-    import.lines(&defaults)?;
+    let (before, journal) = (import.done.taken, opened.place.journal()?);
+    let imported = import.lines(&defaults);
     import.bar.clear();
     let done = &import.done;
+    let taken = done.taken.saturating_sub(before);
+    let sha256 = line::digest(&done.sha256).unwrap_or_default();
+    let told = (taken > 0).then_some(Told::Imported { taken, sha256, time_us: now_us() });
+    place::keep(journal, told.as_slice())?;
+    imported?;
     let result = json!({
         "lines": done.lines, "taken": done.taken, "known": done.known, "refused": done.refused,
     });
@@ -258,7 +265,7 @@ impl<'a> Import<'a> {
             self.entities.insert(line.entity.clone().into_owned());
         }
         match self.place {
-            Place::Store(ledger) => {
+            Place::Store(ledger, _) => {
                 line.events(ledger, Source::File, now_us(), &mut self.chunk.events)?;
                 self.chunk.lines.resize_with(self.chunk.events.len(), || (number, text.into()));
             }
@@ -277,7 +284,7 @@ impl<'a> Import<'a> {
         at.sha256 = line::hex(&self.sha256.clone().finalize());
         let chunk = std::mem::take(&mut self.chunk);
         match self.place {
-            Place::Store(ledger) => self.write_store(ledger, &chunk, at)?,
+            Place::Store(ledger, _) => self.write_store(ledger, &chunk, at)?,
             Place::Proxy(_) => self.write_proxy(&chunk, at)?,
         }
         self.done = at.clone();

@@ -5,10 +5,11 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use super::super::{Failure, knowledge, ledger};
+use super::super::{Failure, knowledge, ledger, serve, told};
 use super::http;
+use crate::audit::Journal;
 use crate::config::{self, Config};
-use crate::consent::desk::{self, Ask};
+use crate::consent::desk::{self, Ask, Told};
 use crate::consent::{CACHE_OCTETS_MIN, Ledger, OpenFault, Options, Source};
 use crate::policy::ReviewPolicy;
 
@@ -29,10 +30,29 @@ pub(super) struct Where {
 
 /// The ledger, near or far.
 pub(super) enum Place {
-    /// The store, whose lock is ours.
-    Store(Ledger),
+    /// The store, whose lock is ours, and the journal that keeps a record of what it is told.
+    Store(Ledger, Option<Recording>),
     /// A running proxy.
     Proxy(http::Api),
+}
+
+/// The journal of a configuration, while no proxy writes it.
+pub(super) struct Recording {
+    config: Config,
+    /// Digest of rules and registry, rule set, what texts are read with: where they could be read.
+    in_force: Option<([u8; 32], &'static str, String)>,
+}
+
+impl Recording {
+    /// Opens the journal: before the ledger is told anything.
+    fn open(&self) -> Result<Journal, Failure> {
+        let (rules, rule_set, reading) = self
+            .in_force
+            .as_ref()
+            .map_or(([0; 32], "", ""), |(rules, set, reading)| (*rules, *set, reading.as_str()));
+        let options = serve::journal_options(&self.config, rules, (rule_set, reading));
+        Ok(Journal::open(&self.config.audit.path, options, now_us())?.0)
+    }
 }
 
 /// What a command works with.
@@ -67,7 +87,7 @@ impl Where {
             let store = Ledger::open(path, options)?;
             eprintln!("on the store {}: no proxy runs on it", path.display());
             let review = ReviewPolicy::default();
-            return Ok(Opened { place: Place::Store(store), review, providers: None });
+            return Ok(Opened { place: Place::Store(store, None), review, providers: None });
         }
         let file = self.config.as_deref().unwrap_or_else(|| "consentry.toml".as_ref());
         let config = knowledge::load_config(file)?;
@@ -75,11 +95,20 @@ impl Where {
             config::Review::Strict => ReviewPolicy::Strict,
             config::Review::Lenient => ReviewPolicy::Lenient,
         };
-        let providers = knowledge::load(file).ok().map(|loaded| {
+        let loaded = knowledge::load(file).ok();
+        let providers = loaded.as_ref().map(|loaded| {
             let all = loaded.knowledge.registry.providers().iter();
             all.map(|provider| provider.name.clone()).collect()
         });
-        Ok(Opened { place: place(&config)?, review, providers })
+        let mut place = place(&config)?;
+        if let Place::Store(_, recording) = &mut place {
+            let in_force = loaded.map(|loaded| {
+                let knowledge = loaded.knowledge;
+                (loaded.digest, knowledge.rule_set.name(), knowledge.texts.version())
+            });
+            *recording = Some(Recording { config, in_force });
+        }
+        Ok(Opened { place, review, providers })
     }
 }
 
@@ -90,7 +119,7 @@ pub(super) fn place(config: &Config) -> Result<Place, Failure> {
     match Ledger::open(path, ledger::options(config, CACHE_OCTETS_MIN, false)) {
         Ok(store) => {
             eprintln!("on the store {}: no proxy runs on it", path.display());
-            Ok(Place::Store(store))
+            Ok(Place::Store(store, None))
         }
         Err(locked @ OpenFault::Locked(_)) => {
             let Some(admin) = &config.admin else {
@@ -124,12 +153,43 @@ impl Place {
     /// Asks or tells the ledger; see [`desk`].
     pub fn ask(&self, ask: Ask, body: &str) -> Result<String, Failure> {
         match self {
-            Place::Store(ledger) => {
-                Ok(desk::answer(ledger, ask, body.as_bytes(), Source::Operator, now_us())?)
+            Place::Store(ledger, _) => {
+                let journal = match ask {
+                    Ask::Events | Ask::Import => self.journal()?,
+                    _ => None,
+                };
+                let (mut told, source) = (Vec::new(), Source::Operator);
+                let body = body.as_bytes();
+                let answer = desk::answer(ledger, ask, body, source, now_us(), &mut told)?;
+                keep(journal, &told)?;
+                Ok(answer)
             }
             Place::Proxy(api) => api.post(&format!("/api/v1/consents{}", ask.path()), body),
         }
     }
+
+    /// The journal that is to record what the store is told; none where a running proxy does, or only
+    /// the store's folder is named.
+    pub fn journal(&self) -> Result<Option<Journal>, Failure> {
+        match self {
+            Place::Store(_, Some(recording)) => recording.open().map(Some),
+            Place::Store(_, None) => {
+                eprintln!("note: this leaves no record: --path names no journal, -c does");
+                Ok(None)
+            }
+            Place::Proxy(_) => Ok(None),
+        }
+    }
+}
+
+/// Records what the store has taken, and closes the journal.
+pub(super) fn keep(journal: Option<Journal>, told: &[Told]) -> Result<(), Failure> {
+    let Some(journal) = journal else { return Ok(()) };
+    let now_us = now_us();
+    if !told.is_empty() {
+        told::keep(&journal, told, now_us).map_err(Failure)?;
+    }
+    Ok(journal.close(now_us)?)
 }
 
 /// Writes lines to standard output; who closed it early has seen enough.
