@@ -19,6 +19,7 @@ mod keywords;
 mod knowledge;
 mod ledger;
 mod load;
+mod mirrors;
 mod originals;
 mod record;
 mod replay;
