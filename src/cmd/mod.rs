@@ -17,6 +17,7 @@ mod init;
 mod keywords;
 mod knowledge;
 mod ledger;
+mod licences;
 mod load;
 mod originals;
 mod record;
