@@ -13,10 +13,10 @@ use std::task::{Wake, Waker};
 use std::time::{Duration, Instant};
 
 use consentry::audit::{
-    Address, Answer, BindRecord, Durability, EndRecord, Ending, Found, IsMeant, Journal, OBSERVE,
-    OpenFault, Options, PASS, Part, Query, REFERENCE_OCTETS_MAX, REFUSE, ReadFault, Reader, Record,
-    Records, References, ResponseRecord, RulesRecord, State, UnansweredRecord, Unavailable,
-    VerdictRecord, search, show, verify,
+    Address, Answer, BindRecord, Durability, EndRecord, Ending, Found, IsMeant, Journal, KeyRing,
+    OBSERVE, OpenFault, Options, PASS, Part, Query, REFERENCE_OCTETS_MAX, REFUSE, ReadFault,
+    Reader, Record, Records, References, ResponseRecord, RulesRecord, Sealing, State,
+    UnansweredRecord, Unavailable, VerdictRecord, search, show, verify,
 };
 
 const NOW_US: u64 = 1_790_000_000_000_000;
@@ -38,6 +38,7 @@ fn verdict(session: u64, sequence_number: u32) -> VerdictRecord<'static> {
         part: None,
         class: 0,
         consent: 0,
+        asks_receipt: false,
         references: References::default(),
     }
 }
@@ -84,6 +85,11 @@ fn options(durability: Durability) -> Options {
     options
 }
 
+/// Numbers are encrypted under keys in a folder beside the journal's.
+fn sealing(path: &Path) -> Sealing {
+    Sealing { keys: path.with_extension("keys"), auditors: Vec::new() }
+}
+
 fn open(path: &Path, durability: Durability) -> Journal {
     Journal::open(path, options(durability), NOW_US).expect("the journal opens").0
 }
@@ -102,14 +108,16 @@ fn append(journal: &Journal, fill: impl FnOnce(&mut Records)) {
     journal.wait(ticket).expect("the records are kept");
 }
 
-/// Sequence numbers of the verdicts of a session.
+/// Sequence numbers of the verdicts of a session, whose numbers can all be read.
 fn sequences(path: &Path, session: u64) -> BTreeSet<u32> {
     let mut found = BTreeSet::new();
-    let mut reader = Reader::open(path).expect("the journal is there");
+    let keys = KeyRing::open(&sealing(path).keys).expect("the keys are whole");
+    let mut reader = Reader::open(path).expect("the journal is there").with_keys(Arc::new(keys));
     while let Some(entry) = reader.next().expect("the journal is whole") {
         if let Record::Verdict(record) = entry.record()
             && record.session == session
         {
+            assert_eq!(record.destination.raw, b"8613800000000");
             assert!(found.insert(record.sequence_number), "a record is there twice");
         }
     }
@@ -119,6 +127,7 @@ fn sequences(path: &Path, session: u64) -> BTreeSet<u32> {
 fn segment_files(path: &Path) -> Vec<PathBuf> {
     let entries = std::fs::read_dir(path).expect("the directory is there");
     let mut files: Vec<_> = entries.map(|entry| entry.expect("an entry").path()).collect();
+    files.retain(|file| file.extension().is_some_and(|extension| extension == "seg"));
     files.sort();
     files
 }
@@ -209,13 +218,14 @@ fn what_is_written_is_read() {
         Record::End(end),
         Record::Rules(rules),
     ];
+    let keys = Arc::new(KeyRing::default());
     for (at, expected) in expected.iter().enumerate() {
         // Record 1 is the start, record 2 its link.
-        let kept = show(&path, at as u64 + 3).expect("readable").expect("there");
+        let kept = show(&path, at as u64 + 3, &keys).expect("readable").expect("there");
         assert_eq!(kept.record(), *expected);
         assert_eq!(kept.time_us, at as u64 + 1);
     }
-    let start = show(&path, 1).expect("readable").expect("there");
+    let start = show(&path, 1, &keys).expect("readable").expect("there");
     assert!(matches!(start.record(), Record::Start(start) if start.program == "0.1.0"));
     let verified = verify(&path).expect("the journal is whole");
     assert_eq!((verified.ending, verified.records, verified.segments), (Ending::Stopped, 12, 1));
@@ -608,9 +618,11 @@ fn child() {
         _ => Durability::Synced,
     };
     let mut options = options(durability);
+    let directory = Path::new(words[2]);
+    options.sealing = Some(sealing(directory));
     // A queue that fits into a file of the size that the full disk below allows.
     options.pending_octets_max = 1 << 20;
-    let (journal, _) = Journal::open(Path::new(words[2]), options, NOW_US).expect("opens");
+    let (journal, _) = Journal::open(directory, options, NOW_US).expect("opens");
     let session = journal.next_session_id();
     say(&format!("S {session}"));
     if words[1] == "kill" { append_for_ever(&journal, session) } else { fill_up(&journal, session) }

@@ -3,7 +3,7 @@
 //! `<journal>/parquet/records-<first record>.parquet` has a row for every record of its segment but
 //! links and answers: an answer stands in the row of its message, also when it is a record of the
 //! next segment. So a file is written when each of its messages has its answer or can have none.
-//! `place.json` beside them says where the next file begins and which sessions are open there; it is
+//! `place.json` beside them says where the next file begins, and which sessions are open and which requests wait there; it is
 //! written after the file. Both come into being under another name and are renamed when they are on
 //! the disk: who reads `*.parquet` reads whole files.
 //!
@@ -18,11 +18,11 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::join::Join;
+use super::join::{Join, Waiting};
 use super::parquet::Table;
 use super::row::{Numbers, Token};
 use super::sessions::Sessions;
-use crate::audit::{ReadFault, Reader, segment_firsts};
+use crate::audit::{KeyRing, ReadFault, Reader, segment_firsts};
 
 /// The folder of the files, below the journal's.
 pub const FOLDER: &str = "parquet";
@@ -77,6 +77,8 @@ struct Place {
     /// The rule set in force there.
     rule_set: String,
     sessions: Sessions,
+    /// The requests that wait for an answer there.
+    waiting: Vec<Waiting>,
 }
 
 /// Rewrites the segments of one journal; holds a lock in its folder.
@@ -84,6 +86,7 @@ pub struct Rewriter {
     journal: PathBuf,
     folder: PathBuf,
     token: Option<Arc<Token<'static>>>,
+    keys: Arc<KeyRing>,
     _lock: File,
     walk: Option<Walk>,
 }
@@ -112,7 +115,13 @@ impl Rewriter {
         let folder = journal.join(FOLDER);
         let lock = take(&folder).map_err(|source| write_fault(&folder, source))?;
         let Some(lock) = lock else { return Err(RewriteFault::Busy { path: folder }) };
-        Ok(Rewriter { journal: journal.to_owned(), folder, token, _lock: lock, walk: None })
+        let (journal, keys) = (journal.to_owned(), Arc::default());
+        Ok(Rewriter { journal, folder, token, keys, _lock: lock, walk: None })
+    }
+
+    /// Reads numbers with these keys; where they are gone a row has none.
+    pub fn with_keys(self, keys: Arc<KeyRing>) -> Rewriter {
+        Rewriter { keys, ..self }
     }
 
     /// Does a bounded piece of the work.
@@ -126,7 +135,7 @@ impl Rewriter {
     }
 
     fn try_step(&mut self) -> Result<Step, RewriteFault> {
-        let Rewriter { journal, folder, walk, .. } = self;
+        let Rewriter { journal, folder, walk, keys, .. } = self;
         let fault = |source| write_fault(folder, source);
         let segments = segment_firsts(journal).map_err(fault)?;
         let walk = match walk {
@@ -137,7 +146,7 @@ impl Rewriter {
                 if segments.iter().filter(|first| **first >= place.first).count() < 2 {
                     return Ok(Step::Rest);
                 }
-                walk.insert(Walk::begin(journal, place)?)
+                walk.insert(Walk::begin(journal, place, keys)?)
             }
         };
         let writing = walk.places.front().map_or(0, |place| place.first);
@@ -161,9 +170,15 @@ impl Rewriter {
 }
 
 impl Walk {
-    fn begin(journal: &Path, place: Place) -> Result<Walk, ReadFault> {
+    fn begin(journal: &Path, place: Place, keys: &Arc<KeyRing>) -> Result<Walk, ReadFault> {
         let reader = Reader::open_at(journal, place.first, &place.rule_set)?;
-        Ok(Walk { reader, join: Join::with(place.sessions), places: VecDeque::new(), table: None })
+        let reader = reader.with_keys(keys.clone());
+        Ok(Walk {
+            reader,
+            join: Join::with(place.sessions, &place.waiting),
+            places: VecDeque::new(),
+            table: None,
+        })
     }
 
     /// Takes one record; `false` where there is none yet.
@@ -172,11 +187,11 @@ impl Walk {
         let before = reader.rule_set();
         let Some(entry) = reader.next()? else { return Ok(false) };
         if places.back().is_none_or(|place| place.first < entry.segment_first) {
-            let sessions = join.sessions.clone();
             places.push_back(Place {
                 first: entry.segment_first,
                 rule_set: before.to_string(),
-                sessions,
+                sessions: join.sessions.clone(),
+                waiting: join.waiting(),
             });
         }
         join.look(&entry);

@@ -27,7 +27,7 @@
 //! |---|---|---|
 //! | 0..2 | length | of the whole record, [`RECORD_HEAD_OCTETS`]..=[`RECORD_OCTETS_MAX`] |
 //! | 2 | kind | what the body is: [`super::Kind`]. A reader passes over kinds it does not know |
-//! | 3 | form | layout of the body within the kind, 0 today |
+//! | 3 | form | layout of the body within the kind: 0, or 1 where numbers are covered ([`super::sealed`]) |
 //! | 4..8 | sum | CRC-32C of the record's number (u64), then octets 0..4, then octets 8..length |
 //! | 8..16 | time | when it happened, as the recorder was told |
 //! | 16.. | body | `record.rs` documents each kind |
@@ -51,8 +51,8 @@
 //!
 //! The chain value at the start of a segment is the SHA-256 of its header, which holds the chain
 //! value of the segment before: no header, record, link, order or segment can change unseen,
-//! unless everything after it is written anew. Signed checkpoints over chain values and a Merkle
-//! root for a segment are further kinds of record; they need no change to what is here.
+//! unless everything after it is written anew. What was written anew as a whole is found by the
+//! checkpoints, a kind of record of its own: [`super::proof`].
 //!
 //! # Session identifiers
 //!

@@ -22,6 +22,8 @@
 //! | `read` | all records of a directory in order, also while it is written |
 //! | `verify` | the whole proof, or the first place where it fails |
 //! | `search` | messages and binds by what an inspector asks for |
+//! | [`proof`] | Merkle trees, signed checkpoints, and the proof of one record |
+//! | [`sealed`] | what is encrypted in the journal, and how it is read |
 //! | `receipts` | receipts with the messages that they belong to |
 //! | `recent` | a map that forgets its oldest half |
 //! | [`keys`] | the files of the keys that records are signed and sealed with |
@@ -35,6 +37,7 @@ pub mod format;
 mod journal;
 pub mod keys;
 pub mod message_id;
+pub mod proof;
 mod read;
 mod receipt;
 mod receipts;
@@ -42,6 +45,7 @@ mod recent;
 mod record;
 mod records;
 mod recover;
+pub mod sealed;
 mod search;
 mod segment;
 mod verify;
@@ -55,13 +59,14 @@ pub use read::{Ending, Entry, Kept, ReadFault, Reader, segment_firsts, show};
 pub use receipt::{RECEIPT_WORD_OCTETS_MAX, ReceiptRecord, UnsuccessRecord};
 pub use receipts::{Matched, ReceiptQuery, receipts};
 pub use record::{
-    ADDRESS_OCTETS_MAX, Address, BindRecord, EndRecord, Kind, LinkRecord, MESSAGE_ID_OCTETS_MAX,
-    NAME_OCTETS_MAX, OBSERVE, PASS, Part, REFERENCE_OCTETS_MAX, REFUSE, REPLY_OCTETS_MAX, Record,
-    References, ReplyRecord, ResponseRecord, RulesRecord, StartRecord, UnansweredRecord,
-    VerdictRecord,
+    ADDRESS_OCTETS_MAX, Address, BindRecord, EndRecord, KeysRecord, Kind, LinkRecord,
+    MESSAGE_ID_OCTETS_MAX, NAME_OCTETS_MAX, OBSERVE, PASS, Part, REFERENCE_OCTETS_MAX, REFUSE,
+    REPLY_OCTETS_MAX, Record, References, ReplyRecord, ResponseRecord, RulesRecord, StartRecord,
+    UnansweredRecord, VerdictRecord,
 };
 pub use records::Records;
 pub use recover::{OpenFault, Recovered};
+pub use sealed::{Gone, KeyRing, Sealing};
 pub use search::{Answer, Found, IsMeant, Query, Searched, search};
 pub use segment::Fault;
-pub use verify::{Verified, verify};
+pub use verify::{Against, Verified, verify, verify_against};

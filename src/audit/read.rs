@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use super::format::{Chain, Header, LINK_OCTETS, RECORD_HEAD_OCTETS, segment_name, u16_at, u64_at};
 use super::record::{Kind, Record, RulesRecord, StartRecord};
+use super::sealed::{Gone, KeyRing, Unsealer};
 use super::segment::{Failed, Fault, Next, Segment, SegmentFile, Tail, list};
 
 /// Why a journal could not be read to its end.
@@ -50,6 +51,9 @@ pub enum Ending {
 /// A group as the walk finds it: records and their link, checked.
 pub(super) struct Walked<'a> {
     pub segment: &'a str,
+    pub path: &'a Path,
+    /// Sequence number of the segment.
+    pub sequence: u64,
     /// Octet of the file where the first record begins.
     pub octet: u64,
     /// Number of the first record.
@@ -107,6 +111,11 @@ impl Walk {
         self.segment.as_ref().map_or(self.expect.2, Segment::chain)
     }
 
+    /// Number of the next record, in this segment or in the one after it.
+    pub fn number(&self) -> u64 {
+        self.segment.as_ref().map_or(self.expect.1, Segment::number)
+    }
+
     /// The header of the segment at hand.
     pub fn header(&self) -> Option<&Header> {
         self.segment.as_ref().map(|segment| &segment.header)
@@ -124,11 +133,14 @@ impl Walk {
             };
             let name = file.name.clone();
             let path = file.path.clone();
+            let sequence = segment.header.sequence;
             let tail = match segment.next().map_err(|failed| fault(&path, failed))? {
                 Next::Group(group) => {
                     self.stopped = is_stop(group.records);
                     each(Walked {
                         segment: &name,
+                        path: &path,
+                        sequence,
                         octet: group.octet,
                         first: group.link.first,
                         records: group.records,
@@ -223,15 +235,21 @@ impl Walk {
     }
 }
 
-fn fault(path: &Path, failed: Failed) -> ReadFault {
+pub(super) fn fault(path: &Path, failed: Failed) -> ReadFault {
     match failed {
         Failed::Broken(fault) => ReadFault::Broken(fault),
         Failed::Io(source) => ReadFault::Io { path: path.to_owned(), source },
     }
 }
 
-/// Whether the group is a stop record alone, as the journal writes it.
+/// Whether the group is a stop record alone, as the journal writes it, but for the keys of a segment
+/// that begins with it.
 fn is_stop(records: &[u8]) -> bool {
+    let begins = |record: &[u8]| record.get(2) == Some(&(Kind::Keys as u8));
+    let records = match split_record(records) {
+        Some((first, rest)) if begins(first) => rest,
+        _ => records,
+    };
     records.len() == RECORD_HEAD_OCTETS && records.get(2) == Some(&(Kind::Stop as u8))
 }
 
@@ -258,6 +276,9 @@ pub struct Entry<'a> {
     pub octet: u64,
     /// Its octets, head and body.
     pub octets: &'a [u8],
+    /// The octets with its numbers legible, if they can be read.
+    legible: &'a [u8],
+    gone: Option<&'a Gone>,
     rule_set: &'a Arc<str>,
 }
 
@@ -267,9 +288,14 @@ impl<'a> Entry<'a> {
         self.octets.get(2).copied().unwrap_or_default()
     }
 
-    /// What it says.
+    /// What it says; numbers that cannot be read are empty, and [`Entry::gone`] says why.
     pub fn record(&self) -> Record<'a> {
-        decode(self.octets)
+        decode(self.legible)
+    }
+
+    /// Why its numbers cannot be read, if they cannot.
+    pub fn gone(&self) -> Option<&'a Gone> {
+        self.gone
     }
 
     /// Name of the rule set that was in force then, as [`Kept::rule_set`] says.
@@ -283,7 +309,8 @@ impl<'a> Entry<'a> {
             number: self.number,
             time_us: self.time_us,
             rule_set: self.rule_set.clone(),
-            octets: self.octets.into(),
+            octets: self.legible.into(),
+            gone: self.gone.cloned(),
         }
     }
 }
@@ -306,10 +333,18 @@ pub struct Kept {
     /// before the first.
     pub rule_set: Arc<str>,
     octets: Box<[u8]>,
+    /// Why its numbers cannot be read, if they cannot: they are empty then.
+    pub gone: Option<Gone>,
 }
 
 impl Kept {
-    /// What it says.
+    /// The record with these octets, its rule set unknown.
+    pub(super) fn of(number: u64, octets: &[u8]) -> Kept {
+        let time_us = u64_at(octets, 8);
+        Kept { number, time_us, rule_set: Arc::from(""), octets: octets.into(), gone: None }
+    }
+
+    /// What it says; numbers that cannot be read are empty.
     pub fn record(&self) -> Record<'_> {
         decode(&self.octets)
     }
@@ -337,6 +372,7 @@ pub struct Reader {
     octet: u64,
     /// Name of the rule set in force.
     rule_set: Arc<str>,
+    unsealer: Unsealer,
     /// Records before this one are passed over.
     from: u64,
     ending: Option<Ending>,
@@ -349,18 +385,19 @@ impl std::fmt::Debug for Reader {
 }
 
 impl Reader {
-    /// Opens the journal in `directory` for reading; it needs no lock.
+    /// Opens the journal in `directory` for reading; it needs no lock. Numbers that are encrypted
+    /// cannot be read unless [`Reader::with_keys`] gives the keys.
     pub fn open(directory: &Path) -> Result<Reader, ReadFault> {
-        Reader::over(Walk::open(directory)?, 0, "")
+        Reader::over(directory, Walk::open(directory)?, 0, "")
     }
 
     /// Opens it at record `number`, or at the first there is when that one is gone, without reading the
     /// segments before. `rule_set` is the one in force there, as who stopped there knows it.
     pub fn open_at(directory: &Path, number: u64, rule_set: &str) -> Result<Reader, ReadFault> {
-        Reader::over(Walk::open_at(directory, number)?, number, rule_set)
+        Reader::over(directory, Walk::open_at(directory, number)?, number, rule_set)
     }
 
-    fn over(walk: Walk, from: u64, rule_set: &str) -> Result<Reader, ReadFault> {
+    fn over(directory: &Path, walk: Walk, from: u64, rule_set: &str) -> Result<Reader, ReadFault> {
         Ok(Reader {
             walk,
             group: Vec::new(),
@@ -369,9 +406,16 @@ impl Reader {
             segment: String::new(),
             octet: 0,
             rule_set: Arc::from(rule_set),
+            unsealer: Unsealer::new(directory),
             from,
             ending: None,
         })
+    }
+
+    /// Reads numbers with these keys.
+    pub fn with_keys(mut self, keys: Arc<KeyRing>) -> Reader {
+        self.unsealer.give(keys);
+        self
     }
 
     /// The next record, links too; `None` at the end as it is now. Asked again later, it goes on
@@ -392,6 +436,8 @@ impl Reader {
         }
         let rest = self.group.get(self.at..).unwrap_or_default();
         let Some((octets, _)) = split_record(rest) else { return Ok(None) };
+        let segment_first = self.walk.header().map_or(0, |header| header.first);
+        let (legible, gone) = self.unsealer.read(segment_first, self.number, octets);
         if let Record::Start(StartRecord { rule_set, .. })
         | Record::Rules(RulesRecord { rule_set, .. }) = decode(octets)
         {
@@ -404,6 +450,8 @@ impl Reader {
             segment_first: self.walk.header().map_or(0, |header| header.first),
             octet: self.octet + self.at as u64,
             octets,
+            legible,
+            gone,
             rule_set: &self.rule_set,
         };
         self.at += octets.len();
@@ -452,8 +500,8 @@ pub fn segment_firsts(directory: &Path) -> io::Result<Vec<u64>> {
 }
 
 /// The record with this number, if the journal has it.
-pub fn show(directory: &Path, number: u64) -> Result<Option<Kept>, ReadFault> {
-    let mut reader = Reader::open(directory)?;
+pub fn show(directory: &Path, number: u64, keys: &Arc<KeyRing>) -> Result<Option<Kept>, ReadFault> {
+    let mut reader = Reader::open(directory)?.with_keys(keys.clone());
     while let Some(entry) = reader.next()? {
         if entry.number == number {
             return Ok(Some(entry.keep()));

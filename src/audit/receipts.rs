@@ -7,12 +7,14 @@
 use std::collections::{BTreeMap, HashMap};
 use std::ops::ControlFlow;
 use std::path::Path;
+use std::sync::Arc;
 
-use super::message_id;
+use super::message_id::{self, Tail};
 use super::read::{Entry, Kept, ReadFault, Reader};
 use super::recent::Recent;
 use super::record::{REFUSE, Record};
-use super::search::{IsMeant, belongs, receipt_keys};
+use super::sealed::KeyRing;
+use super::search::{IsMeant, belongs};
 
 /// Messages answered lately that are held, each by at most two keys of 16 octets.
 pub const MESSAGES_MAX: usize = 1 << 22;
@@ -34,6 +36,9 @@ pub struct ReceiptQuery<'a> {
     pub is_unmatched: bool,
     /// How many are wanted, where it is known: no more are held at a time.
     pub most: Option<usize>,
+    /// The keys to read numbers with. Without them, and where they are gone, no receipt belongs to a
+    /// message by its recipient.
+    pub keys: Option<&'a Arc<KeyRing>>,
 }
 
 impl std::fmt::Debug for ReceiptQuery<'_> {
@@ -60,7 +65,7 @@ pub fn receipts(
     each: &mut dyn FnMut(Matched) -> ControlFlow<()>,
 ) -> Result<(), ReadFault> {
     let held_max = query.most.unwrap_or(RECEIPTS_HELD_MAX).clamp(1, RECEIPTS_HELD_MAX);
-    let mut reader = Reader::open(directory)?;
+    let mut reader = open(directory, query)?;
     let mut requests = Requests::new();
     let mut known = Recent::new(2 * MESSAGES_MAX);
     let mut held = Held::default();
@@ -72,7 +77,7 @@ pub fn receipts(
         if let Record::Receipt(receipt) = entry.record()
             && query.means(&entry)
         {
-            let mut keys = receipt_keys(&receipt);
+            let mut keys = receipt.keys();
             let message = keys.find_map(|key| known.find(&key)).copied();
             if message.is_none() || !query.is_unmatched {
                 held.put(entry.keep(), message);
@@ -82,17 +87,25 @@ pub fn receipts(
             held.drop_matched();
         }
         if held.matched.len() >= held_max {
-            held.look_at_all(directory)?;
+            held.look_at_all(directory, query)?;
             if held.give(query, each).is_break() {
                 return Ok(());
             }
         }
     }
     if known.has_forgotten() {
-        held.look_at_all(directory)?;
+        held.look_at_all(directory, query)?;
     }
     let _ = held.give(query, each);
     Ok(())
+}
+
+fn open(directory: &Path, query: &ReceiptQuery<'_>) -> Result<Reader, ReadFault> {
+    let reader = Reader::open(directory)?;
+    Ok(match query.keys {
+        Some(keys) => reader.with_keys(keys.clone()),
+        None => reader,
+    })
 }
 
 impl ReceiptQuery<'_> {
@@ -140,7 +153,7 @@ impl Requests {
                 let open = self.open.remove(&key).unwrap_or_default();
                 let messages = open.into_iter().flat_map(|(verdict, recipient)| {
                     let id = response.message_id;
-                    let keys: Vec<u64> = message_id::keys(id, &recipient).collect();
+                    let keys: Vec<u64> = message_id::keys(id, Tail::of(&recipient)).collect();
                     keys.into_iter().map(move |key| {
                         (key, Message { verdict, id: id.to_vec(), recipient: recipient.clone() })
                     })
@@ -176,7 +189,7 @@ struct Held {
 impl Held {
     fn put(&mut self, receipt: Kept, message: Option<u64>) {
         if let (None, Record::Receipt(record)) = (message, receipt.record()) {
-            for key in receipt_keys(&record) {
+            for key in record.keys() {
                 self.waiting.entry(key).or_default().push(receipt.number);
             }
         }
@@ -204,11 +217,11 @@ impl Held {
     }
 
     /// Looks through the whole journal for the messages of those that wait.
-    fn look_at_all(&mut self, directory: &Path) -> Result<(), ReadFault> {
+    fn look_at_all(&mut self, directory: &Path, query: &ReceiptQuery<'_>) -> Result<(), ReadFault> {
         if self.waiting.is_empty() {
             return Ok(());
         }
-        let mut reader = Reader::open(directory)?;
+        let mut reader = open(directory, query)?;
         let mut requests = Requests::new();
         while let Some(entry) = reader.next()? {
             for (key, message) in requests.answered_by(&entry) {

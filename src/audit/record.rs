@@ -7,7 +7,9 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use super::format::{Chain, KIND_LINK, KIND_RULES, LINK_OCTETS, Link, RECORD_HEAD_OCTETS};
+use super::proof::{Checkpoint, Signed};
 use super::receipt::{self, ReceiptRecord, UnsuccessRecord};
+use super::sealed::FORM_SEALED;
 
 /// Octets of a text: provider, system_id, listener, versions. Longer texts are cut.
 pub const NAME_OCTETS_MAX: usize = 255;
@@ -49,6 +51,10 @@ pub enum Kind {
     Reply = 10,
     /// The SMSC told what became of a message.
     Receipt = 11,
+    /// The notary signed what a segment was.
+    Checkpoint = 13,
+    /// The keys of a segment, or that keys were destroyed.
+    Keys = 16,
     /// The SMSC did not take a destination of a submit_multi.
     Unsuccess = 20,
 }
@@ -68,6 +74,8 @@ impl Kind {
             9 => Kind::End,
             10 => Kind::Reply,
             11 => Kind::Receipt,
+            13 => Kind::Checkpoint,
+            16 => Kind::Keys,
             20 => Kind::Unsuccess,
             _ => return None,
         })
@@ -86,6 +94,8 @@ impl Kind {
             Kind::Unanswered => "unanswered",
             Kind::End => "end",
             Kind::Reply => "reply",
+            Kind::Checkpoint => "checkpoint",
+            Kind::Keys => "keys",
             Kind::Receipt => "receipt",
             Kind::Unsuccess => "unsuccess",
         }
@@ -115,6 +125,10 @@ pub enum Record<'a> {
     End(EndRecord),
     /// See [`ReplyRecord`].
     Reply(ReplyRecord<'a>),
+    /// See [`Signed`]: the fields in the order of its note, then the signature.
+    Checkpoint(Signed),
+    /// See [`KeysRecord`].
+    Keys(KeysRecord<'a>),
     /// See [`ReceiptRecord`].
     Receipt(ReceiptRecord<'a>),
     /// See [`UnsuccessRecord`].
@@ -290,6 +304,8 @@ pub struct VerdictRecord<'a> {
     pub class: u8,
     /// The event of the consent ledger that decided; 0 when none did.
     pub consent: u64,
+    /// It went on asking for a receipt, which the ESME had not asked for.
+    pub asks_receipt: bool,
     /// The ids that it names in its vendor's parameters. They stand last, and only where there are any: the
     /// records of before have none.
     pub references: References<'a>,
@@ -379,6 +395,44 @@ impl ReplyRecord<'_> {
     pub const OPT_IN: u8 = 2;
 }
 
+/// The keys of a segment, or that keys were destroyed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeysRecord<'a> {
+    /// [`KeysRecord::BEGUN`], [`KeysRecord::DESTROYED_NUMBERS`] or [`KeysRecord::DESTROYED_CONTENT`].
+    pub what: u8,
+    /// Name of the node's numbers key.
+    pub key: &'a str,
+    /// SHA-256 of the sidecar with the data key of numbers; zeros where there is none.
+    pub numbers: [u8; 32],
+    /// SHA-256 of the sidecar with the data key of content; zeros where there is none.
+    pub content: [u8; 32],
+    /// Number of the first record that this is about.
+    pub first: u64,
+    /// Number of the last one; 0 where that is not known yet.
+    pub through: u64,
+    /// Why, in the words of who did it.
+    pub reason: &'a str,
+}
+
+impl KeysRecord<'_> {
+    /// A segment begins, and these are its keys.
+    pub const BEGUN: u8 = 1;
+    /// The keys of numbers were destroyed.
+    pub const DESTROYED_NUMBERS: u8 = 2;
+    /// The keys of content were destroyed.
+    pub const DESTROYED_CONTENT: u8 = 3;
+
+    /// What happened, in words that stay.
+    pub fn event(&self) -> &'static str {
+        match self.what {
+            KeysRecord::BEGUN => "begun",
+            KeysRecord::DESTROYED_NUMBERS => "numbers destroyed",
+            KeysRecord::DESTROYED_CONTENT => "content destroyed",
+            _ => "unknown",
+        }
+    }
+}
+
 // Numbers and system_ids stay out of logs: Debug shows what is no person's and lengths.
 impl std::fmt::Debug for Address<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -426,6 +480,8 @@ impl std::fmt::Debug for Record<'_> {
             Record::Reply(record) => {
                 write!(f, "Reply {{ session {}, reply {} }}", record.session, record.reply)
             }
+            Record::Checkpoint(signed) => signed.checkpoint.fmt(f),
+            Record::Keys(record) => record.fmt(f),
             Record::Receipt(record) => record.fmt(f),
             Record::Unsuccess(record) => record.fmt(f),
             Record::Unknown { kind, form, body } => {
@@ -449,6 +505,8 @@ impl<'a> Record<'a> {
             Record::Unanswered(_) => Kind::Unanswered.name(),
             Record::End(_) => Kind::End.name(),
             Record::Reply(_) => Kind::Reply.name(),
+            Record::Checkpoint(_) => Kind::Checkpoint.name(),
+            Record::Keys(_) => Kind::Keys.name(),
             Record::Receipt(_) => Kind::Receipt.name(),
             Record::Unsuccess(_) => Kind::Unsuccess.name(),
             Record::Unknown { .. } => "unknown",
@@ -456,12 +514,44 @@ impl<'a> Record<'a> {
     }
 
     /// Reads the body of a record whose sum was found right.
+    ///
+    /// Of one whose numbers are covered (form 1) they are empty here, and so are a reply's words:
+    /// what stands there says nothing to who has no key.
     pub fn decode(kind: u8, form: u8, body: &'a [u8]) -> Record<'a> {
-        let known = if form == 0 { Kind::from_code(kind) } else { None };
-        known.and_then(|known| Record::decode_known(known, body)).unwrap_or(Record::Unknown {
-            kind,
-            form,
-            body,
+        let known = || Record::decode_known(Kind::from_code(kind)?, body);
+        let decoded = match form {
+            0 => known(),
+            FORM_SEALED => known().and_then(Record::without_numbers),
+            _ => None,
+        };
+        decoded.unwrap_or(Record::Unknown { kind, form, body })
+    }
+
+    /// A record whose numbers cannot be read; none if its kind has none.
+    fn without_numbers(self) -> Option<Record<'a>> {
+        let none = |address: Address<'a>| Address { raw: &[], ..address };
+        Some(match self {
+            Record::Verdict(record) => Record::Verdict(VerdictRecord {
+                source: none(record.source),
+                destination: none(record.destination),
+                ..record
+            }),
+            Record::Reply(record) => Record::Reply(ReplyRecord {
+                source: none(record.source),
+                destination: none(record.destination),
+                text: &[],
+                ..record
+            }),
+            Record::Receipt(record) => Record::Receipt(ReceiptRecord {
+                source: none(record.source),
+                destination: none(record.destination),
+                ..record
+            }),
+            Record::Unsuccess(record) => Record::Unsuccess(UnsuccessRecord {
+                destination: none(record.destination),
+                ..record
+            }),
+            _ => return None,
         })
     }
 
@@ -513,6 +603,27 @@ impl<'a> Record<'a> {
                 data_coding: rest.u8()?,
                 text: rest.counted()?,
             }),
+            Kind::Checkpoint => Record::Checkpoint(Signed {
+                checkpoint: Checkpoint {
+                    segment: rest.u64()?,
+                    first: rest.u64()?,
+                    size: rest.u64()?,
+                    root: rest.array()?,
+                    chain: rest.array()?,
+                    time_us: rest.u64()?,
+                    key: rest.array()?,
+                },
+                signature: rest.array()?,
+            }),
+            Kind::Keys => Record::Keys(KeysRecord {
+                what: rest.u8()?,
+                key: rest.text()?,
+                numbers: rest.array()?,
+                content: rest.array()?,
+                first: rest.u64()?,
+                through: rest.u64()?,
+                reason: rest.text()?,
+            }),
             Kind::Receipt => Record::Receipt(receipt::decode_receipt(&mut rest)?),
             Kind::Unsuccess => Record::Unsuccess(receipt::decode_unsuccess(&mut rest)?),
             Kind::End => Record::End(EndRecord {
@@ -553,6 +664,8 @@ pub(super) const HAS_CLASS: u8 = 2;
 pub(super) const HAS_CONSENT: u8 = 4;
 /// The same: then three ids, each as a text: entity, template, consent.
 pub(super) const HAS_REFERENCES: u8 = 8;
+/// The same, and nothing follows: the proxy asked for a receipt.
+pub(super) const ASKS_RECEIPT: u8 = 16;
 
 /// Octets of a verdict's body before its addresses.
 pub(super) const VERDICT_FIXED_OCTETS: usize = 37;
@@ -569,7 +682,7 @@ fn decode_verdict<'a>(rest: &mut Rest<'a>) -> Option<VerdictRecord<'a>> {
     let esm_class = rest.u8()?;
     let data_coding = rest.u8()?;
     let has = rest.u8()?;
-    if has > HAS_PART | HAS_CLASS | HAS_CONSENT | HAS_REFERENCES {
+    if has > HAS_PART | HAS_CLASS | HAS_CONSENT | HAS_REFERENCES | ASKS_RECEIPT {
         return None;
     }
     let source = rest.address()?;
@@ -604,6 +717,7 @@ fn decode_verdict<'a>(rest: &mut Rest<'a>) -> Option<VerdictRecord<'a>> {
         part,
         class,
         consent,
+        asks_receipt: has & ASKS_RECEIPT != 0,
         references,
     })
 }

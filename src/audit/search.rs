@@ -10,11 +10,12 @@ use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::Arc;
 
-use super::message_id::{self, is_same, is_same_recipient};
+use super::message_id::{self, Tail, is_same, is_same_recipient};
 use super::read::{Ending, Entry, Kept, ReadFault, Reader};
 use super::receipt::{ReceiptRecord, UnsuccessRecord};
 use super::recent::Recent;
 use super::record::{BindRecord, REFUSE, Record, ReplyRecord, ResponseRecord, VerdictRecord};
+use super::sealed::KeyRing;
 
 /// Sessions whose binds are held; beyond it the oldest is let go, its messages have no bind then.
 const SESSIONS_MAX: usize = 1 << 16;
@@ -53,6 +54,8 @@ pub struct Query<'a> {
     pub message_id: Option<&'a [u8]>,
     /// An id that the message named in its vendor's parameters, octet for octet. Finds messages only.
     pub reference: Option<&'a [u8]>,
+    /// The keys to read numbers with. Without them, and where they are gone, no number is found.
+    pub keys: Option<&'a Arc<KeyRing>>,
     /// How many results are wanted, where it is known: no more are held at a time.
     pub most: Option<usize>,
 }
@@ -75,7 +78,7 @@ pub enum Answer {
         /// The response record.
         response: Kept,
         /// The record of the destination.
-        unsuccess: Kept,
+        unsuccess: Box<Kept>,
     },
     /// The SMSC did not answer: an unanswered record.
     Unanswered(Kept),
@@ -116,6 +119,8 @@ pub struct Searched {
     pub records: u64,
     /// Binds and messages given.
     pub found: u64,
+    /// Messages and replies that were not looked at for the number, as it cannot be read.
+    pub unreadable: u64,
     /// How the journal ended; none when the caller broke off or nothing later could match.
     pub ending: Option<Ending>,
 }
@@ -127,11 +132,15 @@ pub fn search(
     each: &mut dyn FnMut(Found) -> ControlFlow<()>,
 ) -> Result<Searched, ReadFault> {
     let mut reader = Reader::open(directory)?;
+    if let Some(keys) = query.keys {
+        reader = reader.with_keys(keys.clone());
+    }
     let mut join = Join::new();
-    let mut searched = Searched { records: 0, found: 0, ending: None };
+    let mut searched = Searched { records: 0, found: 0, unreadable: 0, ending: None };
     let held_max = query.most.unwrap_or(HELD_MAX).clamp(1, HELD_MAX);
     while let Some(entry) = reader.next()? {
         searched.records += 1;
+        searched.unreadable += u64::from(query.number.is_some() && entry.gone().is_some());
         join.look(query, &entry);
         if join.held.len() >= held_max {
             join.look_ahead(query, directory, entry.number)?;
@@ -213,6 +222,9 @@ impl Join {
             return Ok(());
         }
         let mut reader = Reader::open_at(directory, from + 1, "")?;
+        if let Some(keys) = query.keys {
+            reader = reader.with_keys(keys.clone());
+        }
         while let Some(entry) = reader.next()? {
             if entry.number > from {
                 self.became(query, &entry, entry.record());
@@ -242,6 +254,8 @@ impl Join {
             | Record::Link(_)
             | Record::Stop
             | Record::Rules(_)
+            | Record::Checkpoint(_)
+            | Record::Keys(_)
             | Record::Unknown { .. } => {}
         }
     }
@@ -354,9 +368,13 @@ impl Join {
             // The first of that destination: a submit_multi may name one twice.
             let at = unsuccess.iter().position(|one| is_unsuccess_of(one, to));
             let answer = match at.map(|at| unsuccess.remove(at)) {
-                Some(unsuccess) => Answer::Unsuccess { response: entry.keep(), unsuccess },
+                Some(unsuccess) => {
+                    let unsuccess = Box::new(unsuccess);
+                    Answer::Unsuccess { response: entry.keep(), unsuccess }
+                }
                 None => {
-                    let keys: Vec<u64> = message_id::keys(response.message_id, to).collect();
+                    let keys: Vec<u64> =
+                        message_id::keys(response.message_id, Tail::of(to)).collect();
                     self.known(verdict, &keys, response.message_id);
                     Answer::Response(entry.keep())
                 }
@@ -376,11 +394,8 @@ impl Join {
     }
 
     fn receipt(&mut self, entry: &Entry<'_>, receipt: &ReceiptRecord<'_>) {
-        let mut verdicts: Vec<u64> = receipt_keys(receipt)
-            .filter_map(|key| self.by_key.get(&key))
-            .flatten()
-            .copied()
-            .collect();
+        let mut verdicts: Vec<u64> =
+            receipt.keys().filter_map(|key| self.by_key.get(&key)).flatten().copied().collect();
         verdicts.sort_unstable();
         verdicts.dedup();
         if !verdicts.is_empty() {
@@ -395,7 +410,7 @@ impl Join {
             }
         } else if !self.open.is_empty() {
             let kept = Arc::new(entry.keep());
-            for key in receipt_keys(receipt) {
+            for key in receipt.keys() {
                 match self.early.find_mut(&key) {
                     Some(early) if early.len() < RECEIPTS_A_MESSAGE_MAX => early.push(kept.clone()),
                     Some(_) => {}
@@ -457,15 +472,6 @@ impl Join {
         }
         ControlFlow::Continue(())
     }
-}
-
-/// The keys of a receipt. The handset is its source; some SMSCs leave the addresses as they were in the
-/// message.
-pub(super) fn receipt_keys<'a>(receipt: &'a ReceiptRecord<'_>) -> impl Iterator<Item = u64> + 'a {
-    let handsets = [receipt.source.raw, receipt.destination.raw];
-    handsets
-        .into_iter()
-        .flat_map(move |handset| receipt.ids().flat_map(move |id| message_id::keys(id, handset)))
 }
 
 /// Whether a receipt is of the message to that recipient with that id.

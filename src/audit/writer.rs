@@ -7,12 +7,15 @@ use std::io;
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::format::{
     Chain, GROUP_OCTETS_MAX, HEADER_OCTETS, Header, KIND_RULES, LINK_OCTETS, Link,
     RECORD_HEAD_OCTETS, chain_of_header, record_sum, segment_name, u16_at, u64_at,
 };
+use super::records::Records;
 use super::recover::Last;
+use super::sealed::{Sealer, Sealing};
 
 /// Where the journal ends, in every sense that a roll-back has to restore.
 #[derive(Clone)]
@@ -48,8 +51,16 @@ pub(super) struct Writer {
     end: Mark,
     /// The end as of the last group that was accepted.
     good: Mark,
-    /// Records of the group at hand, sums to be filled in.
+    /// Number of the record behind it, for whoever reads behind the writer.
+    pub accepted: Arc<AtomicU64>,
+    /// Records of the group at hand: not numbered, not covered, so that they can be tried again.
     pub group: Vec<u8>,
+    /// As much of the group as one link covers, as it goes into the file.
+    chunk: Vec<u8>,
+    /// What encrypts, if anything does.
+    sealer: Option<Sealer>,
+    /// The Keys record of the open segment, until it is written.
+    keys: Records,
     /// Segments that were left and are not known to be on the disk.
     retired: Vec<Arc<File>>,
     directory_changed: bool,
@@ -67,6 +78,7 @@ impl Writer {
         opening: u32,
         segment_octets: u64,
         rules: [u8; 32],
+        sealing: Option<Sealing>,
         last: Option<&Last>,
     ) -> io::Result<Writer> {
         let end = Mark {
@@ -84,8 +96,12 @@ impl Writer {
             open: None,
             sequence: last.map_or(0, |last| last.sequence),
             good: end.clone(),
+            accepted: Arc::default(),
             end,
             group: Vec::new(),
+            chunk: Vec::new(),
+            sealer: sealing.map(Sealer::new),
+            keys: Records::new(),
             retired: Vec::new(),
             directory_changed: false,
             written: 0,
@@ -118,72 +134,65 @@ impl Writer {
         if self.open.is_none() {
             self.begin_segment(u64_at(&self.group, 8))?;
         }
-        let mut group = std::mem::take(&mut self.group);
-        let records = group.len();
-        let written = self.write_chunks(&mut group);
-        group.truncate(records);
-        self.group = group;
+        let group = std::mem::take(&mut self.group);
+        let mut chunk = std::mem::take(&mut self.chunk);
+        let written = self.write_chunks(&group, &mut chunk);
+        (self.group, self.chunk) = (group, chunk);
         written
     }
 
-    fn write_chunks(&mut self, group: &mut Vec<u8>) -> io::Result<()> {
-        let mut at = 0;
-        while at < group.len() {
-            let Some(rest) = group.get_mut(at..) else { return Ok(()) };
-            let chunk = self.number(rest);
-            let covered = rest.get(..chunk.octets).unwrap_or_default();
-            let (link, chain) = Link::over(
-                &self.end.chain,
-                covered,
-                self.end.number,
-                chunk.records,
-                chunk.time_us,
-                false,
-            );
-            let last = chunk.octets == rest.len();
-            if last {
-                group.extend_from_slice(&link);
-                self.put(group.get(at..).unwrap_or_default())?;
-            } else {
-                self.put(covered)?;
-                self.put(&link)?;
+    fn write_chunks(&mut self, group: &[u8], chunk: &mut Vec<u8>) -> io::Result<()> {
+        let mut rest = group;
+        while !rest.is_empty() {
+            chunk.clear();
+            chunk.extend_from_slice(self.keys.octets());
+            self.keys.clear();
+            let taken = covered_by_one_link(rest, GROUP_OCTETS_MAX - chunk.len());
+            let (now, after) = rest.split_at_checked(taken).unwrap_or_default();
+            if now.is_empty() {
+                return Err(io::ErrorKind::InvalidData.into());
             }
-            self.end.number += u64::from(chunk.records) + 1;
-            self.end.chain = chain;
-            self.end.time_us = chunk.time_us;
-            at += chunk.octets;
-            if last {
-                return Ok(());
+            chunk.extend_from_slice(now);
+            if let Some(sealer) = &self.sealer {
+                sealer.seal(self.end.number, chunk);
             }
+            self.write_chunk(chunk)?;
+            rest = after;
         }
         Ok(())
     }
 
-    /// Fills in the sums of as many records as one link may cover.
-    fn number(&mut self, records: &mut [u8]) -> Chunk {
-        let mut chunk = Chunk { octets: 0, records: 0, time_us: self.end.time_us };
-        let mut number = self.end.number;
-        while chunk.octets < records.len() {
-            let length = usize::from(u16_at(records, chunk.octets));
-            let until = chunk.octets + length;
-            let full = until > GROUP_OCTETS_MAX && chunk.records > 0;
-            let Some(record) = records.get_mut(chunk.octets..until) else { break };
-            if full || length < RECORD_HEAD_OCTETS {
-                break;
-            }
-            let sum = record_sum(number, record);
+    /// Numbers the records of a chunk, links and writes it.
+    fn write_chunk(&mut self, chunk: &mut Vec<u8>) -> io::Result<()> {
+        let (records, time_us) = self.number(chunk);
+        let (first, previous) = (self.end.number, &self.end.chain);
+        let (link, chain) = Link::over(previous, chunk, first, records, time_us, false);
+        chunk.extend_from_slice(&link);
+        self.put(chunk)?;
+        self.end.number += u64::from(records) + 1;
+        self.end.chain = chain;
+        self.end.time_us = time_us;
+        Ok(())
+    }
+
+    /// Fills in the sums of the records; says how many they are and the time of the last.
+    fn number(&mut self, chunk: &mut [u8]) -> (u32, u64) {
+        let (mut at, mut records, mut time_us) = (0, 0, self.end.time_us);
+        while at < chunk.len() {
+            let until = at + usize::from(u16_at(chunk, at));
+            let Some(record) = chunk.get_mut(at..until) else { break };
+            let sum = record_sum(self.end.number + u64::from(records), record);
             record[4..8].copy_from_slice(&sum.to_le_bytes());
-            chunk.time_us = u64_at(record, 8);
+            time_us = u64_at(record, 8);
             if record[2] == KIND_RULES
                 && let Some(rules) = record.get(RECORD_HEAD_OCTETS..).and_then(<[u8]>::first_chunk)
             {
                 self.end.rules = *rules;
             }
-            chunk.octets = until;
-            chunk.records += 1;
-            number += 1;
+            at = until;
+            records += 1;
         }
-        chunk
+        (records, time_us)
     }
 
     fn put(&mut self, octets: &[u8]) -> io::Result<()> {
@@ -227,6 +236,10 @@ impl Writer {
         }
         let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path)?;
         self.directory_changed = true;
+        if let Some(sealer) = &mut self.sealer {
+            // The name was free: sidecars that stand under it are those of a segment that was undone.
+            self.keys = sealer.begin(&self.directory, self.end.number, now_us)?;
+        }
         self.open = Some(Open { file: Arc::new(file), path, before: self.end.clone() });
         self.sequence += 1;
         self.end.octet = 0;
@@ -239,6 +252,7 @@ impl Writer {
     pub fn keep(&mut self) {
         self.group.clear();
         self.good = self.end.clone();
+        self.accepted.store(self.good.number, Ordering::Release);
     }
 
     /// Cuts off what was written since the last accepted group and leaves the segment.
@@ -256,7 +270,8 @@ impl Writer {
             self.end = self.good.clone();
             self.retired.push(open.file);
         } else {
-            // Nothing in it was accepted: the segment itself is undone.
+            // Nothing in it was accepted: the segment itself is undone, and with it its keys.
+            self.keys.clear();
             if std::fs::remove_file(&open.path).is_err() && open.file.set_len(0).is_err() {
                 self.cut = Some((open.file, 0));
             }
@@ -311,10 +326,18 @@ impl Writer {
     }
 }
 
-struct Chunk {
-    octets: usize,
-    records: u32,
-    time_us: u64,
+/// Octets of the whole records at the beginning that are at most so many, or are one record.
+fn covered_by_one_link(records: &[u8], octets_max: usize) -> usize {
+    let mut at = 0;
+    loop {
+        let length = usize::from(u16_at(records, at));
+        let until = at + length;
+        let full = until > octets_max && at > 0;
+        if full || length < RECORD_HEAD_OCTETS || until > records.len() {
+            return at;
+        }
+        at = until;
+    }
 }
 
 /// Files to synchronise, held apart from the writer so that it can write on meanwhile.

@@ -4,8 +4,8 @@ use serde_json::{Value, json};
 
 use super::shown::{masked, time};
 use crate::audit::{
-    self, BindRecord, Found, Kept, Kind, ReceiptRecord, Record, ReplyRecord, ResponseRecord,
-    VerdictRecord,
+    self, BindRecord, Found, Kept, KeysRecord, Kind, ReceiptRecord, Record, ReplyRecord,
+    ResponseRecord, VerdictRecord,
 };
 use crate::content::Class;
 use crate::policy::{Rule, RuleSet};
@@ -168,6 +168,18 @@ pub(super) fn fields(kept: &Kept, unmask: bool) -> Value {
             line["chain"] = hex(&record.chain).into();
             Kind::Link.name()
         }
+        Record::Checkpoint(signed) => {
+            let checkpoint = &signed.checkpoint;
+            line["segment"] = checkpoint.segment.into();
+            line["first"] = checkpoint.first.into();
+            line["size"] = checkpoint.size.into();
+            line["root"] = hex(&checkpoint.root).into();
+            line["chain"] = hex(&checkpoint.chain).into();
+            line["key"] = hex(&checkpoint.key).into();
+            line["signature"] = hex(&signed.signature).into();
+            Kind::Checkpoint.name()
+        }
+        Record::Keys(record) => keys(&mut line, &record),
         Record::Unknown { kind, form, .. } => {
             line["code"] = kind.into();
             line["form"] = form.into();
@@ -175,7 +187,25 @@ pub(super) fn fields(kept: &Kept, unmask: bool) -> Value {
         }
     };
     line["kind"] = kind.into();
+    if let Some(gone) = &kept.gone {
+        // Not known is another thing than empty.
+        line["source"] = Value::Null;
+        line["destination"] = Value::Null;
+        line["unreadable"] = gone.to_string().into();
+    }
     line
+}
+
+fn keys(line: &mut Value, record: &KeysRecord<'_>) -> &'static str {
+    let is_there = |digest: &[u8; 32]| (*digest != [0; 32]).then(|| hex(digest));
+    line["event"] = record.event().into();
+    line["numbers_key"] = record.key.into();
+    line["numbers_sidecar"] = is_there(&record.numbers).into();
+    line["content_sidecar"] = is_there(&record.content).into();
+    line["first"] = record.first.into();
+    line["through"] = (record.through != 0).then_some(record.through).into();
+    line["reason"] = (!record.reason.is_empty()).then_some(record.reason).into();
+    Kind::Keys.name()
 }
 
 fn message(line: &mut Value, kept: &Kept, v: &VerdictRecord<'_>, unmask: bool) -> &'static str {
@@ -191,6 +221,9 @@ fn message(line: &mut Value, kept: &Kept, v: &VerdictRecord<'_>, unmask: bool) -
     let class = usize::from(v.class).checked_sub(1).and_then(|at| Class::ALL.get(at));
     line["class"] = class.map(|class| class.family()).into();
     line["consent_event"] = (v.consent != 0).then_some(v.consent).into();
+    if v.asks_receipt {
+        line["asks_receipt"] = true.into();
+    }
     if !v.references.is_empty() {
         let shown = |id: &[u8]| (!id.is_empty()).then(|| id.escape_ascii().to_string());
         line["references"] = json!({

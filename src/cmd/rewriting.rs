@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use super::Failure;
 use crate::archive::{RewriteFault, Rewriter, Step, Token};
+use crate::audit::KeyRing;
 
 /// How long it rests when there is nothing to rewrite.
 const REST: Duration = Duration::from_secs(10);
@@ -25,6 +26,7 @@ pub(super) struct Rewriting {
 /// Begins to rewrite the segments of this journal.
 pub(super) fn start(
     journal: PathBuf,
+    keys: Arc<KeyRing>,
     token: Option<Arc<Token<'static>>>,
 ) -> Result<Rewriting, Failure> {
     let (stop, stopped) = mpsc::channel();
@@ -36,7 +38,7 @@ pub(super) fn start(
         loop {
             let done = match &mut rewriter {
                 None => Rewriter::open(&journal, token.clone()).map(|open| {
-                    rewriter = Some(open);
+                    rewriter = Some(open.with_keys(keys.clone()));
                     Step::More
                 }),
                 Some(rewriter) => rewriter.step(),

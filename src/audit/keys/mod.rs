@@ -6,9 +6,12 @@
 //! |---|---|---|
 //! | `signing.key` | 0600 | the ed25519 key that signs checkpoints: PKCS #8 (RFC 8410), PEM |
 //! | `signing.pub` | 0644 | its public half: SubjectPublicKeyInfo, PEM; what third parties are given |
+//! | `numbers-<month>.key` | 0600 | what this node reads its numbers with: 64 hexadecimal digits ([`NumbersKey`]) |
 //!
 //! A file with a secret is whole when it is there, and is refused where others may read it.
 
+mod auditor;
+mod numbers;
 mod pem;
 mod signing;
 
@@ -16,6 +19,8 @@ use std::io::{Read, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
+pub use auditor::{Auditor, AuditorKey};
+pub use numbers::NumbersKey;
 pub use signing::{PublicKey, SIGNATURE_OCTETS, SigningKey};
 
 /// Octets of the longest file that is read as a key.
@@ -35,6 +40,23 @@ impl KeyFault {
     fn new(file: &Path, says: impl ToString) -> KeyFault {
         KeyFault { file: file.to_owned(), says: says.to_string() }
     }
+}
+
+/// The public keys that may have signed: every `signing*.pub` of the folder, so that one of earlier
+/// stays as `signing-2025.pub` when another is begun. None where there is no folder.
+pub fn signers(folder: &Path) -> Result<Vec<PublicKey>, KeyFault> {
+    let listed = match std::fs::read_dir(folder) {
+        Ok(listed) => listed,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(KeyFault::new(folder, format_args!("cannot be read: {error}"))),
+    };
+    let mut files: Vec<PathBuf> = listed.flatten().map(|entry| entry.path()).collect();
+    files.retain(|file| {
+        let name = file.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+        name.starts_with("signing") && name.ends_with(".pub")
+    });
+    files.sort();
+    files.iter().map(|file| PublicKey::read(file)).collect()
 }
 
 /// Makes the folder of the keys unless it is there: mode 0700, with its parents.

@@ -16,7 +16,7 @@ pub(super) struct Args {
 
 /// Runs it.
 pub(super) fn run(args: &Args) -> Result<Answer, Failure> {
-    let mut rewriter = Rewriter::open(&args.place.folder()?, None)?;
+    let mut rewriter = Rewriter::open(&args.place.folder()?, None)?.with_keys(args.place.keys()?);
     let mut files = 0;
     loop {
         match rewriter.step()? {

@@ -45,7 +45,9 @@ pub(super) fn run(args: &Args) -> Result<Answer, Failure> {
     let is_meant = |source: &[u8], destination: &[u8]| {
         wanted.as_ref().is_some_and(|wanted| wanted.is_one_of(source, destination))
     };
+    let keys = args.place.keys()?;
     let query = ReceiptQuery {
+        keys: Some(&keys),
         since_us: args.from.map(micros),
         until_us: args.to.map(micros),
         number: wanted.is_some().then_some(&is_meant),

@@ -75,7 +75,9 @@ pub(super) fn run(args: &Args) -> Result<Answer, Failure> {
     let is_meant = |source: &[u8], destination: &[u8]| {
         wanted.as_ref().is_some_and(|wanted| wanted.is_one_of(source, destination))
     };
+    let keys = args.place.keys()?;
     let query = Query {
+        keys: Some(&keys),
         since_us: args.from.map(micros),
         until_us: args.to.map(micros),
         number: wanted.is_some().then_some(&is_meant),
@@ -90,7 +92,7 @@ pub(super) fn run(args: &Args) -> Result<Answer, Failure> {
     let mut out = BufWriter::new(io::stdout().lock());
     let mut count = 0;
     let mut failed = None;
-    audit::search(&folder, &query, &mut |found| {
+    let searched = audit::search(&folder, &query, &mut |found| {
         let line = line(&found, args.unmask);
         let written =
             if args.json { writeln!(out, "{line}") } else { writeln!(out, "{}", plain(&line)) };
@@ -106,6 +108,13 @@ pub(super) fn run(args: &Args) -> Result<Answer, Failure> {
         return Err(error.into());
     }
     out.flush()?;
+    if searched.unreadable > 0 {
+        let unreadable = searched.unreadable;
+        eprintln!(
+            "{unreadable} messages could not be searched for the number, their keys are not there; \
+             `audit show` of one says why"
+        );
+    }
     if count >= args.limit {
         eprintln!("stopped after {count} results; --limit shows more");
     }

@@ -21,7 +21,7 @@ pub(super) struct Args {
 /// Runs it.
 pub(super) fn run(args: &Args) -> Result<Answer, Failure> {
     let folder = args.place.folder()?;
-    match audit::show(&folder, args.record)? {
+    match audit::show(&folder, args.record, &args.place.keys()?)? {
         Some(kept) => {
             let line = fields(&kept, args.unmask);
             match args.json {
