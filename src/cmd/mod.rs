@@ -18,6 +18,7 @@ mod init;
 mod keywords;
 mod knowledge;
 mod ledger;
+mod licences;
 mod load;
 mod mirrors;
 mod originals;

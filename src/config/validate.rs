@@ -21,7 +21,7 @@ use super::{
 };
 use super::{
     Admin, Audit, Capture, Checkpoint, Config, Consent, Content, Fault, Limits, Listen, Log,
-    Outbind, Override, Place, Review, Timeouts,
+    Metrics, Outbind, Override, Place, Review, Timeouts,
 };
 use super::{
     Alphabet, CaptureText, Durability, LogFormat, LogLevel, Mode, OverrideMode, Packing, Receipts,
@@ -68,6 +68,9 @@ pub(super) fn config(
         audit: audit(&source, folder, written.audit.unwrap_or_default())?,
         mirrors: super::mirrors::mirrors(&source, folder, written.mirror.unwrap_or_default())?,
         capture: capture(&source, folder, written.capture.unwrap_or_default())?,
+        metrics: Metrics {
+            providers: written.metrics.unwrap_or_default().providers.unwrap_or(false),
+        },
         admin: written.admin.map(|admin| self::admin(&source, folder, admin)).transpose()?,
         log: log(written.log.unwrap_or_default()),
         digest: super::digest(text),
