@@ -115,6 +115,11 @@ impl<'a> Row<'a> {
                 "first": link.first, "count": link.count, "sealed": link.sealed,
                 "chain": hex(&link.chain),
             })),
+            Record::Content(record) => {
+                row.request(record.session, record.command_id, record.sequence_number);
+                row.number(Column::EsmClass, record.esm_class.into());
+                row.number(Column::DataCoding, record.data_coding.into());
+            }
             Record::Keys(keys) => row.detail(&json!({
                 "event": keys.event(), "numbers_key": keys.key, "first": keys.first,
                 "through": keys.through, "numbers_sidecar": hex(&keys.numbers),

@@ -262,6 +262,8 @@ fn settings(config: &Config) -> Vec<(&'static str, Value)> {
         ("audit.path", path(&config.audit.path)),
         ("audit.durability", config.audit.durability.name().into()),
         ("audit.keys", path(&config.audit.keys)),
+        ("audit.auditors", config.audit.auditors.iter().map(|file| path(file)).collect()),
+        ("audit.content", config.audit.content.name().into()),
         ("audit.parquet", config.audit.parquet.to_string().into()),
         ("audit.keep_months", config.audit.keep_months.into()),
         ("audit.segment", size::text(config.audit.segment_octets).into()),

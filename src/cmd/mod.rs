@@ -14,6 +14,7 @@ mod disk;
 mod duration;
 mod explain;
 mod init;
+mod key_watch;
 mod keywords;
 mod knowledge;
 mod ledger;

@@ -15,8 +15,9 @@ use tokio_util::task::TaskTracker;
 use super::blind::blind_ports;
 use super::knowledge::{self, Loaded};
 use super::rewriting::{self, Rewriting};
-use super::{Failure, capture, disk, ledger, originals};
+use super::{Failure, capture, disk, key_watch, ledger, originals};
 use crate::admin::{self, Token};
+use crate::audit::keys::Auditor;
 use crate::audit::{Durability, Journal, KeyRing, Options, Sealing, State};
 use crate::capture::Figures;
 use crate::config::{self, Config};
@@ -102,6 +103,11 @@ pub(super) async fn start(loaded: Loaded) -> Result<Running, Failure> {
     };
     tokio::spawn(watch(shared.clone()));
     tokio::spawn(disk::watch(shared.journal.clone(), shared.metrics.clone()));
+    tokio::spawn(key_watch::watch(
+        shared.clone(),
+        config.audit.path.clone(),
+        config.audit.keys.clone(),
+    ));
     tokio::spawn(originals::watch(shared.clone(), originals_file.clone()));
     tokio::spawn(ledger::watch(ledger.clone(), shared.metrics.clone()));
     let rewriting = match config.audit.parquet {
@@ -201,7 +207,7 @@ fn open_journal(
         rule_set: rule_set.to_owned(),
         reading: reading.to_owned(),
         program: env!("CARGO_PKG_VERSION").to_owned(),
-        sealing: Some(Sealing { keys: config.audit.keys.clone(), auditors: Vec::new() }),
+        sealing: Some(sealing(config)?),
         on_sync: Some(Box::new(move |took| sync_metrics.audit_sync.observe(took))),
         ..Options::new(durability)
     };
@@ -219,6 +225,16 @@ fn open_journal(
         tracing::warn!(octets, segment, "cut unacknowledged records off the end of the journal");
     }
     Ok(journal)
+}
+
+/// With what the journal is encrypted.
+fn sealing(config: &Config) -> Result<Sealing, Failure> {
+    let auditors = config.audit.auditors.iter().map(|file| Auditor::read(file));
+    Ok(Sealing {
+        keys: config.audit.keys.clone(),
+        auditors: auditors.collect::<Result<_, _>>()?,
+        content: config.audit.content != config::RecordedContent::None,
+    })
 }
 
 fn settings(config: &Config) -> Settings {
