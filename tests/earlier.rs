@@ -72,13 +72,22 @@ fn give(session: &mut Session, knowledge: &Knowledge, pdu: &[u8]) -> Option<Comm
 }
 
 fn answer(session: &mut Session, knowledge: &Knowledge, to: Command, sequence: u32, id: &[u8]) {
+    answer_at(at(1), session, knowledge, (to, sequence, id));
+}
+
+fn answer_at(
+    now: Moment,
+    session: &mut Session,
+    knowledge: &Knowledge,
+    (to, sequence, id): (Command, u32, &[u8]),
+) {
     let mut out = Vec::new();
     write::pdu(&mut out, to.response_id(), CommandStatus::ESME_ROK, sequence, |body| {
         write::c_octets(body, id);
     });
-    session.receive(Side::Smsc, &out, at(1));
+    session.receive(Side::Smsc, &out, now);
     let mut crossed = Vec::new();
-    session.relay(knowledge, &mut Desk::default(), &mut crossed, at(1));
+    session.relay(knowledge, &mut Desk::default(), &mut crossed, now);
     assert_eq!(crossed, out);
 }
 
@@ -217,6 +226,128 @@ fn a_message_to_several_is_no_original_of_a_replacement() {
     answer(&mut session, &knowledge, Command::SubmitMulti, 2, b"m");
     assert_eq!(give(&mut session, &knowledge, &replace(b"m", MIXED, b"", &text)), UNKNOWN);
     assert_eq!(give(&mut session, &knowledge, &cancel(b"m", MIXED)), None);
+}
+
+/// A part of a long message, by header or by SAR parameters.
+fn part(sequence: u32, (header, sar): (&[u8], Option<[u8; 2]>), text: &str) -> Vec<u8> {
+    let text = [header, &ucs2(text)].concat();
+    let fields = MessageFields {
+        source: from(MIXED),
+        destination: from(b"8613800138000"),
+        esm_class: if header.is_empty() { 0 } else { 0x40 },
+        registered_delivery: 0,
+        data_coding: 8,
+        short_message: &text,
+    };
+    let mut out = Vec::new();
+    write::message(&mut out, Command::SubmitSm, sequence, fields, |out| {
+        if let Some([total, number]) = sar {
+            write::tlv(out, Tag::SAR_MSG_REF_NUM, &[0, 9]);
+            write::tlv(out, Tag::SAR_TOTAL_SEGMENTS, &[total]);
+            write::tlv(out, Tag::SAR_SEGMENT_SEQNUM, &[number]);
+        }
+    });
+    out
+}
+
+/// Its handset joins what stands in its place with the other parts, and nobody has read them together.
+#[test]
+fn a_part_of_a_long_message_is_no_original_of_a_replacement() {
+    let code = ucs2("请带好");
+    for (case, form) in [
+        ("by header", (&b"\x05\x00\x03\x07\x02\x01"[..], None)),
+        ("by parameters", (&b""[..], Some([2, 1]))),
+        ("of one part", (&b""[..], Some([1, 1]))),
+    ] {
+        let knowledge = knowledge(&[]);
+        let mut session = bound(&knowledge, b"t");
+        assert_eq!(give(&mut session, &knowledge, &part(2, form, "请带好")), None, "{case}");
+        answer(&mut session, &knowledge, Command::SubmitSm, 2, b"p");
+        let again = [form.0, &code].concat();
+        for text in [&again, &code] {
+            let replaced = give(&mut session, &knowledge, &replace(b"p", MIXED, b"", text));
+            assert_eq!(replaced, UNKNOWN, "{case}");
+        }
+        assert_eq!(give(&mut session, &knowledge, &query(b"p", MIXED)), None, "{case}");
+    }
+}
+
+/// Its SMSC does not read these parameters in a replace_sm: the whole message would be what was judged
+/// as the beginning of one.
+#[test]
+fn a_replacement_is_no_part_of_a_long_message() {
+    let knowledge = knowledge(&[]);
+    let mut session = bound(&knowledge, b"t");
+    give(&mut session, &knowledge, &submit(MIXED, CODE));
+    answer(&mut session, &knowledge, Command::SubmitSm, 2, b"7a");
+    let text = ucs2(CODE);
+    let replacement = |parameters: &[(Tag, &[u8])]| {
+        let mut pdu = replace(b"7a", MIXED, b"", &text);
+        parameters.iter().for_each(|(tag, value)| write::tlv(&mut pdu, *tag, value));
+        let length = pdu.len() as u32;
+        pdu[..4].copy_from_slice(&length.to_be_bytes());
+        pdu
+    };
+    let sar: [(Tag, &[u8]); 3] = [
+        (Tag::SAR_MSG_REF_NUM, &[0, 9]),
+        (Tag::SAR_TOTAL_SEGMENTS, &[2]),
+        (Tag::SAR_SEGMENT_SEQNUM, &[1]),
+    ];
+    assert_eq!(give(&mut session, &knowledge, &replacement(&[])), None);
+    let malformed = Some(CommandStatus(0x0428));
+    assert_eq!(give(&mut session, &knowledge, &replacement(&sar)), malformed);
+    assert_eq!(give(&mut session, &knowledge, &replacement(&sar[..2])), malformed);
+}
+
+/// Whose answer it is is not certain: a text would be judged by the recipient of the other one.
+#[test]
+fn an_id_that_may_be_another_requests_is_no_original_of_a_replacement() {
+    let knowledge = knowledge(&[]);
+    let text = ucs2(CODE);
+    let replaced = |session: &mut Session, id: &[u8]| {
+        give(session, &knowledge, &replace(id, MIXED, b"", &text))
+    };
+    // Two of one number are outstanding, and either may be answered first.
+    let mut session = bound(&knowledge, b"t");
+    for _ in 0..2 {
+        assert_eq!(give(&mut session, &knowledge, &submit(MIXED, CODE)), None);
+    }
+    answer(&mut session, &knowledge, Command::SubmitSm, 2, b"a");
+    answer(&mut session, &knowledge, Command::SubmitSm, 2, b"b");
+    assert_eq!((replaced(&mut session, b"a"), replaced(&mut session, b"b")), (UNKNOWN, UNKNOWN));
+    assert_eq!(give(&mut session, &knowledge, &query(b"a", MIXED)), None, "both are its own");
+    assert_eq!(give(&mut session, &knowledge, &submit(MIXED, CODE)), None);
+    answer(&mut session, &knowledge, Command::SubmitSm, 2, b"c");
+    assert_eq!(replaced(&mut session, b"c"), None, "the number is free again");
+    // The first was given up, its number used again, and then its answer comes.
+    let mut session = bound(&knowledge, b"t");
+    assert_eq!(give(&mut session, &knowledge, &submit(MIXED, CODE)), None);
+    let others = [part(1, (b"", None), CODE), part(3, (b"", None), CODE)];
+    assert_eq!(give(&mut session, &knowledge, &others[1]), None);
+    answer_at(at(50), &mut session, &knowledge, (Command::SubmitSm, 3, b"progress"));
+    session.tick(at(62));
+    assert_eq!(session.open_requests(), 0, "it was given up");
+    for pdu in [submit(MIXED, CODE), others[0].clone(), others[1].clone()] {
+        assert_eq!(give(&mut session, &knowledge, &pdu), None);
+    }
+    for (sequence, id, expected) in [(2, b"d", UNKNOWN), (1, b"e", UNKNOWN), (3, b"f", None)] {
+        answer(&mut session, &knowledge, Command::SubmitSm, sequence, id);
+        assert_eq!(replaced(&mut session, id), expected, "{sequence}");
+    }
+}
+
+#[test]
+fn each_smsc_has_ids_of_its_own() {
+    let knowledge = knowledge(&[]);
+    let mut sessions = ["one:2775", "other:2775", "one:2775"].map(|address| {
+        let mut session = bound(&knowledge, b"t");
+        session.connected(address);
+        session
+    });
+    assert_eq!(give(&mut sessions[0], &knowledge, &submit(MIXED, CODE)), None);
+    answer(&mut sessions[0], &knowledge, Command::SubmitSm, 2, b"1");
+    let asked = sessions.each_mut().map(|session| give(session, &knowledge, &query(b"1", MIXED)));
+    assert_eq!(asked, [None, UNKNOWN, None]);
 }
 
 #[test]

@@ -75,6 +75,7 @@ fn facts(loaded: &Loaded) -> Vec<Fact> {
             ("smsc", listen.smsc.clone().into()),
             ("default_alphabet", alphabet.into()),
             ("packing", listen.packing.name().into()),
+            ("receipts", listen.receipts.name().into()),
         ];
         facts.push(fact("listen", listen.address, fields));
     }
@@ -264,6 +265,8 @@ fn settings(config: &Config) -> Vec<(&'static str, Value)> {
         ("audit.keys", path(&config.audit.keys)),
         ("audit.auditors", config.audit.auditors.iter().map(|file| path(file)).collect()),
         ("audit.content", config.audit.content.name().into()),
+        ("audit.checkpoint.records", config.audit.checkpoint.records.into()),
+        ("audit.checkpoint.every", duration::text(config.audit.checkpoint.every).into()),
         ("audit.parquet", config.audit.parquet.to_string().into()),
         ("audit.keep_months", config.audit.keep_months.into()),
         ("audit.segment", size::text(config.audit.segment_octets).into()),

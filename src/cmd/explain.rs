@@ -11,7 +11,7 @@ use super::{Answer, Failure, consent};
 use crate::content::{Normal, Reading, Scratch, signatures};
 use crate::policy::{self, Consent, Facts, Looked, Mode, Nature, Parts, Rule, Standing};
 use crate::registry::{Address, Allotment, Npi, Ton};
-use crate::session::{Desk, Gathered, concatenation, gather, unread};
+use crate::session::{Desk, Gathered, gather, unread};
 use crate::smpp::message::{Message, WireAddress};
 use crate::smpp::write::{self, MessageFields};
 use crate::smpp::{Command, CommandStatus, Header, Malformed, frame};
@@ -211,7 +211,7 @@ fn find<'a>(
     facts.no_body &= !unsaid;
     facts.review = knowledge.review;
     facts.horizon = knowledge.horizon;
-    if let Err(fault) = concatenation(message) {
+    if let Err(fault) = gathered.concatenation {
         facts.parts = if fault.is_limit() { Parts::Limit } else { Parts::Malformed };
     }
     let mut text = String::new();
@@ -221,7 +221,7 @@ fn find<'a>(
     let (mut reading, mut keyword) = (None, None);
     let asked = knowledge.texts.is_asked() && !facts.no_body && !unsaid;
     if asked && read.is_ok() {
-        let is_whole = gathered.part.is_none();
+        let is_whole = gathered.part().is_none_or(|part| part.total == 1);
         let heard = knowledge.texts.said(&facts, &text, is_whole, &mut Desk::default());
         facts.text = heard.text;
         keyword = heard.keyword.map(|keyword| keyword.as_str().to_owned());
@@ -261,7 +261,7 @@ fn json_line(
     pdu: &[u8],
     read: Option<(&Message<'_>, &Gathered)>,
 ) -> Value {
-    let part = read.and_then(|(_, gathered)| gathered.part);
+    let part = read.and_then(|(_, gathered)| gathered.part());
     let masked = |address: &WireAddress<'_>| masked(address.value, args.unmask);
     let digest: String = Sha256::digest(pdu).iter().map(|octet| format!("{octet:02x}")).collect();
     json!({
@@ -293,7 +293,7 @@ fn show(args: &Args, loaded: &Loaded, header: Header, found: &Found<'_>) {
         let number = masked(code.number.as_bytes(), args.unmask);
         println!("code         {number}, {}", code.purpose.name());
     }
-    if let Some(part) = gathered.part {
+    if let Some(part) = gathered.part() {
         println!("part         {} of {}, reference {}", part.number, part.total, part.reference);
     }
     show_text(loaded, found);

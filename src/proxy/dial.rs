@@ -8,9 +8,19 @@ use tokio::time::timeout;
 
 use super::{Settings, socket};
 
+/// A connection to one of several peers.
+pub struct Dialled<'a> {
+    /// The connection.
+    pub stream: TcpStream,
+    /// Where it leads.
+    pub address: SocketAddr,
+    /// The same as it was configured.
+    pub target: &'a str,
+}
+
 /// Tries each `host:port` in order, each of its addresses for at most the connect time. The
 /// error is the last one met.
-pub async fn dial(targets: &[String], settings: &Settings) -> io::Result<(TcpStream, SocketAddr)> {
+pub async fn dial<'a>(targets: &'a [String], settings: &Settings) -> io::Result<Dialled<'a>> {
     let mut last = io::Error::from(io::ErrorKind::NotFound);
     for target in targets {
         let found = match timeout(settings.connect, lookup_host(target.as_str())).await {
@@ -28,7 +38,7 @@ pub async fn dial(targets: &[String], settings: &Settings) -> io::Result<(TcpStr
             match timeout(settings.connect, TcpStream::connect(address)).await {
                 Ok(Ok(stream)) => {
                     socket::prepare(&stream, settings)?;
-                    return Ok((stream, address));
+                    return Ok(Dialled { stream, address, target });
                 }
                 Ok(Err(error)) => last = error,
                 Err(_) => last = io::ErrorKind::TimedOut.into(),

@@ -110,7 +110,7 @@ pub async fn run(shared: &Arc<Shared>, way: &Way, first: FirstLeg, peer: SocketA
         (FirstLeg::Esme(esme), _) => (esme, None, peer),
         (FirstLeg::Smsc(smsc), Route::ToEsme(targets) | Route::ToSmsc(targets)) => {
             match dial::dial(targets, &shared.settings).await {
-                Ok((esme, address)) => (esme, Some(smsc), address),
+                Ok(dialled) => (dialled.stream, Some(smsc), dialled.address),
                 Err(error) => {
                     tracing::warn!(listener = way.name, smsc = %peer, %error, "no ESME takes the outbind");
                     return;
@@ -120,7 +120,10 @@ pub async fn run(shared: &Arc<Shared>, way: &Way, first: FirstLeg, peer: SocketA
     };
     let id = shared.journal.next_session_id();
     let timeouts = shared.settings.timeouts;
-    let session = Session::new(id, peer, &way.name, timeouts, way.text_options, now);
+    let mut session = Session::new(id, peer, &way.name, timeouts, way.text_options, now);
+    if way.asks_receipts {
+        session = session.asking_for_receipts();
+    }
     let live = Arc::new(Live::new(&session, peer));
     shared.live.insert(id, live.clone());
     shared.metrics.sessions(SessionState::Open).inc();
@@ -300,9 +303,10 @@ impl Pair {
     async fn connect(&mut self, route: &Route) {
         let (Route::ToSmsc(targets) | Route::ToEsme(targets)) = route;
         match dial::dial(targets, &self.shared.settings).await {
-            Ok((stream, address)) => {
-                self.live.name(|named| named.smsc = Some(address));
-                self.smsc = Some(Leg::new(stream));
+            Ok(dialled) => {
+                self.live.name(|named| named.smsc = Some(dialled.address));
+                self.session.connected(dialled.target);
+                self.smsc = Some(Leg::new(dialled.stream));
             }
             Err(error) => {
                 tracing::warn!(session = self.session.id(), %error, "no SMSC can be reached");
@@ -563,12 +567,19 @@ impl Pair {
     }
 
     fn next_deadline_us(&self) -> u64 {
+        // The end of a session, of itself or by drain, waits for the record under way, which wakes it.
+        let is_held_up = self.ticket.is_some();
+        if is_held_up && self.session.ending().is_some() {
+            return u64::MAX;
+        }
         let mut deadline_us = self.session.next_deadline_us().min(self.hold_deadline_us());
         if let Some(since) = self.stuck_since_us {
             deadline_us = deadline_us.min(since + self.shared.settings.write.as_micros() as u64);
         }
-        if let Drain::Until(at) | Drain::Unbound(at) = self.drain {
-            deadline_us = deadline_us.min(at);
+        match self.drain {
+            Drain::Until(at) if !is_held_up => deadline_us = deadline_us.min(at),
+            Drain::Unbound(at) => deadline_us = deadline_us.min(at),
+            Drain::No | Drain::Until(_) => {}
         }
         if let Heeding::Failed { again_us, .. } = self.heeding {
             deadline_us = deadline_us.min(again_us);

@@ -1,5 +1,6 @@
 //! From an SMPP message to what the rules look at. The only place that knows both.
 
+use super::parts::concatenation;
 use crate::audit::References;
 use crate::policy::{Facts, Form, SecondSender, Stated};
 use crate::registry::{Address, Npi, Provider, Ton, VendorTlv};
@@ -11,10 +12,11 @@ use crate::smpp::tlv::{Tag, Tlvs};
 use crate::text::data_coding::{
     MessageClass, is_deleted_once_read, is_message_waiting, message_class,
 };
-use crate::text::udh::{Part, Udh};
+use crate::text::joining::{Concatenation, PartsFault};
+use crate::text::udh::Udh;
 
 /// What one walk over a message finds besides its addresses.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Gathered {
     /// Another sender than source_addr, the first found.
     pub second_sender: Option<SecondSender>,
@@ -27,10 +29,15 @@ pub struct Gathered {
     /// qos_time_to_live of a data_sm: how long the SMSC keeps it, seconds.
     pub time_to_live_s: Option<u32>,
     /// Which part of a long message it is, by its user data header or its SAR parameters.
-    pub part: Option<Part>,
+    pub concatenation: Result<Option<Concatenation>, PartsFault>,
 }
 
 impl Gathered {
+    /// Which part of a long message it is; none where it contradicts itself.
+    pub fn part(&self) -> Option<Concatenation> {
+        self.concatenation.unwrap_or(None)
+    }
+
     /// Puts what was found into the facts of the message, and what its fields say of its form.
     pub fn put(&self, facts: &mut Facts<'_>, message: &Message<'_>) {
         facts.second_sender = self.second_sender;
@@ -107,8 +114,14 @@ fn put_class(facts: &mut Facts<'_>, data_coding: u8) {
 /// Walks a message's header octets and parameters once. Parameters that may not be as they are
 /// make it malformed.
 pub fn gather(message: &Message<'_>) -> Result<Gathered, ParameterFault> {
-    let oddities = Oddities::of_fields(message);
-    let mut found = Gathered { oddities, ..Gathered::default() };
+    let mut found = Gathered {
+        second_sender: None,
+        two_bodies: false,
+        oddities: Oddities::of_fields(message),
+        beyond_text: false,
+        time_to_live_s: None,
+        concatenation: concatenation(message),
+    };
     if message.esm_class & ESM_CLASS_REPLY_PATH != 0 {
         found.second_sender = Some(SecondSender::ReplyPath);
     }
@@ -122,14 +135,12 @@ pub fn gather(message: &Message<'_>) -> Result<Gathered, ParameterFault> {
             found.second_sender = found.second_sender.or(Some(SecondSender::ReplyAddress));
         }
         found.beyond_text = udh.beyond_text().is_some();
-        found.part = udh.part().or(found.part);
     }
     Ok(found)
 }
 
 fn walk_parameters(message: &Message<'_>, found: &mut Gathered) -> Result<(), ParameterFault> {
     let mut strict = Strict::default();
-    let (mut reference, mut total, mut number) = (None, None, None);
     for tlv in message.tlvs {
         strict.look(tlv)?;
         found.oddities.note(tlv);
@@ -144,16 +155,8 @@ fn walk_parameters(message: &Message<'_>, found: &mut Gathered) -> Result<(), Pa
             (Tag::QOS_TIME_TO_LIVE, &[a, b, c, d]) => {
                 found.time_to_live_s = Some(u32::from_be_bytes([a, b, c, d]));
             }
-            (Tag::SAR_MSG_REF_NUM, &[high, low]) => {
-                reference = Some(u16::from_be_bytes([high, low]));
-            }
-            (Tag::SAR_TOTAL_SEGMENTS, &[value]) => total = Some(value),
-            (Tag::SAR_SEGMENT_SEQNUM, &[value]) => number = Some(value),
             _ => {}
         }
-    }
-    if let (Some(reference), Some(total), Some(number)) = (reference, total, number) {
-        found.part = Some(Part { reference, total, number });
     }
     Ok(())
 }

@@ -8,6 +8,7 @@ use super::judge::Judged;
 use super::knowledge::{Knowledge, MultiPolicy};
 use super::left_out::DESTINATION_OCTETS_MAX;
 use super::moment::Moment;
+use super::originals::Original;
 use super::prepare::{Frame, Prepared};
 use super::session::{Session, StepKind};
 use crate::policy::{Decision, Reason};
@@ -169,10 +170,8 @@ impl Session {
         let (command, sequence_number) = (header.command, header.sequence_number);
         self.forwarded += multi.passing();
         // To several: an id does not say to whom.
-        let mut original = weighed.first().and_then(|one| one.judged.original);
-        if let Some(original) = &mut original {
-            original.recipient = None;
-        }
+        let original = weighed.first().and_then(|one| one.judged.original);
+        let original = original.map(Original::without_recipient);
         self.window.open(command, sequence_number, original, now);
         let is_narrowed = !multi.narrowed.is_empty();
         self.multis.push(multi);
@@ -180,7 +179,7 @@ impl Session {
         if is_narrowed {
             StepKind::Narrowed { sequence_number, observed }
         } else {
-            StepKind::Pass { command, sequence_number, observed }
+            StepKind::Pass { command, sequence_number, observed, asks_receipt: false }
         }
     }
 

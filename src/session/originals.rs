@@ -34,30 +34,34 @@ pub fn mark(name: &[u8]) -> u64 {
 }
 
 /// Octets of a bounded length, held in place.
-#[derive(Clone, Copy, PartialEq, Eq)]
-struct Inline<const MAX: usize> {
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Inline<const MAX: usize> {
     octets: [u8; MAX],
     length: u8,
 }
 
 impl<const MAX: usize> Inline<MAX> {
-    fn new(value: &[u8]) -> Option<Self> {
+    pub(super) fn new(value: &[u8]) -> Option<Self> {
         let mut octets = [0; MAX];
         octets.get_mut(..value.len())?.copy_from_slice(value);
         Some(Inline { octets, length: u8::try_from(value.len()).ok()? })
     }
 
-    fn as_slice(&self) -> &[u8] {
+    pub(super) fn as_slice(&self) -> &[u8] {
         self.octets.get(..usize::from(self.length)).unwrap_or(&[])
     }
 }
+
+/// A message_id, held in place.
+pub(super) type MessageId = Inline<MESSAGE_ID_OCTETS_MAX>;
 
 /// The message that an id stands for.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Original {
     /// Whose message it is: a number that the caller keeps over restarts.
     pub provider: u64,
-    /// To whom it went; `None` for several, as with submit_multi.
+    /// To whom it went; `None` where no text may be put in its place: of a message to several, of a part
+    /// of a long one, and where it is not certain which message the id is of.
     pub recipient: Option<Msisdn>,
     /// How its text was coded: a replacement is read so.
     pub data_coding: u8,
@@ -85,6 +89,11 @@ impl Original {
         };
         let (data_coding, esm_class) = (message.data_coding, message.esm_class);
         Some(Original { data_coding, esm_class, ..original? })
+    }
+
+    /// The same, and no text may be put in its place.
+    pub fn without_recipient(self) -> Original {
+        Original { recipient: None, ..self }
     }
 
     /// Its sender in canonical form.

@@ -99,7 +99,7 @@ impl Joinings {
 }
 
 /// Which part of a long message this is, by its header or its parameters.
-pub fn concatenation(message: &Message<'_>) -> Result<Option<Concatenation>, PartsFault> {
+pub(super) fn concatenation(message: &Message<'_>) -> Result<Option<Concatenation>, PartsFault> {
     let header = match Body::split(message.text_octets(), message.has_udh()) {
         Ok(body) => body.header,
         // Where the text begins is not known: the text is undecodable, and says so.
@@ -152,6 +152,9 @@ fn fault(fault: PartsFault) -> Parts {
 pub(super) struct Arrival {
     /// Whether it may wait for others.
     pub(super) may_wait: bool,
+    /// Whether it takes an earlier message's place. Then it is no part of a long one: nobody could say
+    /// whether its SMSC reads it as that.
+    pub(super) takes_a_place: bool,
     /// Why it is looked at again, if it waited.
     pub(super) due: Option<Due>,
     /// Of the steady clock.
@@ -162,15 +165,18 @@ pub(super) struct Arrival {
 pub(super) fn join(
     (joinings, texts): (&Joinings, &Texts),
     facts: &Facts<'_>,
-    message: &Message<'_>,
+    (message, concatenation): (&Message<'_>, Result<Option<Concatenation>, PartsFault>),
     options: text::Options,
     desk: &mut Desk,
     arrival: Arrival,
 ) -> Option<Joined> {
-    let concatenation = match concatenation(message) {
+    let concatenation = match concatenation {
         Ok(concatenation) => concatenation?,
         Err(why) => return Some(Joined::at_fault(fault(why), None)),
     };
+    if arrival.takes_a_place {
+        return Some(Joined::at_fault(Parts::Malformed, None));
+    }
     // Without a valid sender, recipient or provider another rule refuses.
     let (provider, _) = facts.provider?;
     let key = key(facts, concatenation)?;

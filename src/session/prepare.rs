@@ -235,13 +235,15 @@ impl Session {
             &address(&message.destination),
         );
         gathered.put(&mut facts, &message);
+        let takes_a_place = matches!(to, To::OfOriginal(_));
         to.put(&mut facts, &message);
         facts.review = knowledge.review;
         facts.horizon = knowledge.horizon;
         let body = message.text_octets();
         let joinings = (&knowledge.joinings, &knowledge.texts);
-        let arrival = Arrival { may_wait, due, now_us: now.steady_us };
-        let joined = parts::join(joinings, &facts, &message, self.text_options, desk, arrival);
+        let arrival = Arrival { may_wait, takes_a_place, due, now_us: now.steady_us };
+        let part = (&message, gathered.concatenation);
+        let joined = parts::join(joinings, &facts, part, self.text_options, desk, arrival);
         let (heard, key, new_part, waits) = match joined {
             Some(joined) => {
                 facts.parts = joined.parts;

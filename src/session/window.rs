@@ -2,12 +2,17 @@
 //!
 //! Answers come mostly in the order of the requests, so the front of the queue is looked at first;
 //! an answer out of order is found by walking. A sequence_number used twice while outstanding is
-//! answered first-in first-out and flagged: ESMEs do it, and the proxy keeps no map of its own.
+//! answered first-in first-out and flagged: ESMEs do it, and the proxy keeps no map of its own. Which of
+//! them an answer belongs to is then not certain, nor is it when one was given up and its number is used
+//! again: of such requests it is not remembered to whom they went, so that no text is judged by the
+//! recipient of another one.
 
 use std::collections::VecDeque;
 
+use super::asked::Awaited;
 use super::moment::Moment;
 use super::originals::Original;
+use crate::audit::message_id::Tail;
 use crate::smpp::Command;
 
 /// Most open requests that a session may be configured to have.
@@ -30,6 +35,8 @@ pub struct Open {
     pub narrowed: bool,
     /// What its id will stand for, where it gets one.
     pub original: Option<Original>,
+    /// Who waits for its receipt, on a listener that asks.
+    pub awaited: Option<Awaited>,
     answered: bool,
 }
 
@@ -40,6 +47,8 @@ pub struct Window {
     count: usize,
     /// The highest sequence_number since the queue was last empty.
     highest: u32,
+    /// The highest that was given up: its answer may still come.
+    given_up: Option<u32>,
 }
 
 impl Window {
@@ -64,8 +73,19 @@ impl Window {
         // Numbers rise as a rule: only one that is not above all others can be a duplicate of one
         // that is outstanding, so the walk is for the exception.
         let seen = !self.open.is_empty() && sequence_number <= self.highest;
-        let duplicate =
-            seen && self.open.iter().any(|o| !o.answered && o.sequence_number == sequence_number);
+        let mut duplicate = false;
+        if seen {
+            let same = |o: &&mut Open| !o.answered && o.sequence_number == sequence_number;
+            // Where there are more, this has been done to them when the second one came.
+            if let Some(other) = self.open.iter_mut().find(same) {
+                other.original = other.original.map(Original::without_recipient);
+                duplicate = true;
+            }
+        }
+        let is_certain =
+            !duplicate && self.given_up.is_none_or(|highest| sequence_number > highest);
+        let original =
+            if is_certain { original } else { original.map(Original::without_recipient) };
         self.highest =
             if self.open.is_empty() { sequence_number } else { self.highest.max(sequence_number) };
         self.open.push_back(Open {
@@ -76,9 +96,28 @@ impl Window {
             duplicate,
             narrowed: false,
             original,
+            awaited: None,
             answered: false,
         });
         self.count += 1;
+    }
+
+    /// Says of the newest request who waits for its receipt.
+    pub fn await_receipt(&mut self, awaited: Option<Awaited>) {
+        if let Some(newest) = self.open.back_mut() {
+            newest.awaited = awaited;
+        }
+    }
+
+    /// Whether the receipt of an open request to one of these recipients would be ours alone: one that
+    /// came before the answer.
+    pub fn awaits_for_us(&self, recipients: [Option<Tail>; 2]) -> bool {
+        let open = self.open.iter().filter(|open| !open.answered);
+        let mut to_them = open
+            .filter_map(|open| open.awaited)
+            .filter(|awaited| recipients.contains(&Some(awaited.tail)))
+            .peekable();
+        to_them.peek().is_some() && to_them.all(|awaited| awaited.is_ours)
     }
 
     /// Takes out the oldest open request with that number.
@@ -123,6 +162,7 @@ impl Window {
     /// Takes out the oldest open request.
     pub fn give_up_oldest(&mut self) -> Option<Open> {
         let oldest = self.open.pop_front()?;
+        self.given_up = self.given_up.max(Some(oldest.sequence_number));
         self.count -= 1;
         self.trim();
         Some(oldest)

@@ -30,17 +30,6 @@ pub struct Element<'a> {
     pub data: &'a [u8],
 }
 
-/// Which part of a long message a text is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Part {
-    /// The same in all parts of one message.
-    pub reference: u16,
-    /// How many parts there are.
-    pub total: u8,
-    /// Which one this is, from 1.
-    pub number: u8,
-}
-
 impl<'a> Udh<'a> {
     /// Splits a text that begins with a header into the header and the rest; `None` when the
     /// header's length goes past the end or its elements do not fill it exactly.
@@ -68,19 +57,6 @@ impl<'a> Udh<'a> {
             let (data, behind) = behind.split_at_checked(usize::from(length))?;
             rest = behind;
             Some(Element { identifier, data })
-        })
-    }
-
-    /// The first well-formed concatenation element; where it stands does not matter.
-    pub fn part(self) -> Option<Part> {
-        self.elements().find_map(|element| match (element.identifier, element.data) {
-            (IE_CONCATENATION_8, &[reference, total, number]) => {
-                Some(Part { reference: u16::from(reference), total, number })
-            }
-            (IE_CONCATENATION_16, &[high, low, total, number]) => {
-                Some(Part { reference: u16::from_be_bytes([high, low]), total, number })
-            }
-            _ => None,
         })
     }
 
@@ -127,21 +103,24 @@ mod tests {
 
     #[test]
     fn elements_are_read_in_any_order_and_never_past_the_end() {
-        let part = |reference, total, number| Some(Part { reference, total, number });
-        let cases: &[(&[u8], Option<(Option<Part>, bool, &[u8])>)] = &[
-            (b"\x05\x00\x03\xaa\x02\x01hi", Some((part(0xaa, 2, 1), false, b"hi"))),
-            (b"\x06\x08\x04\xbe\xef\x03\x02x", Some((part(0xbeef, 3, 2), false, b"x"))),
-            (b"\x09\x24\x01\x03\x08\x04\x00\x07\x02\x02!", Some((part(7, 2, 2), false, b"!"))),
-            (b"\x04\x22\x02\x91\x19t", Some((None, true, b"t"))),
-            (b"\x00text", Some((None, false, b"text"))),
+        let cases: &[(&[u8], Option<(&[u8], bool, &[u8])>)] = &[
+            (b"\x05\x00\x03\xaa\x02\x01hi", Some((&[0x00], false, b"hi"))),
+            (b"\x06\x08\x04\xbe\xef\x03\x02x", Some((&[0x08], false, b"x"))),
+            (b"\x09\x24\x01\x03\x08\x04\x00\x07\x02\x02!", Some((&[0x24, 0x08], false, b"!"))),
+            (b"\x04\x22\x02\x91\x19t", Some((&[0x22], true, b"t"))),
+            (b"\x00text", Some((&[], false, b"text"))),
             (b"", None),
             (b"\x05\x00\x03\xaa\x02", None),
             (b"\x05\x00\x04\xaa\x02\x01", None),
             (b"\x01\x00", None),
         ];
         for (octets, expected) in cases {
-            let read = Udh::split(octets).map(|(u, t)| (u.part(), u.has_reply_address(), t));
-            assert_eq!(&read, expected, "{octets:02x?}");
+            let read = Udh::split(octets).map(|(udh, text)| {
+                let identifiers: Vec<u8> = udh.elements().map(|one| one.identifier).collect();
+                (identifiers, udh.has_reply_address(), text)
+            });
+            let expected = expected.map(|(elements, reply, text)| (elements.to_vec(), reply, text));
+            assert_eq!(read, expected, "{octets:02x?}");
         }
     }
 

@@ -1,5 +1,7 @@
 """Cases of peers, disks and time, that are more than PDUs and their answers. Each answers with what is wrong, or None."""
 
+import pathlib
+import re
 import signal
 import struct
 import time
@@ -172,6 +174,32 @@ def stopped_with_a_request_open(stage):
         return None if stage.proxy.process.wait(10) == 0 else f"it ended with {stage.proxy.process.returncode}"
 
 
+def stopped_while_a_record_waits(stage):
+    """SIGTERM, and no time to drain, while a record is on its way to a slow disk: the message goes on when it is there, and
+    until then the session sleeps."""
+    with bound(stage.ports[0], "shop1") as esme:
+        before, pdu = stage.tap.of("shop1"), hello(2)
+        stage.disk.slow("audit")
+        esme.send(pdu)
+        time.sleep(0.2)
+        woken = times_woken(stage)
+        stage.proxy.process.send_signal(signal.SIGTERM)
+        time.sleep(0.6)
+        woken, waits = times_woken(stage) - woken, stage.tap.of("shop1") == before
+        esme.rest()
+        if not waits:
+            return "it did not wait"
+        if woken > 200:
+            return f"it woke {woken} times to wait for 0.6 s"
+        return None if stage.tap.of("shop1")[len(before):].startswith(pdu) else "the message that was recorded did not go on"
+
+
+def times_woken(stage):
+    """How often threads of the proxy have slept so far."""
+    each = pathlib.Path(f"/proc/{stage.proxy.process.pid}/task").glob("*/status")
+    return sum(int(re.search(r"^voluntary_ctxt_switches:\s*(\d+)", one.read_text(), re.MULTILINE)[1]) for one in each)
+
+
 def smsc_gone(stage):
     """The SMSC dies with a request open: the ESME's connection ends, and nothing is sent twice. The last case of all."""
     with bound(stage.ports[0], "shop1") as esme:
@@ -199,5 +227,7 @@ CASES = {
     "ledger-fails": (ledger_fails, {"disk": True}),
     "smsc-silent": (smsc_silent, {}),
     "stopped-with-a-request-open": (stopped_with_a_request_open, {}),
+    "stopped-while-a-record-waits": (stopped_while_a_record_waits, {
+        "more": '[timeouts]\ndrain = "0s"', "durability": "synced", "disk": True}),
     "smsc-gone": (smsc_gone, {}),
 }

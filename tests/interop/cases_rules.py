@@ -84,8 +84,32 @@ def earlier_by_id(stage):
             return f"not refused: {wrong}, answered {[status_of(one) for one in answered]}"
         if stage.tap.of("shop1") != before + b"".join(passes):
             return "the SMSC was sent other octets than may pass"
+        if wrong := uncertain_ids(esme):
+            return wrong
         by_bank = [earlier(command, message_id, 2, "95588", "您好") for command in ("query_sm", "cancel_sm", "replace_sm")]
         return differs([bank.status(pdu) for pdu in by_bank], ["ESME_RINVMSGID"] * 3)
+
+
+def uncertain_ids(esme):
+    """What is a part, or has a number that another one has, is asked after and not replaced."""
+    to_granted = {"reference": 0, "code": "mixed", "to": "granted"}
+    part = pdu_of(to_granted, {**HELLO, "header": "00 03 07 02 01"}, 20)
+    twice = [pdu_of(to_granted, HELLO, 21), pdu_of({"reference": 0, "code": "mixed"}, HELLO, 21)]
+    esme.send(b"".join(twice))
+    ids = [id_of(response) for response in (esme.ask(part), *(esme.answer_to(pdu) for pdu in twice))]
+    got = [(esme.status(earlier("query_sm", one, 30 + at)), esme.status(earlier("replace_sm", one, 40 + at, text="您好吗")))
+           for at, one in enumerate(ids)]
+    return differs(got, [("ESME_ROK", "ESME_RINVMSGID")] * 3)
+
+
+def ids_of_two_smscs(stage):
+    """An id that one address of the SMSC's list gave is unknown at the other one."""
+    with bound(stage.ports[0], "shop1") as esme:
+        message_id = id_of(esme.ask(pdu_of({"reference": 0, "code": "mixed", "to": "granted"}, HELLO, 2)))
+        stage.tap.close()
+        with bound(stage.ports[0], "shop2") as other:
+            got = [one.status(earlier("query_sm", message_id, 3)) for one in (esme, other)]
+        return differs(got, ["ESME_ROK", "ESME_RINVMSGID"])
 
 
 def ids_in_vendor_parameters(stage):
@@ -257,6 +281,7 @@ CASES = {
     "opt-out": (opt_out, {}),
     "numbers-counted-through": (numbers_counted_through, {}),
     "earlier-by-id": (earlier_by_id, {}),
+    "ids-of-two-smscs": (ids_of_two_smscs, {}),
     "ids-in-vendor-parameters": (ids_in_vendor_parameters, {
         "provider": "vendor_tlv = { entity = 0x1400, template = 0x1401, consent = 0x1402 }"}),
     "submit-multi-narrowed": (submit_multi_narrowed, {"more": NARROW}),

@@ -44,8 +44,9 @@ number,entity,event,proof_sha256,review
 """ + "".join(f'{number},示例商城有限公司,granted,{"11" * 32},reviewed\n' for number in COUNTED)
 
 
-def config_of(directory, tap, listeners, more, durability="written"):
-    listen = "".join(f'[[listen]]\naddress = "127.0.0.1:0"\nsmsc = ["127.0.0.1:{tap.port}"]\n{line}\n' for line in listeners)
+def config_of(directory, taps, listeners, more, durability="written"):
+    smsc = ", ".join(f'"127.0.0.1:{tap.port}"' for tap in taps)
+    listen = "".join(f'[[listen]]\naddress = "127.0.0.1:0"\nsmsc = [{smsc}]\n{line}\n' for line in listeners)
     config = directory / "consentry.toml"
     config.write_text(f"""\
 {listen}
@@ -150,13 +151,15 @@ class Stage:
     def __init__(self, directory, consentry, smsc):
         directory.mkdir()
         self.directory, self.consentry, self.smsc, self.tap = directory, consentry, smsc, Tap(smsc.port)
+        # Taken by who finds the first one closed.
+        self.second = Tap(smsc.port)
         self.proxy, self.ports, self.admin, self.disk = None, [], None, None
 
     def fixtures(self):
         """As the fixtures are judged; shop1 connects from here."""
         registry = (ROOT / "proto-fixtures/policy/registry.toml").read_text(encoding="utf-8")
         (self.directory / "registry.toml").write_text(registry.replace("203.0.113.0/24", "127.0.0.0/8"), encoding="utf-8")
-        config = config_of(self.directory, self.tap, [""], off_rules())
+        config = config_of(self.directory, [self.tap], [""], off_rules())
         self.proxy, self.ports, self.admin = start([self.consentry], config, 1)
         return self
 
@@ -169,7 +172,7 @@ class Stage:
             (self.directory / name).write_text(text, encoding="utf-8")
         more += f'\n[consent]\npath = "{self.directory}/consent"\n[content]\nprohibited = ["{self.directory}/list.txt"]\n'
         listeners = [f'default_alphabet = "{alphabet}"' for alphabet in LISTENERS[:4]] + ['packing = "packed"']
-        config = config_of(self.directory, self.tap, listeners, more, durability)
+        config = config_of(self.directory, [self.tap, self.second], listeners, more, durability)
         self.run("consent", "import", "-c", str(config), str(self.directory / "consents.csv"))
         self.disk = Disk(self.directory) if disk else None
         environment = self.disk.environment if disk else None
@@ -193,6 +196,7 @@ class Stage:
     def stop(self):
         """What is wrong with how it ended, or None."""
         self.tap.close()
+        self.second.close()
         if self.proxy and self.proxy.process.poll() is None and self.proxy.stop() != 0:
             return "it does not stop with exit status 0"
         return None

@@ -93,6 +93,10 @@ class Tap:
         self.sent, self.towards_proxy = [], []
 
     def close(self):
+        """Takes no more connections; those that are there stay."""
+        with contextlib.suppress(OSError):
+            # The thread that waits in accept would keep it open.
+            self.listener.shutdown(socket.SHUT_RDWR)
         self.listener.close()
 
 

@@ -32,6 +32,7 @@ pub(in crate::audit) fn spans(record: &[u8]) -> Option<[Range<usize>; SPANS_MAX]
         | Kind::Unanswered
         | Kind::End
         | Kind::Keys
+        | Kind::Checkpoint
         | Kind::Content => return None,
     };
     // Each address is TON, NPI, a length octet and the number.

@@ -107,12 +107,10 @@ fn within_message(message: &Message<'_>, frame: &[u8]) {
     );
     let gathered = consentry::session::gather(message);
     assert_eq!(gathered, consentry::session::gather(message));
-    let concatenation = consentry::session::concatenation(message);
-    assert_eq!(concatenation, consentry::session::concatenation(message));
-    if let Ok(Some(part)) = concatenation {
-        assert!((1..=part.total).contains(&part.number));
-    }
     if let Ok(gathered) = gathered {
+        if let Some(part) = gathered.part() {
+            assert!((1..=part.total).contains(&part.number));
+        }
         let payloads = message.tlvs.iter().filter(|tlv| tlv.tag == Tag::MESSAGE_PAYLOAD).count();
         let bodies = payloads + usize::from(!message.short_message.is_empty());
         assert_eq!(gathered.two_bodies, bodies > 1, "no second text is overlooked");

@@ -30,9 +30,6 @@ pub fn udh(octets: &[u8]) {
     assert!(is_within(text, octets));
     let elements: usize = header.elements().map(|element| element.data.len() + 2).sum();
     assert_eq!(elements, header.octets());
-    if header.part().is_some() {
-        assert!(header.elements().any(|one| matches!(one.identifier, 0x00 | 0x08)));
-    }
     assert_eq!(
         header.has_reply_address(),
         header.elements().any(|one| one.identifier == 0x22),
