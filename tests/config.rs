@@ -40,6 +40,7 @@ fn unwritten_keys_take_their_defaults_and_paths_their_folder() {
     assert_eq!(config.audit.keys, PathBuf::from("/etc/consentry/state/keys"));
     assert!(config.audit.parquet);
     assert_eq!(config.admin, None);
+    assert!(!config.metrics.providers);
     let capture = &config.capture;
     assert!(!capture.enabled && capture.providers.is_empty() && capture.verdicts.is_empty());
     assert_eq!(capture.path, PathBuf::from("/etc/consentry/state/capture"));
@@ -103,11 +104,14 @@ fn what_is_written_is_taken() {
         sources = ["1069"]
         verdicts = ["refuse", "observe"]
         text = "whole"
+        [metrics]
+        providers = true
         [admin]
         address = "127.0.0.1:0"
         token_file = "token"
         "#,
     );
+    assert!(config.metrics.providers);
     assert_eq!(config.listen[0].default_alphabet.name(), "gbk");
     assert_eq!(config.listen[0].packing.name(), "packed");
     assert_eq!(config.listen[0].receipts.name(), "ask");

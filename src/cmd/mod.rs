@@ -19,6 +19,7 @@ mod key_watch;
 mod keywords;
 mod knowledge;
 mod ledger;
+mod licences;
 mod load;
 mod originals;
 mod record;

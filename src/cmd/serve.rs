@@ -15,7 +15,7 @@ use tokio_util::task::TaskTracker;
 use super::blind::blind_ports;
 use super::knowledge::{self, Loaded};
 use super::rewriting::{self, Rewriting};
-use super::{Failure, asked, capture, disk, key_watch, ledger, originals};
+use super::{Failure, asked, capture, disk, key_watch, ledger, licences, originals};
 use crate::admin::{self, Token};
 use crate::audit::keys::{Auditor, SigningKey};
 use crate::audit::proof::NotaryOptions;
@@ -59,7 +59,12 @@ pub(super) async fn start(loaded: Loaded) -> Result<Running, Failure> {
     let capture = capture::capture(&loaded)?;
     let Loaded { config, mut knowledge, digest } = loaded;
     let rule_names: Vec<&str> = Rule::ALL.iter().map(|rule| rule.name()).collect();
-    let metrics = Arc::new(Metrics::new(&rule_names));
+    let mut metrics = Metrics::new(&rule_names);
+    if config.metrics.providers {
+        let providers = knowledge.registry.providers().iter();
+        metrics.by_provider(&providers.map(|one| one.name.as_str()).collect::<Vec<_>>());
+    }
+    let metrics = Arc::new(metrics);
     metrics.config(&config.digest_hex());
     // Addresses first: a second proxy fails on them before it touches anything.
     let listeners = take_addresses(&config)?;
@@ -97,6 +102,7 @@ pub(super) async fn start(loaded: Loaded) -> Result<Running, Failure> {
         by_address: DashMap::new(),
         buffered_octets: AtomicUsize::new(0),
     });
+    capture::show_limits(&shared.metrics, &shared.capture);
     capture::begin(&shared.capture, &config.capture);
     let listening: Vec<SocketAddr> = listeners.iter().map(|listener| listener.address).collect();
     for listener in listeners {
@@ -351,7 +357,9 @@ async fn watch(shared: Arc<Shared>) {
     let mut captured = Figures::default();
     loop {
         capture::count(&shared.metrics, &mut captured, shared.capture.figures());
+        licences::show(&shared.metrics, &shared.knowledge.registry, shared.clock.now().wall_us);
         let state = shared.journal.state();
+        shared.metrics.audit_available.set(i64::from(state == State::Available));
         let stats = shared.journal.stats();
         let blind = blind_ports(&shared);
         shared.metrics.blind_ports.set(i64::try_from(blind).unwrap_or(i64::MAX));

@@ -72,6 +72,8 @@ pub struct Config {
     pub audit: Audit,
     /// The proxy's own traces.
     pub capture: Capture,
+    /// What the metrics tell apart.
+    pub metrics: Metrics,
     /// The HTTP listener; `None` without one.
     pub admin: Option<Admin>,
     /// The log.
@@ -289,6 +291,13 @@ pub struct Capture {
     pub verdicts: Vec<CaptureVerdict>,
     /// What is kept of texts.
     pub text: CaptureText,
+}
+
+/// `[metrics]`: what they tell apart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Metrics {
+    /// Whether verdicts are also counted by provider, named as in the registry.
+    pub providers: bool,
 }
 
 /// `[admin]`: the HTTP listener.

@@ -21,7 +21,7 @@ use super::{
 };
 use super::{
     Admin, Audit, Capture, Checkpoint, Config, Consent, Content, Fault, Limits, Listen, Log,
-    Outbind, Override, Place, Review, Timeouts,
+    Metrics, Outbind, Override, Place, Review, Timeouts,
 };
 use super::{
     Alphabet, CaptureText, Durability, LogFormat, LogLevel, Mode, OverrideMode, Packing, Receipts,
@@ -67,6 +67,9 @@ pub(super) fn config(
         long_messages: long_messages(&source, written.long_messages.unwrap_or_default())?,
         audit: audit(&source, folder, written.audit.unwrap_or_default())?,
         capture: capture(&source, folder, written.capture.unwrap_or_default())?,
+        metrics: Metrics {
+            providers: written.metrics.unwrap_or_default().providers.unwrap_or(false),
+        },
         admin: written.admin.map(|admin| self::admin(&source, folder, admin)).transpose()?,
         log: log(written.log.unwrap_or_default()),
         digest: super::digest(text),

@@ -53,6 +53,8 @@ pub(super) struct File {
     pub audit: Option<Audit>,
     /// The proxy's own traces.
     pub capture: Option<Capture>,
+    /// What the metrics tell apart.
+    pub metrics: Option<Metrics>,
     /// Metrics, health and the API over HTTP. Without this section there is none.
     pub admin: Option<Admin>,
     /// The log on standard error.
@@ -395,6 +397,15 @@ pub(super) struct Capture {
     /// Whether texts are overwritten. Passwords always are.
     #[schemars(extend("default" = "redacted"))]
     pub text: Option<CaptureText>,
+}
+
+/// What the metrics tell apart.
+#[derive(Deserialize, JsonSchema, Default)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Metrics {
+    /// Whether verdicts are also counted by provider, named as in the registry: three series each.
+    #[schemars(extend("default" = false))]
+    pub providers: Option<bool>,
 }
 
 /// Metrics, health and the API over HTTP.
