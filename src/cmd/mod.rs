@@ -15,6 +15,7 @@ mod disk;
 mod duration;
 mod explain;
 mod init;
+mod key_watch;
 mod keywords;
 mod knowledge;
 mod ledger;

@@ -15,9 +15,9 @@ use tokio_util::task::TaskTracker;
 use super::blind::blind_ports;
 use super::knowledge::{self, Loaded};
 use super::rewriting::{self, Rewriting};
-use super::{Failure, asked, capture, disk, ledger, licences, mirrors, originals};
+use super::{Failure, asked, capture, disk, key_watch, ledger, licences, mirrors, originals};
 use crate::admin::{self, Token};
-use crate::audit::keys::SigningKey;
+use crate::audit::keys::{Auditor, SigningKey};
 use crate::audit::proof::NotaryOptions;
 use crate::audit::{Durability, Journal, KeyRing, Options, Sealing, State};
 use crate::capture::Figures;
@@ -117,6 +117,11 @@ pub(super) async fn start(loaded: Loaded) -> Result<Running, Failure> {
     };
     tokio::spawn(watch(shared.clone()));
     tokio::spawn(disk::watch(shared.journal.clone(), shared.metrics.clone()));
+    tokio::spawn(key_watch::watch(
+        shared.clone(),
+        config.audit.path.clone(),
+        config.audit.keys.clone(),
+    ));
     tokio::spawn(originals::watch(shared.clone(), originals_file.clone()));
     tokio::spawn(asked::watch(shared.clone(), config.audit.path.clone()));
     tokio::spawn(ledger::watch(ledger.clone(), shared.metrics.clone()));
@@ -234,7 +239,7 @@ fn open_journal(
         rule_set: rule_set.to_owned(),
         reading: reading.to_owned(),
         program: env!("CARGO_PKG_VERSION").to_owned(),
-        sealing: Some(Sealing { keys: config.audit.keys.clone(), auditors: Vec::new() }),
+        sealing: Some(sealing(config)?),
         on_sync: Some(Box::new(move |took| sync_metrics.audit_sync.observe(took))),
         notary: Some(NotaryOptions {
             key: SigningKey::open_or_create(&config.audit.keys)?,
@@ -259,6 +264,16 @@ fn open_journal(
         tracing::warn!(octets, segment, "cut unacknowledged records off the end of the journal");
     }
     Ok(journal)
+}
+
+/// With what the journal is encrypted.
+fn sealing(config: &Config) -> Result<Sealing, Failure> {
+    let auditors = config.audit.auditors.iter().map(|file| Auditor::read(file));
+    Ok(Sealing {
+        keys: config.audit.keys.clone(),
+        auditors: auditors.collect::<Result<_, _>>()?,
+        content: config.audit.content != config::RecordedContent::None,
+    })
 }
 
 fn settings(config: &Config) -> Settings {

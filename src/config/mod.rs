@@ -251,6 +251,10 @@ pub struct Audit {
     pub durability: Durability,
     /// The folder of the keys that records are signed and sealed with.
     pub keys: PathBuf,
+    /// Public keys of those who can read everything, at most [`bounds::AUDITORS_MAX`].
+    pub auditors: Vec<PathBuf>,
+    /// Of which messages the content is recorded: of any only where there are auditors.
+    pub content: RecordedContent,
     /// When what was recorded is signed.
     pub checkpoint: Checkpoint,
     /// Whether sealed segments are rewritten to Parquet.
@@ -478,6 +482,15 @@ choices! {
         Progressive "progressive"
         /// They wait until all are there, and are judged and let go together.
         Hold "hold"
+    }
+    /// Of which messages the text is recorded, for auditors alone.
+    RecordedContent {
+        /// Of none.
+        None "none"
+        /// Of those that go on from a code of the plan.
+        Ports "ports"
+        /// Of all, refused ones too.
+        All "all"
     }
     /// When a message may go on.
     Durability {

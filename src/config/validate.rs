@@ -16,8 +16,8 @@ use super::fault::{self, Source};
 use super::nearest::nearest;
 use super::written::{self, Size, Time};
 use super::{
-    AUDIT_PATH, CAPTURE_PATH, CONSENT_PATH, LongMessages, PartsMode, REGISTRY_FILE, SubmitMulti,
-    UnknownCommand, address, duration, size,
+    AUDIT_PATH, CAPTURE_PATH, CONSENT_PATH, LongMessages, PartsMode, REGISTRY_FILE,
+    RecordedContent, SubmitMulti, UnknownCommand, address, duration, size,
 };
 use super::{
     Admin, Audit, Capture, Checkpoint, Config, Consent, Content, Fault, Limits, Listen, Log,
@@ -378,10 +378,30 @@ fn audit(source: &Source<'_>, folder: &Path, written: written::Audit) -> Result<
         Some(keys) => path(source, folder, Some(keys), "")?,
         None => super::keys_beside(&journal),
     };
+    let mut auditors = Vec::new();
+    if let Some(files) = written.auditors {
+        if files.get_ref().len() > bounds::AUDITORS_MAX {
+            let says = format!("names more than {} files", bounds::AUDITORS_MAX);
+            return Err(source.fault(files.span(), says));
+        }
+        for file in files.into_inner() {
+            auditors.push(path(source, folder, Some(file), "")?);
+        }
+    }
+    let content = match written.content {
+        Some(content) if *content.get_ref() != RecordedContent::None && auditors.is_empty() => {
+            let says = "is encrypted for auditors, and there are none; make a pair of keys with \
+                        `consentry audit keys new-auditor` and name the public one in auditors";
+            return Err(source.fault(content.span(), says));
+        }
+        content => content.map_or(RecordedContent::None, Spanned::into_inner),
+    };
     let checkpoint = written.checkpoint.unwrap_or_default();
     Ok(Audit {
         path: journal,
         keys,
+        auditors,
+        content,
         checkpoint: Checkpoint {
             records: count(source, checkpoint.records, bounds::CHECKPOINT_RECORDS)?,
             every: time(source, checkpoint.every, bounds::CHECKPOINT_EVERY)?,

@@ -322,6 +322,13 @@ pub(super) struct Audit {
     /// journal's folder.
     #[schemars(with = "Option<String>")]
     pub keys: Option<Spanned<String>>,
+    /// Files with the public keys of auditors, who can read everything that is encrypted.
+    #[schemars(with = "Option<Vec<String>>", length(max = bounds::AUDITORS_MAX))]
+    pub auditors: Option<Spanned<Vec<Spanned<String>>>>,
+    /// Of which messages the text is recorded, encrypted for the auditors: none, ports (what goes on
+    /// from a code) or all (also what is refused).
+    #[schemars(with = "Option<super::RecordedContent>", extend("default" = "none"))]
+    pub content: Option<Spanned<super::RecordedContent>>,
     /// When what was recorded is signed.
     pub checkpoint: Option<Checkpoint>,
     /// Whether journal files that are complete are rewritten to Parquet beside them, numbers masked.
