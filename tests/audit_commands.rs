@@ -173,7 +173,7 @@ fn a_search_finds_what_is_asked_for() {
 }
 
 /// The keys of every message that was found, and those that some have beside them.
-const MESSAGE_KEYS: [&str; 18] = [
+const MESSAGE_KEYS: [&str; 19] = [
     "article",
     "became",
     "class",
@@ -183,6 +183,7 @@ const MESSAGE_KEYS: [&str; 18] = [
     "kind",
     "octets",
     "provider",
+    "reading",
     "record",
     "rule",
     "rule_set",
@@ -200,7 +201,7 @@ fn the_keys_are_stable_and_say_what_became_of_a_message() {
     let args = ["audit", "search", "--path", path.to_str().unwrap(), "--json"];
     let lines = objects(&consentry(&args).1);
     let bind: BTreeSet<&str> = lines[0].as_object().unwrap().keys().map(String::as_str).collect();
-    let expected = "article command kind listener peer provider record rule rule_set session status \
+    let expected = "article command kind listener peer provider reading record rule rule_set session status \
          system_id time verdict";
     assert_eq!(bind, expected.split_whitespace().collect());
     for (at, became, more) in [
@@ -239,6 +240,58 @@ fn the_article_is_that_of_the_rules_in_force_at_the_time() {
         let (code, out, _) = consentry(&["audit", "show", "--path", path, "--json", &number]);
         let shown: Value = serde_json::from_str(&out).unwrap();
         assert_eq!((code, &shown["article"]), (Some(0), &line["article"]));
+    }
+}
+
+#[test]
+fn every_look_is_on_record_before_anything_is_shown() {
+    let (_folder, path) = journal();
+    let name = path.to_str().unwrap();
+    let access = || {
+        let (code, out, _) = consentry(&["audit", "access", "--path", name, "--json"]);
+        (code, objects(&out))
+    };
+    assert_eq!(access(), (Some(1), Vec::new()), "nobody has looked");
+    let looks: &[(&[&str], &str, &str, bool)] = &[
+        (
+            &["search", "--number", DESTINATION, "--verdict", "refuse"],
+            "search",
+            "number 861********00, verdict 2",
+            false,
+        ),
+        (&["search", "--message-id", "255", "--unmask"], "search", "message_id 255", true),
+        (&["show", "2", "--unmask"], "show", "record 2", true),
+        (&["receipts", "--unmatched"], "receipts", "unmatched", false),
+        (&["report"], "report", "", false),
+        (&["prove", "2"], "prove", "records [2]", false),
+    ];
+    for (args, ..) in looks {
+        consentry(&[&["audit", args[0], "--path", name], &args[1..]].concat());
+    }
+    let (code, lines) = access();
+    assert_eq!((code, lines.len()), (Some(0), looks.len()));
+    for (line, (_, command, asked, unmasked)) in lines.iter().zip(looks) {
+        assert_eq!(
+            (line["command"].as_str(), line["asked"].as_str()),
+            (Some(*command), Some(*asked))
+        );
+        assert_eq!(line["unmasked"], *unmasked);
+        assert!(line["user"].is_u64() && line["time"].is_string(), "{line}");
+    }
+    let folder = path.join("access");
+    let verified = consentry(&["audit", "verify", "--path", folder.to_str().unwrap()]);
+    assert_eq!(verified.0, Some(0), "{}", verified.2);
+
+    // Where no record can be kept, nothing is shown.
+    std::fs::remove_dir_all(&folder).unwrap();
+    std::fs::write(&folder, "in the way").unwrap();
+    for args in [&["search"][..], &["show", "2"], &["receipts"]] {
+        let all = [&["audit", args[0], "--path", name], &args[1..]].concat();
+        let (code, out, err) = consentry(&all);
+        assert_eq!((code, out.as_str()), (Some(2), ""), "{args:?}");
+        assert!(err.contains("--unrecorded"), "{err}");
+        let (code, ..) = consentry(&[&all[..], &["--unrecorded"]].concat());
+        assert_ne!(code, Some(2), "{args:?}");
     }
 }
 

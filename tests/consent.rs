@@ -704,4 +704,49 @@ fn commands_act_on_a_running_proxy_and_on_the_store_alike() {
         (stats["pairs"].as_u64(), stats["events"]["revoked"].as_u64()),
         (Some(1501), Some(2))
     );
+    // On record, whoever kept it: the proxy's journal, or the command while no proxy runs.
+    assert_eq!(said(&run(&["revoke", "13900000009", "--cause", "complaint"])).0, 0);
+    let events = |number: &str| {
+        let args = ["audit", "search", "-c", &config, "--number", number, "--json", "--unmask"];
+        let found = said(&consentry(&args)).1;
+        let shown = |line: &str| {
+            let line: serde_json::Value = serde_json::from_str(line).unwrap();
+            assert_eq!(line["kind"], "consent");
+            assert!(
+                line["event"].as_u64() > Some(0) && line["destination"] == format!("86{number}")
+            );
+            let text = |key: &str| line[key].as_str().unwrap_or("-").to_owned();
+            ["happened", "source_of_event", "cause", "review", "entity"].map(text).join(" ")
+        };
+        found.lines().map(shown).collect::<Vec<_>>()
+    };
+    assert_eq!(events("13800138000"), ["granted api - submitted 示例"]);
+    assert_eq!(events("13900000007"), ["revoked api recycled - 示例"]);
+    assert_eq!(events("13900000008"), ["reviewed api - rejected 示例"]);
+    assert_eq!(events("13900000009"), ["revoked operator complaint - 示例"]);
+    let kinds = || {
+        let mut reader =
+            consentry::audit::Reader::open(&folder.path().join("state/audit")).unwrap();
+        let (mut registries, mut imported) = (Vec::new(), 0);
+        while let Some(entry) = reader.next().unwrap() {
+            match entry.record() {
+                consentry::audit::Record::Registry(one) => registries.push((one.before, one.rules)),
+                consentry::audit::Record::Consent(one) if one.happened_name() == "imported" => {
+                    imported += one.count;
+                }
+                _ => {}
+            }
+        }
+        (registries, imported)
+    };
+    let (registries, imported) = kinds();
+    let all: u64 = stats["events"].as_object().unwrap().values().filter_map(|n| n.as_u64()).sum();
+    // But for one grant, one revocation and one review that were told one by one.
+    assert_eq!((registries.len(), u64::from(imported)), (1, all - 3), "{stats}");
+    write(folder.path(), "registry.toml", "[[provider]]\nname = \"示例\"\nsystem_ids = [\"b\"]\n");
+    assert_eq!(said(&run(&["revoke", "13900000010", "示例"])).0, 0);
+    let (again, _) = kinds();
+    assert_eq!(again.len(), 2, "another registry");
+    assert_eq!(again[1].0, registries[0].1, "what was before");
+    assert_ne!(again[1].1, registries[0].1);
 }

@@ -87,7 +87,7 @@ fn options(durability: Durability) -> Options {
 
 /// Numbers are encrypted under keys in a folder beside the journal's.
 fn sealing(path: &Path) -> Sealing {
-    Sealing { keys: path.with_extension("keys"), auditors: Vec::new() }
+    Sealing { keys: path.with_extension("keys"), auditors: Vec::new(), content: false }
 }
 
 fn open(path: &Path, durability: Durability) -> Journal {
@@ -587,7 +587,7 @@ fn a_search_joins_messages_with_answers_and_binds() {
 fn shown(found: &Found) -> String {
     let (verdict, answer) = match found {
         Found::Bind { bind } => return format!("bind {}", bind.time_us),
-        Found::Reply { .. } => panic!("no reply was written"),
+        Found::Reply { .. } | Found::Consent { .. } => panic!("no reply was written"),
         Found::Message { verdict, answer, bind, receipts } => {
             assert!(receipts.is_empty());
             assert!(bind.is_some());

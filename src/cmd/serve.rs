@@ -15,9 +15,9 @@ use tokio_util::task::TaskTracker;
 use super::blind::blind_ports;
 use super::knowledge::{self, Loaded};
 use super::rewriting::{self, Rewriting};
-use super::{Failure, asked, capture, disk, ledger, originals, told};
+use super::{Failure, asked, capture, disk, key_watch, ledger, licences, mirrors, originals, told};
 use crate::admin::{self, Token};
-use crate::audit::keys::SigningKey;
+use crate::audit::keys::{Auditor, SigningKey};
 use crate::audit::proof::NotaryOptions;
 use crate::audit::{
     Durability, Journal, KeyRing, Options, Records, RegistryRecord, Sealing, State,
@@ -55,6 +55,8 @@ pub(super) struct Running {
     audit: PathBuf,
     /// What rewrites segments.
     rewriting: Option<Rewriting>,
+    /// What goes on to others.
+    mirrors: mirrors::Mirrors,
 }
 
 /// Opens the journal, takes the addresses and begins to serve. Call inside a tokio runtime.
@@ -62,7 +64,12 @@ pub(super) async fn start(loaded: Loaded) -> Result<Running, Failure> {
     let capture = capture::capture(&loaded)?;
     let Loaded { config, mut knowledge, digest } = loaded;
     let rule_names: Vec<&str> = Rule::ALL.iter().map(|rule| rule.name()).collect();
-    let metrics = Arc::new(Metrics::new(&rule_names));
+    let mut metrics = Metrics::new(&rule_names);
+    if config.metrics.providers {
+        let providers = knowledge.registry.providers().iter();
+        metrics.by_provider(&providers.map(|one| one.name.as_str()).collect::<Vec<_>>());
+    }
+    let metrics = Arc::new(metrics);
     metrics.config(&config.digest_hex());
     // Addresses first: a second proxy fails on them before it touches anything.
     let listeners = take_addresses(&config)?;
@@ -74,11 +81,8 @@ pub(super) async fn start(loaded: Loaded) -> Result<Running, Failure> {
     let rule_set = knowledge.rule_set.name();
     let reading = knowledge.texts.version();
     let (journal, before) = open_journal(&config, digest, (rule_set, &reading), &metrics, clock)?;
-    if before != Some(digest) {
-        let now_us = clock.now().wall_us;
-        let change = (before.unwrap_or_default(), digest);
-        journal.append(&mut registry_record(&knowledge.registry, change, &reading, now_us))?;
-    }
+    let change = (before, digest);
+    note_registry(&journal, &knowledge.registry, change, &reading, clock.now().wall_us)?;
     let ledger = ledger::open(&config)?;
     knowledge.parties = ledger::parties(&ledger, &knowledge.registry)?;
     let keep_keyword = ledger::keywords(&config, &knowledge.announced)?;
@@ -105,6 +109,7 @@ pub(super) async fn start(loaded: Loaded) -> Result<Running, Failure> {
         by_address: DashMap::new(),
         buffered_octets: AtomicUsize::new(0),
     });
+    capture::show_limits(&shared.metrics, &shared.capture);
     capture::begin(&shared.capture, &config.capture);
     let listening: Vec<SocketAddr> = listeners.iter().map(|listener| listener.address).collect();
     for listener in listeners {
@@ -117,19 +122,33 @@ pub(super) async fn start(loaded: Loaded) -> Result<Running, Failure> {
     };
     tokio::spawn(watch(shared.clone()));
     tokio::spawn(disk::watch(shared.journal.clone(), shared.metrics.clone()));
+    tokio::spawn(key_watch::watch(
+        shared.clone(),
+        config.audit.path.clone(),
+        config.audit.keys.clone(),
+    ));
     tokio::spawn(originals::watch(shared.clone(), originals_file.clone()));
     tokio::spawn(asked::watch(shared.clone(), config.audit.path.clone()));
     tokio::spawn(ledger::watch(ledger.clone(), shared.metrics.clone()));
+    let keys = Arc::new(KeyRing::open(&config.audit.keys)?);
     let rewriting = match config.audit.parquet {
-        true => {
-            let keys = Arc::new(KeyRing::open(&config.audit.keys)?);
-            Some(rewriting::start(config.audit.path.clone(), keys, None)?)
-        }
+        true => Some(rewriting::start(config.audit.path.clone(), keys.clone(), None)?),
         false => None,
     };
+    let mirrors = mirrors::start(&config, &shared.journal, &shared.metrics, &keys, None)?;
     let drain = config.timeouts.drain;
     let audit = config.audit.path.clone();
-    Ok(Running { shared, ledger, listening, admin, drain, originals_file, audit, rewriting })
+    Ok(Running {
+        shared,
+        ledger,
+        listening,
+        admin,
+        drain,
+        originals_file,
+        audit,
+        rewriting,
+        mirrors,
+    })
 }
 
 impl Running {
@@ -153,11 +172,12 @@ impl Running {
         if let Ok(Err(error)) = saved.await {
             tracing::error!(%error, "no message will be known by its message_id");
         }
-        let rewriting = self.rewriting;
+        let (rewriting, mirrors) = (self.rewriting, self.mirrors);
         let closed = tokio::task::spawn_blocking(move || {
             if let Some(rewriting) = rewriting {
                 rewriting.stop();
             }
+            mirrors.stop();
             capture.stop();
             ledger.close();
             journal.close(now_us)
@@ -208,13 +228,13 @@ pub(super) fn journal_options(
     config: &Config,
     rules: [u8; 32],
     (rule_set, reading): (&str, &str),
-) -> Options {
+) -> Result<Options, Failure> {
     let durability = match config.audit.durability {
         config::Durability::Synced => Durability::Synced,
         config::Durability::Written => Durability::Written,
         config::Durability::Queued => Durability::Queued,
     };
-    Options {
+    Ok(Options {
         segment_octets: config.audit.segment_octets as u64,
         disk_octets_max: config.audit.disk_budget_octets.map(|octets| octets as u64),
         config: config.digest,
@@ -222,9 +242,9 @@ pub(super) fn journal_options(
         rule_set: rule_set.to_owned(),
         reading: reading.to_owned(),
         program: env!("CARGO_PKG_VERSION").to_owned(),
-        sealing: Some(Sealing { keys: config.audit.keys.clone(), auditors: Vec::new() }),
+        sealing: Some(sealing(config)?),
         ..Options::new(durability)
-    }
+    })
 }
 
 fn open_journal(
@@ -244,7 +264,7 @@ fn open_journal(
             now_us: Box::new(move || clock.now().wall_us),
             on_fault: Box::new(|why| tracing::error!(why, "no checkpoint is signed")),
         }),
-        ..journal_options(config, rules, (rule_set, reading))
+        ..journal_options(config, rules, (rule_set, reading))?
     };
     let (journal, found) = Journal::open(&config.audit.path, options, clock.now().wall_us)?;
     let path = config.audit.path.display();
@@ -262,18 +282,22 @@ fn open_journal(
     Ok((journal, found.rules))
 }
 
-/// The record of rules and registry that are others than before.
-fn registry_record(
+/// Records rules and registry where they are others than before, by their digests.
+pub(super) fn note_registry(
+    journal: &Journal,
     registry: &Registry,
-    (before, rules): ([u8; 32], [u8; 32]),
+    (before, rules): (Option<[u8; 32]>, [u8; 32]),
     reading: &str,
     now_us: u64,
-) -> Records {
+) -> Result<(), Failure> {
+    if before == Some(rules) {
+        return Ok(());
+    }
     let count = |count: usize| u32::try_from(count).unwrap_or(u32::MAX);
     let providers = registry.providers();
     let mut records = Records::new();
     let record = RegistryRecord {
-        before,
+        before: before.unwrap_or_default(),
         rules,
         registry: *registry.digest(),
         providers: count(providers.len()),
@@ -281,7 +305,18 @@ fn registry_record(
         reading,
     };
     records.registry(now_us, &record);
-    records
+    journal.append(&mut records)?;
+    Ok(())
+}
+
+/// With what the journal is encrypted.
+fn sealing(config: &Config) -> Result<Sealing, Failure> {
+    let auditors = config.audit.auditors.iter().map(|file| Auditor::read(file));
+    Ok(Sealing {
+        keys: config.audit.keys.clone(),
+        auditors: auditors.collect::<Result<_, _>>()?,
+        content: config.audit.content != config::RecordedContent::None,
+    })
 }
 
 fn settings(config: &Config) -> Settings {
@@ -379,7 +414,9 @@ async fn watch(shared: Arc<Shared>) {
     let mut captured = Figures::default();
     loop {
         capture::count(&shared.metrics, &mut captured, shared.capture.figures());
+        licences::show(&shared.metrics, &shared.knowledge.registry, shared.clock.now().wall_us);
         let state = shared.journal.state();
+        shared.metrics.audit_available.set(i64::from(state == State::Available));
         let stats = shared.journal.stats();
         let blind = blind_ports(&shared);
         shared.metrics.blind_ports.set(i64::try_from(blind).unwrap_or(i64::MAX));

@@ -1,13 +1,16 @@
 //! `consentry audit`: the records. One file a sub-command.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::{Answer, Failure, knowledge};
 use crate::audit::KeyRing;
+use crate::audit::keys::AuditorKey;
 use crate::config;
 
+mod access;
 mod archive;
+mod keys;
 mod number;
 mod prove;
 mod receipts;
@@ -29,6 +32,8 @@ enum What {
     Search(search::Args),
     /// Lists delivery receipts, each with its message.
     Receipts(receipts::Args),
+    /// Lists who looked at records.
+    Access(access::Args),
     /// Shows one record.
     Show(show::Args),
     /// Counts by article, provider and day: refusals, opt-outs, complaints, blind ports, sweeps.
@@ -37,6 +42,8 @@ enum What {
     Prove(prove::Args),
     /// Rewrites sealed segments to Parquet, as the running proxy does by itself.
     Archive(archive::Args),
+    /// The keys that numbers and contents are encrypted with.
+    Keys(keys::Args),
     /// Walks every segment, record and link of the chain, and checks what was signed, or a proof alone:
     /// 0 whole, 1 broken, 2 cannot tell.
     Verify(verify::Args),
@@ -47,10 +54,12 @@ pub fn run(args: Args) -> Result<Answer, Failure> {
     match args.what {
         What::Search(args) => search::run(&args),
         What::Receipts(args) => receipts::run(&args),
+        What::Access(args) => access::run(&args),
         What::Show(args) => show::run(&args),
         What::Report(args) => report::run(&args),
         What::Prove(args) => prove::run(&args),
         What::Archive(args) => archive::run(&args),
+        What::Keys(args) => keys::run(&args),
         What::Verify(args) => verify::run(&args),
     }
 }
@@ -64,6 +73,10 @@ struct Place {
     /// The journal's folder itself.
     #[arg(long, value_name = "DIR", conflicts_with = "config")]
     path: Option<PathBuf>,
+    /// Look at records that nobody can write beside, such as a copy on a read-only medium, without leaving
+    /// a record of it.
+    #[arg(long)]
+    unrecorded: bool,
 }
 
 impl Place {
@@ -75,6 +88,15 @@ impl Place {
     /// The keys to read with.
     fn keys(&self) -> Result<Arc<KeyRing>, Failure> {
         Ok(Arc::new(KeyRing::open(&self.folders()?.1)?))
+    }
+
+    /// The keys to read with, and an auditor's where one is given.
+    fn keys_and(&self, auditor: Option<&Path>) -> Result<Arc<KeyRing>, Failure> {
+        let ring = KeyRing::open(&self.folders()?.1)?;
+        Ok(Arc::new(match auditor {
+            Some(file) => ring.with_auditor(AuditorKey::read(file)?),
+            None => ring,
+        }))
     }
 
     /// The journal's folder and that of the keys: with `--path`, the one that is the default.

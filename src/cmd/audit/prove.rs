@@ -1,6 +1,6 @@
 //! `consentry audit prove`: what proves a record to whoever has the public key.
 
-use super::{Answer, Failure, Place};
+use super::{Answer, Failure, Place, access};
 use crate::audit::proof::{ProveFault, Prover};
 
 #[derive(clap::Args)]
@@ -15,6 +15,7 @@ pub(super) struct Args {
 /// Prints one JSON object a record, for `audit verify --proof`; no, where there is no such record or
 /// nothing signed covers it yet.
 pub(super) fn run(args: &Args) -> Result<Answer, Failure> {
+    access::note(&args.place, "prove", &format!("records {:?}", args.records), false)?;
     let mut prover = Prover::new(&args.place.folder()?);
     let mut answer = Answer::Yes;
     for record in &args.records {

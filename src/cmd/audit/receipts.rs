@@ -4,8 +4,9 @@ use std::io::{self, BufWriter, Write};
 use std::ops::ControlFlow;
 
 use super::super::record::{fields, plain};
+use super::super::shown::masked;
 use super::number::Wanted;
-use super::{Answer, Failure, Place, micros};
+use super::{Answer, Failure, Place, access, micros};
 use crate::audit::{self, ReceiptQuery};
 
 /// Results after which the list stops unless told otherwise.
@@ -41,6 +42,13 @@ pub(super) struct Args {
 /// Runs it.
 pub(super) fn run(args: &Args) -> Result<Answer, Failure> {
     let folder = args.place.folder()?;
+    let number = args.number.as_deref().map(|number| masked(number.as_bytes(), false));
+    let asked = match (&number, args.unmatched) {
+        (Some(number), _) => format!("number {number}"),
+        (None, true) => "unmatched".to_owned(),
+        (None, false) => String::new(),
+    };
+    access::note(&args.place, "receipts", &asked, args.unmask)?;
     let wanted = args.number.as_deref().map(Wanted::new);
     let is_meant = |source: &[u8], destination: &[u8]| {
         wanted.as_ref().is_some_and(|wanted| wanted.is_one_of(source, destination))

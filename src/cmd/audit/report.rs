@@ -5,7 +5,7 @@ use std::io::{self, BufWriter, Write};
 use jiff::civil::Date;
 use serde_json::{Value, json};
 
-use super::{Answer, Failure, Place, zone};
+use super::{Answer, Failure, Place, access, zone};
 use crate::archive::{Counts, Report};
 use crate::audit::Reader;
 
@@ -41,6 +41,7 @@ pub(super) fn run(args: &Args) -> Result<Answer, Failure> {
     if days.1 < days.0 {
         return Err(Failure("the last day is before the first".to_owned()));
     }
+    access::note(&args.place, "report", args.provider.as_deref().unwrap_or_default(), false)?;
     let mut report = Report::new(zone(), days);
     let mut reader = Reader::open(&args.place.folder()?)?.with_keys(args.place.keys()?);
     while let Some(entry) = reader.next()? {

@@ -4,8 +4,9 @@ use std::io::{self, BufWriter, Write};
 use std::ops::ControlFlow;
 
 use super::super::record::{line, plain};
+use super::super::shown::masked;
 use super::number::Wanted;
-use super::{Answer, Failure, Place, micros};
+use super::{Answer, Failure, Place, access, micros};
 use crate::audit::{self, Query};
 use crate::policy::Rule;
 
@@ -68,9 +69,27 @@ fn verdict(name: &str) -> Result<u8, String> {
     }
 }
 
+/// What is asked for, as the record of it says.
+fn asked(args: &Args) -> String {
+    let filters = [
+        ("number", args.number.as_deref().map(|number| masked(number.as_bytes(), false))),
+        ("provider", args.provider.clone()),
+        ("from", args.from.map(|time| time.to_string())),
+        ("to", args.to.map(|time| time.to_string())),
+        ("rule", args.rule.map(|rule| rule.name().to_owned())),
+        ("verdict", args.verdict.map(|verdict| verdict.to_string())),
+        ("session", args.session.map(|session| session.to_string())),
+        ("message_id", args.message_id.clone()),
+        ("reference", args.reference.clone()),
+    ];
+    let said = filters.into_iter().filter_map(|(name, value)| Some(format!("{name} {}", value?)));
+    said.collect::<Vec<_>>().join(", ")
+}
+
 /// Runs it.
 pub(super) fn run(args: &Args) -> Result<Answer, Failure> {
     let folder = args.place.folder()?;
+    access::note(&args.place, "search", &asked(args), args.unmask)?;
     let wanted = args.number.as_deref().map(Wanted::new);
     let is_meant = |source: &[u8], destination: &[u8]| {
         wanted.as_ref().is_some_and(|wanted| wanted.is_one_of(source, destination))

@@ -12,6 +12,7 @@ use crate::config::{self, Config};
 use crate::consent::desk::{self, Ask, Told};
 use crate::consent::{CACHE_OCTETS_MIN, Ledger, OpenFault, Options, Source};
 use crate::policy::ReviewPolicy;
+use crate::registry::Registry;
 
 /// Days that a request for consent waits when only a folder is named.
 const SILENT_AFTER_DAYS: u64 = 7;
@@ -39,19 +40,32 @@ pub(super) enum Place {
 /// The journal of a configuration, while no proxy writes it.
 pub(super) struct Recording {
     config: Config,
-    /// Digest of rules and registry, rule set, what texts are read with: where they could be read.
-    in_force: Option<([u8; 32], &'static str, String)>,
+    /// Where it could be read.
+    in_force: Option<InForce>,
+}
+
+/// What is in force: digest of rules and registry, rule set, what texts are read with, and who is admitted.
+struct InForce {
+    rules: [u8; 32],
+    rule_set: &'static str,
+    reading: String,
+    registry: Registry,
 }
 
 impl Recording {
     /// Opens the journal: before the ledger is told anything.
     fn open(&self) -> Result<Journal, Failure> {
-        let (rules, rule_set, reading) = self
-            .in_force
-            .as_ref()
-            .map_or(([0; 32], "", ""), |(rules, set, reading)| (*rules, *set, reading.as_str()));
-        let options = serve::journal_options(&self.config, rules, (rule_set, reading));
-        Ok(Journal::open(&self.config.audit.path, options, now_us())?.0)
+        let path = &self.config.audit.path;
+        let Some(InForce { rules, rule_set, reading, registry }) = &self.in_force else {
+            // The next who opens it sees that nobody knew the rules.
+            let options = serve::journal_options(&self.config, [0; 32], ("", ""))?;
+            return Ok(Journal::open(path, options, now_us())?.0);
+        };
+        let options = serve::journal_options(&self.config, *rules, (rule_set, reading))?;
+        let now_us = now_us();
+        let (journal, found) = Journal::open(path, options, now_us)?;
+        serve::note_registry(&journal, registry, (found.rules, *rules), reading, now_us)?;
+        Ok(journal)
     }
 }
 
@@ -102,9 +116,11 @@ impl Where {
         });
         let mut place = place(&config)?;
         if let Place::Store(_, recording) = &mut place {
-            let in_force = loaded.map(|loaded| {
-                let knowledge = loaded.knowledge;
-                (loaded.digest, knowledge.rule_set.name(), knowledge.texts.version())
+            let in_force = loaded.map(|loaded| InForce {
+                rules: loaded.digest,
+                rule_set: loaded.knowledge.rule_set.name(),
+                reading: loaded.knowledge.texts.version(),
+                registry: loaded.knowledge.registry,
             });
             *recording = Some(Recording { config, in_force });
         }

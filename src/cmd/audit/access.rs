@@ -1,0 +1,119 @@
+//! `consentry audit access`: who looked at records. Every command that shows some leaves a record of it,
+//! before it shows anything, in a small journal of its own beside them: `access` in the journal's folder.
+
+use std::io::{self, BufWriter, Write};
+use std::path::Path;
+use std::thread::sleep;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use super::super::record::{fields, plain};
+use super::{Answer, Failure, Place};
+use crate::audit::{
+    AccessRecord, Durability, Journal, OpenFault, Options, ReadFault, Reader, Record, Records,
+};
+
+/// The folder within the journal's.
+const FOLDER: &str = "access";
+/// How long another command may hold the journal of accesses.
+const LOCKED_MAX: Duration = Duration::from_secs(5);
+/// How often it is tried again meanwhile.
+const AGAIN: Duration = Duration::from_millis(20);
+
+#[derive(clap::Args)]
+pub(super) struct Args {
+    #[command(flatten)]
+    place: Place,
+    /// One JSON object a line.
+    #[arg(long)]
+    json: bool,
+}
+
+/// Lists all of them, oldest first.
+pub(super) fn run(args: &Args) -> Result<Answer, Failure> {
+    let folder = args.place.folder()?.join(FOLDER);
+    let mut reader = match Reader::open(&folder) {
+        Ok(reader) => reader,
+        Err(ReadFault::Empty { .. }) => return Ok(Answer::No),
+        Err(ReadFault::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound => {
+            return Ok(Answer::No);
+        }
+        Err(fault) => return Err(fault.into()),
+    };
+    let mut out = BufWriter::new(io::stdout().lock());
+    let mut answer = Answer::No;
+    while let Some(entry) = reader.next()? {
+        if !matches!(entry.record(), Record::Access(_)) {
+            continue;
+        }
+        answer = Answer::Yes;
+        let line = fields(&entry.keep(), false);
+        match args.json {
+            true => writeln!(out, "{line}")?,
+            false => writeln!(out, "{}", plain(&line))?,
+        }
+    }
+    out.flush()?;
+    Ok(answer)
+}
+
+/// Records that somebody is about to look; `asked` holds no whole number of a person. Where that is
+/// impossible, nothing is to be shown, unless `--unrecorded` says so.
+pub(super) fn note(
+    place: &Place,
+    command: &str,
+    asked: &str,
+    is_unmasked: bool,
+) -> Result<(), Failure> {
+    let folder = place.folder()?;
+    // What is not there is the command's own to say.
+    if place.unrecorded || !folder.is_dir() {
+        return Ok(());
+    }
+    let folder = folder.join(FOLDER);
+    keep(&folder, command, asked, is_unmasked).map_err(|why| {
+        let shown = folder.display();
+        Failure(format!(
+            "this look at the records cannot be recorded in {shown}: {why}; make it writable, or add \
+             --unrecorded"
+        ))
+    })
+}
+
+fn keep(folder: &Path, command: &str, asked: &str, is_unmasked: bool) -> Result<(), String> {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let now_us = u64::try_from(now.as_micros()).unwrap_or(u64::MAX);
+    let journal = open(folder, now_us)?;
+    let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
+    let name = ["SUDO_USER", "LOGNAME", "USER"].into_iter().find_map(variable);
+    let record = AccessRecord {
+        user: rustix::process::getuid().as_raw(),
+        is_unmasked,
+        name: name.as_deref().unwrap_or_default(),
+        command,
+        asked,
+    };
+    let mut records = Records::new();
+    records.access(now_us, &record);
+    journal
+        .append(&mut records)
+        .and_then(|ticket| journal.wait(ticket))
+        .and_then(|()| journal.close(now_us))
+        .map_err(|error| error.to_string())
+}
+
+/// Opens the journal of accesses; waits while another command holds it.
+fn open(folder: &Path, now_us: u64) -> Result<Journal, String> {
+    let mut waited = Duration::ZERO;
+    loop {
+        let mut options = Options::new(Durability::Synced);
+        options.program = env!("CARGO_PKG_VERSION").to_owned();
+        match Journal::open(folder, options, now_us) {
+            Ok((journal, _)) => return Ok(journal),
+            Err(OpenFault::Locked { .. }) if waited < LOCKED_MAX => {
+                sleep(AGAIN);
+                waited += AGAIN;
+            }
+            Err(fault) => return Err(fault.to_string()),
+        }
+    }
+}
