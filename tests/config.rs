@@ -59,6 +59,7 @@ fn what_is_written_is_taken() {
         smsc = ["a.example:1", "b.example:2"]
         default_alphabet = "gbk"
         packing = "packed"
+        receipts = "ask"
         [[outbind]]
         address = "127.0.0.1:2776"
         esme = ["[2001:db8::1]:3"]
@@ -85,6 +86,7 @@ fn what_is_written_is_taken() {
         [audit]
         path = "/var/lib/consentry/audit"
         keys = "secrets"
+        checkpoint = { every = "1m" }
         segment = "1MiB"
         disk_budget = "2MiB"
         parquet = false
@@ -104,6 +106,7 @@ fn what_is_written_is_taken() {
     );
     assert_eq!(config.listen[0].default_alphabet.name(), "gbk");
     assert_eq!(config.listen[0].packing.name(), "packed");
+    assert_eq!(config.listen[0].receipts.name(), "ask");
     assert_eq!(config.outbind[0].esme, ["[2001:db8::1]:3"]);
     assert_eq!(config.limits.sessions_per_address, 10, "never above sessions");
     assert_eq!(config.limits.buffered_octets, 1 << 20);
@@ -119,6 +122,8 @@ fn what_is_written_is_taken() {
     assert_eq!(overrides["rate.exceeded"].status, Some(CommandStatus::ESME_RMSGQFUL));
     assert_eq!(config.audit.path, PathBuf::from("/var/lib/consentry/audit"));
     assert_eq!(config.audit.keys, PathBuf::from("/etc/consentry/secrets"));
+    let checkpoint = config.audit.checkpoint;
+    assert_eq!((checkpoint.records, checkpoint.every), (100_000, Duration::from_secs(60)));
     assert_eq!(config.audit.disk_budget_octets, Some(2 << 20));
     assert!(!config.audit.parquet);
     let capture = &config.capture;
@@ -311,6 +316,14 @@ fn mistakes_are_told_in_one_sentence() {
         (
             "[audit]\npath = \"state/consent\"",
             ": [consent] path and [audit] path are the same folder; write two",
+        ),
+        (
+            "[audit]\ncheckpoint = { records = 999 }",
+            "line 5: [audit.checkpoint] records is 999; it may be 1000 to 10000000",
+        ),
+        (
+            "[audit]\ncheckpoint = { every = \"999ms\" }",
+            "line 5: [audit.checkpoint] every is 999ms; it may be 1s to 1h",
         ),
         (
             "[audit]\nkeys = \"state/consent\"",

@@ -51,8 +51,8 @@
 //!
 //! The chain value at the start of a segment is the SHA-256 of its header, which holds the chain
 //! value of the segment before: no header, record, link, order or segment can change unseen,
-//! unless everything after it is written anew. Signed checkpoints over chain values and a Merkle
-//! root for a segment are further kinds of record; they need no change to what is here.
+//! unless everything after it is written anew. What was written anew as a whole is found by the
+//! checkpoints, a kind of record of its own: [`super::proof`].
 //!
 //! # Session identifiers
 //!

@@ -19,9 +19,10 @@ use std::time::{Duration, Instant};
 use super::disk::{Disk, DiskUse};
 use super::flusher;
 use super::format::{GROUP_OCTETS_MAX, SESSION_BITS};
+use super::proof::{Notary, NotaryOptions};
 use super::record::StartRecord;
 use super::records::Records;
-use super::recover::{OpenFault, Recovered, recover};
+use super::recover::{OpenFault, Recovered, newest_within, recover};
 use super::sealed::Sealing;
 use super::writer::Writer;
 
@@ -85,6 +86,8 @@ pub struct Options {
     pub sealing: Option<Sealing>,
     /// Called after each synchronisation with the time it took, from the journal's own thread.
     pub on_sync: Option<Box<dyn Fn(Duration) + Send + Sync>>,
+    /// Who signs checkpoints. Default: nobody.
+    pub notary: Option<NotaryOptions>,
 }
 
 impl Options {
@@ -103,6 +106,7 @@ impl Options {
             reading: String::new(),
             sealing: None,
             on_sync: None,
+            notary: None,
         }
     }
 }
@@ -255,6 +259,7 @@ pub struct Journal {
 struct Handle {
     shared: Arc<Shared>,
     thread: Mutex<Option<JoinHandle<Result<(), Unavailable>>>>,
+    notary: Mutex<Option<Notary>>,
 }
 
 impl fmt::Debug for Journal {
@@ -277,12 +282,13 @@ impl Journal {
     /// segment.
     pub fn open(
         path: &Path,
-        options: Options,
+        mut options: Options,
         now_us: u64,
     ) -> Result<(Journal, Recovered), OpenFault> {
         let io_fault = |source| OpenFault::Io { path: path.to_owned(), source };
         let lock = lock_directory(path)?;
         let found = recover(path)?;
+        let newest = newest_within(path, &found)?;
         let mut writer = Writer::new(
             path.to_owned(),
             lock,
@@ -310,6 +316,8 @@ impl Journal {
         // It is in the folder already when that is counted.
         writer.take_written();
         let sessions = u64::from(found.recovered.opening) << SESSION_BITS;
+        let accepted = writer.accepted.clone();
+        let notary = options.notary.take();
         let shared = Arc::new(Shared::new(path, options, writer, sessions));
         shared.disk.count(path).map_err(io_fault)?;
         let for_thread = shared.clone();
@@ -317,7 +325,14 @@ impl Journal {
             .name("journal".to_owned())
             .spawn(move || flusher::run(&for_thread))
             .map_err(io_fault)?;
-        let handle = Arc::new(Handle { shared, thread: Mutex::new(Some(thread)) });
+        let notary = match notary {
+            Some(options) => Notary::start(path, options, shared.clone(), accepted, newest)
+                .map(Some)
+                .map_err(io_fault)?,
+            None => None,
+        };
+        let (thread, notary) = (Mutex::new(Some(thread)), Mutex::new(notary));
+        let handle = Arc::new(Handle { shared, thread, notary });
         Ok((Journal { handle }, found.recovered))
     }
 
@@ -446,7 +461,8 @@ impl Journal {
         }
     }
 
-    /// Writes what is pending and a stop record of `now_us`, synchronises and lets the lock go.
+    /// Writes what is pending and a stop record of `now_us`, synchronises and lets the lock go. The
+    /// notary then signs the end, beside the journal.
     ///
     /// Blocks until that is done. Later appends are refused. An error means that the end of the
     /// journal, possibly records that `queued` had accepted, could not be written.
@@ -465,9 +481,13 @@ impl Handle {
             pending.sleep = Sleep::Awake;
             self.shared.bell.notify_all();
         }
-        running
+        let closed = running
             .join()
-            .unwrap_or_else(|_| Err(Unavailable::Failed("the journal's thread panicked".into())))
+            .unwrap_or_else(|_| Err(Unavailable::Failed("the journal's thread panicked".into())));
+        if let Some(notary) = locked(&self.notary).take() {
+            notary.finish();
+        }
+        closed
     }
 }
 
@@ -572,7 +592,11 @@ impl Shared {
     }
 
     /// Copies a batch into the queue.
-    fn accept(&self, records: &mut Records, waited: bool) -> Result<Ticket, Unavailable> {
+    pub(super) fn accept(
+        &self,
+        records: &mut Records,
+        waited: bool,
+    ) -> Result<Ticket, Unavailable> {
         let mut pending = locked(&self.pending);
         if let Some(refusal) = pending.refusal() {
             return Err(refusal);

@@ -22,6 +22,7 @@
 //! | `read` | all records of a directory in order, also while it is written |
 //! | `verify` | the whole proof, or the first place where it fails |
 //! | `search` | messages and binds by what an inspector asks for |
+//! | [`proof`] | Merkle trees, signed checkpoints, and the proof of one record |
 //! | [`sealed`] | what is encrypted in the journal, and how it is read |
 //! | `receipts` | receipts with the messages that they belong to |
 //! | `recent` | a map that forgets its oldest half |
@@ -36,6 +37,7 @@ pub mod format;
 mod journal;
 pub mod keys;
 pub mod message_id;
+pub mod proof;
 mod read;
 mod receipt;
 mod receipts;
@@ -67,4 +69,4 @@ pub use recover::{OpenFault, Recovered};
 pub use sealed::{Gone, KeyRing, Sealing};
 pub use search::{Answer, Found, IsMeant, Query, Searched, search};
 pub use segment::Fault;
-pub use verify::{Verified, verify};
+pub use verify::{Against, Verified, verify, verify_against};

@@ -51,6 +51,9 @@ pub enum Ending {
 /// A group as the walk finds it: records and their link, checked.
 pub(super) struct Walked<'a> {
     pub segment: &'a str,
+    pub path: &'a Path,
+    /// Sequence number of the segment.
+    pub sequence: u64,
     /// Octet of the file where the first record begins.
     pub octet: u64,
     /// Number of the first record.
@@ -108,6 +111,11 @@ impl Walk {
         self.segment.as_ref().map_or(self.expect.2, Segment::chain)
     }
 
+    /// Number of the next record, in this segment or in the one after it.
+    pub fn number(&self) -> u64 {
+        self.segment.as_ref().map_or(self.expect.1, Segment::number)
+    }
+
     /// The header of the segment at hand.
     pub fn header(&self) -> Option<&Header> {
         self.segment.as_ref().map(|segment| &segment.header)
@@ -125,11 +133,14 @@ impl Walk {
             };
             let name = file.name.clone();
             let path = file.path.clone();
+            let sequence = segment.header.sequence;
             let tail = match segment.next().map_err(|failed| fault(&path, failed))? {
                 Next::Group(group) => {
                     self.stopped = is_stop(group.records);
                     each(Walked {
                         segment: &name,
+                        path: &path,
+                        sequence,
                         octet: group.octet,
                         first: group.link.first,
                         records: group.records,
@@ -224,7 +235,7 @@ impl Walk {
     }
 }
 
-fn fault(path: &Path, failed: Failed) -> ReadFault {
+pub(super) fn fault(path: &Path, failed: Failed) -> ReadFault {
     match failed {
         Failed::Broken(fault) => ReadFault::Broken(fault),
         Failed::Io(source) => ReadFault::Io { path: path.to_owned(), source },
@@ -327,6 +338,12 @@ pub struct Kept {
 }
 
 impl Kept {
+    /// The record with these octets, its rule set unknown.
+    pub(super) fn of(number: u64, octets: &[u8]) -> Kept {
+        let time_us = u64_at(octets, 8);
+        Kept { number, time_us, rule_set: Arc::from(""), octets: octets.into(), gone: None }
+    }
+
     /// What it says; numbers that cannot be read are empty.
     pub fn record(&self) -> Record<'_> {
         decode(&self.octets)

@@ -7,6 +7,7 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use super::format::{Chain, KIND_LINK, KIND_RULES, LINK_OCTETS, Link, RECORD_HEAD_OCTETS};
+use super::proof::{Checkpoint, Signed};
 use super::receipt::{self, ReceiptRecord, UnsuccessRecord};
 use super::sealed::FORM_SEALED;
 
@@ -48,10 +49,12 @@ pub enum Kind {
     End = 9,
     /// A handset answered a code with a word that ends or gives consent.
     Reply = 10,
-    /// The keys of a segment, or that keys were destroyed.
-    Keys = 16,
     /// The SMSC told what became of a message.
     Receipt = 11,
+    /// The notary signed what a segment was.
+    Checkpoint = 13,
+    /// The keys of a segment, or that keys were destroyed.
+    Keys = 16,
     /// The SMSC did not take a destination of a submit_multi.
     Unsuccess = 20,
 }
@@ -70,8 +73,9 @@ impl Kind {
             8 => Kind::Unanswered,
             9 => Kind::End,
             10 => Kind::Reply,
-            16 => Kind::Keys,
             11 => Kind::Receipt,
+            13 => Kind::Checkpoint,
+            16 => Kind::Keys,
             20 => Kind::Unsuccess,
             _ => return None,
         })
@@ -90,6 +94,7 @@ impl Kind {
             Kind::Unanswered => "unanswered",
             Kind::End => "end",
             Kind::Reply => "reply",
+            Kind::Checkpoint => "checkpoint",
             Kind::Keys => "keys",
             Kind::Receipt => "receipt",
             Kind::Unsuccess => "unsuccess",
@@ -120,6 +125,8 @@ pub enum Record<'a> {
     End(EndRecord),
     /// See [`ReplyRecord`].
     Reply(ReplyRecord<'a>),
+    /// See [`Signed`]: the fields in the order of its note, then the signature.
+    Checkpoint(Signed),
     /// See [`KeysRecord`].
     Keys(KeysRecord<'a>),
     /// See [`ReceiptRecord`].
@@ -297,6 +304,8 @@ pub struct VerdictRecord<'a> {
     pub class: u8,
     /// The event of the consent ledger that decided; 0 when none did.
     pub consent: u64,
+    /// It went on asking for a receipt, which the ESME had not asked for.
+    pub asks_receipt: bool,
     /// The ids that it names in its vendor's parameters. They stand last, and only where there are any: the
     /// records of before have none.
     pub references: References<'a>,
@@ -471,6 +480,7 @@ impl std::fmt::Debug for Record<'_> {
             Record::Reply(record) => {
                 write!(f, "Reply {{ session {}, reply {} }}", record.session, record.reply)
             }
+            Record::Checkpoint(signed) => signed.checkpoint.fmt(f),
             Record::Keys(record) => record.fmt(f),
             Record::Receipt(record) => record.fmt(f),
             Record::Unsuccess(record) => record.fmt(f),
@@ -495,6 +505,7 @@ impl<'a> Record<'a> {
             Record::Unanswered(_) => Kind::Unanswered.name(),
             Record::End(_) => Kind::End.name(),
             Record::Reply(_) => Kind::Reply.name(),
+            Record::Checkpoint(_) => Kind::Checkpoint.name(),
             Record::Keys(_) => Kind::Keys.name(),
             Record::Receipt(_) => Kind::Receipt.name(),
             Record::Unsuccess(_) => Kind::Unsuccess.name(),
@@ -592,6 +603,18 @@ impl<'a> Record<'a> {
                 data_coding: rest.u8()?,
                 text: rest.counted()?,
             }),
+            Kind::Checkpoint => Record::Checkpoint(Signed {
+                checkpoint: Checkpoint {
+                    segment: rest.u64()?,
+                    first: rest.u64()?,
+                    size: rest.u64()?,
+                    root: rest.array()?,
+                    chain: rest.array()?,
+                    time_us: rest.u64()?,
+                    key: rest.array()?,
+                },
+                signature: rest.array()?,
+            }),
             Kind::Keys => Record::Keys(KeysRecord {
                 what: rest.u8()?,
                 key: rest.text()?,
@@ -641,6 +664,8 @@ pub(super) const HAS_CLASS: u8 = 2;
 pub(super) const HAS_CONSENT: u8 = 4;
 /// The same: then three ids, each as a text: entity, template, consent.
 pub(super) const HAS_REFERENCES: u8 = 8;
+/// The same, and nothing follows: the proxy asked for a receipt.
+pub(super) const ASKS_RECEIPT: u8 = 16;
 
 /// Octets of a verdict's body before its addresses.
 pub(super) const VERDICT_FIXED_OCTETS: usize = 37;
@@ -657,7 +682,7 @@ fn decode_verdict<'a>(rest: &mut Rest<'a>) -> Option<VerdictRecord<'a>> {
     let esm_class = rest.u8()?;
     let data_coding = rest.u8()?;
     let has = rest.u8()?;
-    if has > HAS_PART | HAS_CLASS | HAS_CONSENT | HAS_REFERENCES {
+    if has > HAS_PART | HAS_CLASS | HAS_CONSENT | HAS_REFERENCES | ASKS_RECEIPT {
         return None;
     }
     let source = rest.address()?;
@@ -692,6 +717,7 @@ fn decode_verdict<'a>(rest: &mut Rest<'a>) -> Option<VerdictRecord<'a>> {
         part,
         class,
         consent,
+        asks_receipt: has & ASKS_RECEIPT != 0,
         references,
     })
 }

@@ -5,6 +5,7 @@ use std::io::{self, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
 use super::format::{Chain, HEADER_OCTETS, LINK_OCTETS, Link};
+use super::proof::{CheckpointFault, Newest, Signed};
 use super::sealed::Purpose;
 use super::segment::{Failed, Fault, Next, Segment, SegmentFile, list};
 
@@ -46,6 +47,9 @@ pub enum OpenFault {
         /// Where and what.
         fault: Fault,
     },
+    /// The newest checkpoint beside the journal cannot be read.
+    #[error("{0}; move it aside, and keep it, to go on without")]
+    Checkpoint(CheckpointFault),
     /// The operating system refused.
     #[error("the journal {} cannot be opened: {source}", path.display())]
     Io {
@@ -137,6 +141,34 @@ pub(super) fn recover(directory: &Path) -> Result<Found, OpenFault> {
     }
     found.recovered.opening += 1;
     Ok(found)
+}
+
+/// The newest checkpoint beside the journal, which must not say more than is there: it was written
+/// when the disk had all that it covers.
+pub(super) fn newest_within(directory: &Path, found: &Found) -> Result<Option<Newest>, OpenFault> {
+    let newest = Newest::read(directory).map_err(OpenFault::Checkpoint)?;
+    let next = found.last.as_ref().map_or(1, |last| last.number);
+    match &newest {
+        Some(Newest { signed, .. }) if signed.checkpoint.end() > next => {
+            let last = found.last.as_ref().and_then(|last| last.path.file_name());
+            let fault = Fault {
+                segment: last.unwrap_or_default().to_string_lossy().into_owned(),
+                record: next,
+                octet: found.last.as_ref().map_or(0, |last| last.octets),
+                what: cut_off(signed),
+            };
+            Err(OpenFault::Broken { path: directory.to_owned(), fault })
+        }
+        _ => Ok(newest),
+    }
+}
+
+/// What to say of records that were signed and are not there.
+pub(super) fn cut_off(signed: &Signed) -> String {
+    format!(
+        "records up to {} were on the disk when a checkpoint of them was kept, and are missing: the journal was cut off",
+        signed.checkpoint.end().saturating_sub(1)
+    )
 }
 
 /// Whether a last segment holds a covered record; if not, it was torn off while it was begun.

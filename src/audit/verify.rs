@@ -1,11 +1,15 @@
 //! The whole proof of a journal, or the first place where it fails.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use super::format::{Chain, HEADER_OCTETS, u64_at};
-use super::read::{Ending, ReadFault, Walk, decode, split_record};
+use super::format::{Chain, HEADER_OCTETS, KIND_LINK, LINK_OCTETS, Link, segment_name, u64_at};
+use super::keys::PublicKey;
+use super::proof::{Leaves, Signed};
+use super::read::{Ending, ReadFault, Walk, Walked, decode, split_record};
 use super::record::Record;
+use super::recover::cut_off;
 use super::sealed::Sidecars;
+use super::segment::{Fault, SegmentFile};
 
 /// What was found to hold.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,45 +30,47 @@ pub struct Verified {
     pub sidecars: Sidecars,
     /// The chain value at the end: two journals with the same value are the same.
     pub chain: Chain,
+    /// Checkpoints whose root and chain value are those of the records they cover: in the journal, and
+    /// those that it was held against.
+    pub checkpoints: u64,
+    /// Number of the last record that a checkpoint covers whose signature was checked; 0 for none.
+    pub signed_through: u64,
     /// How it ends. Cutting whole groups off the end leaves [`Ending::Open`], which is also what
-    /// a running or a killed proxy leaves: only a copy of a later chain value tells them apart.
+    /// a running or a killed proxy leaves: only a later checkpoint tells them apart.
     pub ending: Ending,
 }
 
-/// Checks every header, sum, link and seam of the journal; also of one that is being written.
+/// What a journal is held against beside itself.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Against<'a> {
+    /// The keys that may have signed its checkpoints. Without any, signatures are not checked.
+    pub keys: &'a [PublicKey],
+    /// Checkpoints kept elsewhere: what they say must be in the journal.
+    pub checkpoints: &'a [Signed],
+}
+
+/// Checks every header, sum, link, seam and root of the journal, and the newest checkpoint beside it;
+/// also of a journal that is being written. Signatures are not checked.
 pub fn verify(directory: &Path) -> Result<Verified, ReadFault> {
+    verify_against(directory, &Against::default())
+}
+
+/// The same, with the signatures and with what was kept elsewhere.
+pub fn verify_against(directory: &Path, against: &Against<'_>) -> Result<Verified, ReadFault> {
+    // Before the walk: a journal that is written meanwhile may have a newer one afterwards.
+    let newest = newest(directory)?;
     let mut walk = Walk::open(directory)?;
-    let mut verified = Verified {
-        segments: 0,
-        records: 0,
-        octets: 0,
-        by_kind: [0; 256],
-        first_us: u64::MAX,
-        last_us: 0,
-        sidecars: Sidecars::default(),
-        chain: [0; 32],
-        ending: Ending::Open,
-    };
+    let mut check = Check::new(directory, against, newest);
     let ending = loop {
-        let mut exchanged = None;
-        let ending = walk.next(&mut |walked| {
-            if let Some((record, _)) = split_record(walked.records)
-                && let Record::Keys(keys) = decode(record)
-                && walked.first == keys.first
-            {
-                exchanged = verified.sidecars.look(directory, &walked, &keys);
-            }
-            verified.octets += (walked.records.len() + walked.link.len()) as u64;
-            verified.count(walked.records);
-            verified.count(walked.link);
-        })?;
-        if let Some(fault) = exchanged {
-            return Err(fault);
-        }
+        let mut held = Ok(());
+        let ending = walk.next(&mut |walked| held = check.group(&walked))?;
+        held?;
         if let Some(ending) = ending {
             break ending;
         }
     };
+    check.nothing_is_missing(walk.number())?;
+    let mut verified = check.verified;
     verified.segments = walk.segments;
     verified.octets += walk.segments * HEADER_OCTETS as u64;
     verified.first_us = verified.first_us.min(verified.last_us);
@@ -73,18 +79,223 @@ pub fn verify(directory: &Path) -> Result<Verified, ReadFault> {
     Ok(verified)
 }
 
-impl Verified {
-    fn count(&mut self, mut records: &[u8]) {
-        while let Some((record, rest)) = split_record(records) {
-            let kind = record.get(2).copied().unwrap_or_default();
-            if let Some(count) = self.by_kind.get_mut(usize::from(kind)) {
-                *count += 1;
-            }
-            let time_us = u64_at(record, 8);
-            self.first_us = self.first_us.min(time_us);
-            self.last_us = self.last_us.max(time_us);
-            self.records += 1;
-            records = rest;
+/// The newest checkpoint beside the journal; one that cannot be read is a fault of the journal.
+fn newest(directory: &Path) -> Result<Option<Signed>, ReadFault> {
+    Signed::newest(directory).map_err(|unreadable| {
+        let file = unreadable.file.file_name().unwrap_or_default();
+        ReadFault::Broken(Fault {
+            segment: file.to_string_lossy().into_owned(),
+            record: 0,
+            octet: 0,
+            what: unreadable.says,
+        })
+    })
+}
+
+/// A segment and its tree.
+#[derive(Default)]
+struct Tree {
+    sequence: u64,
+    first: u64,
+    path: PathBuf,
+    leaves: Leaves,
+}
+
+struct Check<'a> {
+    directory: &'a Path,
+    keys: &'a [PublicKey],
+    verified: Verified,
+    /// The segment at hand, and the one before it: a checkpoint is rarely about another.
+    at: Tree,
+    before: Tree,
+    /// Number of the first record that was walked.
+    begin: Option<u64>,
+    /// Checkpoints from outside whose records have not come by.
+    open: Vec<Signed>,
+    /// Name of the segment at hand, and octet where the next group begins.
+    end: (String, u64),
+}
+
+impl<'a> Check<'a> {
+    fn new(directory: &'a Path, against: &Against<'a>, newest: Option<Signed>) -> Check<'a> {
+        Check {
+            directory,
+            keys: against.keys,
+            verified: Verified {
+                segments: 0,
+                records: 0,
+                octets: 0,
+                by_kind: [0; 256],
+                first_us: u64::MAX,
+                last_us: 0,
+                sidecars: Sidecars::default(),
+                chain: [0; 32],
+                checkpoints: 0,
+                signed_through: 0,
+                ending: Ending::Open,
+            },
+            at: Tree::default(),
+            before: Tree::default(),
+            begin: None,
+            open: newest.into_iter().chain(against.checkpoints.iter().cloned()).collect(),
+            end: (String::new(), 0),
         }
+    }
+
+    fn group(&mut self, walked: &Walked<'_>) -> Result<(), ReadFault> {
+        if walked.sequence != self.at.sequence {
+            let next = Tree {
+                sequence: walked.sequence,
+                first: walked.first,
+                path: walked.path.to_owned(),
+                leaves: Leaves::default(),
+            };
+            self.before = std::mem::replace(&mut self.at, next);
+            self.begin.get_or_insert(walked.first);
+        }
+        self.at.leaves.push_group(walked.octet, walked.records, walked.link);
+        if let Some((record, _)) = split_record(walked.records)
+            && let Record::Keys(keys) = decode(record)
+            && walked.first == keys.first
+            && let Some(fault) = self.verified.sidecars.look(self.directory, walked, &keys)
+        {
+            return Err(fault);
+        }
+        self.verified.octets += (walked.records.len() + walked.link.len()) as u64;
+        let mut octet = walked.octet;
+        let mut number = walked.first;
+        for mut records in [walked.records, walked.link] {
+            while let Some((record, rest)) = split_record(records) {
+                self.verified.count(record);
+                if let Record::Checkpoint(signed) = decode(record) {
+                    self.checkpoint(&signed).map_err(|what| {
+                        let segment = walked.segment.to_owned();
+                        ReadFault::Broken(Fault { segment, record: number, octet, what })
+                    })?;
+                }
+                octet += record.len() as u64;
+                number += 1;
+                records = rest;
+            }
+        }
+        walked.segment.clone_into(&mut self.end.0);
+        self.end.1 = octet;
+        self.outside(walked.segment, number)
+    }
+
+    /// A checkpoint in the journal: of records before it.
+    fn checkpoint(&mut self, signed: &Signed) -> Result<(), String> {
+        self.signature(signed)?;
+        let was = &signed.checkpoint;
+        let tree = [&self.at, &self.before].into_iter().find(|tree| tree.sequence == was.segment);
+        let right = match tree {
+            Some(tree) => tree.first == was.first && is_as_signed(&tree.leaves, &tree.path, signed),
+            None if self.begin.is_some_and(|begin| was.first < begin) => return Ok(()),
+            None => self.read_again(signed),
+        };
+        if !right {
+            return Err(not_as_signed(signed));
+        }
+        self.holds(signed);
+        Ok(())
+    }
+
+    /// A checkpoint of a segment that was passed long ago.
+    fn read_again(&self, signed: &Signed) -> bool {
+        let (first, name) = (signed.checkpoint.first, segment_name(signed.checkpoint.first));
+        let file = SegmentFile { path: self.directory.join(&name), name, first };
+        let read = Leaves::of(&file, &mut |_, _| ()).ok().flatten();
+        read.is_some_and(|(leaves, segment)| {
+            segment.header.sequence == signed.checkpoint.segment
+                && is_as_signed(&leaves, &file.path, signed)
+        })
+    }
+
+    /// Checkpoints from outside that cover the journal up to here.
+    fn outside(&mut self, segment: &str, next: u64) -> Result<(), ReadFault> {
+        if self.open.iter().all(|signed| signed.checkpoint.end() > next) {
+            return Ok(());
+        }
+        let (due, open) = std::mem::take(&mut self.open)
+            .into_iter()
+            .partition(|signed| signed.checkpoint.end() <= next);
+        self.open = open;
+        for signed in Vec::from_iter::<Vec<Signed>>(due) {
+            let was = &signed.checkpoint;
+            if self.begin.is_some_and(|begin| was.first < begin) {
+                continue;
+            }
+            let here = (was.segment, was.first, was.end())
+                == (self.at.sequence, self.at.first, next)
+                && is_as_signed(&self.at.leaves, &self.at.path, &signed);
+            let fault = |what| {
+                let segment = segment.to_owned();
+                ReadFault::Broken(Fault { segment, record: was.first, octet: 0, what })
+            };
+            self.signature(&signed).map_err(fault)?;
+            if !here {
+                return Err(fault(not_as_signed(&signed)));
+            }
+            self.holds(&signed);
+        }
+        Ok(())
+    }
+
+    /// At the end: every checkpoint from outside has come by.
+    fn nothing_is_missing(&self, next: u64) -> Result<(), ReadFault> {
+        let Some(signed) = self.open.iter().max_by_key(|signed| signed.checkpoint.end()) else {
+            return Ok(());
+        };
+        let (segment, octet) = self.end.clone();
+        let what = cut_off(signed);
+        Err(ReadFault::Broken(Fault { segment, record: next, octet, what }))
+    }
+
+    fn signature(&self, signed: &Signed) -> Result<(), String> {
+        if self.keys.is_empty() || self.keys.iter().any(|key| signed.is_by(*key)) {
+            return Ok(());
+        }
+        Err(format!(
+            "the checkpoint of records {} to {} is not signed by this key",
+            signed.checkpoint.first,
+            signed.checkpoint.end().saturating_sub(1)
+        ))
+    }
+
+    fn holds(&mut self, signed: &Signed) {
+        self.verified.checkpoints += 1;
+        if !self.keys.is_empty() {
+            let through = signed.checkpoint.end().saturating_sub(1);
+            self.verified.signed_through = self.verified.signed_through.max(through);
+        }
+    }
+}
+
+/// Whether a tree had the root that was signed, and the chain the value, at the size that was signed.
+fn is_as_signed(leaves: &Leaves, path: &Path, signed: &Signed) -> bool {
+    let was = &signed.checkpoint;
+    let Ok(Some((root, last))) = leaves.root_at(path, was.size) else { return false };
+    let link = last.first_chunk::<LINK_OCTETS>().filter(|octets| octets[2] == KIND_LINK);
+    root == was.root && link.is_some_and(|octets| Link::decode(octets).chain == was.chain)
+}
+
+fn not_as_signed(signed: &Signed) -> String {
+    format!(
+        "records {} to {} are not those that were signed: they were written anew",
+        signed.checkpoint.first,
+        signed.checkpoint.end().saturating_sub(1)
+    )
+}
+
+impl Verified {
+    fn count(&mut self, record: &[u8]) {
+        let kind = record.get(2).copied().unwrap_or_default();
+        if let Some(count) = self.by_kind.get_mut(usize::from(kind)) {
+            *count += 1;
+        }
+        let time_us = u64_at(record, 8);
+        self.first_us = self.first_us.min(time_us);
+        self.last_us = self.last_us.max(time_us);
+        self.records += 1;
     }
 }

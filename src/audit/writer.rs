@@ -7,6 +7,7 @@ use std::io;
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::format::{
     Chain, GROUP_OCTETS_MAX, HEADER_OCTETS, Header, KIND_RULES, LINK_OCTETS, Link,
@@ -50,6 +51,8 @@ pub(super) struct Writer {
     end: Mark,
     /// The end as of the last group that was accepted.
     good: Mark,
+    /// Number of the record behind it, for whoever reads behind the writer.
+    pub accepted: Arc<AtomicU64>,
     /// Records of the group at hand: not numbered, not covered, so that they can be tried again.
     pub group: Vec<u8>,
     /// As much of the group as one link covers, as it goes into the file.
@@ -93,6 +96,7 @@ impl Writer {
             open: None,
             sequence: last.map_or(0, |last| last.sequence),
             good: end.clone(),
+            accepted: Arc::default(),
             end,
             group: Vec::new(),
             chunk: Vec::new(),
@@ -248,6 +252,7 @@ impl Writer {
     pub fn keep(&mut self) {
         self.group.clear();
         self.good = self.end.clone();
+        self.accepted.store(self.good.number, Ordering::Release);
     }
 
     /// Cuts off what was written since the last accepted group and leaves the segment.

@@ -75,6 +75,7 @@ fn facts(loaded: &Loaded) -> Vec<Fact> {
             ("smsc", listen.smsc.clone().into()),
             ("default_alphabet", alphabet.into()),
             ("packing", listen.packing.name().into()),
+            ("receipts", listen.receipts.name().into()),
         ];
         facts.push(fact("listen", listen.address, fields));
     }
@@ -262,6 +263,8 @@ fn settings(config: &Config) -> Vec<(&'static str, Value)> {
         ("audit.path", path(&config.audit.path)),
         ("audit.durability", config.audit.durability.name().into()),
         ("audit.keys", path(&config.audit.keys)),
+        ("audit.checkpoint.records", config.audit.checkpoint.records.into()),
+        ("audit.checkpoint.every", duration::text(config.audit.checkpoint.every).into()),
         ("audit.parquet", config.audit.parquet.to_string().into()),
         ("audit.keep_months", config.audit.keep_months.into()),
         ("audit.segment", size::text(config.audit.segment_octets).into()),

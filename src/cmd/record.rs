@@ -168,6 +168,17 @@ pub(super) fn fields(kept: &Kept, unmask: bool) -> Value {
             line["chain"] = hex(&record.chain).into();
             Kind::Link.name()
         }
+        Record::Checkpoint(signed) => {
+            let checkpoint = &signed.checkpoint;
+            line["segment"] = checkpoint.segment.into();
+            line["first"] = checkpoint.first.into();
+            line["size"] = checkpoint.size.into();
+            line["root"] = hex(&checkpoint.root).into();
+            line["chain"] = hex(&checkpoint.chain).into();
+            line["key"] = hex(&checkpoint.key).into();
+            line["signature"] = hex(&signed.signature).into();
+            Kind::Checkpoint.name()
+        }
         Record::Keys(record) => keys(&mut line, &record),
         Record::Unknown { kind, form, .. } => {
             line["code"] = kind.into();
@@ -210,6 +221,9 @@ fn message(line: &mut Value, kept: &Kept, v: &VerdictRecord<'_>, unmask: bool) -
     let class = usize::from(v.class).checked_sub(1).and_then(|at| Class::ALL.get(at));
     line["class"] = class.map(|class| class.family()).into();
     line["consent_event"] = (v.consent != 0).then_some(v.consent).into();
+    if v.asks_receipt {
+        line["asks_receipt"] = true.into();
+    }
     if !v.references.is_empty() {
         let shown = |id: &[u8]| (!id.is_empty()).then(|| id.escape_ascii().to_string());
         line["references"] = json!({

@@ -98,6 +98,11 @@ pub const VALIDITY_MAX: Bounds<Duration> = millis(24 * HOUR, MINUTE, 30 * 24 * H
 
 /// `[audit] keep_months`: calendar months.
 pub const KEEP_MONTHS: Bounds<usize> = Bounds { default: 6, min: 1, max: 120 };
+/// `[audit] checkpoint` records: recorded since the last one.
+pub const CHECKPOINT_RECORDS: Bounds<usize> =
+    Bounds { default: 100_000, min: 1_000, max: 10_000_000 };
+/// `[audit] checkpoint` every: since the last one, if anything was recorded.
+pub const CHECKPOINT_EVERY: Bounds<Duration> = millis(10 * SECOND, SECOND, HOUR);
 /// `[audit] segment`: octets of one journal file.
 pub const SEGMENT_OCTETS: Bounds<usize> = Bounds { default: 64 * MIB, min: MIB, max: 4 * GIB };
 

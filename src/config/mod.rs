@@ -91,6 +91,8 @@ pub struct Listen {
     pub default_alphabet: Alphabet,
     /// How it takes GSM 7 bit text.
     pub packing: Packing,
+    /// Whether it is asked for receipts that the ESME did not ask for.
+    pub receipts: Receipts,
 }
 
 /// An `[[outbind]]`: a connecting SMSC is led to the ESME.
@@ -242,6 +244,8 @@ pub struct Audit {
     pub durability: Durability,
     /// The folder of the keys that records are signed and sealed with.
     pub keys: PathBuf,
+    /// When what was recorded is signed.
+    pub checkpoint: Checkpoint,
     /// Whether sealed segments are rewritten to Parquet.
     pub parquet: bool,
     /// Calendar months that records are kept.
@@ -251,6 +255,15 @@ pub struct Audit {
     /// Octets that the journal's folder may take, at least twice `segment_octets`; `None` = what the
     /// disk has.
     pub disk_budget_octets: Option<usize>,
+}
+
+/// `[audit] checkpoint`: when what was recorded is signed, whichever comes first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Checkpoint {
+    /// After so many records.
+    pub records: usize,
+    /// After so long.
+    pub every: Duration,
 }
 
 /// `[capture]`: the proxy's own traces.
@@ -366,6 +379,13 @@ choices! {
         Ascii "ascii"
         /// GBK.
         Gbk "gbk"
+    }
+    /// Which receipts the SMSC is asked for.
+    Receipts {
+        /// Those that the ESME asks for.
+        AsAsked "as-asked"
+        /// Those of all messages; what the ESME did not ask for is kept back from it.
+        Ask "ask"
     }
     /// How septets of GSM 7 bit text stand in octets (TS 23.038 6.1.2.1).
     Packing {

@@ -20,12 +20,12 @@ use super::{
     UnknownCommand, address, duration, size,
 };
 use super::{
-    Admin, Audit, Capture, Config, Consent, Content, Fault, Limits, Listen, Log, Outbind, Override,
-    Place, Review, Timeouts,
+    Admin, Audit, Capture, Checkpoint, Config, Consent, Content, Fault, Limits, Listen, Log,
+    Outbind, Override, Place, Review, Timeouts,
 };
 use super::{
-    Alphabet, CaptureText, Durability, LogFormat, LogLevel, Mode, OverrideMode, Packing, RuleSet,
-    Rules, Statuses,
+    Alphabet, CaptureText, Durability, LogFormat, LogLevel, Mode, OverrideMode, Packing, Receipts,
+    RuleSet, Rules, Statuses,
 };
 use crate::smpp::CommandStatus;
 
@@ -124,6 +124,7 @@ fn listeners(
             smsc: peers(source, &written.smsc, written.address.get_ref())?,
             default_alphabet: written.default_alphabet.unwrap_or(Alphabet::Gsm7),
             packing: written.packing.unwrap_or(Packing::Unpacked),
+            receipts: written.receipts.unwrap_or(Receipts::AsAsked),
         });
     }
     let mut outbinds = Vec::new();
@@ -373,9 +374,14 @@ fn audit(source: &Source<'_>, folder: &Path, written: written::Audit) -> Result<
         Some(keys) => path(source, folder, Some(keys), "")?,
         None => super::keys_beside(&journal),
     };
+    let checkpoint = written.checkpoint.unwrap_or_default();
     Ok(Audit {
         path: journal,
         keys,
+        checkpoint: Checkpoint {
+            records: count(source, checkpoint.records, bounds::CHECKPOINT_RECORDS)?,
+            every: time(source, checkpoint.every, bounds::CHECKPOINT_EVERY)?,
+        },
         durability: written.durability.unwrap_or(Durability::Synced),
         parquet: written.parquet.unwrap_or(true),
         keep_months: u32::try_from(keep_months).unwrap_or(u32::MAX),

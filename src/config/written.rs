@@ -14,7 +14,7 @@ use super::{
     Alphabet, CaptureText, CaptureVerdict, Durability, LogFormat, LogLevel, Mode, OverrideMode,
     PartsMode, Review, RuleSet, Statuses,
 };
-use super::{Packing, bounds, duration, size};
+use super::{Packing, Receipts, bounds, duration, size};
 
 /// A duration with its unit.
 #[derive(Debug, Clone, Copy)]
@@ -75,6 +75,9 @@ pub(super) struct Listen {
     /// How the SMSC takes GSM 7 bit text: unpacked, or packed.
     #[schemars(extend("default" = "unpacked"))]
     pub packing: Option<Packing>,
+    /// Which receipts the SMSC is asked for: those that the ESME asks for, or all.
+    #[schemars(extend("default" = "as-asked"))]
+    pub receipts: Option<Receipts>,
 }
 
 /// An SMSC that connects here and sends outbind is led to the ESME.
@@ -314,6 +317,8 @@ pub(super) struct Audit {
     /// journal's folder.
     #[schemars(with = "Option<String>")]
     pub keys: Option<Spanned<String>>,
+    /// When what was recorded is signed.
+    pub checkpoint: Option<Checkpoint>,
     /// Whether journal files that are complete are rewritten to Parquet beside them, numbers masked.
     #[schemars(extend("default" = true))]
     pub parquet: Option<bool>,
@@ -331,6 +336,22 @@ pub(super) struct Audit {
     /// every message is refused until something is purged. Without it, the disk is the limit.
     #[schemars(with = "Option<Size>")]
     pub disk_budget: Option<Spanned<Size>>,
+}
+
+/// When what was recorded is signed: whichever comes first.
+#[derive(Deserialize, JsonSchema, Default)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Checkpoint {
+    /// After so many records.
+    #[schemars(with = "Option<u32>", extend(
+        "default" = bounds::CHECKPOINT_RECORDS.default,
+        "minimum" = bounds::CHECKPOINT_RECORDS.min,
+        "maximum" = bounds::CHECKPOINT_RECORDS.max,
+    ))]
+    pub records: Option<Spanned<u32>>,
+    /// After so long, if anything was recorded.
+    #[schemars(with = "Option<Time>", extend("default" = duration::text(bounds::CHECKPOINT_EVERY.default)))]
+    pub every: Option<Spanned<Time>>,
 }
 
 /// The proxy's own traces: pcapng files, of the ESMEs' side, passwords overwritten.

@@ -42,6 +42,23 @@ impl KeyFault {
     }
 }
 
+/// The public keys that may have signed: every `signing*.pub` of the folder, so that one of earlier
+/// stays as `signing-2025.pub` when another is begun. None where there is no folder.
+pub fn signers(folder: &Path) -> Result<Vec<PublicKey>, KeyFault> {
+    let listed = match std::fs::read_dir(folder) {
+        Ok(listed) => listed,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(KeyFault::new(folder, format_args!("cannot be read: {error}"))),
+    };
+    let mut files: Vec<PathBuf> = listed.flatten().map(|entry| entry.path()).collect();
+    files.retain(|file| {
+        let name = file.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+        name.starts_with("signing") && name.ends_with(".pub")
+    });
+    files.sort();
+    files.iter().map(|file| PublicKey::read(file)).collect()
+}
+
 /// Makes the folder of the keys unless it is there: mode 0700, with its parents.
 pub(super) fn make_folder(folder: &Path) -> Result<(), KeyFault> {
     let mut builder = std::fs::DirBuilder::new();

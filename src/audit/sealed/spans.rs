@@ -31,7 +31,8 @@ pub(in crate::audit) fn spans(record: &[u8]) -> Option<[Range<usize>; SPANS_MAX]
         | Kind::Response
         | Kind::Unanswered
         | Kind::End
-        | Kind::Keys => return None,
+        | Kind::Keys
+        | Kind::Checkpoint => return None,
     };
     // Each address is TON, NPI, a length octet and the number.
     let source = counted(record, first + 2)?;

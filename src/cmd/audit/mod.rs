@@ -9,7 +9,9 @@ use crate::config;
 
 mod archive;
 mod number;
+mod prove;
 mod receipts;
+mod report;
 mod search;
 mod show;
 mod verify;
@@ -29,9 +31,14 @@ enum What {
     Receipts(receipts::Args),
     /// Shows one record.
     Show(show::Args),
+    /// Counts by article, provider and day: refusals, opt-outs, complaints, blind ports, sweeps.
+    Report(report::Args),
+    /// Prints what proves records to whoever has the public key.
+    Prove(prove::Args),
     /// Rewrites sealed segments to Parquet, as the running proxy does by itself.
     Archive(archive::Args),
-    /// Walks every segment, record and link of the chain: 0 whole, 1 broken, 2 cannot tell.
+    /// Walks every segment, record and link of the chain, and checks what was signed, or a proof alone:
+    /// 0 whole, 1 broken, 2 cannot tell.
     Verify(verify::Args),
 }
 
@@ -41,6 +48,8 @@ pub fn run(args: Args) -> Result<Answer, Failure> {
         What::Search(args) => search::run(&args),
         What::Receipts(args) => receipts::run(&args),
         What::Show(args) => show::run(&args),
+        What::Report(args) => report::run(&args),
+        What::Prove(args) => prove::run(&args),
         What::Archive(args) => archive::run(&args),
         What::Verify(args) => verify::run(&args),
     }
@@ -50,7 +59,7 @@ pub fn run(args: Args) -> Result<Answer, Failure> {
 #[derive(clap::Args)]
 struct Place {
     /// The consentry.toml whose [audit] path is meant.
-    #[arg(short, long, value_name = "FILE", required_unless_present = "path")]
+    #[arg(short, long, value_name = "FILE")]
     config: Option<PathBuf>,
     /// The journal's folder itself.
     #[arg(long, value_name = "DIR", conflicts_with = "config")]
@@ -79,6 +88,11 @@ impl Place {
             (None, None) => Err(Failure("name the journal: -c FILE or --path DIR".to_owned())),
         }
     }
+}
+
+/// The zone whose days and months count: the law's, which has had one offset since 1991.
+fn zone() -> jiff::tz::TimeZone {
+    jiff::tz::TimeZone::fixed(jiff::tz::offset(8))
 }
 
 /// Microseconds since the Unix epoch.

@@ -1,22 +1,49 @@
-//! `consentry audit verify`: does the whole chain hold?
+//! `consentry audit verify`: does the whole chain hold, and is it what was signed? Or: does a proof
+//! hold, with nothing at hand but the public key?
 
-use serde_json::json;
+use std::path::{Path, PathBuf};
 
-use super::super::record::hex;
+use serde_json::{Value, json};
+
+use super::super::record::{fields, hex};
 use super::{Answer, Failure, Place};
-use crate::audit::{self, ReadFault};
+use crate::audit::keys::{self, PublicKey};
+use crate::audit::proof::{Proof, Signed};
+use crate::audit::{self, Against, ReadFault, Verified};
+
+/// Octets of the longest file of proofs.
+const PROOFS_OCTETS_MAX: u64 = 256 << 20;
 
 #[derive(clap::Args)]
 pub(super) struct Args {
     #[command(flatten)]
     place: Place,
-    /// One JSON object on one line.
+    /// A public key that may have signed, in PEM. Without one, those of the folder of keys.
+    #[arg(long, value_name = "PUB")]
+    key: Vec<PathBuf>,
+    /// A checkpoint that was kept elsewhere: what it says must be in the journal.
+    #[arg(long, value_name = "FILE", conflicts_with = "proof")]
+    checkpoint: Vec<PathBuf>,
+    /// Checks the proofs in this file instead, one a line as `audit prove` prints them. Needs --key.
+    #[arg(long, value_name = "FILE", requires = "key", conflicts_with_all = ["config", "path"])]
+    proof: Option<PathBuf>,
+    /// One JSON object a line.
     #[arg(long)]
     json: bool,
+    /// Show the numbers of a proved record whole.
+    #[arg(long, requires = "proof")]
+    unmask: bool,
 }
 
 /// Runs it.
 pub(super) fn run(args: &Args) -> Result<Answer, Failure> {
+    match &args.proof {
+        Some(file) => proofs(args, file),
+        None => journal(args),
+    }
+}
+
+fn journal(args: &Args) -> Result<Answer, Failure> {
     let broken = |why: String| {
         match args.json {
             true => println!("{}", json!({ "whole": false, "why": why })),
@@ -24,7 +51,15 @@ pub(super) fn run(args: &Args) -> Result<Answer, Failure> {
         }
         Ok(Answer::No)
     };
-    let verified = match audit::verify(&args.place.folder()?) {
+    let (folder, keys_folder) = args.place.folders()?;
+    let keys = match args.key.is_empty() {
+        true => keys::signers(&keys_folder)?,
+        false => given(&args.key)?,
+    };
+    let checkpoints = args.checkpoint.iter().map(|file| Signed::read(file));
+    let checkpoints = checkpoints.collect::<Result<Vec<_>, _>>()?;
+    let against = Against { keys: &keys, checkpoints: &checkpoints };
+    let verified = match audit::verify_against(&folder, &against) {
         Ok(verified) => verified,
         Err(ReadFault::Broken(fault)) => return broken(fault.to_string()),
         Err(other) => return Err(other.into()),
@@ -32,21 +67,111 @@ pub(super) fn run(args: &Args) -> Result<Answer, Failure> {
     if verified.ending == audit::Ending::NextMissing {
         return broken("the last segment is sealed and the one after it is missing".to_owned());
     }
-    let (segments, records, octets) = (verified.segments, verified.records, verified.octets);
-    if args.json {
-        let chain = hex(&verified.chain);
-        let line = json!({ "whole": true, "records": records, "segments": segments,
-            "octets": octets, "chain": chain, "sidecars": verified.sidecars.whole,
-            "sidecars_missing": verified.sidecars.missing });
-        println!("{line}");
-    } else {
-        println!("whole: {records} records in {segments} segments, {octets} octets");
-        if verified.sidecars.missing > 0 {
+    if !args.key.is_empty() && verified.signed_through == 0 {
+        return broken("nothing in it is signed".to_owned());
+    }
+    match args.json {
+        true => println!("{}", whole(&verified)),
+        false => {
+            println!("{}", sentence(&verified, keys.is_empty()));
             let missing = verified.sidecars.missing;
-            println!(
-                "keys of segments: {missing} destroyed or lost; what they sealed is unreadable"
-            );
+            if missing > 0 {
+                println!(
+                    "keys of segments: {missing} destroyed or lost; what they sealed is unreadable"
+                );
+            }
         }
     }
     Ok(Answer::Yes)
+}
+
+fn whole(verified: &Verified) -> Value {
+    json!({
+        "whole": true,
+        "records": verified.records,
+        "segments": verified.segments,
+        "octets": verified.octets,
+        "chain": hex(&verified.chain),
+        "sidecars": verified.sidecars.whole,
+        "sidecars_missing": verified.sidecars.missing,
+        "checkpoints": verified.checkpoints,
+        "signed_through": (verified.signed_through > 0).then_some(verified.signed_through),
+    })
+}
+
+fn sentence(verified: &Verified, keyless: bool) -> String {
+    let Verified { segments, records, octets, checkpoints, signed_through, .. } = verified;
+    let signed = match (signed_through, checkpoints) {
+        (0, 0) => String::new(),
+        (0, _) if keyless => format!("; {checkpoints} checkpoints, no key to check them with"),
+        (0, _) => String::new(),
+        _ => format!("; signed up to record {signed_through} by {checkpoints} checkpoints"),
+    };
+    format!("whole: {records} records in {segments} segments, {octets} octets{signed}")
+}
+
+fn given(files: &[PathBuf]) -> Result<Vec<PublicKey>, Failure> {
+    let keys = files.iter().map(|file| PublicKey::read(file));
+    Ok(keys.collect::<Result<_, _>>()?)
+}
+
+/// Checks every proof of a file and tells what each proves.
+fn proofs(args: &Args, file: &Path) -> Result<Answer, Failure> {
+    let keys = given(&args.key)?;
+    let text = read(file)?;
+    let mut answer = Answer::Yes;
+    let mut checked = 0;
+    for (line, text) in (1..).zip(text.lines()).filter(|(_, text)| !text.trim().is_empty()) {
+        let name = file.display();
+        let value = serde_json::from_str::<Value>(text)
+            .map_err(|error| Failure(format!("{name} line {line} is not JSON: {error}")))?;
+        checked += 1;
+        let proof = Proof::from_json(&value);
+        let proved = proof.and_then(|proof| proof.check(&keys).map(|()| proof));
+        match (proved, args.json) {
+            (Ok(proof), true) => println!("{}", holds(&proof, args.unmask)),
+            (Ok(proof), false) => println!("holds: {:#}", holds(&proof, args.unmask)),
+            (Err(why), json) => {
+                answer = Answer::No;
+                match json {
+                    true => println!(
+                        "{}",
+                        json!({ "holds": false, "line": line, "why": why.to_string() })
+                    ),
+                    false => println!("broken: {name} line {line}: {why}"),
+                }
+            }
+        }
+    }
+    if checked == 0 {
+        return Err(Failure(format!("{} holds no proof", file.display())));
+    }
+    Ok(answer)
+}
+
+/// What a proof proves: the record, and when and by whom it was signed at the latest.
+fn holds(proof: &Proof, unmask: bool) -> Value {
+    let checkpoint = &proof.checkpoint.checkpoint;
+    let mut record = fields(&proof.kept(), unmask);
+    // Which rules were in force is in another record: what names the article is not proved here.
+    if let Some(record) = record.as_object_mut() {
+        record.retain(|key, _| !["rule_set", "article"].contains(&key.as_str()));
+    }
+    json!({
+        "holds": true,
+        "record": record,
+        "signed": super::super::shown::time(checkpoint.time_us),
+        "key": hex(&checkpoint.key),
+    })
+}
+
+fn read(file: &Path) -> Result<String, Failure> {
+    use std::io::Read;
+    let mut text = String::new();
+    let read = std::fs::File::open(file)
+        .and_then(|open| open.take(PROOFS_OCTETS_MAX).read_to_string(&mut text));
+    match read {
+        Ok(_) => Ok(text),
+        Err(error) => Err(Failure(format!("{} cannot be read: {error}", file.display()))),
+    }
 }

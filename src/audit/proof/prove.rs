@@ -1,0 +1,261 @@
+//! One record and all that proves it: its octets, its path, and the checkpoint that signs the root.
+
+use std::path::{Path, PathBuf};
+
+use serde_json::{Value, json};
+
+use super::super::format::record_sum;
+use super::super::keys::PublicKey;
+use super::super::read::{Kept, ReadFault, decode, fault};
+use super::super::record::Record;
+use super::super::segment::{Fault, Next, Segment, SegmentFile, list};
+use super::checkpoint::{CheckpointFault, Signed};
+use super::leaves::Leaves;
+use super::tree::{self, Hash, PATH_MAX};
+use super::{hex, unhex, unhex_array};
+
+/// The key of a proof's object that says what it is, and the version of its form.
+const TITLE: (&str, u64) = ("consentry_proof", 1);
+
+/// What proves one record to whoever has the public key, and nothing else.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Proof {
+    /// The record's number.
+    pub record: u64,
+    /// Its octets, head and body.
+    pub octets: Vec<u8>,
+    /// The hashes beside its way to the root, from below.
+    pub path: Vec<Hash>,
+    /// The root, signed.
+    pub checkpoint: Signed,
+}
+
+/// Why a proof proves nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum ProofFault {
+    /// Not an object as `audit prove` writes it.
+    #[error("it is no proof of a record, or one of a later version")]
+    Malformed,
+    /// The checkpoint was not signed by any of the keys at hand.
+    #[error("its checkpoint is not signed by this key")]
+    Signature,
+    /// The path does not lead from the record to the root that was signed.
+    #[error("the record is not the one that was signed, or not in its place")]
+    Path,
+    /// The record's own sum does not fit its number.
+    #[error("the record's own sum is wrong")]
+    Sum,
+}
+
+impl Proof {
+    /// As one JSON object; its keys are stable and stand in the order of the alphabet.
+    pub fn to_json(&self) -> Value {
+        let path: Vec<String> = self.path.iter().map(|hash| hex(hash)).collect();
+        json!({
+            TITLE.0: TITLE.1,
+            "record": self.record,
+            "octets": hex(&self.octets),
+            "path": path,
+            "checkpoint": self.checkpoint.to_json(),
+        })
+    }
+
+    /// Reads [`Proof::to_json`] back; other keys are passed over.
+    pub fn from_json(value: &Value) -> Result<Proof, ProofFault> {
+        let read = || {
+            let path = value.get("path")?.as_array().filter(|path| path.len() <= PATH_MAX)?;
+            let path = path.iter().map(|hash| unhex_array(hash.as_str()?));
+            (value.get(TITLE.0)?.as_u64()? == TITLE.1).then_some(Proof {
+                record: value.get("record")?.as_u64()?,
+                octets: unhex(value.get("octets")?.as_str()?)?,
+                path: path.collect::<Option<Vec<Hash>>>()?,
+                checkpoint: Signed::from_json(value.get("checkpoint")?)?,
+            })
+        };
+        read().ok_or(ProofFault::Malformed)
+    }
+
+    /// Whether the record was in the journal whose checkpoints one of these keys signed, with this
+    /// number and these octets.
+    pub fn check(&self, keys: &[PublicKey]) -> Result<(), ProofFault> {
+        if !keys.iter().any(|key| self.checkpoint.is_by(*key)) {
+            return Err(ProofFault::Signature);
+        }
+        self.check_path()
+    }
+
+    /// Everything but the signature.
+    pub(in crate::audit) fn check_path(&self) -> Result<(), ProofFault> {
+        let checkpoint = &self.checkpoint.checkpoint;
+        let index = self.record.checked_sub(checkpoint.first).ok_or(ProofFault::Path)?;
+        let leaf = tree::leaf(&self.octets);
+        if !tree::leads(&leaf, index, checkpoint.size, &self.path, &checkpoint.root) {
+            return Err(ProofFault::Path);
+        }
+        let sum = self.octets.get(4..8).and_then(<[u8]>::first_chunk).copied();
+        let right = record_sum(self.record, &self.octets).to_le_bytes();
+        if sum == Some(right) { Ok(()) } else { Err(ProofFault::Sum) }
+    }
+
+    /// The record, to be shown. The rule set of its time is not in a proof.
+    pub fn kept(&self) -> Kept {
+        Kept::of(self.record, &self.octets)
+    }
+}
+
+/// Why a record cannot be proved.
+#[derive(Debug, thiserror::Error)]
+pub enum ProveFault {
+    /// There is none with this number.
+    #[error("there is no record {0}")]
+    NotThere(u64),
+    /// It is there, and nothing was signed yet that covers it.
+    #[error(
+        "no checkpoint covers record {0} yet: one is signed while the proxy runs ([audit] checkpoint) and when it is stopped"
+    )]
+    NotSigned(u64),
+    /// The journal is not what was signed.
+    #[error("{0}")]
+    Broken(Fault),
+    /// The newest checkpoint beside the journal cannot be read.
+    #[error("{0}")]
+    Checkpoint(#[from] CheckpointFault),
+    /// The journal cannot be read.
+    #[error("{0}")]
+    Read(#[from] ReadFault),
+}
+
+/// Proves records of one journal. Those of one segment, one after the other, cost one walk over it.
+#[derive(Debug)]
+pub struct Prover {
+    directory: PathBuf,
+    at: Option<Provable>,
+}
+
+/// A segment that was walked, and what was signed of it.
+#[derive(Debug)]
+struct Provable {
+    file: SegmentFile,
+    leaves: Leaves,
+    /// By size, growing.
+    checkpoints: Vec<Signed>,
+}
+
+impl Prover {
+    /// Proves records of the journal in `directory`; nothing is read yet, and no lock is needed.
+    pub fn new(directory: &Path) -> Prover {
+        Prover { directory: directory.to_owned(), at: None }
+    }
+
+    /// The proof of the record with this number: by the first checkpoint in the journal that covers
+    /// it, so that it is the same whenever it is asked for; where none does, by the newest beside it.
+    pub fn prove(&mut self, record: u64) -> Result<Proof, ProveFault> {
+        let at = match self.at.take().filter(|at| at.covers(record)) {
+            Some(at) => self.at.insert(at),
+            None => {
+                let found = self.walk(record)?.ok_or(ProveFault::NotThere(record))?;
+                self.at.insert(found)
+            }
+        };
+        at.prove(record)
+    }
+
+    /// Walks the segment that holds a record.
+    fn walk(&self, record: u64) -> Result<Option<Provable>, ProveFault> {
+        let io = |source| ReadFault::Io { path: self.directory.clone(), source };
+        let files = list(&self.directory).map_err(io)?;
+        if files.is_empty() {
+            return Err(ReadFault::Empty { path: self.directory.clone() }.into());
+        }
+        let behind = files.partition_point(|file| file.first <= record);
+        let Some((file, later)) =
+            files.get(..behind).and_then(<[_]>::last).zip(files.get(behind..))
+        else {
+            return Ok(None);
+        };
+        let mut checkpoints = Vec::new();
+        let walked = Leaves::of(file, &mut |_, octets| collect(octets, file, &mut checkpoints))
+            .map_err(|failed| fault(&file.path, failed))?;
+        let Some((leaves, _)) = walked.filter(|(leaves, _)| record - file.first < leaves.size())
+        else {
+            return Ok(None);
+        };
+        for next in later {
+            if checkpoints.last().is_some_and(|last| last.checkpoint.size == leaves.size()) {
+                break;
+            }
+            collect_from(next, file, &mut checkpoints)
+                .map_err(|failed| fault(&next.path, failed))?;
+        }
+        if let Some(newest) = Signed::newest(&self.directory)?
+            && newest.checkpoint.first == file.first
+            && checkpoints.last().is_none_or(|last| last.checkpoint.size < newest.checkpoint.size)
+        {
+            checkpoints.push(newest);
+        }
+        Ok(Some(Provable { file: file.clone(), leaves, checkpoints }))
+    }
+}
+
+/// Takes the checkpoints of `file` from another segment, until one covers it whole.
+fn collect_from(
+    other: &SegmentFile,
+    file: &SegmentFile,
+    checkpoints: &mut Vec<Signed>,
+) -> Result<(), super::super::segment::Failed> {
+    let Some(mut segment) = Segment::open(other)? else { return Ok(()) };
+    let mut beyond = false;
+    while let (false, Next::Group(group)) = (beyond, segment.next()?) {
+        let mut rest = group.records;
+        while let Some((octets, behind)) = super::super::read::split_record(rest) {
+            collect(octets, file, checkpoints);
+            // The last checkpoint of a segment comes before the first one of a later segment.
+            beyond |= matches!(decode(octets), Record::Checkpoint(signed) if signed.checkpoint.first > file.first);
+            rest = behind;
+        }
+    }
+    Ok(())
+}
+
+fn collect(octets: &[u8], file: &SegmentFile, checkpoints: &mut Vec<Signed>) {
+    if let Record::Checkpoint(signed) = decode(octets)
+        && signed.checkpoint.first == file.first
+        && checkpoints.last().is_none_or(|last| last.checkpoint.size < signed.checkpoint.size)
+    {
+        checkpoints.push(signed);
+    }
+}
+
+impl Provable {
+    /// Whether what was walked is enough to prove this record.
+    fn covers(&self, record: u64) -> bool {
+        let last = self.checkpoints.last().map_or(0, |last| last.checkpoint.end());
+        (self.file.first..last).contains(&record)
+    }
+
+    fn prove(&self, record: u64) -> Result<Proof, ProveFault> {
+        let Provable { file, leaves, checkpoints } = self;
+        let at = checkpoints.partition_point(|signed| signed.checkpoint.end() <= record);
+        let checkpoint = checkpoints.get(at).ok_or(ProveFault::NotSigned(record))?;
+        let index = record - file.first;
+        let io = |source| ReadFault::Io { path: file.path.clone(), source };
+        let proof = Proof {
+            record,
+            octets: leaves.record(&file.path, index).map_err(io)?,
+            path: leaves.path(&file.path, index, checkpoint.checkpoint.size).map_err(io)?,
+            checkpoint: checkpoint.clone(),
+        };
+        match proof.check_path() {
+            Ok(()) => Ok(proof),
+            Err(_) => Err(ProveFault::Broken(Fault {
+                segment: file.name.clone(),
+                record: file.first,
+                octet: 0,
+                what: format!(
+                    "the segment's first {} records are not those that were signed",
+                    checkpoint.checkpoint.size
+                ),
+            })),
+        }
+    }
+}

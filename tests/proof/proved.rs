@@ -1,0 +1,193 @@
+//! One record, proved to somebody who has the public key and nothing else.
+
+use std::process::Command;
+
+use super::*;
+use consentry::audit::proof::{Proof, ProofFault, ProveFault, Prover};
+use serde_json::Value;
+
+fn proofs(place: &Place) -> Vec<Proof> {
+    let records = place.verify().expect("whole").records;
+    let mut prover = Prover::new(&place.journal());
+    (1..=records).map(|record| prover.prove(record).expect("proved")).collect()
+}
+
+#[test]
+fn every_record_is_proved_and_nothing_but_what_it_is() {
+    let place = small();
+    let keys = [place.key()];
+    let other = Place::new();
+    let stranger = [SigningKey::open_or_create(&other.keys()).expect("a key").public()];
+    let all = proofs(&place);
+    for (at, proof) in all.iter().enumerate() {
+        assert_eq!(proof.check(&keys), Ok(()), "record {}", proof.record);
+        assert_eq!(proof.check(&stranger), Err(ProofFault::Signature));
+        assert_eq!(proof.check(&[]), Err(ProofFault::Signature));
+        assert_eq!(Proof::from_json(&proof.to_json()).as_ref(), Ok(proof));
+        for octet in 0..proof.octets.len() {
+            let mut changed = proof.clone();
+            changed.octets[octet] ^= 1;
+            assert_eq!(changed.check(&keys), Err(ProofFault::Path));
+        }
+        for step in 0..proof.path.len() {
+            let mut changed = proof.clone();
+            changed.path[step][step % 32] ^= 1;
+            assert_eq!(changed.check(&keys), Err(ProofFault::Path));
+        }
+        for number in [proof.record + 1, proof.record.saturating_sub(1), u64::MAX] {
+            let moved = Proof { record: number, ..proof.clone() };
+            assert!(moved.check(&keys).is_err(), "record {} as {number}", proof.record);
+        }
+        let mut later = proof.clone();
+        later.checkpoint.checkpoint.time_us += 1;
+        assert_eq!(later.check(&keys), Err(ProofFault::Signature));
+        let next = &all[(at + 1) % all.len()];
+        let borrowed = Proof { checkpoint: next.checkpoint.clone(), ..proof.clone() };
+        assert_eq!(borrowed.check(&keys).is_ok(), next.checkpoint == proof.checkpoint);
+    }
+    let mut prover = Prover::new(&place.journal());
+    for beyond in [0, all.len() as u64 + 1, u64::MAX] {
+        assert!(matches!(prover.prove(beyond), Err(ProveFault::NotThere(_))), "{beyond}");
+    }
+}
+
+#[test]
+fn the_proof_of_a_record_is_the_same_whenever_it_is_asked_for() {
+    let place = Place::new();
+    let journal = place.open();
+    append(&journal, 1..4);
+    wait_for("a checkpoint", || !checkpoints(&place.journal()).is_empty());
+    let mut prover = Prover::new(&place.journal());
+    let early = prover.prove(3).expect("proved");
+    append(&journal, 4..300);
+    wait_for("another", || checkpoints(&place.journal()).len() >= 2);
+    assert_eq!(prover.prove(250).expect("proved").check(&[place.key()]), Ok(()));
+    assert_eq!(prover.prove(3).expect("proved"), early);
+    journal.close(NOW_US).expect("closed");
+    place.open().close(NOW_US).expect("closed");
+    assert_eq!(Prover::new(&place.journal()).prove(3).expect("proved"), early);
+}
+
+#[test]
+fn what_nothing_signs_is_not_proved_and_what_was_changed_neither() {
+    let place = Place::new();
+    let (journal, _) =
+        Journal::open(&place.journal(), Options::new(Durability::Written), NOW_US).expect("opens");
+    append(&journal, 1..4);
+    let fault = Prover::new(&place.journal()).prove(2).expect_err("not signed");
+    assert!(matches!(fault, ProveFault::NotSigned(2)), "{fault}");
+    journal.close(NOW_US).expect("closed");
+
+    let place = small();
+    let mut forged = crate::forger::take_apart(&place.journal());
+    forged[1].groups[0][1][40] ^= 1;
+    crate::forger::put_together(&forged, &place.journal());
+    let number = first(&place.segments()[1]) + 2;
+    let fault = Prover::new(&place.journal()).prove(number).expect_err("changed");
+    assert!(matches!(fault, ProveFault::Broken(_)), "{fault}");
+}
+
+#[test]
+fn a_large_segment_proves_its_records_at_every_size_that_was_signed() {
+    let place = Place::new();
+    let journal = place.open();
+    for batch in [1..257, 257..900, 900..901, 901..2500] {
+        let before = checkpoints(&place.journal()).len();
+        append(&journal, batch);
+        wait_for("a checkpoint", || checkpoints(&place.journal()).len() > before);
+    }
+    journal.close(NOW_US).expect("closed");
+    let keys = [place.key()];
+    let mut prover = Prover::new(&place.journal());
+    let mut sizes = std::collections::BTreeSet::new();
+    for record in (1..2505).step_by(31).chain([256, 257, 258, 512, 513, 907, 2504]) {
+        let proof = prover.prove(record).expect("proved");
+        assert_eq!(proof.check(&keys), Ok(()), "record {record}");
+        sizes.insert(proof.checkpoint.checkpoint.size);
+    }
+    assert!(sizes.len() >= 4, "{sizes:?}");
+}
+
+fn consentry(args: &[&str]) -> (Option<i32>, String, String) {
+    let out = Command::new(env!("CARGO_BIN_EXE_consentry")).args(args).output().expect("runs");
+    let text = |octets| String::from_utf8(octets).expect("UTF-8");
+    (out.status.code(), text(out.stdout), text(out.stderr))
+}
+
+#[test]
+fn the_commands_prove_and_verify_with_the_public_key_alone() {
+    let place = small();
+    let at = |name: &str| place.folder.path().join(name).display().to_string();
+    let journal = at("audit");
+    let (code, out, _) = consentry(&["audit", "prove", "--path", &journal, "3", "5"]);
+    assert_eq!((code, out.lines().count()), (Some(0), 2));
+    std::fs::write(at("proofs"), &out).unwrap();
+    let key = at("keys/signing.pub");
+    let verify = |file: &str, more: &[&str]| {
+        consentry(&[&["audit", "verify", "--proof", file, "--key", &key], more].concat())
+    };
+    let (code, told, _) = verify(&at("proofs"), &["--json"]);
+    let lines: Vec<Value> = told.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!((code, lines.len()), (Some(0), 2));
+    assert_eq!(lines[0]["record"]["record"], 3);
+    assert_eq!(lines[0]["record"]["destination"], "861********00");
+    let (_, told, _) = verify(&at("proofs"), &["--unmask"]);
+    assert!(told.starts_with("holds: ") && told.contains("8613800000000"), "{told}");
+
+    let changed = out.replacen("\"record\":5", "\"record\":6", 1);
+    assert_ne!(changed, out);
+    std::fs::write(at("changed"), changed).unwrap();
+    let (code, told, _) = verify(&at("changed"), &["--json"]);
+    let lines: Vec<Value> = told.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(
+        (code, &lines[0]["holds"], &lines[1]["holds"]),
+        (Some(1), &true.into(), &false.into())
+    );
+
+    for (what, file) in [("empty", "\n"), ("no JSON", "proof\n")] {
+        std::fs::write(at("other"), file).unwrap();
+        let (code, out, err) = verify(&at("other"), &[]);
+        assert_eq!((code, out.as_str(), err.lines().count()), (Some(2), "", 1), "{what}: {err}");
+    }
+    assert_eq!(consentry(&["audit", "prove", "--path", &journal, "999"]).0, Some(1));
+    let (code, out, _) = consentry(&["audit", "verify", "--path", &journal, "--json"]);
+    let whole: Value = serde_json::from_str(&out).unwrap();
+    assert_eq!((code, &whole["signed_through"]), (Some(0), &whole["records"]), "the default key");
+    std::fs::copy(place.checkpoint_file(), at("kept")).unwrap();
+    let args = ["audit", "verify", "--path", &journal, "--checkpoint", &at("kept"), "--key", &key];
+    assert_eq!(consentry(&args).0, Some(0));
+}
+
+/// What `docs/records.md` tells an inspector to do by hand.
+#[test]
+fn openssl_checks_the_note_of_a_proof() {
+    if Command::new("openssl").arg("version").output().is_err() {
+        return eprintln!("openssl is not here: nothing to check with");
+    }
+    let place = small();
+    let at = |name: &str| place.folder.path().join(name).display().to_string();
+    let proof = proofs(&place).remove(2).to_json();
+    let check = |note: &str| {
+        std::fs::write(at("note"), note).unwrap();
+        let signature = proof["checkpoint"]["signature"].as_str().unwrap();
+        let octets = (0..signature.len()).step_by(2);
+        let octets = octets.map(|at| u8::from_str_radix(&signature[at..at + 2], 16).unwrap());
+        std::fs::write(at("signature"), octets.collect::<Vec<u8>>()).unwrap();
+        let args = [
+            "pkeyutl",
+            "-verify",
+            "-rawin",
+            "-pubin",
+            "-inkey",
+            &at("keys/signing.pub"),
+            "-in",
+            &at("note"),
+            "-sigfile",
+            &at("signature"),
+        ];
+        Command::new("openssl").args(args).output().unwrap().status.success()
+    };
+    let note = proof["checkpoint"]["note"].as_str().unwrap();
+    assert!(check(note));
+    assert!(!check(&note.replace("size", "Size")));
+}
