@@ -13,7 +13,7 @@ use consentry::policy::Rule;
 use consentry::session::{LongMessages, MultiPolicy};
 use disguise::{Meant, Sent, disguise};
 use replacement::Earlier;
-use stage::{Configured, Stage, reaches};
+use stage::{Configured, Outcome, Stage, reaches};
 
 mod chance;
 mod disguise;
@@ -166,38 +166,42 @@ fn what_is_refused_is_refused_in_every_disguise() {
         stage.begin(disguised.route, configured);
         let (mut arrived, mut refused_s) = (BTreeSet::new(), None);
         let last = Sent { wait_s: REMEMBERED_S, octets: Vec::new(), ..disguised.sent[0].clone() };
-        for one in disguised.sent.iter().chain([&last]) {
-            let mut outcomes = stage.wait(one.wait_s);
-            outcomes.extend(stage.give(one.bind, &one.octets));
-            for outcome in outcomes {
-                let Sent { number, alone, .. } = &disguised.sent[outcome.sequence as usize - 2];
-                // Of a submit_multi it may be the other one for whose sake it is refused to all.
-                let is_refused = match outcome.refused {
-                    Some(rule) => rule != Rule::CommandRefused && alone.is_none(),
-                    None => true,
-                };
-                let at = || {
-                    let (form, total) = (disguised.form, disguised.total);
-                    let rule = rule.name();
-                    format!(
-                        "DISGUISE_SEED={seed}: {rule} {form:?}, part {number} of {total}, {configured:?}"
-                    )
-                };
-                if reaches(&outcome.cleared, destination) {
-                    let may_cross = holds == Holds::NotWhole && !all_wait;
-                    assert!(may_cross, "{}: something of it crosses", at());
-                    if *number == 1 {
-                        // It was forgotten since its own first part came: a new message begins.
-                        refused_s = None;
-                    }
-                    let is_remembered =
-                        refused_s.is_some_and(|then| outcome.at_s < then + REMEMBERED_S);
-                    assert!(!is_remembered, "{}: crosses behind a refusal", at());
-                    arrived.insert(*number);
-                } else if is_refused {
-                    refused_s.get_or_insert(outcome.at_s);
+        for (sequence, one) in (2..).zip(disguised.sent.iter().chain([&last])) {
+            let (waited, given) = (stage.wait(one.wait_s), stage.give(one.bind, &one.octets));
+            let was_refused = |it: &Outcome| it.sequence == sequence && it.refused.is_some();
+            // A first part that goes on or waits was forgotten since it came last: a new message begins.
+            let is_new =
+                one.number == 1 && !one.octets.is_empty() && !given.iter().any(was_refused);
+            for (begins, outcomes) in [(false, waited), (is_new, given)] {
+                if begins {
+                    refused_s = None;
                 }
-                assert!(arrived.len() < disguised.total, "{}: all of it crossed", at());
+                for outcome in outcomes {
+                    let Sent { number, alone, .. } = &disguised.sent[outcome.sequence as usize - 2];
+                    // Of a submit_multi it may be the other one for whose sake it is refused to all.
+                    let is_refused = match outcome.refused {
+                        Some(rule) => rule != Rule::CommandRefused && alone.is_none(),
+                        None => true,
+                    };
+                    let at = || {
+                        let (form, total) = (disguised.form, disguised.total);
+                        let rule = rule.name();
+                        format!(
+                            "DISGUISE_SEED={seed}: {rule} {form:?}, part {number} of {total}, {configured:?}"
+                        )
+                    };
+                    if reaches(&outcome.cleared, destination) {
+                        let may_cross = holds == Holds::NotWhole && !all_wait;
+                        assert!(may_cross, "{}: something of it crosses", at());
+                        let is_remembered =
+                            refused_s.is_some_and(|then| outcome.at_s < then + REMEMBERED_S);
+                        assert!(!is_remembered, "{}: crosses behind a refusal", at());
+                        arrived.insert(*number);
+                    } else if is_refused {
+                        refused_s.get_or_insert(outcome.at_s);
+                    }
+                    assert!(arrived.len() < disguised.total, "{}: all of it crossed", at());
+                }
             }
         }
     });
