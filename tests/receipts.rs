@@ -12,6 +12,8 @@ use consentry::content::Reader;
 use consentry::policy::Modes;
 use consentry::session::{Asked, Desk, Knowledge, Moment, Session, Side, Texts, Timeouts};
 use consentry::smpp::message::WireAddress;
+use consentry::smpp::multi::Destination;
+use consentry::smpp::response::Unsuccess;
 use consentry::smpp::tlv::Tag;
 use consentry::smpp::write::{self, MessageFields};
 use consentry::smpp::{Command, CommandStatus};
@@ -376,6 +378,49 @@ fn a_message_is_found_by_its_id_in_any_form() {
         let found = searched(folder.path(), &query);
         assert_eq!(found.iter().map(|one| one.0).collect::<Vec<_>>(), *expected, "{id:?}");
     }
+}
+
+#[test]
+fn what_the_smsc_did_not_take_of_a_submit_multi_is_on_record_before_its_answer() {
+    let mut asking = Asking { session: session(), desk: Desk::default() };
+    let address = |value| WireAddress { ton: 0, npi: 1, value };
+    let fields = MessageFields {
+        source: address(CODE),
+        destination: address(b""),
+        esm_class: 0,
+        registered_delivery: 0,
+        data_coding: 8,
+        short_message: b"\x4f\x60",
+    };
+    let to = PEOPLE.map(|one| Destination::Sme(address(one[0])));
+    let mut frame = Vec::new();
+    write::submit_multi(&mut frame, 5, fields, &to, |_| {});
+    assert_eq!(asking.submit(&KNOWLEDGE, &frame), frame);
+    let mut response = Vec::new();
+    let (id, ok) = (Command::SubmitMultiResp.id(), CommandStatus::ESME_ROK);
+    write::pdu(&mut response, id, ok, 5, |body| {
+        write::c_octets(body, b"m1");
+        body.push(2);
+        for (at, status) in [(0, CommandStatus::ESME_RINVDSTADR), (2, CommandStatus::ESME_RMSGQFUL)]
+        {
+            let destination = address(PEOPLE[at][0]);
+            write::unsuccess(body, Unsuccess { destination, status });
+        }
+    });
+    assert_eq!(asking.hear(&KNOWLEDGE, &[response.clone()]), response);
+    let records: Vec<_> = asking.session.later_records().iter().map(|one| one.1).collect();
+    let said: Vec<_> = records
+        .iter()
+        .map(|record| match record {
+            Record::Unsuccess(one) => (one.destination.raw, one.status),
+            Record::Response(one) => (one.message_id, one.status),
+            other => panic!("{other:?}"),
+        })
+        .collect();
+    let invalid = CommandStatus::ESME_RINVDSTADR.0;
+    let full = CommandStatus::ESME_RMSGQFUL.0;
+    let expected = [(PEOPLE[0][0], invalid), (PEOPLE[2][0], full), (&b"m1"[..], 0)];
+    assert_eq!(said, expected);
 }
 
 #[test]
