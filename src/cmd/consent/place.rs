@@ -32,7 +32,7 @@ pub(super) struct Where {
 /// The ledger, near or far.
 pub(super) enum Place {
     /// The store, whose lock is ours, and the journal that keeps a record of what it is told.
-    Store(Ledger, Option<Recording>),
+    Store(Ledger, Option<Box<Recording>>),
     /// A running proxy.
     Proxy(http::Api),
 }
@@ -122,7 +122,7 @@ impl Where {
                 reading: loaded.knowledge.texts.version(),
                 registry: loaded.knowledge.registry,
             });
-            *recording = Some(Recording { config, in_force });
+            *recording = Some(Box::new(Recording { config, in_force }));
         }
         Ok(Opened { place, review, providers })
     }
