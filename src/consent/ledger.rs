@@ -18,7 +18,7 @@ use super::pair::Pair;
 use super::pending::{Pending, QUEUE_EVENTS_MAX, WAITERS_MAX};
 use super::store::{Counts, Store, StoreFault};
 use super::{
-    EntityId, Event, EventFault, Kept, NameFault, PairKey, Question, Scope, committer, warm,
+    Cause, EntityId, Event, EventFault, Kept, NameFault, PairKey, Question, Scope, committer, warm,
 };
 use crate::policy::{Consent, Standing};
 use crate::registry::Msisdn;
@@ -573,7 +573,7 @@ impl Shared {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::consent::{Cause, Happened, Source, format::write_pair};
+    use crate::consent::{Happened, Source, format::write_pair};
     use crate::policy::StandingState;
 
     #[test]
