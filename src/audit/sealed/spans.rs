@@ -32,7 +32,9 @@ pub(in crate::audit) fn spans(record: &[u8]) -> Option<[Range<usize>; SPANS_MAX]
         | Kind::Unanswered
         | Kind::End
         | Kind::Keys
-        | Kind::Checkpoint => return None,
+        | Kind::Checkpoint
+        | Kind::Purge
+        | Kind::Hold => return None,
     };
     // Each address is TON, NPI, a length octet and the number.
     let source = counted(record, first + 2)?;
