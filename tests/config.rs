@@ -40,6 +40,7 @@ fn unwritten_keys_take_their_defaults_and_paths_their_folder() {
     assert_eq!(config.audit.keys, PathBuf::from("/etc/consentry/state/keys"));
     assert!(config.audit.parquet);
     assert_eq!(config.admin, None);
+    assert!(!config.metrics.providers);
     let capture = &config.capture;
     assert!(!capture.enabled && capture.providers.is_empty() && capture.verdicts.is_empty());
     assert_eq!(capture.path, PathBuf::from("/etc/consentry/state/capture"));
@@ -59,6 +60,7 @@ fn what_is_written_is_taken() {
         smsc = ["a.example:1", "b.example:2"]
         default_alphabet = "gbk"
         packing = "packed"
+        receipts = "ask"
         [[outbind]]
         address = "127.0.0.1:2776"
         esme = ["[2001:db8::1]:3"]
@@ -98,13 +100,17 @@ fn what_is_written_is_taken() {
         sources = ["1069"]
         verdicts = ["refuse", "observe"]
         text = "whole"
+        [metrics]
+        providers = true
         [admin]
         address = "127.0.0.1:0"
         token_file = "token"
         "#,
     );
+    assert!(config.metrics.providers);
     assert_eq!(config.listen[0].default_alphabet.name(), "gbk");
     assert_eq!(config.listen[0].packing.name(), "packed");
+    assert_eq!(config.listen[0].receipts.name(), "ask");
     assert_eq!(config.outbind[0].esme, ["[2001:db8::1]:3"]);
     assert_eq!(config.limits.sessions_per_address, 10, "never above sessions");
     assert_eq!(config.limits.buffered_octets, 1 << 20);

@@ -7,10 +7,12 @@ use std::collections::{HashMap, VecDeque};
 
 use super::row::{Numbers, Row};
 use super::sessions::{Named, Sessions};
-use crate::audit::{Entry, Kept, REFUSE, Record};
+use crate::audit::{Entry, Kept, REFUSE, Record, VerdictRecord};
 
 /// Records held at once; beyond it the oldest message is given without its answer.
 const HELD_MAX: usize = 1 << 16;
+/// command_id of submit_multi (SMPP 3.4 5.1.2.1), which has a verdict for each destination.
+const SUBMIT_MULTI: u32 = 0x21;
 
 /// A record and what became of it.
 #[derive(Debug)]
@@ -21,6 +23,8 @@ pub struct Settled {
     pub named: Option<Named>,
     /// Of a message that went on: the record of its answer; none where the journal has none.
     pub answer: Option<Kept>,
+    /// Of a submit_multi's message that the SMSC did not take: the record that says so.
+    pub unsuccess: Option<Kept>,
     went_on: bool,
 }
 
@@ -34,6 +38,9 @@ impl Settled {
         if self.went_on {
             row.answer(self.answer.as_ref());
         }
+        if let Some(unsuccess) = &self.unsuccess {
+            row.unsuccess(unsuccess);
+        }
         row
     }
 }
@@ -41,6 +48,18 @@ impl Settled {
 struct Held {
     settled: Settled,
     open: bool,
+}
+
+/// A request that waits for its answer: session, sequence_number, command_id.
+pub type Waiting = (u64, u32, u32);
+
+/// A request that went on: its records, of which only a submit_multi has more than one.
+struct Request {
+    command_id: u32,
+    /// Where they are held.
+    held: Vec<u64>,
+    /// Destinations that the SMSC did not take.
+    unsuccess: Vec<Kept>,
 }
 
 /// Looks at records in their order and gives them back joined.
@@ -51,55 +70,98 @@ pub struct Join {
     held: VecDeque<Held>,
     /// Index of the front of `held`, counted from the beginning.
     front: u64,
-    /// Where the open message of a session and sequence_number is held.
-    open: HashMap<(u64, u32), u64>,
+    /// The requests of a session and sequence_number that wait, the oldest first: it is answered first.
+    open: HashMap<(u64, u32), VecDeque<Request>>,
 }
 
 impl Join {
-    /// Goes on where these sessions are open.
-    pub fn with(sessions: Sessions) -> Join {
-        Join { sessions, ..Join::default() }
+    /// Goes on where these sessions are open and these requests wait: each takes the answer that is its
+    /// own, though nobody asks for it any more.
+    pub fn with(sessions: Sessions, waiting: &[Waiting]) -> Join {
+        let mut join = Join { sessions, ..Join::default() };
+        for (session, sequence_number, command_id) in waiting {
+            let request =
+                Request { command_id: *command_id, held: Vec::new(), unsuccess: Vec::new() };
+            join.open.entry((*session, *sequence_number)).or_default().push_back(request);
+        }
+        join
+    }
+
+    /// The requests that wait where it looks, those with one number in the order of their answers.
+    pub fn waiting(&self) -> Vec<Waiting> {
+        let mut waiting: Vec<Waiting> = self
+            .open
+            .iter()
+            .flat_map(|((session, sequence_number), requests)| {
+                requests.iter().map(|one| (*session, *sequence_number, one.command_id))
+            })
+            .collect();
+        waiting.sort_by_key(|(session, sequence_number, _)| (*session, *sequence_number));
+        waiting
     }
 
     /// Takes the next record.
     pub fn look(&mut self, entry: &Entry<'_>) {
         let record = entry.record();
         self.sessions.look(&record);
-        let (session, waits) = match &record {
+        let session = match &record {
             Record::Link(_) => return,
             Record::Response(found) => {
-                self.answered((found.session, found.sequence_number), entry);
-                return;
+                return self.answered((found.session, found.sequence_number), entry);
             }
             Record::Unanswered(found) => {
-                self.answered((found.session, found.sequence_number), entry);
-                return;
+                return self.answered((found.session, found.sequence_number), entry);
             }
             Record::Verdict(verdict) => {
-                let went_on = verdict.verdict != REFUSE;
-                (verdict.session, went_on.then_some(verdict.sequence_number))
+                let waits = (verdict.verdict != REFUSE).then_some(verdict);
+                return self.hold(entry, verdict.session, waits);
             }
-            Record::Reply(reply) => (reply.session, None),
+            Record::Unsuccess(found) => {
+                let key = (found.session, found.sequence_number);
+                if let Some(request) = self.open.get_mut(&key).and_then(VecDeque::front_mut) {
+                    request.unsuccess.push(entry.keep());
+                }
+                found.session
+            }
             Record::Start(_) => {
                 self.settle_all();
-                (0, None)
+                0
             }
             Record::End(end) => {
                 self.settle(end.session);
-                (0, None)
+                0
             }
-            _ => (0, None),
+            Record::Reply(reply) => reply.session,
+            Record::Receipt(receipt) => receipt.session,
+            _ => 0,
         };
-        let named = self.sessions.named(session).cloned();
-        let at = self.front + self.held.len() as u64;
-        if let Some(sequence_number) = waits
-            && let Some(earlier) = self.open.insert((session, sequence_number), at)
-        {
-            // The sequence_number again: the earlier message keeps waiting without hope.
-            self.close(earlier);
+        self.hold(entry, session, None);
+    }
+
+    /// Keeps a record in its place; `waits`: it is a message that went on and waits for its answer.
+    fn hold(&mut self, entry: &Entry<'_>, session: u64, waits: Option<&VerdictRecord<'_>>) {
+        if let Some(verdict) = waits {
+            let at = self.front + self.held.len() as u64;
+            let requests = self.open.entry((session, verdict.sequence_number)).or_default();
+            let command_id = verdict.command_id;
+            match requests.back_mut() {
+                Some(last) if command_id == SUBMIT_MULTI && last.command_id == SUBMIT_MULTI => {
+                    last.held.push(at);
+                }
+                _ => requests.push_back(Request {
+                    command_id,
+                    held: vec![at],
+                    unsuccess: Vec::new(),
+                }),
+            }
         }
-        let settled =
-            Settled { record: entry.keep(), named, answer: None, went_on: waits.is_some() };
+        let settled = Settled {
+            record: entry.keep(),
+            named: self.sessions.named(session).cloned(),
+            answer: None,
+            unsuccess: None,
+            went_on: waits.is_some(),
+        };
         self.held.push_back(Held { settled, open: waits.is_some() });
         if self.held.len() > HELD_MAX
             && let Some(oldest) = self.held.front_mut()
@@ -121,10 +183,8 @@ impl Join {
         if settled.went_on
             && settled.answer.is_none()
             && let Record::Verdict(verdict) = settled.record.record()
-            && let key = (verdict.session, verdict.sequence_number)
-            && self.open.get(&key) == Some(&at)
         {
-            self.open.remove(&key);
+            self.forget((verdict.session, verdict.sequence_number), at);
         }
         Some(settled)
     }
@@ -141,32 +201,58 @@ impl Join {
     }
 
     fn answered(&mut self, key: (u64, u32), entry: &Entry<'_>) {
-        let Some(at) = self.open.remove(&key) else { return };
-        let Some(held) = at.checked_sub(self.front).and_then(|at| self.held.get_mut(at as usize))
-        else {
-            return;
-        };
-        held.open = false;
-        held.settled.answer = Some(entry.keep());
+        let Some(requests) = self.open.get_mut(&key) else { return };
+        let Some(request) = requests.pop_front() else { return };
+        if requests.is_empty() {
+            self.open.remove(&key);
+        }
+        let mut unsuccess = request.unsuccess;
+        for at in request.held {
+            let Some(held) = self.at(at) else { continue };
+            held.open = false;
+            held.settled.answer = Some(entry.keep());
+            // The first of that destination: a submit_multi may name one twice.
+            let found = unsuccess.iter().position(|one| is_of(one, &held.settled.record));
+            held.settled.unsuccess = found.map(|found| unsuccess.remove(found));
+        }
     }
 
     /// No answer comes after the end of a session.
     fn settle(&mut self, session: u64) {
-        let Join { open, held, front, .. } = self;
-        open.retain(|(of, _), at| {
-            if *of == session
-                && let Some(held) = at.checked_sub(*front).and_then(|at| held.get_mut(at as usize))
-            {
-                held.open = false;
+        let mut over = Vec::new();
+        self.open.retain(|(of, _), requests| {
+            if *of == session {
+                over.extend(requests.iter().flat_map(|request| request.held.iter().copied()));
             }
             *of != session
         });
+        for at in over {
+            if let Some(held) = self.at(at) {
+                held.open = false;
+            }
+        }
     }
 
-    fn close(&mut self, at: u64) {
-        if let Some(held) = at.checked_sub(self.front).and_then(|at| self.held.get_mut(at as usize))
-        {
-            held.open = false;
+    /// A message given without its answer waits no longer; its request still takes its turn.
+    fn forget(&mut self, key: (u64, u32), at: u64) {
+        let Some(requests) = self.open.get_mut(&key) else { return };
+        for request in requests.iter_mut() {
+            request.held.retain(|held| *held != at);
         }
+    }
+
+    fn at(&mut self, at: u64) -> Option<&mut Held> {
+        let index = at.checked_sub(self.front)?;
+        self.held.get_mut(usize::try_from(index).ok()?)
+    }
+}
+
+/// Whether an unsuccess record is of this message's destination.
+fn is_of(unsuccess: &Kept, message: &Kept) -> bool {
+    match (unsuccess.record(), message.record()) {
+        (Record::Unsuccess(one), Record::Verdict(verdict)) => {
+            one.destination.raw == verdict.destination.raw
+        }
+        _ => false,
     }
 }

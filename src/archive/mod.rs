@@ -8,6 +8,7 @@
 //! | `join` | messages with their answers, all other records by themselves, in their order |
 //! | `csv`, `ndjson` | a row as a line |
 //! | `parquet` | rows as a Parquet file |
+//! | `report` | counts by article, provider and day |
 //! | `rewrite` | a journal's sealed segments as Parquet files, each once, bit by bit |
 //!
 //! What is shown of persons' numbers is decided by [`Numbers`] when a row is made, never later.
@@ -17,15 +18,17 @@ mod csv;
 mod join;
 mod ndjson;
 mod parquet;
+mod report;
 mod rewrite;
 mod row;
 mod sessions;
 
 pub use columns::{Column, Holds};
 pub use csv::{header as csv_header, line as csv_line};
-pub use join::{Join, Settled};
+pub use join::{Join, Settled, Waiting};
 pub use ndjson::line as ndjson_line;
 pub use parquet::{ROW_GROUP_ROWS, Table};
+pub use report::{Counts, Place, ROWS_MAX, Report};
 pub use rewrite::{FOLDER, RewriteFault, Rewriter, Step};
 pub use row::{Numbers, Row, Token, Value, time_text};
 pub use sessions::{Named, SESSIONS_MAX, Sessions};

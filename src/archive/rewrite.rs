@@ -3,7 +3,7 @@
 //! `<journal>/parquet/records-<first record>.parquet` has a row for every record of its segment but
 //! links and answers: an answer stands in the row of its message, also when it is a record of the
 //! next segment. So a file is written when each of its messages has its answer or can have none.
-//! `place.json` beside them says where the next file begins and which sessions are open there; it is
+//! `place.json` beside them says where the next file begins, and which sessions are open and which requests wait there; it is
 //! written after the file. Both come into being under another name and are renamed when they are on
 //! the disk: who reads `*.parquet` reads whole files.
 //!
@@ -18,7 +18,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::join::Join;
+use super::join::{Join, Waiting};
 use super::parquet::Table;
 use super::row::{Numbers, Token};
 use super::sessions::Sessions;
@@ -77,6 +77,8 @@ struct Place {
     /// The rule set in force there.
     rule_set: String,
     sessions: Sessions,
+    /// The requests that wait for an answer there.
+    waiting: Vec<Waiting>,
 }
 
 /// Rewrites the segments of one journal; holds a lock in its folder.
@@ -171,7 +173,12 @@ impl Walk {
     fn begin(journal: &Path, place: Place, keys: &Arc<KeyRing>) -> Result<Walk, ReadFault> {
         let reader = Reader::open_at(journal, place.first, &place.rule_set)?;
         let reader = reader.with_keys(keys.clone());
-        Ok(Walk { reader, join: Join::with(place.sessions), places: VecDeque::new(), table: None })
+        Ok(Walk {
+            reader,
+            join: Join::with(place.sessions, &place.waiting),
+            places: VecDeque::new(),
+            table: None,
+        })
     }
 
     /// Takes one record; `false` where there is none yet.
@@ -180,11 +187,11 @@ impl Walk {
         let before = reader.rule_set();
         let Some(entry) = reader.next()? else { return Ok(false) };
         if places.back().is_none_or(|place| place.first < entry.segment_first) {
-            let sessions = join.sessions.clone();
             places.push_back(Place {
                 first: entry.segment_first,
                 rule_set: before.to_string(),
-                sessions,
+                sessions: join.sessions.clone(),
+                waiting: join.waiting(),
             });
         }
         join.look(&entry);

@@ -83,7 +83,10 @@ impl<'a> Row<'a> {
                 row.text(Column::Became, "unanswered");
             }
             Record::Reply(reply) => row.reply(reply, numbers),
-            Record::Receipt(receipt) => row.receipt(receipt, numbers),
+            Record::Receipt(receipt) => {
+                row.receipt(receipt, numbers);
+                row.receipted(number, time_us, receipt);
+            }
             Record::Unsuccess(record) => {
                 row.number(Column::Session, record.session);
                 row.number(Column::SequenceNumber, record.sequence_number.into());
@@ -175,6 +178,40 @@ impl<'a> Row<'a> {
         match kept.record() {
             Record::Response(response) => self.answered(&response),
             _ => self.text(Column::Became, "unanswered"),
+        }
+    }
+
+    /// The SMSC answered, and did not take this destination of a submit_multi: its status is the
+    /// answer, and the id is the others'.
+    pub fn unsuccess(&mut self, unsuccess: &Kept) {
+        if let Record::Unsuccess(record) = unsuccess.record() {
+            let status = CommandStatus(record.status).to_string();
+            self.owned(Column::ResponseStatus, status);
+            self.set(Column::MessageId, Value::None);
+        }
+    }
+
+    /// What the SMSC told of the message later: of several receipts the last, and one of a final state
+    /// before any notice.
+    pub fn told(&mut self, receipts: &[Kept]) {
+        let is_final = |kept: &&Kept| matches!(kept.record(), Record::Receipt(receipt) if !receipt.is_intermediate());
+        let last = receipts.iter().rev().find(is_final).or(receipts.last());
+        if let Some(kept) = last
+            && let Record::Receipt(receipt) = kept.record()
+        {
+            self.receipted(kept.number, kept.time_us, &receipt);
+        }
+    }
+
+    fn receipted(&mut self, number: u64, time_us: u64, receipt: &ReceiptRecord<'_>) {
+        self.number(Column::ReceiptRecord, number);
+        self.set(Column::ReceiptTime, Value::Time(time_us));
+        if let Some(state) = receipt.state_name() {
+            self.text(Column::ReceiptState, state);
+        }
+        self.escaped(Column::ReceiptError, receipt.error);
+        if let Some(done) = ReceiptRecord::date(receipt.done) {
+            self.owned(Column::ReceiptDone, done);
         }
     }
 
@@ -291,10 +328,8 @@ impl<'a> Row<'a> {
         self.escaped(Column::MessageId, receipt.message_id);
         let octets = |octets: &[u8]| octets.escape_ascii().to_string();
         self.detail(&json!({
-            "state": receipt.state_name(), "stat": octets(receipt.stat),
-            "err": octets(receipt.error), "message_id_of_text": octets(receipt.text_id),
+            "stat": octets(receipt.stat), "message_id_of_text": octets(receipt.text_id),
             "submit_date": ReceiptRecord::date(receipt.submitted),
-            "done_date": ReceiptRecord::date(receipt.done),
             "kept_back": receipt.flags & ReceiptRecord::KEPT_BACK != 0,
         }));
     }

@@ -3,6 +3,7 @@
 
 use std::process::ExitCode;
 
+mod asked;
 mod audit;
 mod blind;
 mod capture;
@@ -17,6 +18,7 @@ mod init;
 mod keywords;
 mod knowledge;
 mod ledger;
+mod licences;
 mod load;
 mod originals;
 mod record;

@@ -15,7 +15,7 @@ use tokio_util::task::TaskTracker;
 use super::blind::blind_ports;
 use super::knowledge::{self, Loaded};
 use super::rewriting::{self, Rewriting};
-use super::{Failure, capture, disk, ledger, originals};
+use super::{Failure, asked, capture, disk, ledger, licences, originals};
 use crate::admin::{self, Token};
 use crate::audit::keys::SigningKey;
 use crate::audit::proof::NotaryOptions;
@@ -48,6 +48,8 @@ pub(super) struct Running {
     drain: Duration,
     /// Where it is kept what message_ids stand for.
     originals_file: PathBuf,
+    /// The journal's folder.
+    audit: PathBuf,
     /// What rewrites segments.
     rewriting: Option<Rewriting>,
 }
@@ -57,7 +59,12 @@ pub(super) async fn start(loaded: Loaded) -> Result<Running, Failure> {
     let capture = capture::capture(&loaded)?;
     let Loaded { config, mut knowledge, digest } = loaded;
     let rule_names: Vec<&str> = Rule::ALL.iter().map(|rule| rule.name()).collect();
-    let metrics = Arc::new(Metrics::new(&rule_names));
+    let mut metrics = Metrics::new(&rule_names);
+    if config.metrics.providers {
+        let providers = knowledge.registry.providers().iter();
+        metrics.by_provider(&providers.map(|one| one.name.as_str()).collect::<Vec<_>>());
+    }
+    let metrics = Arc::new(metrics);
     metrics.config(&config.digest_hex());
     // Addresses first: a second proxy fails on them before it touches anything.
     let listeners = take_addresses(&config)?;
@@ -74,6 +81,9 @@ pub(super) async fn start(loaded: Loaded) -> Result<Running, Failure> {
     let keep_keyword = ledger::keywords(&config, &knowledge.announced)?;
     let originals_file = originals::file(&config.audit.path);
     originals::load(&originals_file, &mut knowledge.originals())?;
+    if knowledge.asks_receipts {
+        asked::load(&config.audit.path, &config.audit.keys, &mut knowledge.asked())?;
+    }
     let waiting = Waiting::new(knowledge.registry.providers().len());
     let shared = Arc::new(Shared {
         knowledge,
@@ -92,6 +102,7 @@ pub(super) async fn start(loaded: Loaded) -> Result<Running, Failure> {
         by_address: DashMap::new(),
         buffered_octets: AtomicUsize::new(0),
     });
+    capture::show_limits(&shared.metrics, &shared.capture);
     capture::begin(&shared.capture, &config.capture);
     let listening: Vec<SocketAddr> = listeners.iter().map(|listener| listener.address).collect();
     for listener in listeners {
@@ -105,6 +116,7 @@ pub(super) async fn start(loaded: Loaded) -> Result<Running, Failure> {
     tokio::spawn(watch(shared.clone()));
     tokio::spawn(disk::watch(shared.journal.clone(), shared.metrics.clone()));
     tokio::spawn(originals::watch(shared.clone(), originals_file.clone()));
+    tokio::spawn(asked::watch(shared.clone(), config.audit.path.clone()));
     tokio::spawn(ledger::watch(ledger.clone(), shared.metrics.clone()));
     let rewriting = match config.audit.parquet {
         true => {
@@ -114,7 +126,8 @@ pub(super) async fn start(loaded: Loaded) -> Result<Running, Failure> {
         false => None,
     };
     let drain = config.timeouts.drain;
-    Ok(Running { shared, ledger, listening, admin, drain, originals_file, rewriting })
+    let audit = config.audit.path.clone();
+    Ok(Running { shared, ledger, listening, admin, drain, originals_file, audit, rewriting })
 }
 
 impl Running {
@@ -128,8 +141,13 @@ impl Running {
         let (journal, ledger) = (self.shared.journal.clone(), self.ledger);
         let capture = self.shared.capture.clone();
         let now_us = self.shared.clock.now().wall_us;
-        let (shared, path) = (self.shared.clone(), self.originals_file);
-        let saved = tokio::task::spawn_blocking(move || originals::save(&path, &shared.knowledge));
+        let (shared, path, audit) = (self.shared.clone(), self.originals_file, self.audit);
+        let saved = tokio::task::spawn_blocking(move || {
+            if let Err(error) = asked::save(&audit, &shared.knowledge) {
+                tracing::error!(%error, "receipts may cross that no ESME asked for");
+            }
+            originals::save(&path, &shared.knowledge)
+        });
         if let Ok(Err(error)) = saved.await {
             tracing::error!(%error, "no message will be known by its message_id");
         }
@@ -158,11 +176,12 @@ fn threads(config: &Config) -> usize {
 fn take_addresses(config: &Config) -> Result<Vec<Listening>, Failure> {
     let mut listeners = Vec::new();
     for one in &config.listen {
-        listeners.push(listen(
-            one.address,
-            Route::ToSmsc(one.smsc.clone()),
-            knowledge::text_options(one),
-        )?);
+        let listening =
+            listen(one.address, Route::ToSmsc(one.smsc.clone()), knowledge::text_options(one))?;
+        listeners.push(match one.receipts {
+            config::Receipts::AsAsked => listening,
+            config::Receipts::Ask => listening.asking_for_receipts(),
+        });
     }
     for one in &config.outbind {
         listeners.push(listen(
@@ -323,7 +342,9 @@ async fn watch(shared: Arc<Shared>) {
     let mut captured = Figures::default();
     loop {
         capture::count(&shared.metrics, &mut captured, shared.capture.figures());
+        licences::show(&shared.metrics, &shared.knowledge.registry, shared.clock.now().wall_us);
         let state = shared.journal.state();
+        shared.metrics.audit_available.set(i64::from(state == State::Available));
         let stats = shared.journal.stats();
         let blind = blind_ports(&shared);
         shared.metrics.blind_ports.set(i64::try_from(blind).unwrap_or(i64::MAX));

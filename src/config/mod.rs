@@ -72,6 +72,8 @@ pub struct Config {
     pub audit: Audit,
     /// The proxy's own traces.
     pub capture: Capture,
+    /// What the metrics tell apart.
+    pub metrics: Metrics,
     /// The HTTP listener; `None` without one.
     pub admin: Option<Admin>,
     /// The log.
@@ -91,6 +93,8 @@ pub struct Listen {
     pub default_alphabet: Alphabet,
     /// How it takes GSM 7 bit text.
     pub packing: Packing,
+    /// Whether it is asked for receipts that the ESME did not ask for.
+    pub receipts: Receipts,
 }
 
 /// An `[[outbind]]`: a connecting SMSC is led to the ESME.
@@ -285,6 +289,13 @@ pub struct Capture {
     pub text: CaptureText,
 }
 
+/// `[metrics]`: what they tell apart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Metrics {
+    /// Whether verdicts are also counted by provider, named as in the registry.
+    pub providers: bool,
+}
+
 /// `[admin]`: the HTTP listener.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Admin {
@@ -377,6 +388,13 @@ choices! {
         Ascii "ascii"
         /// GBK.
         Gbk "gbk"
+    }
+    /// Which receipts the SMSC is asked for.
+    Receipts {
+        /// Those that the ESME asks for.
+        AsAsked "as-asked"
+        /// Those of all messages; what the ESME did not ask for is kept back from it.
+        Ask "ask"
     }
     /// How septets of GSM 7 bit text stand in octets (TS 23.038 6.1.2.1).
     Packing {

@@ -21,11 +21,11 @@ use super::{
 };
 use super::{
     Admin, Audit, Capture, Checkpoint, Config, Consent, Content, Fault, Limits, Listen, Log,
-    Outbind, Override, Place, Review, Timeouts,
+    Metrics, Outbind, Override, Place, Review, Timeouts,
 };
 use super::{
-    Alphabet, CaptureText, Durability, LogFormat, LogLevel, Mode, OverrideMode, Packing, RuleSet,
-    Rules, Statuses,
+    Alphabet, CaptureText, Durability, LogFormat, LogLevel, Mode, OverrideMode, Packing, Receipts,
+    RuleSet, Rules, Statuses,
 };
 use crate::smpp::CommandStatus;
 
@@ -67,6 +67,9 @@ pub(super) fn config(
         long_messages: long_messages(&source, written.long_messages.unwrap_or_default())?,
         audit: audit(&source, folder, written.audit.unwrap_or_default())?,
         capture: capture(&source, folder, written.capture.unwrap_or_default())?,
+        metrics: Metrics {
+            providers: written.metrics.unwrap_or_default().providers.unwrap_or(false),
+        },
         admin: written.admin.map(|admin| self::admin(&source, folder, admin)).transpose()?,
         log: log(written.log.unwrap_or_default()),
         digest: super::digest(text),
@@ -124,6 +127,7 @@ fn listeners(
             smsc: peers(source, &written.smsc, written.address.get_ref())?,
             default_alphabet: written.default_alphabet.unwrap_or(Alphabet::Gsm7),
             packing: written.packing.unwrap_or(Packing::Unpacked),
+            receipts: written.receipts.unwrap_or(Receipts::AsAsked),
         });
     }
     let mut outbinds = Vec::new();

@@ -14,7 +14,7 @@ use super::{
     Alphabet, CaptureText, CaptureVerdict, Durability, LogFormat, LogLevel, Mode, OverrideMode,
     PartsMode, Review, RuleSet, Statuses,
 };
-use super::{Packing, bounds, duration, size};
+use super::{Packing, Receipts, bounds, duration, size};
 
 /// A duration with its unit.
 #[derive(Debug, Clone, Copy)]
@@ -53,6 +53,8 @@ pub(super) struct File {
     pub audit: Option<Audit>,
     /// The proxy's own traces.
     pub capture: Option<Capture>,
+    /// What the metrics tell apart.
+    pub metrics: Option<Metrics>,
     /// Metrics, health and the API over HTTP. Without this section there is none.
     pub admin: Option<Admin>,
     /// The log on standard error.
@@ -75,6 +77,9 @@ pub(super) struct Listen {
     /// How the SMSC takes GSM 7 bit text: unpacked, or packed.
     #[schemars(extend("default" = "unpacked"))]
     pub packing: Option<Packing>,
+    /// Which receipts the SMSC is asked for: those that the ESME asks for, or all.
+    #[schemars(extend("default" = "as-asked"))]
+    pub receipts: Option<Receipts>,
 }
 
 /// An SMSC that connects here and sends outbind is led to the ESME.
@@ -385,6 +390,15 @@ pub(super) struct Capture {
     /// Whether texts are overwritten. Passwords always are.
     #[schemars(extend("default" = "redacted"))]
     pub text: Option<CaptureText>,
+}
+
+/// What the metrics tell apart.
+#[derive(Deserialize, JsonSchema, Default)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Metrics {
+    /// Whether verdicts are also counted by provider, named as in the registry: three series each.
+    #[schemars(extend("default" = false))]
+    pub providers: Option<bool>,
 }
 
 /// Metrics, health and the API over HTTP.

@@ -11,6 +11,7 @@ mod archive;
 mod number;
 mod prove;
 mod receipts;
+mod report;
 mod search;
 mod show;
 mod verify;
@@ -30,6 +31,8 @@ enum What {
     Receipts(receipts::Args),
     /// Shows one record.
     Show(show::Args),
+    /// Counts by article, provider and day: refusals, opt-outs, complaints, blind ports, sweeps.
+    Report(report::Args),
     /// Prints what proves records to whoever has the public key.
     Prove(prove::Args),
     /// Rewrites sealed segments to Parquet, as the running proxy does by itself.
@@ -45,6 +48,7 @@ pub fn run(args: Args) -> Result<Answer, Failure> {
         What::Search(args) => search::run(&args),
         What::Receipts(args) => receipts::run(&args),
         What::Show(args) => show::run(&args),
+        What::Report(args) => report::run(&args),
         What::Prove(args) => prove::run(&args),
         What::Archive(args) => archive::run(&args),
         What::Verify(args) => verify::run(&args),
@@ -84,6 +88,11 @@ impl Place {
             (None, None) => Err(Failure("name the journal: -c FILE or --path DIR".to_owned())),
         }
     }
+}
+
+/// The zone whose days and months count: the law's, which has had one offset since 1991.
+fn zone() -> jiff::tz::TimeZone {
+    jiff::tz::TimeZone::fixed(jiff::tz::offset(8))
 }
 
 /// Microseconds since the Unix epoch.
