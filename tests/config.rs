@@ -88,6 +88,7 @@ fn what_is_written_is_taken() {
         path = "/var/lib/consentry/audit"
         keys = "secrets"
         checkpoint = { every = "1m" }
+        zone = "Europe/Berlin"
         segment = "1MiB"
         disk_budget = "2MiB"
         parquet = false
@@ -126,6 +127,7 @@ fn what_is_written_is_taken() {
     assert_eq!(overrides["rate.exceeded"].status, Some(CommandStatus::ESME_RMSGQFUL));
     assert_eq!(config.audit.path, PathBuf::from("/var/lib/consentry/audit"));
     assert_eq!(config.audit.keys, PathBuf::from("/etc/consentry/secrets"));
+    assert_eq!((config.audit.keep_months, &config.audit.zone[..]), (6, "Europe/Berlin"));
     let checkpoint = config.audit.checkpoint;
     assert_eq!((checkpoint.records, checkpoint.every), (100_000, Duration::from_secs(60)));
     assert_eq!(config.audit.disk_budget_octets, Some(2 << 20));
@@ -320,6 +322,10 @@ fn mistakes_are_told_in_one_sentence() {
         (
             "[audit]\npath = \"state/consent\"",
             ": [consent] path and [audit] path are the same folder; write two",
+        ),
+        (
+            "[audit]\nzone = \"Asia/Shanghay\"",
+            "line 5: [audit] zone \"Asia/Shanghay\" is no time zone; write one such as Asia/Shanghai",
         ),
         (
             "[audit]\ncheckpoint = { records = 999 }",

@@ -191,6 +191,7 @@ fn verdict(sequence_number: u32) -> VerdictRecord<'static> {
         class: 0,
         consent: 0,
         references: References::default(),
+        asks_receipt: false,
     }
 }
 

@@ -23,6 +23,7 @@ mod load;
 mod originals;
 mod record;
 mod replay;
+mod retention;
 mod rewriting;
 mod run;
 mod serve;

@@ -16,6 +16,8 @@ const FILE: &str = "holds.json";
 pub const HOLDS_MAX: usize = 256;
 /// Segments that one hold may list.
 pub const HOLD_SEGMENTS_MAX: usize = 4096;
+/// The end of a hold that has none, microseconds since the Unix epoch.
+pub const NO_END_US: u64 = u64::MAX;
 /// Octets of a reason, and of who set it.
 pub const HOLD_TEXT_OCTETS_MAX: usize = 255;
 

@@ -24,7 +24,7 @@ mod record;
 mod term;
 
 pub use clock::{SILENCE_US, Watch};
-pub use hold::{HOLD_SEGMENTS_MAX, HOLD_TEXT_OCTETS_MAX, HOLDS_MAX, Hold};
+pub use hold::{HOLD_SEGMENTS_MAX, HOLD_TEXT_OCTETS_MAX, HOLDS_MAX, Hold, NO_END_US};
 pub(super) use kept::read as kept;
 pub use plan::{Due, Plan, RetentionFault, plan};
 pub use purge::{Derived, Ended, Gone, Retention};

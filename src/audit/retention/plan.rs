@@ -94,7 +94,7 @@ pub fn plan(journal: &Path, term: &Term, now_us: u64) -> Result<Plan, RetentionF
     files.retain(|file| !purged.has(file.first));
     let mut plan =
         Plan { segments: Vec::new(), holds, purged: purged.segments.len() as u64, doubt: None };
-    let mut before_us = None;
+    let mut before = None;
     for pair in files.windows(2) {
         let [file, next] = pair else { continue };
         let mut due = due(file, term)?;
@@ -102,15 +102,15 @@ pub fn plan(journal: &Path, term: &Term, now_us: u64) -> Result<Plan, RetentionF
         let kept =
             plan.holds.iter().filter(|hold| hold.keeps(due.first, due.oldest_us, due.newest_us));
         due.holds = kept.map(|hold| hold.id).collect();
-        plan.look(&mut before_us, (due.oldest_us, due.newest_us), purged.trusted_us);
+        plan.look(&mut before, (due.sequence, due.oldest_us, due.newest_us), purged.trusted_us);
         plan.segments.push(due);
     }
     if let Some(last) = files.last() {
         // It may be written just now: where its end cannot be read, its beginning is taken.
         let due = due(last, term)?;
-        plan.look(&mut before_us, (due.oldest_us, due.newest_us), purged.trusted_us);
+        plan.look(&mut before, (due.sequence, due.oldest_us, due.newest_us), purged.trusted_us);
+        plan.look(&mut before, (due.sequence + 1, now_us, now_us), purged.trusted_us);
     }
-    plan.look(&mut before_us, (now_us, now_us), purged.trusted_us);
     Ok(plan)
 }
 
@@ -118,14 +118,16 @@ impl Plan {
     /// Compares the times of a segment, or now, with what came before.
     fn look(
         &mut self,
-        before_us: &mut Option<u64>,
-        (from_us, until_us): (u64, u64),
+        last: &mut Option<(u64, u64)>,
+        (sequence, from_us, until_us): (u64, u64, u64),
         trusted_us: u64,
     ) {
-        let Some(before) = *before_us else {
-            *before_us = Some(until_us);
+        let Some((last_sequence, before)) = *last else {
+            *last = Some((sequence, until_us));
             return;
         };
+        // What was recorded in between may have been purged: that is no silence.
+        let follows = sequence == last_sequence + 1;
         let shown = |micros: u64| {
             let time = i64::try_from(micros).ok();
             let time = time.and_then(|micros| jiff::Timestamp::from_microsecond(micros).ok());
@@ -136,13 +138,13 @@ impl Plan {
             self.doubt.get_or_insert(format!(
                 "the clock said {at} after it had said {then}: it was set back, or ahead before"
             ));
-        } else if from_us > before.saturating_add(SILENCE_US) && from_us > trusted_us {
+        } else if follows && from_us > before.saturating_add(SILENCE_US) && from_us > trusted_us {
             self.doubt.get_or_insert(format!(
                 "nothing was recorded between {then} and {at}, which is what a clock that was set \
                  ahead looks like; if it was right, consentry audit purge --trust-clock says so"
             ));
         }
-        *before_us = Some(before.max(until_us));
+        *last = Some((sequence, before.max(until_us)));
     }
 }
 
