@@ -53,6 +53,7 @@ fn message(session: u64, verdict: u8, rule: Option<Rule>) -> VerdictRecord<'stat
         class: 1,
         consent: 0,
         references: References::default(),
+        asks_receipt: false,
     }
 }
 

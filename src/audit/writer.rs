@@ -154,7 +154,7 @@ impl Writer {
             }
             chunk.extend_from_slice(now);
             if let Some(sealer) = &self.sealer {
-                sealer.seal(self.end.number, chunk);
+                sealer.seal(self.end.number, chunk)?;
             }
             self.write_chunk(chunk)?;
             rest = after;
@@ -307,6 +307,11 @@ impl Writer {
         let mut unsynced = self.unsynced_segment();
         unsynced.files.append(&mut self.retired);
         unsynced
+    }
+
+    /// Number of the record that comes next.
+    pub fn next_number(&self) -> u64 {
+        self.end.number
     }
 
     /// Octets written since this was last asked, headers and links with them.

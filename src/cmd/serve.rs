@@ -16,9 +16,9 @@ use super::blind::blind_ports;
 use super::knowledge::{self, Loaded};
 use super::retention::{self, Desk};
 use super::rewriting::{self, Rewriting};
-use super::{Failure, asked, capture, disk, ledger, licences, originals};
+use super::{Failure, asked, capture, disk, key_watch, ledger, licences, mirrors, originals};
 use crate::admin::{self, Token, Told};
-use crate::audit::keys::SigningKey;
+use crate::audit::keys::{Auditor, SigningKey};
 use crate::audit::proof::NotaryOptions;
 use crate::audit::retention::RetentionFault;
 use crate::audit::{Durability, Journal, KeyRing, Options, Sealing, State};
@@ -54,6 +54,8 @@ pub(super) struct Running {
     audit: PathBuf,
     /// What rewrites segments.
     rewriting: Option<Rewriting>,
+    /// What goes on to others.
+    mirrors: mirrors::Mirrors,
 }
 
 /// Opens the journal, takes the addresses and begins to serve. Call inside a tokio runtime.
@@ -119,19 +121,33 @@ pub(super) async fn start(loaded: Loaded) -> Result<Running, Failure> {
     tokio::spawn(watch(shared.clone()));
     tokio::spawn(retention::watch(retention));
     tokio::spawn(disk::watch(shared.journal.clone(), shared.metrics.clone()));
+    tokio::spawn(key_watch::watch(
+        shared.clone(),
+        config.audit.path.clone(),
+        config.audit.keys.clone(),
+    ));
     tokio::spawn(originals::watch(shared.clone(), originals_file.clone()));
     tokio::spawn(asked::watch(shared.clone(), config.audit.path.clone()));
     tokio::spawn(ledger::watch(ledger.clone(), shared.metrics.clone()));
+    let keys = Arc::new(KeyRing::open(&config.audit.keys)?);
     let rewriting = match config.audit.parquet {
-        true => {
-            let keys = Arc::new(KeyRing::open(&config.audit.keys)?);
-            Some(rewriting::start(config.audit.path.clone(), keys, None)?)
-        }
+        true => Some(rewriting::start(config.audit.path.clone(), keys.clone(), None)?),
         false => None,
     };
+    let mirrors = mirrors::start(&config, &shared.journal, &shared.metrics, &keys, None)?;
     let drain = config.timeouts.drain;
     let audit = config.audit.path.clone();
-    Ok(Running { shared, ledger, listening, admin, drain, originals_file, audit, rewriting })
+    Ok(Running {
+        shared,
+        ledger,
+        listening,
+        admin,
+        drain,
+        originals_file,
+        audit,
+        rewriting,
+        mirrors,
+    })
 }
 
 impl Running {
@@ -155,11 +171,12 @@ impl Running {
         if let Ok(Err(error)) = saved.await {
             tracing::error!(%error, "no message will be known by its message_id");
         }
-        let rewriting = self.rewriting;
+        let (rewriting, mirrors) = (self.rewriting, self.mirrors);
         let closed = tokio::task::spawn_blocking(move || {
             if let Some(rewriting) = rewriting {
                 rewriting.stop();
             }
+            mirrors.stop();
             capture.stop();
             ledger.close();
             journal.close(now_us)
@@ -226,7 +243,7 @@ pub(super) fn open_journal(
         rule_set: rule_set.to_owned(),
         reading: reading.to_owned(),
         program: env!("CARGO_PKG_VERSION").to_owned(),
-        sealing: Some(Sealing { keys: config.audit.keys.clone(), auditors: Vec::new() }),
+        sealing: Some(sealing(config)?),
         on_sync: Some(Box::new(move |took| sync_metrics.audit_sync.observe(took))),
         notary: Some(NotaryOptions {
             key: SigningKey::open_or_create(&config.audit.keys)?,
@@ -251,6 +268,16 @@ pub(super) fn open_journal(
         tracing::warn!(octets, segment, "cut unacknowledged records off the end of the journal");
     }
     Ok(journal)
+}
+
+/// With what the journal is encrypted.
+fn sealing(config: &Config) -> Result<Sealing, Failure> {
+    let auditors = config.audit.auditors.iter().map(|file| Auditor::read(file));
+    Ok(Sealing {
+        keys: config.audit.keys.clone(),
+        auditors: auditors.collect::<Result<_, _>>()?,
+        content: config.audit.content != config::RecordedContent::None,
+    })
 }
 
 fn settings(config: &Config) -> Settings {

@@ -17,7 +17,7 @@ use super::nearest::nearest;
 use super::written::{self, Size, Time};
 use super::{
     AUDIT_PATH, AUDIT_ZONE, CAPTURE_PATH, CONSENT_PATH, LongMessages, PartsMode, REGISTRY_FILE,
-    SubmitMulti, UnknownCommand, address, duration, size,
+    RecordedContent, SubmitMulti, UnknownCommand, address, duration, size,
 };
 use super::{
     Admin, Audit, Capture, Checkpoint, Config, Consent, Content, Fault, Limits, Listen, Log,
@@ -66,6 +66,7 @@ pub(super) fn config(
         content: content(&source, folder, written.content.unwrap_or_default())?,
         long_messages: long_messages(&source, written.long_messages.unwrap_or_default())?,
         audit: audit(&source, folder, written.audit.unwrap_or_default())?,
+        mirrors: super::mirrors::mirrors(&source, folder, written.mirror.unwrap_or_default())?,
         capture: capture(&source, folder, written.capture.unwrap_or_default())?,
         metrics: Metrics {
             providers: written.metrics.unwrap_or_default().providers.unwrap_or(false),
@@ -377,10 +378,30 @@ fn audit(source: &Source<'_>, folder: &Path, written: written::Audit) -> Result<
         Some(keys) => path(source, folder, Some(keys), "")?,
         None => super::keys_beside(&journal),
     };
+    let mut auditors = Vec::new();
+    if let Some(files) = written.auditors {
+        if files.get_ref().len() > bounds::AUDITORS_MAX {
+            let says = format!("names more than {} files", bounds::AUDITORS_MAX);
+            return Err(source.fault(files.span(), says));
+        }
+        for file in files.into_inner() {
+            auditors.push(path(source, folder, Some(file), "")?);
+        }
+    }
+    let content = match written.content {
+        Some(content) if *content.get_ref() != RecordedContent::None && auditors.is_empty() => {
+            let says = "is encrypted for auditors, and there are none; make a pair of keys with \
+                        `consentry audit keys new-auditor` and name the public one in auditors";
+            return Err(source.fault(content.span(), says));
+        }
+        content => content.map_or(RecordedContent::None, Spanned::into_inner),
+    };
     let checkpoint = written.checkpoint.unwrap_or_default();
     Ok(Audit {
         path: journal,
         keys,
+        auditors,
+        content,
         checkpoint: Checkpoint {
             records: count(source, checkpoint.records, bounds::CHECKPOINT_RECORDS)?,
             every: time(source, checkpoint.every, bounds::CHECKPOINT_EVERY)?,
@@ -468,7 +489,7 @@ fn log(written: written::Log) -> Log {
     }
 }
 
-fn path(
+pub(super) fn path(
     source: &Source<'_>,
     folder: &Path,
     written: Option<Spanned<String>>,
@@ -485,7 +506,7 @@ fn path(
     }
 }
 
-fn count(
+pub(super) fn count(
     source: &Source<'_>,
     written: Option<Spanned<u32>>,
     bounds: Bounds<usize>,
@@ -494,7 +515,7 @@ fn count(
     within(source, written, bounds, |number| number.to_string())
 }
 
-fn octets(
+pub(super) fn octets(
     source: &Source<'_>,
     written: Option<Spanned<Size>>,
     bounds: Bounds<usize>,
@@ -502,7 +523,7 @@ fn octets(
     within(source, written.map(|size| (size.span(), size.get_ref().0)), bounds, size::text)
 }
 
-fn time(
+pub(super) fn time(
     source: &Source<'_>,
     written: Option<Spanned<Time>>,
     bounds: Bounds<Duration>,
@@ -525,6 +546,6 @@ fn within<T: Copy + PartialOrd>(
     Ok(value)
 }
 
-fn quoted(written: &Spanned<String>, says: impl Display) -> String {
+pub(super) fn quoted(written: &Spanned<String>, says: impl Display) -> String {
     format!("{:?} {says}", written.get_ref())
 }

@@ -34,7 +34,8 @@ pub(in crate::audit) fn spans(record: &[u8]) -> Option<[Range<usize>; SPANS_MAX]
         | Kind::Keys
         | Kind::Checkpoint
         | Kind::Purge
-        | Kind::Hold => return None,
+        | Kind::Hold
+        | Kind::Content => return None,
     };
     // Each address is TON, NPI, a length octet and the number.
     let source = counted(record, first + 2)?;
