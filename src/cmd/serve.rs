@@ -14,11 +14,13 @@ use tokio_util::task::TaskTracker;
 
 use super::blind::blind_ports;
 use super::knowledge::{self, Loaded};
+use super::retention::{self, Desk};
 use super::rewriting::{self, Rewriting};
 use super::{Failure, asked, capture, disk, key_watch, ledger, licences, mirrors, originals, told};
-use crate::admin::{self, Token};
+use crate::admin::{self, Token, Told};
 use crate::audit::keys::{Auditor, SigningKey};
 use crate::audit::proof::NotaryOptions;
+use crate::audit::retention::RetentionFault;
 use crate::audit::{
     Durability, Journal, KeyRing, Options, Records, RegistryRecord, Sealing, State,
 };
@@ -80,9 +82,8 @@ pub(super) async fn start(loaded: Loaded) -> Result<Running, Failure> {
     let clock = Clock::start();
     let rule_set = knowledge.rule_set.name();
     let reading = knowledge.texts.version();
-    let (journal, before) = open_journal(&config, digest, (rule_set, &reading), &metrics, clock)?;
-    let change = (before, digest);
-    note_registry(&journal, &knowledge.registry, change, &reading, clock.now().wall_us)?;
+    let made_with = (rule_set, reading.as_str());
+    let journal = open_journal(&config, &knowledge.registry, digest, made_with, &metrics, clock)?;
     let ledger = ledger::open(&config)?;
     knowledge.parties = ledger::parties(&ledger, &knowledge.registry)?;
     let keep_keyword = ledger::keywords(&config, &knowledge.announced)?;
@@ -111,16 +112,18 @@ pub(super) async fn start(loaded: Loaded) -> Result<Running, Failure> {
     });
     capture::show_limits(&shared.metrics, &shared.capture);
     capture::begin(&shared.capture, &config.capture);
+    let retention = Arc::new(Desk::new(&config, shared.journal.clone(), clock)?);
     let listening: Vec<SocketAddr> = listeners.iter().map(|listener| listener.address).collect();
     for listener in listeners {
         tracing::info!(address = %listener.address, "listening");
         tokio::spawn(listener.serve(shared.clone()));
     }
     let admin = match admin_listener {
-        Some(listener) => Some(serve_admin(&config, listener, &shared, &ledger)?),
+        Some(listener) => Some(serve_admin(&config, listener, &shared, &ledger, &retention)?),
         None => None,
     };
     tokio::spawn(watch(shared.clone()));
+    tokio::spawn(retention::watch(retention));
     tokio::spawn(disk::watch(shared.journal.clone(), shared.metrics.clone()));
     tokio::spawn(key_watch::watch(
         shared.clone(),
@@ -247,13 +250,15 @@ pub(super) fn journal_options(
     })
 }
 
-fn open_journal(
+/// Opens the journal as the proxy does.
+pub(super) fn open_journal(
     config: &Config,
+    registry: &Registry,
     rules: [u8; 32],
     (rule_set, reading): (&str, &str),
     metrics: &Arc<Metrics>,
     clock: Clock,
-) -> Result<(Journal, Option<[u8; 32]>), Failure> {
+) -> Result<Journal, Failure> {
     let sync_metrics = metrics.clone();
     let options = Options {
         on_sync: Some(Box::new(move |took| sync_metrics.audit_sync.observe(took))),
@@ -279,7 +284,8 @@ fn open_journal(
         let (octets, segment) = (found.torn_octets, found.torn_segment.unwrap_or_default());
         tracing::warn!(octets, segment, "cut unacknowledged records off the end of the journal");
     }
-    Ok((journal, found.rules))
+    note_registry(&journal, registry, (found.rules, rules), reading, clock.now().wall_us)?;
+    Ok(journal)
 }
 
 /// Records rules and registry where they are others than before, by their digests.
@@ -346,6 +352,7 @@ fn serve_admin(
     listener: TcpListener,
     shared: &Arc<Shared>,
     ledger: &Ledger,
+    retention: &Arc<Desk>,
 ) -> Result<SocketAddr, Failure> {
     let token_file = config.admin.as_ref().and_then(|admin| admin.token_file.as_deref());
     let token = match token_file {
@@ -353,8 +360,8 @@ fn serve_admin(
         None => None,
     };
     let (ready, listed, asked) = (shared.clone(), shared.clone(), ledger.clone());
-    let seen = shared.clone();
     let recording = shared.clone();
+    let (seen, desk) = (shared.clone(), retention.clone());
     let state = admin::State {
         told: Arc::new(move |told, now_us| told::keep(&recording.journal, told, now_us)),
         metrics: shared.metrics.clone(),
@@ -363,6 +370,16 @@ fn serve_admin(
         ledger: Some(ledger.clone()),
         capture: Some(shared.capture.clone()),
         blind_ports: Arc::new(move || blind_ports(&seen)),
+        retention: Some(Arc::new(move |ask, body| {
+            let answer = desk.answer(ask, body).map(|done| format!("{done}\n"));
+            answer.map_err(|why| match why {
+                RetentionFault::Refused(_) => Told::Refused(why.to_string()),
+                RetentionFault::Doubt(_) => Told::Doubt(why.to_string()),
+                RetentionFault::Read(_)
+                | RetentionFault::Io { .. }
+                | RetentionFault::Unavailable(_) => Told::Unavailable(why.to_string()),
+            })
+        })),
         token,
     };
     let address = listener.local_addr()?;
