@@ -16,7 +16,7 @@ use crate::smpp::{Command, CommandStatus};
 pub(super) fn line(found: &Found, unmask: bool) -> Value {
     match found {
         Found::Bind { bind } => fields(bind, unmask),
-        Found::Reply { reply } => fields(reply, unmask),
+        Found::Reply { reply, .. } => fields(reply, unmask),
         Found::Message { verdict, answer, bind, receipts } => {
             let mut line = fields(verdict, unmask);
             if let Some(bind) = bind

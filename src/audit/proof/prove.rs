@@ -8,6 +8,7 @@ use super::super::format::record_sum;
 use super::super::keys::PublicKey;
 use super::super::read::{Kept, ReadFault, decode, fault};
 use super::super::record::Record;
+use super::super::sealed::{RecordKey, disclosed};
 use super::super::segment::{Fault, Next, Segment, SegmentFile, list};
 use super::checkpoint::{CheckpointFault, Signed};
 use super::leaves::Leaves;
@@ -100,6 +101,11 @@ impl Proof {
     /// The record, to be shown. The rule set of its time is not in a proof.
     pub fn kept(&self) -> Kept {
         Kept::of(self.record, &self.octets)
+    }
+
+    /// The same, its numbers legible by the record's own key.
+    pub fn kept_with(&self, key: &RecordKey) -> Kept {
+        Kept::of(self.record, &disclosed(&self.octets, key))
     }
 }
 
