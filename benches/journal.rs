@@ -41,6 +41,7 @@ fn verdict(sequence_number: u32) -> VerdictRecord<'static> {
         part: None,
         class: 2,
         consent: 0,
+        asks_receipt: false,
         references: References::default(),
     }
 }

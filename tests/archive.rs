@@ -38,6 +38,7 @@ fn message() -> VerdictRecord<'static> {
         part: Some(Part { number: 2, total: 3, reference: 700 }),
         class: 1,
         consent: 99,
+        asks_receipt: false,
         references: References { entity: b"E1\x01", template: b"", consent: b"C1" },
     }
 }
@@ -100,6 +101,7 @@ fn each_kind_fills_its_columns() {
                 part: None,
                 class: 0,
                 consent: 0,
+                asks_receipt: false,
                 references: References::default(),
                 ..message()
             }),

@@ -67,6 +67,7 @@ fn verdict(session: u64, sequence_number: u32, verdict: u8) -> VerdictRecord<'st
         part: (verdict == OBSERVE).then_some(Part { number: 2, total: 3, reference: 7 }),
         class: 0,
         consent: 0,
+        asks_receipt: false,
         references: References::default(),
     }
 }

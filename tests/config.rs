@@ -59,6 +59,7 @@ fn what_is_written_is_taken() {
         smsc = ["a.example:1", "b.example:2"]
         default_alphabet = "gbk"
         packing = "packed"
+        receipts = "ask"
         [[outbind]]
         address = "127.0.0.1:2776"
         esme = ["[2001:db8::1]:3"]
@@ -105,6 +106,7 @@ fn what_is_written_is_taken() {
     );
     assert_eq!(config.listen[0].default_alphabet.name(), "gbk");
     assert_eq!(config.listen[0].packing.name(), "packed");
+    assert_eq!(config.listen[0].receipts.name(), "ask");
     assert_eq!(config.outbind[0].esme, ["[2001:db8::1]:3"]);
     assert_eq!(config.limits.sessions_per_address, 10, "never above sessions");
     assert_eq!(config.limits.buffered_octets, 1 << 20);

@@ -30,7 +30,7 @@ fn is_played(root: &Path, name: &str) -> bool {
     }
     name == "interop"
         || read("tests/interop/traps.toml").contains(&format!("name = \"{name}\""))
-        || ["cases_peers.py", "cases_rules.py"].iter().any(|file| {
+        || ["cases_peers.py", "cases_receipts.py", "cases_rules.py"].iter().any(|file| {
             read(&format!("tests/interop/{file}")).contains(&format!("    \"{name}\": ("))
         })
 }

@@ -35,6 +35,7 @@ fn one(sequence_number: u32) -> Records {
         part: None,
         class: 0,
         consent: 0,
+        asks_receipt: false,
         references: References::default(),
     };
     let mut records = Records::new();

@@ -10,8 +10,10 @@ use consentry::audit::{
 };
 use consentry::content::Reader;
 use consentry::policy::Modes;
-use consentry::session::{Desk, Knowledge, Moment, Session, Side, Texts, Timeouts};
+use consentry::session::{Asked, Desk, Knowledge, Moment, Session, Side, Texts, Timeouts};
 use consentry::smpp::message::WireAddress;
+use consentry::smpp::multi::Destination;
+use consentry::smpp::response::Unsuccess;
 use consentry::smpp::tlv::Tag;
 use consentry::smpp::write::{self, MessageFields};
 use consentry::smpp::{Command, CommandStatus};
@@ -198,6 +200,7 @@ fn write_events(folder: &Path, events: &[Event]) {
                     part: None,
                     class: 0,
                     consent: 0,
+                    asks_receipt: false,
                     references: References::default(),
                 },
             ),
@@ -378,6 +381,49 @@ fn a_message_is_found_by_its_id_in_any_form() {
 }
 
 #[test]
+fn what_the_smsc_did_not_take_of_a_submit_multi_is_on_record_before_its_answer() {
+    let mut asking = Asking { session: session(), desk: Desk::default() };
+    let address = |value| WireAddress { ton: 0, npi: 1, value };
+    let fields = MessageFields {
+        source: address(CODE),
+        destination: address(b""),
+        esm_class: 0,
+        registered_delivery: 0,
+        data_coding: 8,
+        short_message: b"\x4f\x60",
+    };
+    let to = PEOPLE.map(|one| Destination::Sme(address(one[0])));
+    let mut frame = Vec::new();
+    write::submit_multi(&mut frame, 5, fields, &to, |_| {});
+    assert_eq!(asking.submit(&KNOWLEDGE, &frame), frame);
+    let mut response = Vec::new();
+    let (id, ok) = (Command::SubmitMultiResp.id(), CommandStatus::ESME_ROK);
+    write::pdu(&mut response, id, ok, 5, |body| {
+        write::c_octets(body, b"m1");
+        body.push(2);
+        for (at, status) in [(0, CommandStatus::ESME_RINVDSTADR), (2, CommandStatus::ESME_RMSGQFUL)]
+        {
+            let destination = address(PEOPLE[at][0]);
+            write::unsuccess(body, Unsuccess { destination, status });
+        }
+    });
+    assert_eq!(asking.hear(&KNOWLEDGE, &[response.clone()]), response);
+    let records: Vec<_> = asking.session.later_records().iter().map(|one| one.1).collect();
+    let said: Vec<_> = records
+        .iter()
+        .map(|record| match record {
+            Record::Unsuccess(one) => (one.destination.raw, one.status),
+            Record::Response(one) => (one.message_id, one.status),
+            other => panic!("{other:?}"),
+        })
+        .collect();
+    let invalid = CommandStatus::ESME_RINVDSTADR.0;
+    let full = CommandStatus::ESME_RMSGQFUL.0;
+    let expected = [(PEOPLE[0][0], invalid), (PEOPLE[2][0], full), (&b"m1"[..], 0)];
+    assert_eq!(said, expected);
+}
+
+#[test]
 fn a_destination_that_the_smsc_did_not_take_is_told_from_the_others() {
     let folder = tempfile::tempdir().unwrap();
     let (journal, _) =
@@ -402,6 +448,7 @@ fn a_destination_that_the_smsc_did_not_take_is_told_from_the_others() {
             part: None,
             class: 0,
             consent: 0,
+            asks_receipt: false,
             references: References::default(),
         };
         records.verdict(NOW_US, &verdict);
@@ -542,5 +589,261 @@ proptest! {
             alone.sort_unstable();
             prop_assert_eq!(found, alone, "{:?}", most);
         }
+    }
+}
+
+// Receipts that the proxy asks for.
+
+/// A session that asks, before an SMSC that this test plays.
+struct Asking {
+    session: Session,
+    desk: Desk,
+}
+
+fn asking_knowledge() -> Knowledge {
+    let text = "[[provider]]\nname = \"测试有限公司\"\nsystem_ids = [\"t\"]\nidentity = \"verified\"\n\
+         licence = { number = \"1\", valid_until = 2099-12-31 }\n\
+         [[provider.code]]\nnumber = \"106900001234\"\ndigits_max = 16\n";
+    let registry = consentry::registry::parse(text, "registry.toml").expect("a registry");
+    let modes = Modes::default();
+    let reader = Reader::built_in().expect("weights");
+    let texts = Texts::new(reader, Default::default(), Vec::new(), &modes);
+    let asked = std::sync::Mutex::new(Asked::new(1000));
+    Knowledge { asks_receipts: true, asked, ..Knowledge::new(registry, texts, modes) }
+}
+
+static ASKING: LazyLock<Knowledge> = LazyLock::new(asking_knowledge);
+
+fn submit(command: Command, number: u32, to: &[u8], registered_delivery: u8) -> Vec<u8> {
+    let address = |value| WireAddress { ton: 0, npi: 1, value };
+    let fields = MessageFields {
+        source: address(CODE),
+        destination: address(to),
+        esm_class: 0,
+        registered_delivery,
+        data_coding: 8,
+        short_message: b"\x4f\x60",
+    };
+    let mut out = Vec::new();
+    match command {
+        Command::DataSm => write::data_sm(&mut out, number, fields, |out| {
+            write::tlv(out, Tag::MESSAGE_PAYLOAD, b"\x4f\x60");
+        }),
+        _ => write::message(&mut out, command, number, fields, |_| {}),
+    }
+    out
+}
+
+fn answer(command: Command, number: u32, id: &str) -> Vec<u8> {
+    let mut out = Vec::new();
+    write::pdu(&mut out, command.response_id(), CommandStatus::ESME_ROK, number, |body| {
+        write::c_octets(body, id.as_bytes());
+    });
+    out
+}
+
+fn receipt_from(handset: &[u8], number: u32, id: &str, stat: &str) -> Vec<u8> {
+    let address = |value| WireAddress { ton: 1, npi: 1, value };
+    let text = format!("id:{id} stat:{stat}");
+    let fields = MessageFields {
+        source: address(handset),
+        destination: address(CODE),
+        esm_class: 4,
+        registered_delivery: 0,
+        data_coding: 0,
+        short_message: text.as_bytes(),
+    };
+    let mut out = Vec::new();
+    write::message(&mut out, Command::DeliverSm, number, fields, |_| {});
+    out
+}
+
+impl Asking {
+    fn new() -> Asking {
+        Asking { session: session().asking_for_receipts(), desk: Desk::default() }
+    }
+
+    /// Judges what waits; what goes to the SMSC when its records are kept, or not.
+    fn turn(&mut self, knowledge: &Knowledge, is_kept: bool) -> Vec<u8> {
+        let mut no = |_: &[consentry::consent::Question], _: &mut Vec<_>| {};
+        self.session.judge(knowledge, &mut self.desk, &mut no, now());
+        assert_eq!(self.session.cleared().count(), 0, "nothing before its record");
+        match is_kept {
+            true => self.session.recorded(),
+            false => self.session.unrecorded(knowledge),
+        }
+        let out = self.session.cleared().flat_map(|one| one.octets().to_vec()).collect();
+        self.session.release();
+        out
+    }
+
+    fn submit(&mut self, knowledge: &Knowledge, frame: &[u8]) -> Vec<u8> {
+        self.session.receive(Side::Esme, frame, now());
+        self.turn(knowledge, true)
+    }
+
+    /// What crosses to the ESME.
+    fn hear(&mut self, knowledge: &Knowledge, frames: &[Vec<u8>]) -> Vec<u8> {
+        let mut out = Vec::new();
+        self.session.receive(Side::Smsc, &frames.concat(), now());
+        self.session.relay(knowledge, &mut self.desk, &mut out, now());
+        out
+    }
+}
+
+#[test]
+fn one_octet_asks_for_a_receipt_where_none_was_asked_for() {
+    let knowledge = asking_knowledge();
+    // registered_delivery as it comes, and as it goes.
+    let cases: &[(u8, u8)] = &[(0, 1), (1, 1), (2, 2), (3, 3), (0x10, 0x11), (0x0c, 0x0d)];
+    for command in [Command::SubmitSm, Command::DataSm] {
+        for (number, (came, goes)) in (1..).zip(cases) {
+            let mut asking = Asking::new();
+            let frame = submit(command, number, HANDSET, *came);
+            asking.session.receive(Side::Esme, &frame, now());
+            let mut no = |_: &[consentry::consent::Question], _: &mut Vec<_>| {};
+            asking.session.judge(&knowledge, &mut asking.desk, &mut no, now());
+            let records = asking.session.batch_records().clone();
+            let asks = records
+                .iter()
+                .any(|(_, record)| matches!(record, Record::Verdict(one) if one.asks_receipt));
+            assert_eq!(asks, came != goes, "on record: {came:#x}");
+            asking.session.recorded();
+            let decided: Vec<u8> =
+                asking.session.decided().flat_map(|(frame, _)| frame.to_vec()).collect();
+            assert_eq!(decided, frame, "as the ESME sent it");
+            let expected = submit(command, number, HANDSET, *goes);
+            for _ in 0..2 {
+                let cleared: Vec<u8> =
+                    asking.session.cleared().flat_map(|one| one.octets().to_vec()).collect();
+                assert_eq!(cleared, expected, "{command:?} {came:#x}");
+            }
+        }
+    }
+    let mut plain = Asking { session: session(), desk: Desk::default() };
+    let frame = submit(Command::SubmitSm, 1, HANDSET, 0);
+    assert_eq!(plain.submit(&knowledge, &frame), frame, "a listener that does not ask");
+}
+
+#[test]
+fn a_receipt_that_only_the_proxy_asked_for_is_answered_when_it_is_recorded() {
+    let knowledge = asking_knowledge();
+    for is_kept in [true, false] {
+        let mut asking = Asking::new();
+        asking.submit(&knowledge, &submit(Command::SubmitSm, 5, HANDSET, 0));
+        let response = answer(Command::SubmitSm, 5, "255");
+        let frames = [response.clone(), receipt_from(HANDSET, 9, "000000FF", "DELIVRD")];
+        assert_eq!(asking.hear(&knowledge, &frames), response, "the receipt is kept back");
+        assert!(asking.session.waiting_from(Side::Smsc) > 0, "what waits is bounded with the rest");
+        assert_eq!(asking.session.later_records().len(), 1, "the response alone");
+        let status = if is_kept { 0 } else { CommandStatus::ESME_RX_T_APPN.0 };
+        let mut expected = Vec::new();
+        let id = Command::DeliverSmResp.id();
+        write::pdu(&mut expected, id, CommandStatus(status), 9, |body| body.push(0));
+        assert_eq!(asking.turn(&knowledge, is_kept), expected);
+        assert_eq!(asking.turn(&knowledge, true), b"", "answered once");
+        assert_eq!(asking.session.waiting_from(Side::Smsc), 0);
+        // Sent again, as it is where the answer was lost.
+        let again = [receipt_from(HANDSET, 10, "255", "DELIVRD")];
+        assert_eq!(asking.hear(&knowledge, &again), b"");
+    }
+}
+
+#[test]
+fn receipts_cross_to_whom_they_were_asked_by() {
+    let other: &[u8] = b"8613911110000";
+    // registered_delivery, id of the response, the receipt's handset, id and state; whether it crosses.
+    type Row<'a> = (u8, Option<&'a str>, &'a [u8], &'a str, &'a str, bool);
+    let rows: &[Row<'_>] = &[
+        (0, Some("7"), HANDSET, "7", "DELIVRD", false),
+        (0, Some("255"), b"13800138000", "ff", "UNDELIV", false),
+        (0, Some("7"), HANDSET, "7", "ENROUTE", false),
+        (1, Some("7"), HANDSET, "7", "DELIVRD", true),
+        (2, Some("7"), HANDSET, "7", "DELIVRD", true),
+        (0, Some("7"), other, "7", "DELIVRD", true),
+        (0, Some("7"), HANDSET, "8", "DELIVRD", true),
+        // Before the response: whose it is is known by the recipient alone.
+        (0, None, HANDSET, "7", "DELIVRD", false),
+        (1, None, HANDSET, "7", "DELIVRD", true),
+        (0, None, other, "7", "DELIVRD", true),
+    ];
+    let knowledge = asking_knowledge();
+    for (at, (registered, id, handset, of, stat, crosses)) in rows.iter().enumerate() {
+        for on_another_bind in [false, true] {
+            if id.is_none() && on_another_bind {
+                continue;
+            }
+            *knowledge.asked() = Asked::new(1000);
+            let (mut asking, mut another) = (Asking::new(), Asking::new());
+            asking.submit(&knowledge, &submit(Command::DataSm, 5, HANDSET, *registered));
+            if let Some(id) = id {
+                asking.hear(&knowledge, &[answer(Command::DataSm, 5, id)]);
+            }
+            let receipt = receipt_from(handset, 9, of, stat);
+            let bind = if on_another_bind { &mut another } else { &mut asking };
+            let out = bind.hear(&knowledge, std::slice::from_ref(&receipt));
+            assert_eq!(out, if *crosses { receipt } else { Vec::new() }, "row {at}");
+            assert_eq!(bind.turn(&knowledge, true).is_empty(), *crosses, "row {at}");
+        }
+    }
+}
+
+#[test]
+fn a_session_that_ends_keeps_the_records_of_what_it_could_not_answer() {
+    let knowledge = asking_knowledge();
+    let mut asking = Asking::new();
+    asking.submit(&knowledge, &submit(Command::SubmitSm, 5, HANDSET, 0));
+    let frames = [answer(Command::SubmitSm, 5, "7"), receipt_from(HANDSET, 9, "7", "DELIVRD")];
+    asking.hear(&knowledge, &frames);
+    assert!(!asking.session.is_drained());
+    asking.session.close(now());
+    let receipts = asking.session.later_records().iter().filter(|(_, record)| {
+        matches!(record, Record::Receipt(one) if one.flags & ReceiptRecord::KEPT_BACK != 0)
+    });
+    assert_eq!(receipts.count(), 1);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 64, failure_persistence: None, ..Default::default() })]
+
+    /// Whatever the order: the ESME gets its own receipts and no other, in their order, octet for octet,
+    /// and each of ours is answered once.
+    #[test]
+    fn each_side_gets_what_is_its_own(
+        messages in prop::collection::vec((any::<bool>(), 0_usize..3, any::<u8>()), 1..30),
+        reads in 1_usize..6,
+        first in 1_u64..1_000_000,
+    ) {
+        let knowledge = &*ASKING;
+        let mut asking = Asking::new();
+        let mut from_smsc = Vec::new();
+        let (mut to_esme, mut answers) = (Vec::new(), Vec::new());
+        for (number, (asks, to, _)) in (1_u32..).zip(&messages) {
+            let frame = submit(Command::SubmitSm, number, PEOPLE[*to][0], u8::from(*asks));
+            let goes = submit(Command::SubmitSm, number, PEOPLE[*to][0], 1);
+            prop_assert_eq!(asking.submit(knowledge, &frame), goes);
+        }
+        for (number, (asks, to, written)) in (1_u32..).zip(&messages) {
+            // Of each case its own: the memory is that of all.
+            let id = 1_000_000_000_000 + first * 1000 + u64::from(number);
+            let response = answer(Command::SubmitSm, number, &form(id, *written));
+            to_esme.extend_from_slice(&response);
+            from_smsc.push(response);
+            let receipt =
+                receipt_from(PEOPLE[*to][1], 1000 + number, &form(id, written.wrapping_add(1)), "DELIVRD");
+            if *asks {
+                to_esme.extend_from_slice(&receipt);
+            } else {
+                answers.extend(answer(Command::DeliverSm, 1000 + number, ""));
+            }
+            from_smsc.push(receipt);
+        }
+        let (mut out, mut to_smsc) = (Vec::new(), Vec::new());
+        for read in from_smsc.chunks(reads) {
+            out.extend(asking.hear(knowledge, read));
+            to_smsc.extend(asking.turn(knowledge, true));
+        }
+        prop_assert_eq!(out, to_esme);
+        prop_assert_eq!(to_smsc, answers);
     }
 }

@@ -69,6 +69,7 @@ fn message<'a>(session: u64, sequence_number: u32, destination: &'a [u8]) -> Ver
         part: None,
         class: 3,
         consent: 0,
+        asks_receipt: false,
         references: References::default(),
     }
 }

@@ -157,6 +157,7 @@ fn verdict(sequence_number: u32, destination: &[u8]) -> VerdictRecord<'_> {
         part: None,
         class: 3,
         consent: 0,
+        asks_receipt: false,
         references: References::default(),
     }
 }

@@ -11,7 +11,7 @@ const TOKEN_OCTETS_MAX: usize = 1 + super::MESSAGE_ID_OCTETS_MAX;
 /// Digits of a hexadecimal number that a u128 holds.
 const HEX_DIGITS_MAX: usize = 32;
 /// Last digits of a recipient that are compared: what stands before them is written or left out.
-const TAIL_DIGITS: u32 = 8;
+const TAIL_DIGITS: usize = 8;
 
 /// A form of an id in which its spellings are one: `n` and sixteen octets of a number, or `t` and
 /// the id in lower case where it is none.
@@ -97,29 +97,41 @@ fn trimmed(id: &[u8]) -> &[u8] {
     id.get(first..=last).unwrap_or(&[])
 }
 
-/// The last digits of a number: the same with a country's prefix and without. `None` without a digit.
-fn tail(number: &[u8]) -> Option<u32> {
-    let digits = number.iter().rev().filter(|octet| octet.is_ascii_digit());
-    let mut sum = None;
-    let mut worth = 1_u32;
-    for digit in digits.take(TAIL_DIGITS as usize) {
-        sum = Some(sum.unwrap_or(0) + u32::from(digit - b'0') * worth);
-        worth = worth.saturating_mul(10);
+/// A recipient's last digits: the same with a country's prefix and without.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct Tail(u32);
+
+impl Tail {
+    /// Of an address as it came; `None` without a digit.
+    pub fn of(number: &[u8]) -> Option<Tail> {
+        let digits = number.iter().rev().filter(|octet| octet.is_ascii_digit());
+        let mut sum = None;
+        let mut worth = 1_u32;
+        for digit in digits.take(TAIL_DIGITS) {
+            sum = Some(sum.unwrap_or(0) + u32::from(digit - b'0') * worth);
+            worth = worth.saturating_mul(10);
+        }
+        sum.map(Tail)
     }
-    sum
+}
+
+// Digits of a person's number.
+impl std::fmt::Debug for Tail {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Tail")
+    }
 }
 
 /// Whether two spellings may be of one recipient.
 pub(super) fn is_same_recipient(one: &[u8], other: &[u8]) -> bool {
-    tail(one).is_some() && tail(one) == tail(other)
+    Tail::of(one).is_some() && Tail::of(one) == Tail::of(other)
 }
 
 /// A number for each form of an id together with its recipient, the same in every version of the
 /// program (FNV-1a, 64 bits): a message and its receipt have one in common.
-pub fn keys(message_id: &[u8], recipient: &[u8]) -> impl Iterator<Item = u64> {
-    let tail = tail(recipient);
+pub fn keys(message_id: &[u8], recipient: Option<Tail>) -> impl Iterator<Item = u64> {
     tokens(message_id).filter_map(move |token| {
-        let tail = tail?.to_be_bytes();
+        let tail = recipient?.0.to_be_bytes();
         let octets = token.octets().iter().chain(&tail);
         Some(octets.fold(0xcbf2_9ce4_8422_2325, |hash: u64, octet| {
             (hash ^ u64::from(*octet)).wrapping_mul(0x0000_0100_0000_01b3)
@@ -195,8 +207,11 @@ mod tests {
         let zeros = "\\x00".repeat(14);
         assert_eq!(shown("597"), [format!("n{zeros}\\x02U"), format!("n{zeros}\\x05\\x97")]);
         assert_eq!(shown("G-1"), ["tg-1"]);
-        assert_eq!(keys(b"G-1", b"8613800138000").collect::<Vec<_>>(), [0x30b5_9e3f_6827_1bd3]);
-        assert_eq!(keys(b"G-1", b"shop").count(), 0);
+        assert_eq!(
+            keys(b"G-1", Tail::of(b"8613800138000")).collect::<Vec<_>>(),
+            [0x30b5_9e3f_6827_1bd3]
+        );
+        assert_eq!(keys(b"G-1", Tail::of(b"shop")).count(), 0);
     }
 
     proptest! {

@@ -1,6 +1,7 @@
 //! The bodies of what the SMSC says of messages later: receipts, and the destinations of a submit_multi
 //! that it did not take.
 
+use super::message_id::{self, Tail};
 use super::record::{Address, Kind, MESSAGE_ID_OCTETS_MAX, Rest};
 use super::records::Records;
 
@@ -79,12 +80,29 @@ impl ReceiptRecord<'_> {
         self.esm_class & 0x3c == 0x20
     }
 
+    /// Whether no other receipt of the message comes after it: the message waits no more (SMPP 3.4 5.2.28,
+    /// SMPP 5.0 4.7.15).
+    pub fn is_final(&self) -> bool {
+        const SCHEDULED: u8 = 0;
+        const ENROUTE: u8 = 1;
+        !self.is_intermediate() && self.state != SCHEDULED && self.state != ENROUTE
+    }
+
     /// A date of a receipt as ISO 8601 without a zone, since it names none.
     pub fn date([year, month, day, hour, minute, second]: [u8; 6]) -> Option<String> {
         (month != 0).then(|| {
             let year = 2000 + u16::from(year);
             format!("{year}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}")
         })
+    }
+
+    /// Its [`message_id::keys`]: for every form of its ids, with either address as the handset. It is the
+    /// source; some SMSCs leave the addresses as they were in the message.
+    pub fn keys(&self) -> impl Iterator<Item = u64> {
+        let handsets = [self.source.raw, self.destination.raw].map(Tail::of);
+        handsets
+            .into_iter()
+            .flat_map(|handset| self.ids().flat_map(move |id| message_id::keys(id, handset)))
     }
 
     /// The ids that it names the message by.

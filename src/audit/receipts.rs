@@ -9,12 +9,12 @@ use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::Arc;
 
-use super::message_id;
+use super::message_id::{self, Tail};
 use super::read::{Entry, Kept, ReadFault, Reader};
 use super::recent::Recent;
 use super::record::{REFUSE, Record};
 use super::sealed::KeyRing;
-use super::search::{IsMeant, belongs, receipt_keys};
+use super::search::{IsMeant, belongs};
 
 /// Messages answered lately that are held, each by at most two keys of 16 octets.
 pub const MESSAGES_MAX: usize = 1 << 22;
@@ -77,7 +77,7 @@ pub fn receipts(
         if let Record::Receipt(receipt) = entry.record()
             && query.means(&entry)
         {
-            let mut keys = receipt_keys(&receipt);
+            let mut keys = receipt.keys();
             let message = keys.find_map(|key| known.find(&key)).copied();
             if message.is_none() || !query.is_unmatched {
                 held.put(entry.keep(), message);
@@ -153,7 +153,7 @@ impl Requests {
                 let open = self.open.remove(&key).unwrap_or_default();
                 let messages = open.into_iter().flat_map(|(verdict, recipient)| {
                     let id = response.message_id;
-                    let keys: Vec<u64> = message_id::keys(id, &recipient).collect();
+                    let keys: Vec<u64> = message_id::keys(id, Tail::of(&recipient)).collect();
                     keys.into_iter().map(move |key| {
                         (key, Message { verdict, id: id.to_vec(), recipient: recipient.clone() })
                     })
@@ -189,7 +189,7 @@ struct Held {
 impl Held {
     fn put(&mut self, receipt: Kept, message: Option<u64>) {
         if let (None, Record::Receipt(record)) = (message, receipt.record()) {
-            for key in receipt_keys(&record) {
+            for key in record.keys() {
                 self.waiting.entry(key).or_default().push(receipt.number);
             }
         }

@@ -304,6 +304,8 @@ pub struct VerdictRecord<'a> {
     pub class: u8,
     /// The event of the consent ledger that decided; 0 when none did.
     pub consent: u64,
+    /// It went on asking for a receipt, which the ESME had not asked for.
+    pub asks_receipt: bool,
     /// The ids that it names in its vendor's parameters. They stand last, and only where there are any: the
     /// records of before have none.
     pub references: References<'a>,
@@ -662,6 +664,8 @@ pub(super) const HAS_CLASS: u8 = 2;
 pub(super) const HAS_CONSENT: u8 = 4;
 /// The same: then three ids, each as a text: entity, template, consent.
 pub(super) const HAS_REFERENCES: u8 = 8;
+/// The same, and nothing follows: the proxy asked for a receipt.
+pub(super) const ASKS_RECEIPT: u8 = 16;
 
 /// Octets of a verdict's body before its addresses.
 pub(super) const VERDICT_FIXED_OCTETS: usize = 37;
@@ -678,7 +682,7 @@ fn decode_verdict<'a>(rest: &mut Rest<'a>) -> Option<VerdictRecord<'a>> {
     let esm_class = rest.u8()?;
     let data_coding = rest.u8()?;
     let has = rest.u8()?;
-    if has > HAS_PART | HAS_CLASS | HAS_CONSENT | HAS_REFERENCES {
+    if has > HAS_PART | HAS_CLASS | HAS_CONSENT | HAS_REFERENCES | ASKS_RECEIPT {
         return None;
     }
     let source = rest.address()?;
@@ -713,6 +717,7 @@ fn decode_verdict<'a>(rest: &mut Rest<'a>) -> Option<VerdictRecord<'a>> {
         part,
         class,
         consent,
+        asks_receipt: has & ASKS_RECEIPT != 0,
         references,
     })
 }

@@ -6,10 +6,10 @@ use super::format::{RECORD_HEAD_OCTETS, u64_at};
 use super::proof::Signed;
 use super::read::{decode, split_record};
 use super::record::{
-    ADDRESS_OCTETS_MAX, Address, BindRecord, EndRecord, HAS_CLASS, HAS_CONSENT, HAS_PART,
-    HAS_REFERENCES, KeysRecord, Kind, MESSAGE_ID_OCTETS_MAX, NAME_OCTETS_MAX, REFERENCE_OCTETS_MAX,
-    REPLY_OCTETS_MAX, Record, ReplyRecord, ResponseRecord, RulesRecord, StartRecord,
-    UnansweredRecord, VERDICT_FIXED_OCTETS, VerdictRecord,
+    ADDRESS_OCTETS_MAX, ASKS_RECEIPT, Address, BindRecord, EndRecord, HAS_CLASS, HAS_CONSENT,
+    HAS_PART, HAS_REFERENCES, KeysRecord, Kind, MESSAGE_ID_OCTETS_MAX, NAME_OCTETS_MAX,
+    REFERENCE_OCTETS_MAX, REPLY_OCTETS_MAX, Record, ReplyRecord, ResponseRecord, RulesRecord,
+    StartRecord, UnansweredRecord, VERDICT_FIXED_OCTETS, VerdictRecord,
 };
 
 /// Records on their way to the journal, encoded but for number and sum.
@@ -69,6 +69,12 @@ impl Records {
         })
     }
 
+    /// Takes the records of another batch behind these.
+    pub fn take_from(&mut self, other: &mut Records) {
+        self.octets.append(&mut other.octets);
+        self.count += std::mem::take(&mut other.count);
+    }
+
     /// Drops the records and keeps the room.
     pub fn clear(&mut self) {
         self.octets.clear();
@@ -95,7 +101,8 @@ impl Records {
         fixed[52] = has(record.part.is_some(), HAS_PART)
             | has(record.class != 0, HAS_CLASS)
             | has(record.consent != 0, HAS_CONSENT)
-            | has(!record.references.is_empty(), HAS_REFERENCES);
+            | has(!record.references.is_empty(), HAS_REFERENCES)
+            | has(record.asks_receipt, ASKS_RECEIPT);
         self.judged = true;
         let start = self.octets.len();
         self.octets.extend_from_slice(&fixed);

@@ -10,7 +10,7 @@ use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::Arc;
 
-use super::message_id::{self, is_same, is_same_recipient};
+use super::message_id::{self, Tail, is_same, is_same_recipient};
 use super::read::{Ending, Entry, Kept, ReadFault, Reader};
 use super::receipt::{ReceiptRecord, UnsuccessRecord};
 use super::recent::Recent;
@@ -78,7 +78,7 @@ pub enum Answer {
         /// The response record.
         response: Kept,
         /// The record of the destination.
-        unsuccess: Kept,
+        unsuccess: Box<Kept>,
     },
     /// The SMSC did not answer: an unanswered record.
     Unanswered(Kept),
@@ -370,9 +370,13 @@ impl Join {
             // The first of that destination: a submit_multi may name one twice.
             let at = unsuccess.iter().position(|one| is_unsuccess_of(one, to));
             let answer = match at.map(|at| unsuccess.remove(at)) {
-                Some(unsuccess) => Answer::Unsuccess { response: entry.keep(), unsuccess },
+                Some(unsuccess) => {
+                    let unsuccess = Box::new(unsuccess);
+                    Answer::Unsuccess { response: entry.keep(), unsuccess }
+                }
                 None => {
-                    let keys: Vec<u64> = message_id::keys(response.message_id, to).collect();
+                    let keys: Vec<u64> =
+                        message_id::keys(response.message_id, Tail::of(to)).collect();
                     self.known(verdict, &keys, response.message_id);
                     Answer::Response(entry.keep())
                 }
@@ -392,11 +396,8 @@ impl Join {
     }
 
     fn receipt(&mut self, entry: &Entry<'_>, receipt: &ReceiptRecord<'_>) {
-        let mut verdicts: Vec<u64> = receipt_keys(receipt)
-            .filter_map(|key| self.by_key.get(&key))
-            .flatten()
-            .copied()
-            .collect();
+        let mut verdicts: Vec<u64> =
+            receipt.keys().filter_map(|key| self.by_key.get(&key)).flatten().copied().collect();
         verdicts.sort_unstable();
         verdicts.dedup();
         if !verdicts.is_empty() {
@@ -411,7 +412,7 @@ impl Join {
             }
         } else if !self.open.is_empty() {
             let kept = Arc::new(entry.keep());
-            for key in receipt_keys(receipt) {
+            for key in receipt.keys() {
                 match self.early.find_mut(&key) {
                     Some(early) if early.len() < RECEIPTS_A_MESSAGE_MAX => early.push(kept.clone()),
                     Some(_) => {}
@@ -473,15 +474,6 @@ impl Join {
         }
         ControlFlow::Continue(())
     }
-}
-
-/// The keys of a receipt. The handset is its source; some SMSCs leave the addresses as they were in the
-/// message.
-pub(super) fn receipt_keys<'a>(receipt: &'a ReceiptRecord<'_>) -> impl Iterator<Item = u64> + 'a {
-    let handsets = [receipt.source.raw, receipt.destination.raw];
-    handsets
-        .into_iter()
-        .flat_map(move |handset| receipt.ids().flat_map(move |id| message_id::keys(id, handset)))
 }
 
 /// Whether a receipt is of the message to that recipient with that id.

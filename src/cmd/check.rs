@@ -75,6 +75,7 @@ fn facts(loaded: &Loaded) -> Vec<Fact> {
             ("smsc", listen.smsc.clone().into()),
             ("default_alphabet", alphabet.into()),
             ("packing", listen.packing.name().into()),
+            ("receipts", listen.receipts.name().into()),
         ];
         facts.push(fact("listen", listen.address, fields));
     }

@@ -14,8 +14,8 @@ use crate::policy::{Horizon, Mode, Modes, ReviewPolicy, Rule, RuleSet};
 use crate::registry::{self, Registry, Template};
 use crate::session::originals::Originals;
 use crate::session::{
-    CodeTemplates, HoldTimes, Joinings, Knowledge, LongMessages, MultiPolicy, StatusStyle,
-    Statuses, Texts, UnknownCommand,
+    ASKED_MAX, Asked, CodeTemplates, HoldTimes, Joinings, Knowledge, LongMessages, MultiPolicy,
+    StatusStyle, Statuses, Texts, UnknownCommand,
 };
 use crate::text::joining::{Limits, PART_OCTETS_MAX};
 use crate::text::{self, DefaultAlphabet};
@@ -54,6 +54,7 @@ pub(super) fn load(config_file: &Path) -> Result<Loaded, Failure> {
         .finalize();
     let originals_max = u32::try_from(config.limits.originals).unwrap_or(u32::MAX);
     let providers = registry.providers().len();
+    let asks_receipts = config.listen.iter().any(|one| one.receipts == config::Receipts::Ask);
     let knowledge = Knowledge {
         long_messages: long_messages(&config.long_messages),
         joinings: Joinings::new(providers, part_limits(&config.long_messages)),
@@ -79,6 +80,8 @@ pub(super) fn load(config_file: &Path) -> Result<Loaded, Failure> {
         window_requests_max: config.limits.window,
         originals: Mutex::new(Originals::new(originals_max)),
         originals_max,
+        asks_receipts,
+        asked: Mutex::new(Asked::new(if asks_receipts { ASKED_MAX } else { 0 })),
         ..Knowledge::new(registry, texts, modes)
     };
     Ok(Loaded { config, knowledge, digest: digest.into() })

@@ -3,6 +3,7 @@
 
 use std::process::ExitCode;
 
+mod asked;
 mod audit;
 mod blind;
 mod capture;

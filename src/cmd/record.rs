@@ -221,6 +221,9 @@ fn message(line: &mut Value, kept: &Kept, v: &VerdictRecord<'_>, unmask: bool) -
     let class = usize::from(v.class).checked_sub(1).and_then(|at| Class::ALL.get(at));
     line["class"] = class.map(|class| class.family()).into();
     line["consent_event"] = (v.consent != 0).then_some(v.consent).into();
+    if v.asks_receipt {
+        line["asks_receipt"] = true.into();
+    }
     if !v.references.is_empty() {
         let shown = |id: &[u8]| (!id.is_empty()).then(|| id.escape_ascii().to_string());
         line["references"] = json!({

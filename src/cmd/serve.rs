@@ -15,7 +15,7 @@ use tokio_util::task::TaskTracker;
 use super::blind::blind_ports;
 use super::knowledge::{self, Loaded};
 use super::rewriting::{self, Rewriting};
-use super::{Failure, capture, disk, ledger, originals};
+use super::{Failure, asked, capture, disk, ledger, originals};
 use crate::admin::{self, Token};
 use crate::audit::keys::SigningKey;
 use crate::audit::proof::NotaryOptions;
@@ -48,6 +48,8 @@ pub(super) struct Running {
     drain: Duration,
     /// Where it is kept what message_ids stand for.
     originals_file: PathBuf,
+    /// The journal's folder.
+    audit: PathBuf,
     /// What rewrites segments.
     rewriting: Option<Rewriting>,
 }
@@ -74,6 +76,9 @@ pub(super) async fn start(loaded: Loaded) -> Result<Running, Failure> {
     let keep_keyword = ledger::keywords(&config, &knowledge.announced)?;
     let originals_file = originals::file(&config.audit.path);
     originals::load(&originals_file, &mut knowledge.originals())?;
+    if knowledge.asks_receipts {
+        asked::load(&config.audit.path, &config.audit.keys, &mut knowledge.asked())?;
+    }
     let waiting = Waiting::new(knowledge.registry.providers().len());
     let shared = Arc::new(Shared {
         knowledge,
@@ -105,6 +110,7 @@ pub(super) async fn start(loaded: Loaded) -> Result<Running, Failure> {
     tokio::spawn(watch(shared.clone()));
     tokio::spawn(disk::watch(shared.journal.clone(), shared.metrics.clone()));
     tokio::spawn(originals::watch(shared.clone(), originals_file.clone()));
+    tokio::spawn(asked::watch(shared.clone(), config.audit.path.clone()));
     tokio::spawn(ledger::watch(ledger.clone(), shared.metrics.clone()));
     let rewriting = match config.audit.parquet {
         true => {
@@ -114,7 +120,8 @@ pub(super) async fn start(loaded: Loaded) -> Result<Running, Failure> {
         false => None,
     };
     let drain = config.timeouts.drain;
-    Ok(Running { shared, ledger, listening, admin, drain, originals_file, rewriting })
+    let audit = config.audit.path.clone();
+    Ok(Running { shared, ledger, listening, admin, drain, originals_file, audit, rewriting })
 }
 
 impl Running {
@@ -128,8 +135,13 @@ impl Running {
         let (journal, ledger) = (self.shared.journal.clone(), self.ledger);
         let capture = self.shared.capture.clone();
         let now_us = self.shared.clock.now().wall_us;
-        let (shared, path) = (self.shared.clone(), self.originals_file);
-        let saved = tokio::task::spawn_blocking(move || originals::save(&path, &shared.knowledge));
+        let (shared, path, audit) = (self.shared.clone(), self.originals_file, self.audit);
+        let saved = tokio::task::spawn_blocking(move || {
+            if let Err(error) = asked::save(&audit, &shared.knowledge) {
+                tracing::error!(%error, "receipts may cross that no ESME asked for");
+            }
+            originals::save(&path, &shared.knowledge)
+        });
         if let Ok(Err(error)) = saved.await {
             tracing::error!(%error, "no message will be known by its message_id");
         }
@@ -158,11 +170,12 @@ fn threads(config: &Config) -> usize {
 fn take_addresses(config: &Config) -> Result<Vec<Listening>, Failure> {
     let mut listeners = Vec::new();
     for one in &config.listen {
-        listeners.push(listen(
-            one.address,
-            Route::ToSmsc(one.smsc.clone()),
-            knowledge::text_options(one),
-        )?);
+        let listening =
+            listen(one.address, Route::ToSmsc(one.smsc.clone()), knowledge::text_options(one))?;
+        listeners.push(match one.receipts {
+            config::Receipts::AsAsked => listening,
+            config::Receipts::Ask => listening.asking_for_receipts(),
+        });
     }
     for one in &config.outbind {
         listeners.push(listen(

@@ -91,6 +91,8 @@ pub struct Listen {
     pub default_alphabet: Alphabet,
     /// How it takes GSM 7 bit text.
     pub packing: Packing,
+    /// Whether it is asked for receipts that the ESME did not ask for.
+    pub receipts: Receipts,
 }
 
 /// An `[[outbind]]`: a connecting SMSC is led to the ESME.
@@ -377,6 +379,13 @@ choices! {
         Ascii "ascii"
         /// GBK.
         Gbk "gbk"
+    }
+    /// Which receipts the SMSC is asked for.
+    Receipts {
+        /// Those that the ESME asks for.
+        AsAsked "as-asked"
+        /// Those of all messages; what the ESME did not ask for is kept back from it.
+        Ask "ask"
     }
     /// How septets of GSM 7 bit text stand in octets (TS 23.038 6.1.2.1).
     Packing {

@@ -24,8 +24,8 @@ use super::{
     Outbind, Override, Place, Review, Timeouts,
 };
 use super::{
-    Alphabet, CaptureText, Durability, LogFormat, LogLevel, Mode, OverrideMode, Packing, RuleSet,
-    Rules, Statuses,
+    Alphabet, CaptureText, Durability, LogFormat, LogLevel, Mode, OverrideMode, Packing, Receipts,
+    RuleSet, Rules, Statuses,
 };
 use crate::smpp::CommandStatus;
 
@@ -124,6 +124,7 @@ fn listeners(
             smsc: peers(source, &written.smsc, written.address.get_ref())?,
             default_alphabet: written.default_alphabet.unwrap_or(Alphabet::Gsm7),
             packing: written.packing.unwrap_or(Packing::Unpacked),
+            receipts: written.receipts.unwrap_or(Receipts::AsAsked),
         });
     }
     let mut outbinds = Vec::new();

@@ -14,7 +14,7 @@ use super::{
     Alphabet, CaptureText, CaptureVerdict, Durability, LogFormat, LogLevel, Mode, OverrideMode,
     PartsMode, Review, RuleSet, Statuses,
 };
-use super::{Packing, bounds, duration, size};
+use super::{Packing, Receipts, bounds, duration, size};
 
 /// A duration with its unit.
 #[derive(Debug, Clone, Copy)]
@@ -75,6 +75,9 @@ pub(super) struct Listen {
     /// How the SMSC takes GSM 7 bit text: unpacked, or packed.
     #[schemars(extend("default" = "unpacked"))]
     pub packing: Option<Packing>,
+    /// Which receipts the SMSC is asked for: those that the ESME asks for, or all.
+    #[schemars(extend("default" = "as-asked"))]
+    pub receipts: Option<Receipts>,
 }
 
 /// An SMSC that connects here and sends outbind is led to the ESME.

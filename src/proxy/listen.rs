@@ -33,6 +33,7 @@ pub(super) struct Way {
     /// The address as records and logs name it.
     pub(super) name: String,
     pub(super) text_options: text::Options,
+    pub(super) asks_receipts: bool,
 }
 
 /// An address that is listened on.
@@ -43,6 +44,7 @@ pub struct Listening {
     listener: TcpListener,
     route: Route,
     text_options: text::Options,
+    asks_receipts: bool,
 }
 
 /// Why an address cannot be listened on.
@@ -68,17 +70,24 @@ pub fn listen(
     let fault = |source| ListenFault { address, source };
     let listener = take().map_err(fault)?;
     let address = listener.local_addr().map_err(fault)?;
-    Ok(Listening { address, listener, route, text_options })
+    Ok(Listening { address, listener, route, text_options, asks_receipts: false })
 }
 
 impl Listening {
+    /// The address with an SMSC behind it that is asked for receipts that ESMEs do not ask for.
+    pub fn asking_for_receipts(mut self) -> Listening {
+        self.asks_receipts = true;
+        self
+    }
+
     /// Accepts until the shutdown begins.
     pub async fn serve(self, shared: Arc<Shared>) {
         let name = self.address.to_string();
-        let way = Arc::new(Way { route: self.route, name, text_options: self.text_options });
+        let Listening { listener, route, text_options, asks_receipts, .. } = self;
+        let way = Arc::new(Way { route, name, text_options, asks_receipts });
         loop {
             let accepted = tokio::select! {
-                accepted = self.listener.accept() => accepted,
+                accepted = listener.accept() => accepted,
                 () = shared.drain.cancelled() => return,
             };
             match accepted {

@@ -120,7 +120,10 @@ pub async fn run(shared: &Arc<Shared>, way: &Way, first: FirstLeg, peer: SocketA
     };
     let id = shared.journal.next_session_id();
     let timeouts = shared.settings.timeouts;
-    let session = Session::new(id, peer, &way.name, timeouts, way.text_options, now);
+    let mut session = Session::new(id, peer, &way.name, timeouts, way.text_options, now);
+    if way.asks_receipts {
+        session = session.asking_for_receipts();
+    }
     let live = Arc::new(Live::new(&session, peer));
     shared.live.insert(id, live.clone());
     shared.metrics.sessions(SessionState::Open).inc();

@@ -145,7 +145,7 @@ impl Session {
         let octets = waiting.octets().get(start..start + length).unwrap_or(&[]);
         let kind = self.steps.get(vouched.step).map(|step| step.kind);
         match kind {
-            Some(StepKind::Pass { command, sequence_number, observed })
+            Some(StepKind::Pass { command, sequence_number, observed, .. })
                 if !has_outcomes(command) =>
             {
                 let rule = reason.rule().code();

@@ -1,8 +1,9 @@
 //! What judging works with and keeps from batch to batch, so that no message allocates. One for
 //! each thread that carries traffic.
 
+use super::asked::Awaited;
 use super::heard::Heards;
-use super::originals::Given;
+use super::originals::{Given, MessageId};
 use super::prepare::Frame;
 use crate::consent::Question;
 use crate::content;
@@ -24,6 +25,8 @@ pub struct Desk {
     pub(super) keywords: Vec<Keyword>,
     /// Ids that the SMSC gave to messages: remembered together when its octets have been looked at.
     pub(super) given: Vec<Given>,
+    /// Ids of messages whose receipts are waited for, remembered alike.
+    pub(super) asked: Vec<(MessageId, Awaited)>,
     /// The frames of a batch: empty between batches, kept for its room.
     pub(super) frames: Vec<Frame<'static>>,
     /// What a batch asks the ledger.

@@ -1,5 +1,6 @@
 //! From the ESME to the SMSC: every frame has its place, and what carries a text is judged.
 
+use super::asked::Awaited;
 use super::batch::{Ask, answer, recycled};
 use super::desk::Desk;
 use super::end::EndReason;
@@ -37,6 +38,8 @@ pub(super) struct Judged<'a> {
     references: References<'a>,
     /// What its id will stand for.
     pub(super) original: Option<Original>,
+    /// Who waits for its receipt, where the listener asks for receipts.
+    awaited: Option<Awaited>,
 }
 
 /// Refusals that a peer may provoke, and have recorded, before it has bound.
@@ -57,6 +60,7 @@ impl<'a> Judged<'a> {
             consent: 0,
             references: References::default(),
             original: None,
+            awaited: None,
         }
     }
 
@@ -98,7 +102,13 @@ impl<'a> Judged<'a> {
                 .provider
                 .map_or(References::default(), |(_, provider)| references(message, provider)),
             original: None,
+            awaited: None,
         }
+    }
+
+    /// Whether it is to go on asking for a receipt that its ESME did not ask for.
+    fn asks_receipt(&self) -> bool {
+        self.awaited.is_some_and(|awaited| awaited.is_ours)
     }
 }
 
@@ -134,12 +144,13 @@ impl Session {
             rest = behind;
         }
         self.hold.placed(self.steps.len());
+        self.answer_kept();
         if let (Some(fault), None) = (fault, self.ending) {
             self.lost_framing(fault, waiting.octets().get(octets..).unwrap_or(&[]));
         }
         desk.frames = recycled(frames);
         self.esme = waiting;
-        self.under_way = !self.steps.is_empty();
+        self.under_way = !self.steps.is_empty() || !self.own_frame.is_empty();
         self.under_way
     }
 
@@ -348,6 +359,9 @@ impl Session {
             // that was judged whole, and only this part of it would be judged.
             judged.original = judged.original.map(Original::without_recipient);
         }
+        if self.asks_receipts && matches!(header.command, Command::SubmitSm | Command::DataSm) {
+            judged.awaited = Awaited::of(message);
+        }
         let later_part = part.is_some_and(|part| part.number > 1);
         if let Some(provider) = self.provider
             && !knowledge.rates.take(provider, later_part, now.steady_us)
@@ -423,8 +437,10 @@ impl Session {
             let observed = decision.observed.first().map_or(0, |reason| reason.rule().code());
             self.forwarded += 1;
             self.window.open(header.command, header.sequence_number, judged.original, now);
+            self.window.await_receipt(judged.awaited);
             let (command, sequence_number) = (header.command, header.sequence_number);
-            return StepKind::Pass { command, sequence_number, observed };
+            let asks_receipt = judged.asks_receipt();
+            return StepKind::Pass { command, sequence_number, observed, asks_receipt };
         };
         self.tally.refused[usize::from(reason.rule().code())] += 1;
         self.refused += 1;
@@ -477,6 +493,7 @@ impl Session {
             part: judged.part,
             class: judged.class,
             consent: judged.consent,
+            asks_receipt: decision.refused.is_none() && judged.asks_receipt(),
             references: judged.references,
         };
         self.batch_records.verdict(now.wall_us, &record);
@@ -569,6 +586,7 @@ impl Session {
         let status = knowledge.statuses.of(Reason::AuditUnavailable);
         self.batch_records.clear();
         self.replies.clear();
+        self.refuse_kept();
         let mut steps = std::mem::take(&mut self.steps);
         let rule = policy::Rule::AuditUnavailable.code();
         for step in &mut steps {

@@ -3,6 +3,7 @@
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::announced::Announced;
+use super::asked::Asked;
 use super::hold::LongMessages;
 use super::originals::{ENTRIES_DEFAULT, Originals};
 use super::parts::Joinings;
@@ -67,6 +68,10 @@ pub struct Knowledge {
     pub originals: Mutex<Originals>,
     /// How many of them are remembered; of zero, none.
     pub originals_max: u32,
+    /// Messages that wait for a receipt, where a listener asks for them.
+    pub asked: Mutex<Asked>,
+    /// Whether any listener does.
+    pub asks_receipts: bool,
     /// The keywords that messages announced for refusing.
     pub announced: Announced,
     /// Who everybody is in the consent ledger.
@@ -87,6 +92,11 @@ impl Knowledge {
         self.originals.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// The messages that wait for a receipt.
+    pub fn asked(&self) -> MutexGuard<'_, Asked> {
+        self.asked.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// What holds where nobody says otherwise: the present law, statuses that every ESME knows, no
     /// consent ledger, and the limits of
     /// [`crate::smpp::frame::PDU_OCTETS_MAX`] and [`WINDOW_REQUESTS_LIMIT`].
@@ -105,6 +115,8 @@ impl Knowledge {
             texts,
             originals_max: ENTRIES_DEFAULT,
             originals: Mutex::new(Originals::new(ENTRIES_DEFAULT)),
+            asked: Mutex::new(Asked::new(0)),
+            asks_receipts: false,
             announced: Announced::default(),
             parties: Parties::default(),
             review: ReviewPolicy::Strict,

@@ -16,6 +16,7 @@
 //! and times, makes the same records: that is what replay rests on.
 
 mod announced;
+mod asked;
 mod batch;
 mod cleared;
 mod desk;
@@ -46,6 +47,7 @@ mod texts;
 mod window;
 
 pub use announced::{Announced, CODES_MAX, KEYWORDS_A_CODE_MAX};
+pub use asked::{ASKED_MAX, Asked, Awaited};
 pub use batch::Ask;
 pub use cleared::Cleared;
 pub use desk::Desk;

@@ -168,7 +168,7 @@ impl Session {
         if is_narrowed {
             StepKind::Narrowed { sequence_number, observed }
         } else {
-            StepKind::Pass { command, sequence_number, observed }
+            StepKind::Pass { command, sequence_number, observed, asks_receipt: false }
         }
     }
 

@@ -34,23 +34,26 @@ pub fn mark(name: &[u8]) -> u64 {
 }
 
 /// Octets of a bounded length, held in place.
-#[derive(Clone, Copy, PartialEq, Eq)]
-struct Inline<const MAX: usize> {
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Inline<const MAX: usize> {
     octets: [u8; MAX],
     length: u8,
 }
 
 impl<const MAX: usize> Inline<MAX> {
-    fn new(value: &[u8]) -> Option<Self> {
+    pub(super) fn new(value: &[u8]) -> Option<Self> {
         let mut octets = [0; MAX];
         octets.get_mut(..value.len())?.copy_from_slice(value);
         Some(Inline { octets, length: u8::try_from(value.len()).ok()? })
     }
 
-    fn as_slice(&self) -> &[u8] {
+    pub(super) fn as_slice(&self) -> &[u8] {
         self.octets.get(..usize::from(self.length)).unwrap_or(&[])
     }
 }
+
+/// A message_id, held in place.
+pub(super) type MessageId = Inline<MESSAGE_ID_OCTETS_MAX>;
 
 /// The message that an id stands for.
 #[derive(Clone, Copy, PartialEq, Eq)]

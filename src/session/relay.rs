@@ -5,7 +5,8 @@ use super::end::EndReason;
 use super::knowledge::Knowledge;
 use super::left_out::LeftOut;
 use super::moment::Moment;
-use super::originals::Given;
+use super::originals::{Given, MessageId};
+use super::receipts::remember_asked;
 use super::reply::REPLIES_AHEAD_MAX;
 use super::session::{Session, Side};
 use super::table::{self, BindState, Sign};
@@ -16,7 +17,7 @@ use crate::smpp::response::{SubmitMultiResp, Unsuccess};
 use crate::smpp::{Command, Header, narrow, response};
 
 /// How a frame from the SMSC crosses.
-enum Crossing {
+pub(super) enum Crossing {
     /// As the octets that came.
     AsItCame,
     /// With the destinations that were left out.
@@ -71,7 +72,7 @@ impl Session {
                 }
             }
             let frame = rest.get(..length).unwrap_or(&[]);
-            let crossing = self.watch(desk, frame, now);
+            let crossing = self.watch(knowledge, desk, frame, now);
             if let Crossing::AsItCame = crossing {
                 at += length;
                 continue;
@@ -92,6 +93,9 @@ impl Session {
             for given in desk.given.drain(..) {
                 originals.take(given);
             }
+        }
+        if !desk.asked.is_empty() {
+            remember_asked(&mut knowledge.asked(), desk);
         }
     }
 
@@ -119,7 +123,13 @@ impl Session {
     }
 
     /// Takes note of one frame; how it crosses.
-    fn watch(&mut self, desk: &mut Desk, frame: &[u8], now: Moment) -> Crossing {
+    fn watch(
+        &mut self,
+        knowledge: &Knowledge,
+        desk: &mut Desk,
+        frame: &[u8],
+        now: Moment,
+    ) -> Crossing {
         let Some(header) = Header::of(frame) else {
             return Crossing::Not;
         };
@@ -131,7 +141,7 @@ impl Session {
             Sign::BindAnswer => self.bind_answered(header, now),
             Sign::Answer => return self.answered(desk, header, frame, now),
             Sign::Leave => self.state = BindState::Unbinding,
-            Sign::Message => self.hear_receipt(desk, header, frame, now),
+            Sign::Message => return self.hear_receipt(knowledge, desk, header, frame, now),
             Sign::None => {}
         }
         Crossing::AsItCame
@@ -176,6 +186,11 @@ impl Session {
         }
         if header.command == Command::SubmitMultiResp && header.command_status.is_ok() {
             self.record_unsuccess(header, frame, now);
+        }
+        if let Some(awaited) = open.awaited
+            && let Some(message_id) = MessageId::new(message_id).filter(|_| !message_id.is_empty())
+        {
+            desk.asked.push((message_id, awaited));
         }
         let flags = if open.duplicate { ResponseRecord::DUPLICATE_SEQUENCE } else { 0 };
         self.record_response(header, message_id, latency_us, flags, now);

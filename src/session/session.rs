@@ -59,8 +59,8 @@ pub(super) struct Step {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum StepKind {
     /// A judged request that goes on; `observed` is the code of the rule that would have refused
-    /// it, or 0.
-    Pass { command: Command, sequence_number: u32, observed: u8 },
+    /// it, or 0. With `asks_receipt` one of its octets is changed, to ask for a receipt.
+    Pass { command: Command, sequence_number: u32, observed: u8, asks_receipt: bool },
     /// A submit_multi that goes on to some of its destinations, in octets of its own.
     Narrowed { sequence_number: u32, observed: u8 },
     /// A frame without text that goes on.
@@ -128,6 +128,11 @@ pub struct Session {
     pub(super) reply_records: Records,
     /// Octets from the SMSC, from the front, in which answers were looked for already.
     pub(super) listened_octets: usize,
+    /// Whether receipts are asked for that the ESME did not ask for.
+    pub(super) asks_receipts: bool,
+    /// Our answers to receipts that are kept back, and the records that they wait for.
+    pub(super) kept_answers: Vec<u8>,
+    pub(super) kept_records: Records,
     pub(super) window: Window,
     pub(super) tally: Tally,
     pub(super) own_frame: Vec<u8>,
@@ -180,6 +185,9 @@ impl Session {
             heard: Vec::new(),
             reply_records: Records::new(),
             listened_octets: 0,
+            asks_receipts: false,
+            kept_answers: Vec::new(),
+            kept_records: Records::new(),
             window: Window::default(),
             tally: Tally::default(),
             own_frame: Vec::new(),
@@ -202,6 +210,12 @@ impl Session {
         self.state = BindState::Bound(kind);
         self.provider = Some(provider);
         self.system_id = system_id.to_vec();
+        self
+    }
+
+    /// The session on a listener that asks the SMSC for receipts that the ESME did not ask for.
+    pub fn asking_for_receipts(mut self) -> Session {
+        self.asks_receipts = true;
         self
     }
 
@@ -230,7 +244,10 @@ impl Session {
     pub fn waiting_from(&self, side: Side) -> usize {
         match side {
             Side::Esme => self.esme.octets().len() + self.hold.octets(),
-            Side::Smsc => self.smsc.octets().len(),
+            Side::Smsc => {
+                let kept = self.kept_answers.len() + self.kept_records.octets().len();
+                self.smsc.octets().len() + kept
+            }
         }
     }
 
@@ -257,14 +274,18 @@ impl Session {
         self.reply_records.clear();
     }
 
-    /// The octets that the batch lets through to the SMSC, in order. Empty until
-    /// [`Session::recorded`] was called, and again after [`Session::release`].
-    pub fn cleared(&self) -> impl Iterator<Item = Cleared<'_>> {
+    /// The octets that the batch lets through to the SMSC, in order, and behind them what is our own:
+    /// answers to receipts that are kept back, an unbind. Empty until [`Session::recorded`] was called,
+    /// and again after [`Session::release`].
+    pub fn cleared(&mut self) -> impl Iterator<Item = Cleared<'_>> {
+        self.ask_for_receipts();
         let octets = self.esme.octets();
-        let own = (!self.own_frame.is_empty()).then(|| Cleared::of(&self.own_frame));
-        let cleared = self.runs().filter_map(move |run| match run {
+        let own =
+            (!self.under_way && !self.own_frame.is_empty()).then(|| Cleared::of(&self.own_frame));
+        let this = &*self;
+        let cleared = this.runs().filter_map(move |run| match run {
             Run::Came(range) => octets.get(range).map(Cleared::of),
-            Run::Narrowed(step) => self.multi(step).map(|multi| Cleared::of(&multi.narrowed)),
+            Run::Narrowed(step) => this.multi(step).map(|multi| Cleared::of(&multi.narrowed)),
         });
         cleared.chain(own)
     }
@@ -439,7 +460,11 @@ impl Session {
 
     /// Whether the shutdown has nothing more to wait for before the unbinds.
     pub fn is_drained(&self) -> bool {
-        self.draining && self.window.is_empty() && !self.under_way && self.hold.len() == 0
+        self.draining
+            && self.window.is_empty()
+            && !self.under_way
+            && self.hold.len() == 0
+            && self.kept_answers.is_empty()
     }
 
     /// Writes our unbind to both sides (SMPP 3.4 4.2.1): to the ESME into `out`, to the SMSC as
@@ -536,6 +561,7 @@ impl Session {
     /// that never got as far as a bind leave no record.
     pub fn close(&mut self, now: Moment) {
         while self.give_up_oldest(now) {}
+        self.later_records.take_from(&mut self.kept_records);
         if self.system_id.is_empty() && self.forwarded == 0 && self.refused == 0 {
             return;
         }

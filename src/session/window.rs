@@ -9,8 +9,10 @@
 
 use std::collections::VecDeque;
 
+use super::asked::Awaited;
 use super::moment::Moment;
 use super::originals::Original;
+use crate::audit::message_id::Tail;
 use crate::smpp::Command;
 
 /// Most open requests that a session may be configured to have.
@@ -33,6 +35,8 @@ pub struct Open {
     pub narrowed: bool,
     /// What its id will stand for, where it gets one.
     pub original: Option<Original>,
+    /// Who waits for its receipt, on a listener that asks.
+    pub awaited: Option<Awaited>,
     answered: bool,
 }
 
@@ -92,9 +96,28 @@ impl Window {
             duplicate,
             narrowed: false,
             original,
+            awaited: None,
             answered: false,
         });
         self.count += 1;
+    }
+
+    /// Says of the newest request who waits for its receipt.
+    pub fn await_receipt(&mut self, awaited: Option<Awaited>) {
+        if let Some(newest) = self.open.back_mut() {
+            newest.awaited = awaited;
+        }
+    }
+
+    /// Whether the receipt of an open request to one of these recipients would be ours alone: one that
+    /// came before the answer.
+    pub fn awaits_for_us(&self, recipients: [Option<Tail>; 2]) -> bool {
+        let open = self.open.iter().filter(|open| !open.answered);
+        let mut to_them = open
+            .filter_map(|open| open.awaited)
+            .filter(|awaited| recipients.contains(&Some(awaited.tail)))
+            .peekable();
+        to_them.peek().is_some() && to_them.all(|awaited| awaited.is_ours)
     }
 
     /// Takes out the oldest open request with that number.

@@ -71,6 +71,11 @@ impl FrameBuf {
         self.octets.get(self.start..).unwrap_or(&[])
     }
 
+    /// The octet in that place of those that wait.
+    pub fn octet_mut(&mut self, at: usize) -> Option<&mut u8> {
+        self.octets.get_mut(self.start.checked_add(at)?)
+    }
+
     /// Whether nothing waits.
     pub fn is_empty(&self) -> bool {
         self.octets().is_empty()

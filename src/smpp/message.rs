@@ -140,6 +140,29 @@ impl<'a> Message<'a> {
         })
     }
 
+    /// Where registered_delivery stands in a submit_sm or deliver_sm frame; `None` where it cannot be
+    /// read so far.
+    pub fn registered_delivery_at(frame: &[u8]) -> Option<usize> {
+        let mut c = Cursor::new(body(frame));
+        c.c_octets("service_type", SERVICE_TYPE_OCTETS_MAX).ok()?;
+        WireAddress::read(&mut c, SOURCE, ADDRESS_OCTETS_MAX).ok()?;
+        WireAddress::read(&mut c, DESTINATION, ADDRESS_OCTETS_MAX).ok()?;
+        c.octets("esm_class", 3).ok()?;
+        c.c_octets("schedule_delivery_time", TIME_OCTETS_MAX).ok()?;
+        c.c_octets("validity_period", TIME_OCTETS_MAX).ok()?;
+        frame.len().checked_sub(c.rest().len())
+    }
+
+    /// The same of a data_sm frame.
+    pub fn registered_delivery_of_data_sm_at(frame: &[u8]) -> Option<usize> {
+        let mut c = Cursor::new(body(frame));
+        c.c_octets("service_type", SERVICE_TYPE_OCTETS_MAX).ok()?;
+        WireAddress::read(&mut c, SOURCE, DATA_SM_ADDRESS_OCTETS_MAX).ok()?;
+        WireAddress::read(&mut c, DESTINATION, DATA_SM_ADDRESS_OCTETS_MAX).ok()?;
+        c.u8("esm_class").ok()?;
+        frame.len().checked_sub(c.rest().len())
+    }
+
     /// Whether the text begins with a user data header.
     pub fn has_udh(&self) -> bool {
         self.esm_class & ESM_CLASS_UDHI != 0

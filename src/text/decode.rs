@@ -83,6 +83,10 @@ pub(super) fn run<'a>(
             for body in bodies.clone() {
                 ucs2::check(body.text)?;
             }
+            if bodies.clone().all(|body| ucs2::is_plain(body.text)) {
+                bodies.for_each(|body| ucs2::decode_plain(body.text, out));
+                return Ok(());
+            }
             let units = bodies.flat_map(|body| ucs2::units(body.text));
             let start = out.len();
             ucs2::decode(units, unseen, out)?;

@@ -5,7 +5,7 @@ const OVERRIDE: char = '\u{202e}';
 
 /// Marks and embeddings that are strongly right-to-left and show nothing. Those that are left-to-right
 /// change nothing of ours, and come with numbers that were copied from address books.
-const TURNING: [char; 5] = ['\u{61c}', '\u{200f}', '\u{202b}', '\u{2067}', OVERRIDE];
+pub(super) const TURNING: [char; 5] = ['\u{61c}', '\u{200f}', '\u{202b}', '\u{2067}', OVERRIDE];
 
 /// Whether characters that nobody sees make a text read otherwise than it is written: `\u{202e}票发` and
 /// `\u{200f}票\u{200f}发` both show 发票. Right-to-left scripts use the marks by right, unless

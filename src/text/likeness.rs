@@ -49,6 +49,29 @@ pub fn is_common_unit(unit: u16) -> bool {
     }
 }
 
+/// One bit a code unit: whether [`is_common_unit`].
+pub struct CommonUnits([u64; 0x1_0000 / 64]);
+
+impl CommonUnits {
+    /// 1 for a common one, else 0.
+    pub fn one(&self, unit: u16) -> usize {
+        let word = self.0[usize::from(unit / 64)];
+        (word >> (unit % 64) & 1) as usize
+    }
+}
+
+/// The common units: to be asked for once a text.
+pub fn common_units() -> &'static CommonUnits {
+    static UNITS: LazyLock<CommonUnits> = LazyLock::new(|| {
+        let mut bits = [0; 0x1_0000 / 64];
+        for unit in (0..=u16::MAX).filter(|&unit| is_common_unit(unit)) {
+            bits[usize::from(unit / 64)] |= 1 << (unit % 64);
+        }
+        CommonUnits(bits)
+    });
+    &UNITS
+}
+
 /// One bit a hanzi from U+4E00 on: whether it stands in rows 16 to 55 of GB 2312.
 static LEVEL_1: LazyLock<[u64; 0x5200 / 64]> = LazyLock::new(|| {
     let mut bits = [0; 0x5200 / 64];

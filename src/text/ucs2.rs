@@ -1,6 +1,7 @@
 //! UCS2 text: UTF-16, big endian, and nothing else (3GPP TS 23.038 6.2.3).
 
-use super::likeness::{Share, is_common_unit};
+use super::direction::TURNING;
+use super::likeness::{Share, common_units};
 use super::undecodable::Undecodable;
 
 const BYTE_ORDER_MARK: [u8; 2] = [0xfe, 0xff];
@@ -28,8 +29,12 @@ pub fn check(octets: &[u8]) -> Result<(), Undecodable> {
 /// The code units of a text. A byte order mark in front, which handsets do not show, is left out.
 pub fn units(octets: &[u8]) -> impl Iterator<Item = u16> {
     let (pairs, _) = octets.as_chunks::<2>();
-    let marked = usize::from(pairs.first() == Some(&BYTE_ORDER_MARK));
-    pairs.iter().skip(marked).map(|&pair| u16::from_be_bytes(pair))
+    pairs.iter().skip(marks(pairs)).map(|&pair| u16::from_be_bytes(pair))
+}
+
+/// How many byte order marks stand in front.
+fn marks(pairs: &[[u8; 2]]) -> usize {
+    usize::from(pairs.first() == Some(&BYTE_ORDER_MARK))
 }
 
 /// Whether a text is no text in its own order and one in the other; or has zero octets where only
@@ -39,25 +44,48 @@ fn reads_swapped(pairs: &[[u8; 2]]) -> bool {
     if all < ZEROS_UNITS_MIN {
         return false;
     }
-    let (mut common, mut nonzero) = (0, 0);
-    for &pair in pairs {
-        let unit = u16::from_be_bytes(pair);
-        common += usize::from(is_common_unit(unit));
-        // U+3000, the ideographic space, and U+4E00, the numeral one, end in a zero octet as well.
-        nonzero += usize::from(pair[1] != 0 || matches!(unit, 0x3000 | 0x4e00));
-        if common * 4 >= all * 3 && nonzero * 10 > all * 4 {
-            return false;
-        }
-    }
-    if nonzero * 10 <= all * 4 {
+    let nonzero = pairs.iter().filter(|pair| pair[1] != 0).count();
+    // U+3000, the ideographic space, and U+4E00, the numeral one, end in a zero octet as well.
+    let is_by_right = |pair: &&[u8; 2]| matches!(pair, [0x30 | 0x4e, 0]);
+    let is_sparse = |nonzero: usize| nonzero * 10 <= all * 4;
+    if is_sparse(nonzero) && is_sparse(nonzero + pairs.iter().filter(is_by_right).count()) {
         return true;
     }
-    let mut swapped = Share::default();
-    for &pair in pairs {
-        swapped.count(is_common_unit(u16::from_le_bytes(pair)));
+    let is_common = common_units();
+    let common: usize = pairs.iter().map(|&pair| is_common.one(u16::from_be_bytes(pair))).sum();
+    if common * 4 >= all * 3 || all < CHARACTERS_UNITS_MIN {
+        return false;
     }
+    let swapped = pairs.iter().map(|&pair| is_common.one(u16::from_le_bytes(pair))).sum();
     let needed = if common * 2 >= all { 90 } else { 80 };
-    all >= CHARACTERS_UNITS_MIN && swapped.is_at_least(needed)
+    Share { common: swapped, all }.is_at_least(needed)
+}
+
+/// Code units that are converted at a time.
+const RUN_UNITS: usize = 64;
+
+/// Whether every code unit is a character by itself, and none turns the direction of what follows:
+/// most texts are so, and are read much faster.
+pub fn is_plain(octets: &[u8]) -> bool {
+    let (pairs, _) = octets.as_chunks::<2>();
+    let is_special = |unit: u16| {
+        unit & 0xf800 == 0xd800 || TURNING.iter().any(|&turning| unit == turning as u16)
+    };
+    // Without an early end, so that many are compared at once.
+    !pairs.iter().fold(false, |found, &pair| found | is_special(u16::from_be_bytes(pair)))
+}
+
+/// Appends a text that [`is_plain`], as [`decode`] would.
+pub fn decode_plain(octets: &[u8], out: &mut String) {
+    let (pairs, _) = octets.as_chunks::<2>();
+    let (mut units, mut room) = ([0; RUN_UNITS], [0; 3 * RUN_UNITS]);
+    let Ok(room) = std::str::from_utf8_mut(&mut room) else { return };
+    for run in pairs.get(marks(pairs)..).unwrap_or_default().chunks(RUN_UNITS) {
+        units.iter_mut().zip(run).for_each(|(unit, &pair)| *unit = u16::from_be_bytes(pair));
+        let units = units.get(..run.len()).unwrap_or_default();
+        let octets = encoding_rs::mem::convert_utf16_to_str(units, room);
+        out.push_str(room.get(..octets).unwrap_or_default());
+    }
 }
 
 /// Appends the text of code units. Halves of pairs are forgiven only at a border behind which the
@@ -96,6 +124,8 @@ fn pair(high: u16, low: u16) -> Option<char> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn read(octets: &[u8]) -> Result<String, Undecodable> {
@@ -123,6 +153,30 @@ mod tests {
         ];
         for (octets, expected) in cases {
             assert_eq!(read(octets).as_deref(), expected.as_ref().copied(), "{octets:02x?}");
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { failure_persistence: None, ..Default::default() })]
+
+        #[test]
+        fn plain_texts_are_read_as_all_are(
+            units in prop::collection::vec(prop_oneof![
+                8 => any::<u16>(), 4 => 0x4e00_u16..0x9fff, 4 => 0x20_u16..0x7f,
+                1 => prop::sample::select(vec![0xfeff, 0xfffe, 0, 0x7ff, 0x800, 0xd7ff, 0xe000, 0xffff]),
+            ], 0..200),
+        ) {
+            let special = |unit: &u16| {
+                char::from_u32(u32::from(*unit)).is_none_or(|c| TURNING.contains(&c))
+            };
+            let octets: Vec<u8> = units.iter().flat_map(|unit| unit.to_be_bytes()).collect();
+            prop_assert_eq!(is_plain(&octets), !units.iter().any(special));
+            let plain: Vec<u16> = units.into_iter().filter(|unit| !special(unit)).collect();
+            let octets: Vec<u8> = plain.iter().flat_map(|unit| unit.to_be_bytes()).collect();
+            let (mut one, mut other) = ("a".to_owned(), "a".to_owned());
+            decode(super::units(&octets), [false, false], &mut one).unwrap();
+            decode_plain(&octets, &mut other);
+            prop_assert_eq!(one, other);
         }
     }
 

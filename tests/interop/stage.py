@@ -163,15 +163,16 @@ class Stage:
         self.proxy, self.ports, self.admin = start([self.consentry], config, 1)
         return self
 
-    def cases(self, more="", provider="", durability="written", disk=False):
+    def cases(self, more="", provider="", durability="written", disk=False, listen=""):
         """As the cases of traps.toml are judged: by all rules, before a ledger that knows a few people. `more` is of the
-        configuration, `provider` of the provider in the registry."""
+        configuration, `listen` of each listener, `provider` of the provider in the registry."""
         for name, text in (("registry.toml", REGISTRY.replace("{provider}\n", provider and provider + "\n")),
                            ("templates.txt", "您的验证码是{digits:4-8}，五分钟内有效。\n"),
                            ("list.txt", "# version 1\n代开发票\nviagra\n蓝色钢笔\n"), ("consents.csv", CONSENTS)):
             (self.directory / name).write_text(text, encoding="utf-8")
         more += f'\n[consent]\npath = "{self.directory}/consent"\n[content]\nprohibited = ["{self.directory}/list.txt"]\n'
         listeners = [f'default_alphabet = "{alphabet}"' for alphabet in LISTENERS[:4]] + ['packing = "packed"']
+        listeners = [f"{line}\n{listen}" for line in listeners]
         config = config_of(self.directory, [self.tap, self.second], listeners, more, durability)
         self.run("consent", "import", "-c", str(config), str(self.directory / "consents.csv"))
         self.disk = Disk(self.directory) if disk else None

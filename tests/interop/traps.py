@@ -21,6 +21,7 @@ import time
 import tomllib
 
 import cases_peers
+import cases_receipts
 import cases_rules
 from run import SMSCS, Cannot, Tally, cut
 from stage import LISTENERS, Smsc, Stage
@@ -28,7 +29,7 @@ from wire import COMMANDS, LAST, ROOT, SILENCE_SECONDS, STATUSES, Esme, pdu_of, 
 
 HERE = pathlib.Path(__file__).resolve().parent
 # Each is a function and what its proxy is started with. The last of them ends the SMSC.
-SPECIAL = cases_rules.CASES | cases_peers.CASES
+SPECIAL = cases_rules.CASES | cases_receipts.CASES | cases_peers.CASES
 STATES = {"open": None, "bound_tx": 2, "bound_rx": 1, "bound_trx": 9}
 
 

@@ -113,6 +113,7 @@ fn verdict(session: u64, sequence_number: u32) -> VerdictRecord<'static> {
         part: None,
         class: 0,
         consent: 0,
+        asks_receipt: false,
         references: References::default(),
     }
 }

@@ -119,6 +119,11 @@ pub fn ucs2(octets: &[u8]) {
     let units: Vec<u16> = ucs2::units(octets).collect();
     let mut out = String::new();
     let read = ucs2::decode(units.iter().copied(), [false, false], &mut out);
+    if ucs2::is_plain(octets) {
+        let mut plain = String::new();
+        ucs2::decode_plain(octets, &mut plain);
+        assert_eq!((&read, &plain), (&Ok(()), &out));
+    }
     match String::from_utf16(&units) {
         Ok(text) => assert_eq!((read, &out), (Ok(()), &text)),
         Err(_) => assert!(matches!(read, Err(Undecodable::LoneSurrogate(at)) if at < octets.len())),
