@@ -126,6 +126,7 @@ fn message(
         class: 1,
         consent: 7,
         references: References::default(),
+        asks_receipt: false,
     }
 }
 
@@ -559,7 +560,7 @@ fn not_even_the_signer_can_let_a_row_say_what_its_records_do_not() {
         (
             "proofs.ndjson",
             proofs(|all| {
-                let (one, other) = (rows_of(all)[1], rows_of(all)[2]);
+                let (one, other) = (rows_of(all)[2], rows_of(all)[3]);
                 all[one]["number_key"] = all[other]["number_key"].clone();
             }),
             "is not what its records say",

@@ -52,6 +52,7 @@ fn message(session: u64, verdict: u8, rule: Option<Rule>) -> VerdictRecord<'stat
         part: None,
         class: 1,
         consent: 0,
+        asks_receipt: false,
         references: References::default(),
     }
 }

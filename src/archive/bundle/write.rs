@@ -192,7 +192,7 @@ fn parts(found: &Found) -> Parts<'_> {
             let (answer, unsuccess) = match answer {
                 Answer::Refused | Answer::Unknown => (None, None),
                 Answer::Response(kept) | Answer::Unanswered(kept) => (Some(kept), None),
-                Answer::Unsuccess { response, unsuccess } => (Some(response), Some(unsuccess)),
+                Answer::Unsuccess { response, unsuccess } => (Some(response), Some(&**unsuccess)),
             };
             Parts {
                 record: verdict,
