@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use consentry::config::{self, Config, OverrideMode, Place};
+use consentry::config::{self, Config, OverrideMode, Place, RecordedContent};
 use consentry::smpp::CommandStatus;
 use proptest::prelude::*;
 
@@ -40,12 +40,15 @@ fn unwritten_keys_take_their_defaults_and_paths_their_folder() {
     assert_eq!(config.audit.keys, PathBuf::from("/etc/consentry/state/keys"));
     assert!(config.audit.parquet);
     assert_eq!(config.admin, None);
+    assert!(!config.metrics.providers);
     let capture = &config.capture;
     assert!(!capture.enabled && capture.providers.is_empty() && capture.verdicts.is_empty());
     assert_eq!(capture.path, PathBuf::from("/etc/consentry/state/capture"));
     assert_eq!((capture.file_octets, capture.files), (16 << 20, 8));
     assert_eq!(capture.text.name(), "redacted");
-    assert_eq!(config.warnings(), Vec::<String>::new());
+    // To record content somebody has to make an auditor's key: until then, it is said.
+    let [warned] = &config.warnings()[..] else { panic!("one warning") };
+    assert!(warned.contains("[audit] content none"), "{warned}");
     assert_eq!(config.digest_hex().len(), 64);
     assert_ne!(good(&format!("{LISTEN}\n")).digest, config.digest);
 }
@@ -85,6 +88,8 @@ fn what_is_written_is_taken() {
         validity_max = "72h"
         [audit]
         path = "/var/lib/consentry/audit"
+        auditors = ["auditor.pub"]
+        content = "all"
         keys = "secrets"
         checkpoint = { every = "1m" }
         segment = "1MiB"
@@ -99,11 +104,14 @@ fn what_is_written_is_taken() {
         sources = ["1069"]
         verdicts = ["refuse", "observe"]
         text = "whole"
+        [metrics]
+        providers = true
         [admin]
         address = "127.0.0.1:0"
         token_file = "token"
         "#,
     );
+    assert!(config.metrics.providers);
     assert_eq!(config.listen[0].default_alphabet.name(), "gbk");
     assert_eq!(config.listen[0].packing.name(), "packed");
     assert_eq!(config.listen[0].receipts.name(), "ask");
@@ -122,6 +130,8 @@ fn what_is_written_is_taken() {
     assert_eq!(overrides["rate.exceeded"].status, Some(CommandStatus::ESME_RMSGQFUL));
     assert_eq!(config.audit.path, PathBuf::from("/var/lib/consentry/audit"));
     assert_eq!(config.audit.keys, PathBuf::from("/etc/consentry/secrets"));
+    assert_eq!(config.audit.auditors, [PathBuf::from("/etc/consentry/auditor.pub")]);
+    assert_eq!(config.audit.content, RecordedContent::All);
     let checkpoint = config.audit.checkpoint;
     assert_eq!((checkpoint.records, checkpoint.every), (100_000, Duration::from_secs(60)));
     assert_eq!(config.audit.disk_budget_octets, Some(2 << 20));
@@ -311,6 +321,10 @@ fn mistakes_are_told_in_one_sentence() {
         (
             "[audit]\ndisk_budget = \"0B\"",
             "line 5: [audit] disk_budget is 0B; it may be 2MiB to 1048576GiB",
+        ),
+        (
+            "[audit]\ncontent = \"ports\"",
+            "line 5: [audit] content is encrypted for auditors, and there are none; make a pair of keys with `consentry audit keys new-auditor` and name the public one in auditors",
         ),
         ("[audit]\nkeep_months = 121", "line 5: [audit] keep_months is 121; it may be 1 to 120"),
         (

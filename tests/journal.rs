@@ -87,7 +87,7 @@ fn options(durability: Durability) -> Options {
 
 /// Numbers are encrypted under keys in a folder beside the journal's.
 fn sealing(path: &Path) -> Sealing {
-    Sealing { keys: path.with_extension("keys"), auditors: Vec::new() }
+    Sealing { keys: path.with_extension("keys"), auditors: Vec::new(), content: false }
 }
 
 fn open(path: &Path, durability: Durability) -> Journal {

@@ -5,11 +5,11 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use consentry::audit::keys::{AuditorKey, NumbersKey};
-use consentry::audit::sealed::{Purpose, disclosed};
+use consentry::audit::sealed::{DestroyFault, Order, Purpose, disclosed, written_under};
 use consentry::audit::{
-    Address, Durability, Gone, Journal, KeyRing, Options, PASS, Query, ReadFault, Reader,
-    ReceiptRecord, Record, Records, References, ReplyRecord, ResponseRecord, Sealing,
-    UnsuccessRecord, VerdictRecord, search, show, verify,
+    Address, CONTENT_OCTETS_MAX, ContentRecord, Durability, Gone, Journal, KeyRing, Options, PASS,
+    Query, ReadFault, Reader, ReceiptRecord, Record, Records, References, ReplyRecord,
+    ResponseRecord, Sealing, UnsuccessRecord, VerdictRecord, search, show, verify,
 };
 
 /// 2026-11-26T00:00:00Z.
@@ -53,6 +53,7 @@ impl Place {
         options.sealing = sealed.then(|| Sealing {
             keys: self.keys(),
             auditors: vec![*self.auditor("auditor.key").auditor()],
+            content: true,
         });
         Journal::open(&self.journal(), options, now_us).expect("the journal opens").0
     }
@@ -66,6 +67,9 @@ impl Place {
                 records.verdict(now_us, &verdict(n + 40 * segment, &recipient(n)));
             }
             records.reply(now_us, &reply(&recipient(7)));
+            if sealed {
+                records.content(now_us, &content(&said(segment)));
+            }
             records.receipt(now_us, &receipt(&recipient(8)));
             let destination = Address { ton: 1, npi: 1, raw: &recipient(9) };
             let unsuccess =
@@ -96,6 +100,16 @@ impl Place {
         let mut read = Read::default();
         while let Some(entry) = reader.next().expect("whole") {
             let numbers = match entry.record() {
+                Record::Content(record) => {
+                    read.content.push(match entry.gone() {
+                        Some(gone) => {
+                            assert!(record.octets.is_empty(), "what cannot be read is not shown");
+                            Err(gone.clone())
+                        }
+                        None => Ok(record.octets.to_vec()),
+                    });
+                    continue;
+                }
                 Record::Verdict(record) => [record.source.raw, record.destination.raw].concat(),
                 Record::Reply(record) => {
                     [record.source.raw, record.destination.raw, record.text].concat()
@@ -129,6 +143,23 @@ impl Place {
 struct Read {
     numbers: Vec<Vec<u8>>,
     gone: Vec<Gone>,
+    content: Vec<Result<Vec<u8>, Gone>>,
+}
+
+fn said(segment: u32) -> Vec<u8> {
+    format!("a secret said in segment {segment}").into_bytes()
+}
+
+fn content(octets: &[u8]) -> ContentRecord<'_> {
+    ContentRecord {
+        session: 1,
+        command_id: 4,
+        sequence_number: 39,
+        esm_class: 0,
+        data_coding: 3,
+        flags: 0,
+        octets,
+    }
 }
 
 fn files(folder: &Path) -> Vec<PathBuf> {
@@ -214,15 +245,17 @@ fn numbers_are_read_with_the_keys_and_stand_in_no_file() {
     let mut looked_at = 0;
     for file in files(&place.journal()).into_iter().chain(files(&place.keys())) {
         let octets = std::fs::read(&file).expect("a file");
-        for secret in [b"86138001380" as &[u8], b"13800138", CODE, WORDS, b"please"] {
+        for secret in
+            [b"86138001380" as &[u8], b"13800138", CODE, WORDS, b"please", b"a secret said"]
+        {
             let stands = octets.windows(secret.len()).any(|window| window == secret);
             assert!(!stands, "{} holds {}", file.display(), secret.escape_ascii());
         }
         looked_at += 1;
     }
-    assert_eq!(looked_at, 3 + 3 + 1);
+    assert_eq!(looked_at, 3 + 3 + 3 + 1);
     let verified = verify(&place.journal()).expect("whole without any key");
-    assert_eq!((verified.sidecars.whole, verified.sidecars.missing), (3, 0));
+    assert_eq!((verified.sidecars.whole, verified.sidecars.missing), (6, 0));
 }
 
 #[test]
@@ -367,7 +400,7 @@ fn one_record_is_disclosed_by_its_key_and_no_other() {
     let mut reader = Reader::open(&place.journal()).expect("a journal");
     let mut shown = 0;
     while let Some(entry) = reader.next().expect("whole") {
-        let octets = disclosed(entry.octets, &key);
+        let Some(octets) = disclosed(entry.octets, entry.number, &key) else { continue };
         let Record::Verdict(record) = Record::decode(octets[2], octets[3], &octets[16..]) else {
             continue;
         };
@@ -385,5 +418,137 @@ fn the_keys_of_a_segment_are_its_first_record() {
     let kept = show(&place.journal(), 1, &place.ring()).expect("readable").expect("there");
     let Record::Keys(record) = kept.record() else { panic!("{kept:?}") };
     assert_eq!((record.key, record.first, record.through), ("2026-11", 1, 0));
-    assert_eq!(record.content, [0; 32], "no content is recorded");
+    assert!(record.content != [0; 32] && record.numbers != record.content);
+}
+
+#[test]
+fn only_an_auditor_reads_content() {
+    let place = Place::new();
+    place.fill(NOW_US, true, 2);
+    let with = |name: &str| {
+        let ring = KeyRing::open(&place.keys()).expect("the keys are whole");
+        Some(Arc::new(ring.with_auditor(place.auditor(name))))
+    };
+    assert_eq!(place.read(with("auditor.key")).content, [Ok(said(0)), Ok(said(1))]);
+    let name = place.auditor("other.key").auditor().name();
+    assert_eq!(place.read(with("other.key")).content, vec![Err(Gone::OtherAuditor { name }); 2]);
+    assert_eq!(place.read(Some(place.ring())).content, vec![Err(Gone::AuditorKey); 2]);
+    assert_eq!(place.read(None).content, vec![Err(Gone::NoKeys); 2]);
+    // The file that has it, with another segment's key in it.
+    let files = place.sidecars(Purpose::Content);
+    std::fs::copy(&files[1], &files[0]).expect("copied");
+    let read = place.read(with("auditor.key"));
+    assert!(matches!(&read.content[..], [Err(Gone::Unreadable { .. }), Ok(_)]));
+}
+
+#[test]
+fn content_is_bound_to_its_record_and_its_key() {
+    let place = Place::new();
+    place.fill(NOW_US, true, 1);
+    let auditor = place.auditor("auditor.key");
+    let ring = KeyRing::default().with_auditor(auditor);
+    let mut reader = Reader::open(&place.journal()).expect("a journal");
+    let mut looked_at = 0;
+    while let Some(entry) = reader.next().expect("whole") {
+        if !matches!(entry.record(), Record::Content(_)) {
+            continue;
+        }
+        let key = |number| {
+            let key = ring.record_key(&place.journal(), Purpose::Content, 1, number);
+            key.expect("the auditor's")
+        };
+        let (number, octets) = (entry.number, entry.octets);
+        let clear = disclosed(octets, number, &key(number)).expect("its own key");
+        let Record::Content(record) = Record::decode(clear[2], clear[3], &clear[16..]) else {
+            panic!("content")
+        };
+        assert_eq!(record.octets, said(0));
+        assert_eq!(disclosed(octets, number, &key(number + 1)), None);
+        assert_eq!(disclosed(octets, number + 1, &key(number)), None, "another number");
+        for at in 16..octets.len() {
+            let mut changed = octets.to_vec();
+            changed[at] ^= 1;
+            assert_eq!(disclosed(&changed, number, &key(number)), None, "octet {at}");
+        }
+        looked_at += 1;
+    }
+    assert_eq!(looked_at, 1);
+}
+
+#[test]
+fn the_longest_content_is_whole_and_a_longer_one_cut() {
+    for (length, is_cut) in [(CONTENT_OCTETS_MAX, false), (CONTENT_OCTETS_MAX + 1, true)] {
+        let octets = vec![b'x'; length];
+        let mut records = Records::new();
+        records.content(NOW_US, &content(&octets));
+        let (_, Record::Content(record)) = records.iter().next().expect("a record") else {
+            panic!("content")
+        };
+        assert_eq!(record.octets.len(), CONTENT_OCTETS_MAX);
+        assert_eq!(record.flags & ContentRecord::CUT != 0, is_cut);
+    }
+}
+
+#[test]
+fn content_without_a_key_for_it_is_not_written() {
+    let place = Place::new();
+    let mut options = Options::new(Durability::Written);
+    let auditors = Vec::new();
+    options.sealing = Some(Sealing { keys: place.keys(), auditors, content: false });
+    let (journal, _) = Journal::open(&place.journal(), options, NOW_US).expect("opens");
+    let mut records = Records::new();
+    records.content(NOW_US, &content(b"a secret said"));
+    let kept = journal.append(&mut records).and_then(|ticket| journal.wait(ticket));
+    assert!(kept.is_err());
+}
+
+#[test]
+fn keys_are_destroyed_as_ordered_and_that_is_on_record() {
+    for content_only in [true, false] {
+        let place = Place::new();
+        place.fill(NOW_US, true, 2);
+        place.fill(NOW_US + MONTH_US, true, 1);
+        let order = |key: &str| Order {
+            key: key.to_owned(),
+            content_only,
+            reason: "the term is over".to_owned(),
+        };
+        let now_us = NOW_US + MONTH_US + 1;
+        let (directory, keys) = (place.journal(), place.keys());
+        let journal = place.open(now_us, true);
+        let in_use = order("2026-12").carry_out(&journal, &directory, &keys, now_us);
+        assert!(matches!(in_use, Err(DestroyFault::InUse { .. })));
+        order("2026-11").put(&keys).expect("ordered");
+        assert_eq!(Order::waiting(&keys).expect("orders"), [order("2026-11")]);
+        let segments = written_under(&directory, "2026-11").expect("a list");
+        let done = order("2026-11").carry_out(&journal, &directory, &keys, now_us);
+        let done = done.expect("carried out");
+        assert_eq!((done.segments, done.first), (2, 1));
+        assert!(Order::waiting(&keys).expect("orders").is_empty());
+        // Again: nothing is left, and it is no fault.
+        order("2026-11").carry_out(&journal, &directory, &keys, now_us).expect("done already");
+        journal.close(now_us).expect("closes");
+
+        let ring = KeyRing::open(&keys).expect("keys").with_auditor(place.auditor("auditor.key"));
+        let read = place.read(Some(Arc::new(ring)));
+        let missing = read.content.iter().filter(|said| said.is_err()).count();
+        assert_eq!((missing, read.content.len()), (2, 3));
+        assert_eq!(read.gone.len(), if content_only { 0 } else { 2 * EACH });
+        let verified = verify(&directory).expect("the chain holds");
+        assert_eq!(verified.sidecars.missing, if content_only { 2 } else { 4 });
+        let mut reader = Reader::open(&directory).expect("a journal");
+        let mut on_record = Vec::new();
+        while let Some(entry) = reader.next().expect("whole") {
+            if let Record::Keys(record) = entry.record()
+                && record.event() != "begun"
+            {
+                let about = (record.first, record.through);
+                on_record.push((record.event(), record.key.to_owned(), about));
+                assert_eq!(record.reason, "the term is over");
+            }
+        }
+        let event = if content_only { "content destroyed" } else { "destroyed" };
+        let about = (segments[0], done.through);
+        assert_eq!(on_record[0], (event, "2026-11".to_owned(), about));
+    }
 }

@@ -9,11 +9,12 @@ use consentry::content::Reader;
 use consentry::policy::{Mode, Modes, Rule};
 use consentry::session::originals::{Original, mark};
 use consentry::session::{
-    BindState, Desk, EndReason, Fate, Knowledge, Moment, Parties, Session, Side, StatusStyle,
-    Statuses, Texts, Timeouts, UnknownCommand,
+    BindState, Desk, EndReason, Fate, KeepContent, Knowledge, Moment, Parties, Session, Side,
+    StatusStyle, Statuses, Texts, Timeouts, UnknownCommand,
 };
 use consentry::smpp::frame::FrameFault;
 use consentry::smpp::message::WireAddress;
+use consentry::smpp::multi::Destination;
 use consentry::smpp::tlv::Tag;
 use consentry::smpp::write::{self, BindFields, MessageFields};
 use consentry::smpp::{Command, CommandStatus, Header};
@@ -864,4 +865,52 @@ proptest! {
         prop_assert!(cleared.is_empty() || cleared == pdu);
         prop_assert!(cleared.is_empty() || replies.is_empty());
     }
+}
+
+#[test]
+fn content_is_recorded_once_a_message_of_those_that_it_is_to_be_of() {
+    use KeepContent::{All, None, Ports};
+    let check = |keep: KeepContent, frame: &[u8], expected: &[&[u8]]| {
+        let content = Knowledge { content: keep, ..knowledge(UnknownCommand::Refuse, 100) };
+        let mut session = bound(&content, Command::BindTransmitter);
+        session.receive(Side::Esme, frame, at(1));
+        assert!(session.judge(&content, &mut Desk::default(), &mut |_, _| {}, at(1)));
+        let mut said = Vec::new();
+        let mut verdicts = 0;
+        for (_, record) in session.batch_records().iter() {
+            match record {
+                audit::Record::Content(record) => {
+                    assert_eq!((record.session, record.sequence_number), (1, 2));
+                    assert!(verdicts > 0, "the verdict stands before it");
+                    said.push(record.octets.to_vec());
+                }
+                audit::Record::Verdict(_) => verdicts += 1,
+                _ => {}
+            }
+        }
+        assert_eq!(said, expected, "{keep:?}");
+    };
+    let ours = submit(2, OURS);
+    let forged = submit(2, b"95588");
+    check(None, &ours, &[]);
+    check(Ports, &ours, &[b"text"]);
+    check(All, &ours, &[b"text"]);
+    check(Ports, &forged, &[]);
+    check(All, &forged, &[b"text"]);
+    let payload = submit_with(2, OURS, |out| write::tlv(out, Tag::MESSAGE_PAYLOAD, b"more"));
+    // Two bodies are refused; the one that the specification reads first is kept.
+    check(All, &payload, &[b"text"]);
+    let mut multi = Vec::new();
+    let address = |value| WireAddress { ton: 1, npi: 1, value };
+    let fields = MessageFields {
+        source: WireAddress { ton: 0, npi: 1, value: OURS },
+        destination: address(b""),
+        esm_class: 0,
+        registered_delivery: 0,
+        data_coding: 0,
+        short_message: b"to two",
+    };
+    let to = [address(b"8613800138000"), address(b"8613800138001")];
+    write::submit_multi(&mut multi, 2, fields, &to.map(Destination::Sme), |_| {});
+    check(Ports, &multi, &[b"to two"]);
 }

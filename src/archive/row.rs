@@ -118,6 +118,11 @@ impl<'a> Row<'a> {
                 "first": link.first, "count": link.count, "sealed": link.sealed,
                 "chain": hex(&link.chain),
             })),
+            Record::Content(record) => {
+                row.request(record.session, record.command_id, record.sequence_number);
+                row.number(Column::EsmClass, record.esm_class.into());
+                row.number(Column::DataCoding, record.data_coding.into());
+            }
             Record::Checkpoint(signed) => {
                 let checkpoint = &signed.checkpoint;
                 row.detail(&json!({

@@ -82,7 +82,7 @@ pub struct Options {
     pub program: String,
     /// What texts are read with: digest of the weights, versions of the lists.
     pub reading: String,
-    /// With what numbers are encrypted; none writes them in clear.
+    /// With what numbers and content are encrypted; none writes all in clear.
     pub sealing: Option<Sealing>,
     /// Called after each synchronisation with the time it took, from the journal's own thread.
     pub on_sync: Option<Box<dyn Fn(Duration) + Send + Sync>>,

@@ -12,6 +12,7 @@
 //! | `record` | the bodies: one structure a kind, written and read |
 //! | `receipt` | the bodies of what the SMSC says later: receipts, destinations not taken |
 //! | [`message_id`] | when two message_ids are the same: the forms of one number |
+//! | `content` | the body of what a message says |
 //! | `records` | a reusable batch that a session fills without allocating |
 //! | `segment` | one segment file, walked group by group |
 //! | `recover` | what opening finds, what it cuts off and what it refuses |
@@ -31,6 +32,7 @@
 //! This room knows no SMPP and no policy: commands and statuses are the `u32` of the wire, rules
 //! and verdicts the `u8` codes that their owners keep stable for ever.
 
+mod content;
 mod disk;
 mod flusher;
 pub mod format;
@@ -51,6 +53,7 @@ mod segment;
 mod verify;
 mod writer;
 
+pub use content::{CONTENT_OCTETS_MAX, ContentRecord};
 pub use disk::DiskUse;
 pub use journal::{
     Durability, Journal, Options, PENDING_OCTETS_MAX, RETRY, State, Stats, Ticket, Unavailable,

@@ -6,6 +6,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
+use super::content::{self, ContentRecord};
 use super::format::{Chain, KIND_LINK, KIND_RULES, LINK_OCTETS, Link, RECORD_HEAD_OCTETS};
 use super::proof::{Checkpoint, Signed};
 use super::receipt::{self, ReceiptRecord, UnsuccessRecord};
@@ -55,6 +56,8 @@ pub enum Kind {
     Checkpoint = 13,
     /// The keys of a segment, or that keys were destroyed.
     Keys = 16,
+    /// What a message says.
+    Content = 17,
     /// The SMSC did not take a destination of a submit_multi.
     Unsuccess = 20,
 }
@@ -76,6 +79,7 @@ impl Kind {
             11 => Kind::Receipt,
             13 => Kind::Checkpoint,
             16 => Kind::Keys,
+            17 => Kind::Content,
             20 => Kind::Unsuccess,
             _ => return None,
         })
@@ -96,6 +100,7 @@ impl Kind {
             Kind::Reply => "reply",
             Kind::Checkpoint => "checkpoint",
             Kind::Keys => "keys",
+            Kind::Content => "content",
             Kind::Receipt => "receipt",
             Kind::Unsuccess => "unsuccess",
         }
@@ -129,6 +134,8 @@ pub enum Record<'a> {
     Checkpoint(Signed),
     /// See [`KeysRecord`].
     Keys(KeysRecord<'a>),
+    /// See [`ContentRecord`].
+    Content(ContentRecord<'a>),
     /// See [`ReceiptRecord`].
     Receipt(ReceiptRecord<'a>),
     /// See [`UnsuccessRecord`].
@@ -398,7 +405,7 @@ impl ReplyRecord<'_> {
 /// The keys of a segment, or that keys were destroyed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct KeysRecord<'a> {
-    /// [`KeysRecord::BEGUN`], [`KeysRecord::DESTROYED_NUMBERS`] or [`KeysRecord::DESTROYED_CONTENT`].
+    /// [`KeysRecord::BEGUN`], [`KeysRecord::DESTROYED_ALL`] or [`KeysRecord::DESTROYED_CONTENT`].
     pub what: u8,
     /// Name of the node's numbers key.
     pub key: &'a str,
@@ -417,16 +424,16 @@ pub struct KeysRecord<'a> {
 impl KeysRecord<'_> {
     /// A segment begins, and these are its keys.
     pub const BEGUN: u8 = 1;
-    /// The keys of numbers were destroyed.
-    pub const DESTROYED_NUMBERS: u8 = 2;
-    /// The keys of content were destroyed.
+    /// The keys of numbers and of content were destroyed.
+    pub const DESTROYED_ALL: u8 = 2;
+    /// The keys of content were destroyed, those of numbers not.
     pub const DESTROYED_CONTENT: u8 = 3;
 
     /// What happened, in words that stay.
     pub fn event(&self) -> &'static str {
         match self.what {
             KeysRecord::BEGUN => "begun",
-            KeysRecord::DESTROYED_NUMBERS => "numbers destroyed",
+            KeysRecord::DESTROYED_ALL => "destroyed",
             KeysRecord::DESTROYED_CONTENT => "content destroyed",
             _ => "unknown",
         }
@@ -482,6 +489,7 @@ impl std::fmt::Debug for Record<'_> {
             }
             Record::Checkpoint(signed) => signed.checkpoint.fmt(f),
             Record::Keys(record) => record.fmt(f),
+            Record::Content(record) => record.fmt(f),
             Record::Receipt(record) => record.fmt(f),
             Record::Unsuccess(record) => record.fmt(f),
             Record::Unknown { kind, form, body } => {
@@ -507,6 +515,7 @@ impl<'a> Record<'a> {
             Record::Reply(_) => Kind::Reply.name(),
             Record::Checkpoint(_) => Kind::Checkpoint.name(),
             Record::Keys(_) => Kind::Keys.name(),
+            Record::Content(_) => Kind::Content.name(),
             Record::Receipt(_) => Kind::Receipt.name(),
             Record::Unsuccess(_) => Kind::Unsuccess.name(),
             Record::Unknown { .. } => "unknown",
@@ -547,6 +556,7 @@ impl<'a> Record<'a> {
                 destination: none(record.destination),
                 ..record
             }),
+            Record::Content(record) => Record::Content(ContentRecord { octets: &[], ..record }),
             Record::Unsuccess(record) => Record::Unsuccess(UnsuccessRecord {
                 destination: none(record.destination),
                 ..record
@@ -603,6 +613,7 @@ impl<'a> Record<'a> {
                 data_coding: rest.u8()?,
                 text: rest.counted()?,
             }),
+            Kind::Content => Record::Content(content::decode(&mut rest)?),
             Kind::Checkpoint => Record::Checkpoint(Signed {
                 checkpoint: Checkpoint {
                     segment: rest.u64()?,
@@ -726,6 +737,11 @@ fn decode_verdict<'a>(rest: &mut Rest<'a>) -> Option<VerdictRecord<'a>> {
 pub(super) struct Rest<'a>(&'a [u8]);
 
 impl<'a> Rest<'a> {
+    /// All that is left.
+    pub(super) fn all(&mut self) -> &'a [u8] {
+        std::mem::take(&mut self.0)
+    }
+
     pub(super) fn take(&mut self, octets: usize) -> Option<&'a [u8]> {
         let (taken, rest) = self.0.split_at_checked(octets)?;
         self.0 = rest;

@@ -14,7 +14,7 @@ use super::message_id::{self, Tail, is_same, is_same_recipient};
 use super::read::{Ending, Entry, Kept, ReadFault, Reader};
 use super::receipt::{ReceiptRecord, UnsuccessRecord};
 use super::recent::Recent;
-use super::record::{BindRecord, REFUSE, Record, ReplyRecord, ResponseRecord, VerdictRecord};
+use super::record::{BindRecord, Kind, REFUSE, Record, ReplyRecord, ResponseRecord, VerdictRecord};
 use super::sealed::KeyRing;
 
 /// Sessions whose binds are held; beyond it the oldest is let go, its messages have no bind then.
@@ -142,7 +142,9 @@ pub fn search(
     let held_max = query.most.unwrap_or(HELD_MAX).clamp(1, HELD_MAX);
     while let Some(entry) = reader.next()? {
         searched.records += 1;
-        searched.unreadable += u64::from(query.number.is_some() && entry.gone().is_some());
+        let has_numbers = entry.kind() != Kind::Content as u8;
+        let is_missed = query.number.is_some() && has_numbers && entry.gone().is_some();
+        searched.unreadable += u64::from(is_missed);
         join.look(query, &entry);
         if join.held.len() >= held_max {
             join.look_ahead(query, directory, entry.number)?;
@@ -258,6 +260,7 @@ impl Join {
             | Record::Rules(_)
             | Record::Checkpoint(_)
             | Record::Keys(_)
+            | Record::Content(_)
             | Record::Unknown { .. } => {}
         }
     }

@@ -154,7 +154,7 @@ impl Writer {
             }
             chunk.extend_from_slice(now);
             if let Some(sealer) = &self.sealer {
-                sealer.seal(self.end.number, chunk);
+                sealer.seal(self.end.number, chunk)?;
             }
             self.write_chunk(chunk)?;
             rest = after;

@@ -58,6 +58,12 @@ pub(super) fn begin(capture: &Capture, config: &config::Capture) {
     }
 }
 
+/// Shows how much the files may take.
+pub(super) fn show_limits(metrics: &Metrics, capture: &Capture) {
+    let Limits { file_octets, files } = capture.options().limits;
+    metrics.capture_ring.set(i64::try_from(file_octets.saturating_mul(files)).unwrap_or(i64::MAX));
+}
+
 /// Adds to the metrics what came since `before`.
 pub(super) fn count(metrics: &Metrics, before: &mut Figures, now: Figures) {
     metrics.capture_running.set(i64::from(now.is_running));

@@ -263,6 +263,8 @@ fn settings(config: &Config) -> Vec<(&'static str, Value)> {
         ("audit.path", path(&config.audit.path)),
         ("audit.durability", config.audit.durability.name().into()),
         ("audit.keys", path(&config.audit.keys)),
+        ("audit.auditors", config.audit.auditors.iter().map(|file| path(file)).collect()),
+        ("audit.content", config.audit.content.name().into()),
         ("audit.checkpoint.records", config.audit.checkpoint.records.into()),
         ("audit.checkpoint.every", duration::text(config.audit.checkpoint.every).into()),
         ("audit.parquet", config.audit.parquet.to_string().into()),

@@ -14,8 +14,8 @@ use crate::policy::{Horizon, Mode, Modes, ReviewPolicy, Rule, RuleSet};
 use crate::registry::{self, Registry, Template};
 use crate::session::originals::Originals;
 use crate::session::{
-    ASKED_MAX, Asked, CodeTemplates, HoldTimes, Joinings, Knowledge, LongMessages, MultiPolicy,
-    StatusStyle, Statuses, Texts, UnknownCommand,
+    ASKED_MAX, Asked, CodeTemplates, HoldTimes, Joinings, KeepContent, Knowledge, LongMessages,
+    MultiPolicy, StatusStyle, Statuses, Texts, UnknownCommand,
 };
 use crate::text::joining::{Limits, PART_OCTETS_MAX};
 use crate::text::{self, DefaultAlphabet};
@@ -61,6 +61,11 @@ pub(super) fn load(config_file: &Path) -> Result<Loaded, Failure> {
         review: match config.consent.review {
             config::Review::Strict => ReviewPolicy::Strict,
             config::Review::Lenient => ReviewPolicy::Lenient,
+        },
+        content: match config.audit.content {
+            config::RecordedContent::None => KeepContent::None,
+            config::RecordedContent::Ports => KeepContent::Ports,
+            config::RecordedContent::All => KeepContent::All,
         },
         horizon: Horizon {
             begin_us: micros(config.consent.schedule_max),

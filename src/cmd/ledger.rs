@@ -72,7 +72,9 @@ pub(super) async fn watch(ledger: Ledger, metrics: Arc<Metrics>) {
             metrics.consent_events(*event).inc_by(now.saturating_sub(*before));
             *before = now;
         }
-        match ledger.unavailable() {
+        let unavailable = ledger.unavailable();
+        metrics.consent_available.set(i64::from(unavailable.is_none()));
+        match unavailable {
             Some(crate::consent::Unavailable::Closed) => return,
             Some(why) if was_available => {
                 tracing::error!(%why, "the consent ledger neither answers nor records");

@@ -4,13 +4,15 @@ use serde_json::{Value, json};
 
 use super::shown::{masked, time};
 use crate::audit::{
-    self, BindRecord, Found, Kept, KeysRecord, Kind, ReceiptRecord, Record, ReplyRecord,
-    ResponseRecord, VerdictRecord,
+    self, BindRecord, ContentRecord, Found, Kept, KeysRecord, Kind, ReceiptRecord, Record,
+    ReplyRecord, ResponseRecord, VerdictRecord,
 };
 use crate::content::Class;
 use crate::policy::{Rule, RuleSet};
 use crate::session::EndReason;
+use crate::smpp::message::ESM_CLASS_UDHI;
 use crate::smpp::{Command, CommandStatus};
+use crate::text::{Body, Options, decode};
 
 /// What a search found: the record, who sent it, and what became of it.
 pub(super) fn line(found: &Found, unmask: bool) -> Value {
@@ -180,6 +182,7 @@ pub(super) fn fields(kept: &Kept, unmask: bool) -> Value {
             Kind::Checkpoint.name()
         }
         Record::Keys(record) => keys(&mut line, &record),
+        Record::Content(record) => content(&mut line, kept, &record, unmask),
         Record::Unknown { kind, form, .. } => {
             line["code"] = kind.into();
             line["form"] = form.into();
@@ -189,11 +192,42 @@ pub(super) fn fields(kept: &Kept, unmask: bool) -> Value {
     line["kind"] = kind.into();
     if let Some(gone) = &kept.gone {
         // Not known is another thing than empty.
-        line["source"] = Value::Null;
-        line["destination"] = Value::Null;
+        for number in ["source", "destination"] {
+            if line[number].is_string() {
+                line[number] = Value::Null;
+            }
+        }
         line["unreadable"] = gone.to_string().into();
     }
     line
+}
+
+/// What a message says: whole where it can be read and was asked for.
+fn content(
+    line: &mut Value,
+    kept: &Kept,
+    record: &ContentRecord<'_>,
+    unmask: bool,
+) -> &'static str {
+    line["session"] = record.session.into();
+    line["command"] = command(record.command_id);
+    line["sequence_number"] = record.sequence_number.into();
+    line["data_coding"] = record.data_coding.into();
+    line["is_cut"] = (record.flags & ContentRecord::CUT != 0).into();
+    if kept.gone.is_none() && unmask {
+        line["content"] = hex(record.octets).into();
+        line["text"] = text(record).into();
+    }
+    Kind::Content.name()
+}
+
+/// The text of a body as a handset with no other language table reads it.
+fn text(record: &ContentRecord<'_>) -> Option<String> {
+    let has_header = record.esm_class & ESM_CLASS_UDHI != 0;
+    let body = Body::split(record.octets, has_header).ok()?;
+    let mut text = String::new();
+    decode(body, record.data_coding, Options::default(), &mut text).ok()?;
+    Some(text)
 }
 
 fn keys(line: &mut Value, record: &KeysRecord<'_>) -> &'static str {

@@ -15,9 +15,9 @@ use tokio_util::task::TaskTracker;
 use super::blind::blind_ports;
 use super::knowledge::{self, Loaded};
 use super::rewriting::{self, Rewriting};
-use super::{Failure, asked, capture, disk, ledger, originals};
+use super::{Failure, asked, capture, disk, key_watch, ledger, licences, originals};
 use crate::admin::{self, Token};
-use crate::audit::keys::SigningKey;
+use crate::audit::keys::{Auditor, SigningKey};
 use crate::audit::proof::NotaryOptions;
 use crate::audit::{Durability, Journal, KeyRing, Options, Sealing, State};
 use crate::capture::Figures;
@@ -59,7 +59,12 @@ pub(super) async fn start(loaded: Loaded) -> Result<Running, Failure> {
     let capture = capture::capture(&loaded)?;
     let Loaded { config, mut knowledge, digest } = loaded;
     let rule_names: Vec<&str> = Rule::ALL.iter().map(|rule| rule.name()).collect();
-    let metrics = Arc::new(Metrics::new(&rule_names));
+    let mut metrics = Metrics::new(&rule_names);
+    if config.metrics.providers {
+        let providers = knowledge.registry.providers().iter();
+        metrics.by_provider(&providers.map(|one| one.name.as_str()).collect::<Vec<_>>());
+    }
+    let metrics = Arc::new(metrics);
     metrics.config(&config.digest_hex());
     // Addresses first: a second proxy fails on them before it touches anything.
     let listeners = take_addresses(&config)?;
@@ -97,6 +102,7 @@ pub(super) async fn start(loaded: Loaded) -> Result<Running, Failure> {
         by_address: DashMap::new(),
         buffered_octets: AtomicUsize::new(0),
     });
+    capture::show_limits(&shared.metrics, &shared.capture);
     capture::begin(&shared.capture, &config.capture);
     let listening: Vec<SocketAddr> = listeners.iter().map(|listener| listener.address).collect();
     for listener in listeners {
@@ -109,6 +115,11 @@ pub(super) async fn start(loaded: Loaded) -> Result<Running, Failure> {
     };
     tokio::spawn(watch(shared.clone()));
     tokio::spawn(disk::watch(shared.journal.clone(), shared.metrics.clone()));
+    tokio::spawn(key_watch::watch(
+        shared.clone(),
+        config.audit.path.clone(),
+        config.audit.keys.clone(),
+    ));
     tokio::spawn(originals::watch(shared.clone(), originals_file.clone()));
     tokio::spawn(asked::watch(shared.clone(), config.audit.path.clone()));
     tokio::spawn(ledger::watch(ledger.clone(), shared.metrics.clone()));
@@ -216,7 +227,7 @@ fn open_journal(
         rule_set: rule_set.to_owned(),
         reading: reading.to_owned(),
         program: env!("CARGO_PKG_VERSION").to_owned(),
-        sealing: Some(Sealing { keys: config.audit.keys.clone(), auditors: Vec::new() }),
+        sealing: Some(sealing(config)?),
         on_sync: Some(Box::new(move |took| sync_metrics.audit_sync.observe(took))),
         notary: Some(NotaryOptions {
             key: SigningKey::open_or_create(&config.audit.keys)?,
@@ -241,6 +252,16 @@ fn open_journal(
         tracing::warn!(octets, segment, "cut unacknowledged records off the end of the journal");
     }
     Ok(journal)
+}
+
+/// With what the journal is encrypted.
+fn sealing(config: &Config) -> Result<Sealing, Failure> {
+    let auditors = config.audit.auditors.iter().map(|file| Auditor::read(file));
+    Ok(Sealing {
+        keys: config.audit.keys.clone(),
+        auditors: auditors.collect::<Result<_, _>>()?,
+        content: config.audit.content != config::RecordedContent::None,
+    })
 }
 
 fn settings(config: &Config) -> Settings {
@@ -336,7 +357,9 @@ async fn watch(shared: Arc<Shared>) {
     let mut captured = Figures::default();
     loop {
         capture::count(&shared.metrics, &mut captured, shared.capture.figures());
+        licences::show(&shared.metrics, &shared.knowledge.registry, shared.clock.now().wall_us);
         let state = shared.journal.state();
+        shared.metrics.audit_available.set(i64::from(state == State::Available));
         let stats = shared.journal.stats();
         let blind = blind_ports(&shared);
         shared.metrics.blind_ports.set(i64::try_from(blind).unwrap_or(i64::MAX));

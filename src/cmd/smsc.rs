@@ -158,7 +158,7 @@ fn deliver(text: &str) -> Result<Deliver, String> {
     let mut parts = text.splitn(3, ':');
     let (Some(source), Some(destination), Some(text)) = (parts.next(), parts.next(), parts.next())
     else {
-        return Err("write SOURCE:DESTINATION:TEXT, as in 13800138000:106900001234:TD".to_owned());
+        return Err("write SOURCE:DESTINATION:TEXT, as in 8613800138000:106900001234:TD".to_owned());
     };
     if source.len() > 20 || destination.len() > 20 {
         return Err("source and destination may have at most 20 octets each".to_owned());

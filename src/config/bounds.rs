@@ -103,6 +103,9 @@ pub const CHECKPOINT_RECORDS: Bounds<usize> =
     Bounds { default: 100_000, min: 1_000, max: 10_000_000 };
 /// `[audit] checkpoint` every: since the last one, if anything was recorded.
 pub const CHECKPOINT_EVERY: Bounds<Duration> = millis(10 * SECOND, SECOND, HOUR);
+/// `[audit] auditors`: public keys that content is encrypted for.
+pub const AUDITORS_MAX: usize = 16;
+
 /// `[audit] segment`: octets of one journal file.
 pub const SEGMENT_OCTETS: Bounds<usize> = Bounds { default: 64 * MIB, min: MIB, max: 4 * GIB };
 

@@ -72,6 +72,8 @@ pub struct Config {
     pub audit: Audit,
     /// The proxy's own traces.
     pub capture: Capture,
+    /// What the metrics tell apart.
+    pub metrics: Metrics,
     /// The HTTP listener; `None` without one.
     pub admin: Option<Admin>,
     /// The log.
@@ -244,6 +246,10 @@ pub struct Audit {
     pub durability: Durability,
     /// The folder of the keys that records are signed and sealed with.
     pub keys: PathBuf,
+    /// Public keys of those who can read everything, at most [`bounds::AUDITORS_MAX`].
+    pub auditors: Vec<PathBuf>,
+    /// Of which messages the content is recorded: of any only where there are auditors.
+    pub content: RecordedContent,
     /// When what was recorded is signed.
     pub checkpoint: Checkpoint,
     /// Whether sealed segments are rewritten to Parquet.
@@ -285,6 +291,13 @@ pub struct Capture {
     pub verdicts: Vec<CaptureVerdict>,
     /// What is kept of texts.
     pub text: CaptureText,
+}
+
+/// `[metrics]`: what they tell apart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Metrics {
+    /// Whether verdicts are also counted by provider, named as in the registry.
+    pub providers: bool,
 }
 
 /// `[admin]`: the HTTP listener.
@@ -400,6 +413,15 @@ choices! {
         Progressive "progressive"
         /// They wait until all are there, and are judged and let go together.
         Hold "hold"
+    }
+    /// Of which messages the text is recorded, for auditors alone.
+    RecordedContent {
+        /// Of none.
+        None "none"
+        /// Of those that go on from a code of the plan.
+        Ports "ports"
+        /// Of all, refused ones too.
+        All "all"
     }
     /// When a message may go on.
     Durability {

@@ -16,12 +16,12 @@ use super::fault::{self, Source};
 use super::nearest::nearest;
 use super::written::{self, Size, Time};
 use super::{
-    AUDIT_PATH, CAPTURE_PATH, CONSENT_PATH, LongMessages, PartsMode, REGISTRY_FILE, SubmitMulti,
-    UnknownCommand, address, duration, size,
+    AUDIT_PATH, CAPTURE_PATH, CONSENT_PATH, LongMessages, PartsMode, REGISTRY_FILE,
+    RecordedContent, SubmitMulti, UnknownCommand, address, duration, size,
 };
 use super::{
     Admin, Audit, Capture, Checkpoint, Config, Consent, Content, Fault, Limits, Listen, Log,
-    Outbind, Override, Place, Review, Timeouts,
+    Metrics, Outbind, Override, Place, Review, Timeouts,
 };
 use super::{
     Alphabet, CaptureText, Durability, LogFormat, LogLevel, Mode, OverrideMode, Packing, Receipts,
@@ -67,6 +67,9 @@ pub(super) fn config(
         long_messages: long_messages(&source, written.long_messages.unwrap_or_default())?,
         audit: audit(&source, folder, written.audit.unwrap_or_default())?,
         capture: capture(&source, folder, written.capture.unwrap_or_default())?,
+        metrics: Metrics {
+            providers: written.metrics.unwrap_or_default().providers.unwrap_or(false),
+        },
         admin: written.admin.map(|admin| self::admin(&source, folder, admin)).transpose()?,
         log: log(written.log.unwrap_or_default()),
         digest: super::digest(text),
@@ -374,10 +377,30 @@ fn audit(source: &Source<'_>, folder: &Path, written: written::Audit) -> Result<
         Some(keys) => path(source, folder, Some(keys), "")?,
         None => super::keys_beside(&journal),
     };
+    let mut auditors = Vec::new();
+    if let Some(files) = written.auditors {
+        if files.get_ref().len() > bounds::AUDITORS_MAX {
+            let says = format!("names more than {} files", bounds::AUDITORS_MAX);
+            return Err(source.fault(files.span(), says));
+        }
+        for file in files.into_inner() {
+            auditors.push(path(source, folder, Some(file), "")?);
+        }
+    }
+    let content = match written.content {
+        Some(content) if *content.get_ref() != RecordedContent::None && auditors.is_empty() => {
+            let says = "is encrypted for auditors, and there are none; make a pair of keys with \
+                        `consentry audit keys new-auditor` and name the public one in auditors";
+            return Err(source.fault(content.span(), says));
+        }
+        content => content.map_or(RecordedContent::None, Spanned::into_inner),
+    };
     let checkpoint = written.checkpoint.unwrap_or_default();
     Ok(Audit {
         path: journal,
         keys,
+        auditors,
+        content,
         checkpoint: Checkpoint {
             records: count(source, checkpoint.records, bounds::CHECKPOINT_RECORDS)?,
             every: time(source, checkpoint.every, bounds::CHECKPOINT_EVERY)?,

@@ -1,7 +1,8 @@
 //! What is allowed and rarely wanted in production. `check` prints these and `run` logs them.
 
 use super::{
-    CaptureText, Config, Durability, Mode, OverrideMode, Place, Review, RuleSet, UnknownCommand,
+    CaptureText, Config, Durability, Mode, OverrideMode, Place, RecordedContent, Review, RuleSet,
+    UnknownCommand,
 };
 
 impl RuleSet {
@@ -40,6 +41,12 @@ pub(super) fn warnings(config: &Config) -> Vec<String> {
         warnings.push(format!(
             "[audit] keep_months {} is below the {least} that {} asks for",
             config.audit.keep_months,
+            rules.set.name(),
+        ));
+    }
+    if config.audit.content == RecordedContent::None {
+        warnings.push(format!(
+            "[audit] content none does not keep the texts that {} asks for of messages from ports",
             rules.set.name(),
         ));
     }

@@ -53,6 +53,8 @@ pub(super) struct File {
     pub audit: Option<Audit>,
     /// The proxy's own traces.
     pub capture: Option<Capture>,
+    /// What the metrics tell apart.
+    pub metrics: Option<Metrics>,
     /// Metrics, health and the API over HTTP. Without this section there is none.
     pub admin: Option<Admin>,
     /// The log on standard error.
@@ -317,6 +319,13 @@ pub(super) struct Audit {
     /// journal's folder.
     #[schemars(with = "Option<String>")]
     pub keys: Option<Spanned<String>>,
+    /// Files with the public keys of auditors, who can read everything that is encrypted.
+    #[schemars(with = "Option<Vec<String>>", length(max = bounds::AUDITORS_MAX))]
+    pub auditors: Option<Spanned<Vec<Spanned<String>>>>,
+    /// Of which messages the text is recorded, encrypted for the auditors: none, ports (what goes on
+    /// from a code) or all (also what is refused).
+    #[schemars(with = "Option<super::RecordedContent>", extend("default" = "none"))]
+    pub content: Option<Spanned<super::RecordedContent>>,
     /// When what was recorded is signed.
     pub checkpoint: Option<Checkpoint>,
     /// Whether journal files that are complete are rewritten to Parquet beside them, numbers masked.
@@ -388,6 +397,15 @@ pub(super) struct Capture {
     /// Whether texts are overwritten. Passwords always are.
     #[schemars(extend("default" = "redacted"))]
     pub text: Option<CaptureText>,
+}
+
+/// What the metrics tell apart.
+#[derive(Deserialize, JsonSchema, Default)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Metrics {
+    /// Whether verdicts are also counted by provider, named as in the registry: three series each.
+    #[schemars(extend("default" = false))]
+    pub providers: Option<bool>,
 }
 
 /// Metrics, health and the API over HTTP.

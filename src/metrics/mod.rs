@@ -1,7 +1,8 @@
 //! Every metric family, its help, its closed labels.
 //!
-//! No label ever holds a number, an address or a system_id: the number of series is fixed when the
-//! process starts. All handles are made then, so that counting is an addition to an atomic; a turn
+//! No label ever holds a number, an address or a system_id; names of providers only where `[metrics]
+//! providers` asks for them, and the registry's own. The number of series is fixed when the process
+//! starts. All handles are made then, so that counting is an addition to an atomic; a turn
 //! of the pump adds up what it did and counts it once.
 //!
 //! | file | subject |
@@ -46,6 +47,16 @@ pub struct Metrics {
     capture_frames: Vec<IntCounter>,
     capture_ended: Vec<IntCounter>,
     config_info: IntGaugeVec,
+    /// By provider and verdict; empty without [`Metrics::by_provider`].
+    provider_verdicts: Vec<IntCounter>,
+    /// `consentry_providers_unlicensed`: providers of the registry without a licence in force.
+    pub providers_unlicensed: IntGauge,
+    /// `consentry_licence_ends_timestamp_seconds`: when the next licence in force ends; 0 without one.
+    pub licence_ends: IntGauge,
+    /// `consentry_consent_available`: 1 while the ledger answers and records.
+    pub consent_available: IntGauge,
+    /// `consentry_audit_available`: 1 while the journal takes records.
+    pub audit_available: IntGauge,
     /// `consentry_blind_ports`: commercial codes whose answers do not pass through.
     pub blind_ports: IntGauge,
     /// `consentry_consent_pairs`: pairs of entity and recipient that the ledger knows.
@@ -54,6 +65,8 @@ pub struct Metrics {
     pub smsc_response: Arc<Histogram>,
     /// `consentry_window_messages`: requests of all sessions that wait for the SMSC's response.
     pub window_messages: IntGauge,
+    /// `consentry_windows_full`: sessions of which nothing is read until the SMSC answers.
+    pub windows_full: IntGauge,
     /// `consentry_unanswered_total`: requests whose response did not come in time.
     pub unanswered: IntCounter,
     /// `consentry_audit_records_total`: records written to the journal, its own not counted.
@@ -68,6 +81,8 @@ pub struct Metrics {
     pub audit_disk_budget: IntGauge,
     /// `consentry_capture_running`: 1 while traces are written.
     pub capture_running: IntGauge,
+    /// `consentry_capture_ring_octets`: what the trace files may take together.
+    pub capture_ring: IntGauge,
     /// `consentry_capture_octets_total`: octets of trace files.
     pub capture_octets: IntCounter,
     /// `consentry_capture_backlog_octets`: octets that wait to be written to them.
@@ -174,6 +189,23 @@ impl Metrics {
                 "Always 1; the SHA-256 of the configuration in force is in the label.",
                 &["hash"],
             )?,
+            provider_verdicts: Vec::new(),
+            providers_unlicensed: make.gauge(
+                "consentry_providers_unlicensed",
+                "Providers of the registry without a licence in force: all they send is refused.",
+            )?,
+            licence_ends: make.gauge(
+                "consentry_licence_ends_timestamp_seconds",
+                "When the next of the licences in force ends, since the Unix epoch; 0 without one.",
+            )?,
+            consent_available: make.gauge(
+                "consentry_consent_available",
+                "1 while the consent ledger answers and records, else 0.",
+            )?,
+            audit_available: make.gauge(
+                "consentry_audit_available",
+                "1 while the journal takes records, else 0: nothing is forwarded then.",
+            )?,
             smsc_response: make.histogram(
                 "consentry_smsc_response_seconds",
                 "From a request written to the SMSC to its response read.",
@@ -181,6 +213,10 @@ impl Metrics {
             window_messages: make.gauge(
                 "consentry_window_messages",
                 "Requests that wait for the SMSC's response.",
+            )?,
+            windows_full: make.gauge(
+                "consentry_windows_full",
+                "Sessions whose ESME waits because [limits] window requests are unanswered.",
             )?,
             unanswered: make.counter(
                 "consentry_unanswered_total",
@@ -210,6 +246,10 @@ impl Metrics {
             )?,
             capture_running: make
                 .gauge("consentry_capture_running", "1 while a capture is written, else 0.")?,
+            capture_ring: make.gauge(
+                "consentry_capture_ring_octets",
+                "Octets that the capture files may take; then the oldest is removed.",
+            )?,
             capture_octets: make
                 .counter("consentry_capture_octets_total", "Octets written to capture files.")?,
             capture_backlog: make.gauge(
@@ -222,6 +262,25 @@ impl Metrics {
             )?,
             registry: make.registry,
         })
+    }
+
+    /// Adds `consentry_provider_verdicts_total{provider,verdict}`, of the providers with these names, in
+    /// the registry's order. Three series a provider.
+    pub fn by_provider(&mut self, names: &[&str]) {
+        let make = Maker { registry: self.registry.clone() };
+        let made = make.counters2(
+            "consentry_provider_verdicts_total",
+            "Judged requests by the provider that sent them and verdict.",
+            ("provider", names),
+            ("verdict", &Verdict::ALL.map(Verdict::name)),
+        );
+        self.provider_verdicts = made.expect("the family is well formed and added once");
+    }
+
+    /// `consentry_provider_verdicts_total{provider,verdict}` for a place in the list that
+    /// [`Metrics::by_provider`] was given; `None` without one.
+    pub fn provider_verdicts(&self, provider: usize, verdict: Verdict) -> Option<&IntCounter> {
+        self.provider_verdicts.get(provider * Verdict::ALL.len() + verdict as usize)
     }
 
     /// `consentry_sessions{state}`.
@@ -462,6 +521,26 @@ mod tests {
                 panic!("{first:?} is not foreign");
             };
             assert_ne!(ForeignProtocol::of(name), ForeignProtocol::Other, "{name}");
+        }
+    }
+
+    #[test]
+    fn providers_are_counted_only_where_they_are_named() {
+        let mut metrics = Metrics::new(RULES);
+        assert!(metrics.provider_verdicts(0, Verdict::Pass).is_none());
+        assert!(!metrics.render().contains("provider_verdicts"));
+        metrics.by_provider(&["示例商城有限公司", "quoted \"Ltd\""]);
+        for (provider, verdict, count) in [(0, Verdict::Refuse, 2), (1, Verdict::Observe, 3)] {
+            metrics.provider_verdicts(provider, verdict).unwrap().inc_by(count);
+        }
+        assert!(metrics.provider_verdicts(2, Verdict::Pass).is_none());
+        for (labels, expected) in [
+            (r#"provider="示例商城有限公司",verdict="refuse""#, 2.0),
+            (r#"provider="示例商城有限公司",verdict="pass""#, 0.0),
+            (r#"provider="quoted \"Ltd\"",verdict="observe""#, 3.0),
+        ] {
+            let series = format!("consentry_provider_verdicts_total{{{labels}}}");
+            assert_eq!(value(&metrics, &series), Some(expected), "{}", metrics.render());
         }
     }
 

@@ -7,8 +7,11 @@ use crate::policy::Rule;
 use crate::session::{self, BindKind, Tally};
 use crate::smpp::frame::FrameFault;
 
-/// Adds a tally to the metrics and clears it.
-pub fn add(metrics: &Metrics, tally: &mut Tally) {
+/// Adds a tally to the metrics and clears it. `provider` is the place in the registry of who bound.
+pub fn add(metrics: &Metrics, tally: &mut Tally, provider: Option<usize>) {
+    if let Some(provider) = provider {
+        add_provider(metrics, tally, provider);
+    }
     for (side, counts) in [(Side::Esme, &tally.from_esme), (Side::Smsc, &tally.from_smsc)] {
         for (slot, &count) in counts.iter().enumerate().filter(|(_, count)| **count > 0) {
             metrics.pdus(side, slot).inc_by(u64::from(count));
@@ -45,6 +48,20 @@ pub fn add(metrics: &Metrics, tally: &mut Tally) {
     tally.clear();
 }
 
+/// The same verdicts by provider, where the metrics know providers.
+fn add_provider(metrics: &Metrics, tally: &Tally, provider: usize) {
+    let Some(passes) = metrics.provider_verdicts(provider, Verdict::Pass) else { return };
+    passes.inc_by(u64::from(tally.passed));
+    for (verdict, counts) in
+        [(Verdict::Refuse, &tally.refused), (Verdict::Observe, &tally.observed)]
+    {
+        let sum = counts.iter().map(|count| u64::from(*count)).sum();
+        if let Some(counter) = metrics.provider_verdicts(provider, verdict) {
+            counter.inc_by(sum);
+        }
+    }
+}
+
 /// Answers of one turn took mostly the same time: neighbours within a sixteenth are one sample.
 fn add_responses(metrics: &Metrics, responses_us: &[u32]) {
     let mut rest = responses_us;
@@ -61,5 +78,34 @@ fn mode(kind: BindKind) -> BindMode {
         BindKind::Transmitter => BindMode::Transmitter,
         BindKind::Receiver => BindMode::Receiver,
         BindKind::Transceiver => BindMode::Transceiver,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_providers_verdicts_are_its_own_and_everybodys() {
+        let mut metrics = Metrics::new(&Rule::ALL.map(|rule| rule.name()));
+        metrics.by_provider(&["first", "second"]);
+        let rule = Rule::SourceForged;
+        let tally = || {
+            let mut tally = Tally { passed: 5, ..Tally::default() };
+            tally.refused[usize::from(rule.code())] = 2;
+            tally.refused[usize::from(Rule::RateExceeded.code())] = 1;
+            tally.observed[usize::from(rule.code())] = 4;
+            tally
+        };
+        for provider in [Some(1), Some(1), None, Some(9)] {
+            add(&metrics, &mut tally(), provider);
+        }
+        let of =
+            |provider, verdict| metrics.provider_verdicts(provider, verdict).map(|one| one.get());
+        for (verdict, each) in [(Verdict::Pass, 5), (Verdict::Refuse, 3), (Verdict::Observe, 4)] {
+            assert_eq!(of(0, verdict), Some(0), "{verdict:?}");
+            assert_eq!(of(1, verdict), Some(2 * each), "{verdict:?}");
+        }
+        assert_eq!(metrics.verdicts(Verdict::Pass, None).get(), 20);
     }
 }

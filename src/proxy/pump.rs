@@ -99,6 +99,7 @@ pub(super) struct Pair {
     stuck_since_us: Option<u64>,
     shown_state: BindState,
     shown_open: usize,
+    shown_full: bool,
     shown_octets: usize,
 }
 
@@ -150,6 +151,7 @@ pub async fn run(shared: &Arc<Shared>, way: &Way, first: FirstLeg, peer: SocketA
         stuck_since_us: None,
         shown_state: BindState::Open,
         shown_open: 0,
+        shown_full: false,
         shown_octets: 0,
         shared: shared.clone(),
     };
@@ -368,11 +370,17 @@ impl Pair {
 
     /// Renews metrics, listings, log and the sum of what waits.
     fn show(&mut self, shared: &Shared, now: Moment) {
-        count::add(&shared.metrics, self.session.tally());
+        let provider = self.session.provider().map(|id| id.0 as usize);
+        count::add(&shared.metrics, self.session.tally(), provider);
         self.live.renew(&self.session);
         let open = self.session.open_requests();
         shared.metrics.window_messages.add(open as i64 - self.shown_open as i64);
         self.shown_open = open;
+        let is_full = self.is_window_full();
+        if is_full != self.shown_full {
+            shared.metrics.windows_full.add(if is_full { 1 } else { -1 });
+            self.shown_full = is_full;
+        }
         let octets = self.session.waiting_octets() + self.to_esme.len() + self.to_smsc.len();
         if octets != self.shown_octets {
             let sum = &shared.buffered_octets;
@@ -507,8 +515,7 @@ impl Pair {
             && self.ticket.is_none()
             && self.has_room(&self.shared)
             && self.session.waiting_from(Side::Esme) < most
-            && self.session.open_requests() + self.session.held_parts()
-                < self.shared.knowledge.window_requests_max
+            && !self.is_window_full()
             && !self.is_crowded();
         if may_read_esme {
             let (session, clock) = (&mut self.session, self.shared.clock);
@@ -521,6 +528,12 @@ impl Pair {
             any |= came(read, &mut self.esme);
         }
         any
+    }
+
+    /// Whether as many requests as may be are open or held: the ESME waits, by TCP.
+    fn is_window_full(&self) -> bool {
+        self.session.open_requests() + self.session.held_parts()
+            >= self.shared.knowledge.window_requests_max
     }
 
     pub(super) fn poll_read_smsc(&mut self, cx: &mut Context<'_>) -> bool {
@@ -603,6 +616,7 @@ impl Pair {
         shared.buffered_octets.fetch_sub(self.shown_octets, Ordering::Relaxed);
         shared.metrics.buffered_octets.sub(self.shown_octets as i64);
         shared.metrics.window_messages.sub(self.shown_open as i64);
+        shared.metrics.windows_full.sub(i64::from(self.shown_full));
         shared.metrics.sessions(shown(self.shown_state)).dec();
         shared.live.remove(&self.session.id());
         let reason = self.session.ending().unwrap_or(EndReason::EsmeClosed);

@@ -5,19 +5,19 @@ use super::batch::{Ask, answer, recycled};
 use super::desk::Desk;
 use super::end::EndReason;
 use super::facts::{Gathered, references};
-use super::knowledge::Knowledge;
+use super::knowledge::{KeepContent, Knowledge};
 use super::moment::Moment;
 use super::multi::Multi;
 use super::originals::{self, Original};
 use super::prepare::{Frame, Prepared, parse};
 use super::session::{FRAMES_A_TURN, Session, Side, Step, StepKind};
 use super::table::{self, BindKind, BindState, Place};
-use crate::audit::{self, BindRecord, References, VerdictRecord};
+use crate::audit::{self, BindRecord, ContentRecord, References, VerdictRecord};
 use crate::policy::{
     self, BindFacts, Consent, Decision, Earlier, Facts, Mode, Nature, Parts, Rate, Reason, Rule,
     Sweep, Text,
 };
-use crate::registry::Watch;
+use crate::registry::{Sender, Watch};
 use crate::smpp::bind::Bind;
 use crate::smpp::cursor::FieldFault;
 use crate::smpp::frame::{FrameFault, cut};
@@ -36,6 +36,10 @@ pub(super) struct Judged<'a> {
     class: u8,
     consent: u64,
     references: References<'a>,
+    /// The octets of its body where they are to be recorded if it goes on.
+    content: Option<&'a [u8]>,
+    /// Whether they are also recorded when it is refused.
+    content_if_refused: bool,
     /// What its id will stand for.
     pub(super) original: Option<Original>,
     /// Who waits for its receipt, where the listener asks for receipts.
@@ -59,6 +63,8 @@ impl<'a> Judged<'a> {
             class: 0,
             consent: 0,
             references: References::default(),
+            content: None,
+            content_if_refused: false,
             original: None,
             awaited: None,
         }
@@ -78,7 +84,13 @@ impl<'a> Judged<'a> {
         message: &Message<'a>,
         gathered: &Gathered,
         facts: &Facts<'_>,
+        keep: KeepContent,
     ) -> Judged<'a> {
+        let is_kept = match keep {
+            KeepContent::None => false,
+            KeepContent::Ports => matches!(facts.sender, Ok(Sender::Code(_))),
+            KeepContent::All => true,
+        };
         Judged {
             header,
             source: message.source,
@@ -101,6 +113,8 @@ impl<'a> Judged<'a> {
             references: facts
                 .provider
                 .map_or(References::default(), |(_, provider)| references(message, provider)),
+            content: is_kept.then(|| message.text_octets()).filter(|octets| !octets.is_empty()),
+            content_if_refused: keep == KeepContent::All,
             original: None,
             awaited: None,
         }
@@ -322,7 +336,7 @@ impl Session {
         }
         if self.draining {
             let Prepared { message, gathered, facts, .. } = prepared;
-            let judged = Judged::message(header, message, gathered, facts);
+            let judged = Judged::message(header, message, gathered, facts, knowledge.content);
             return self.refuse(knowledge, judged, Reason::SessionDraining, now);
         }
         let digits;
@@ -349,7 +363,7 @@ impl Session {
         now: Moment,
     ) -> (Judged<'a>, Decision) {
         let Prepared { message, gathered, facts, question, key, new_part, .. } = prepared;
-        let mut judged = Judged::message(header, message, gathered, facts);
+        let mut judged = Judged::message(header, message, gathered, facts, knowledge.content);
         if self.remembers(knowledge, header.command) {
             judged.original = Original::of(self.owner, facts, message);
         }
@@ -433,6 +447,7 @@ impl Session {
     ) -> StepKind {
         let header = judged.header;
         self.record_verdict(&judged, &decision, status, now);
+        self.record_content(&judged, decision.refused.is_some(), now);
         let Some(reason) = decision.refused else {
             let observed = decision.observed.first().map_or(0, |reason| reason.rule().code());
             self.forwarded += 1;
@@ -497,6 +512,24 @@ impl Session {
             references: judged.references,
         };
         self.batch_records.verdict(now.wall_us, &record);
+    }
+
+    /// Records what the message says, where that is to be kept. It follows the verdict.
+    pub(super) fn record_content(&mut self, judged: &Judged<'_>, is_refused: bool, now: Moment) {
+        let Some(octets) = judged.content else { return };
+        if is_refused && !judged.content_if_refused {
+            return;
+        }
+        let record = ContentRecord {
+            session: self.id,
+            command_id: judged.header.command.id(),
+            sequence_number: judged.header.sequence_number,
+            esm_class: judged.esm_class,
+            data_coding: judged.data_coding,
+            flags: 0,
+            octets,
+        };
+        self.batch_records.content(now.wall_us, &record);
     }
 
     fn judge_bind(

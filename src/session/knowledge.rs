@@ -78,12 +78,26 @@ pub struct Knowledge {
     pub parties: Parties,
     /// Whether a proof of consent must have been reviewed.
     pub review: ReviewPolicy,
+    /// Of which messages the content is recorded.
+    pub content: KeepContent,
     /// How far ahead consent vouches for a message.
     pub horizon: Horizon,
     /// Longest PDU, octets.
     pub pdu_octets_max: usize,
     /// Most open requests of one session.
     pub window_requests_max: usize,
+}
+
+/// Of which messages the content is recorded, for auditors alone to read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum KeepContent {
+    /// Of none.
+    #[default]
+    None,
+    /// Of those that go on from a code of the plan (端口类短信息, Order 31 art. 11).
+    Ports,
+    /// Of all that are judged, refused ones too.
+    All,
 }
 
 impl Knowledge {
@@ -108,6 +122,7 @@ impl Knowledge {
             long_messages: LongMessages::Progressive,
             registry,
             rule_set: RuleSet::default(),
+            content: KeepContent::default(),
             modes,
             statuses: Statuses::new(StatusStyle::Compatible),
             unknown_command: UnknownCommand::Refuse,

@@ -55,7 +55,7 @@ pub use end::EndReason;
 pub use facts::{Gathered, gather};
 pub use heard::{HEARD_OCTETS_MAX, HEARDS_MAX, Heard};
 pub use hold::{HoldTimes, LongMessages};
-pub use knowledge::{Knowledge, MultiPolicy, StatusStyle};
+pub use knowledge::{KeepContent, Knowledge, MultiPolicy, StatusStyle};
 pub use left_out::LEFT_OUT_OCTETS_MAX;
 pub use moment::Moment;
 pub use parts::Joinings;

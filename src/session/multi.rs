@@ -121,6 +121,7 @@ impl Session {
         now: Moment,
     ) -> StepKind {
         let status = knowledge.statuses.of(reason);
+        let mut said = None;
         for Weighed { prepared, judged, mut decision } in weighed {
             if decision.refused.is_none() {
                 decision.refused = Some(Reason::MultiRefused);
@@ -130,6 +131,11 @@ impl Session {
             }
             self.record_verdict(&judged, &decision, status, now);
             self.count_refused(decision.refused.unwrap_or(reason));
+            said.get_or_insert(judged);
+        }
+        // It says the same to all.
+        if let Some(judged) = said {
+            self.record_content(&judged, true, now);
         }
         let (command, sequence_number) = (header.command, header.sequence_number);
         self.write_refusal(command, status, sequence_number);
@@ -146,6 +152,7 @@ impl Session {
         now: Moment,
     ) -> StepKind {
         let mut observed = None;
+        let goes_on = weighed.iter().find(|one| one.decision.refused.is_none());
         for Weighed { judged, decision, .. } in weighed {
             let status = decision
                 .refused
@@ -155,6 +162,10 @@ impl Session {
                 Some(reason) => self.count_refused(reason),
                 None => observed = observed.or(decision.observed.first()),
             }
+        }
+        // It says the same to all.
+        if let Some(one) = goes_on {
+            self.record_content(&one.judged, false, now);
         }
         let (command, sequence_number) = (header.command, header.sequence_number);
         self.forwarded += multi.passing();

@@ -27,6 +27,7 @@ mod pcapng;
 mod receiver;
 mod replies;
 mod running;
+mod sealed;
 #[path = "../shim/mod.rs"]
 mod shim;
 mod sockets;

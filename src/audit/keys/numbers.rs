@@ -71,18 +71,27 @@ impl NumbersKey {
         Ok(Some(NumbersKey { name: name.to_owned(), secret }))
     }
 
+    /// The name of the key that is in use at this time; none where one is yet to be made for it.
+    pub fn due(folder: &Path, now_us: u64) -> Result<Option<String>, KeyFault> {
+        let newest = NumbersKey::list(folder)?.pop();
+        let is_due = |name: &String| {
+            order(name).is_some_and(|(year, month_of, _)| {
+                // A clock that was set back does not bring an old key into use again.
+                (year, month_of) >= month(now_us)
+            })
+        };
+        Ok(newest.filter(is_due))
+    }
+
     /// The key to write with at this time: the newest, or one that is made where there is none yet or
     /// the newest is of an earlier month.
     pub fn current(folder: &Path, now_us: u64) -> Result<NumbersKey, KeyFault> {
-        let newest = NumbersKey::list(folder)?.pop();
-        let month = month(now_us);
-        // A clock that was set back does not bring an old key into use again.
-        match newest.as_deref().and_then(|name| Some((name, order(name)?))) {
-            Some((name, (year, month_of, _))) if (year, month_of) >= month => {
-                let key = NumbersKey::open(folder, name)?;
+        match NumbersKey::due(folder, now_us)? {
+            Some(name) => {
+                let key = NumbersKey::open(folder, &name)?;
                 key.ok_or_else(|| KeyFault::new(folder, format_args!("lost the key {name}")))
             }
-            _ => NumbersKey::make(folder, now_us),
+            None => NumbersKey::make(folder, now_us),
         }
     }
 

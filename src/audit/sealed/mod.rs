@@ -16,15 +16,25 @@
 //! form 0. That they were not changed since is what the hash chain says, which is made over the
 //! covered octets: who has no key verifies as well as who has.
 //!
+//! # Content
+//!
+//! A Content record (form 1) is encrypted with AES-256-GCM under the record's own key, made from the
+//! data key of content, which only auditors can unwrap: what wrote it cannot read it back. It carries
+//! a commitment to its key, so that a key that is shown for it is the one.
+//!
 //! | file | subject |
 //! |---|---|
 //! | `hpke` | RFC 9180, as much of it as wraps a key |
 //! | `record_key` | a record's key, its keystream, content under it |
+//! | `content` | a Content record, encrypted and decrypted |
 //! | `sidecar` | wrapped data keys, octet by octet |
 //! | `spans` | which octets of a record are covered |
+//! | `destroy` | keys destroyed, and that recorded |
 //! | `sealer` | the writing side |
 //! | `ring` | the reading side |
 
+mod content;
+mod destroy;
 pub mod hpke;
 pub mod record_key;
 mod ring;
@@ -32,6 +42,7 @@ mod sealer;
 pub mod sidecar;
 mod spans;
 
+pub use destroy::{DestroyFault, Destroyed, Order, written_under};
 pub use record_key::RecordKey;
 pub(super) use ring::Unsealer;
 pub use ring::{Gone, KeyRing, disclosed};

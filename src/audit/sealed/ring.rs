@@ -4,10 +4,11 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::super::keys::{AuditorKey, KeyFault, NumbersKey};
-use super::FORM_SEALED;
+use super::super::record::Kind;
 use super::record_key::{DataKey, Keystream, RecordKey};
 use super::sidecar::{Purpose, Sidecar};
 use super::spans::spans;
+use super::{FORM_SEALED, content};
 
 /// The keys to read with: this node's for its numbers, and an auditor's where one is given.
 ///
@@ -51,6 +52,9 @@ pub enum Gone {
         /// The key's name.
         name: String,
     },
+    /// The content does not open with the key of its segment: it is not what was written.
+    #[error("the content is not what was written: its key does not open it")]
+    Content,
     /// No keys were given at all.
     #[error("it is encrypted and no keys were given")]
     NoKeys,
@@ -125,13 +129,18 @@ fn uncover(record: &mut [u8], key: &RecordKey) {
     }
 }
 
-/// The octets of a record with its numbers legible, from its octets as they stand in the journal.
-pub fn disclosed(record: &[u8], key: &RecordKey) -> Vec<u8> {
+/// The octets of a record with its numbers or its content legible, from its octets as they stand in
+/// the journal under this number; none where the key does not open its content. A key of numbers
+/// always uncovers something.
+pub fn disclosed(record: &[u8], number: u64, key: &RecordKey) -> Option<Vec<u8>> {
     let mut record = record.to_vec();
     if record.get(3) == Some(&FORM_SEALED) {
-        uncover(&mut record, key);
+        match record.get(2) == Some(&(Kind::Content as u8)) {
+            true => content::open(&mut record, number, key)?,
+            false => uncover(&mut record, key),
+        }
     }
-    record
+    Some(record)
 }
 
 /// Uncovers the records of a reader, segment by segment.
@@ -141,6 +150,9 @@ pub(in crate::audit) struct Unsealer {
     /// First record of the segment that `numbers` is of.
     segment: u64,
     numbers: Option<Result<DataKey, Gone>>,
+    content: Option<Result<DataKey, Gone>>,
+    /// Why the last record could not be read, where that is its own fault.
+    gone: Option<Gone>,
     /// The last record that was uncovered.
     record: Vec<u8>,
 }
@@ -152,6 +164,8 @@ impl Unsealer {
             ring: None,
             segment: 0,
             numbers: None,
+            content: None,
+            gone: None,
             record: Vec::new(),
         }
     }
@@ -159,7 +173,7 @@ impl Unsealer {
     /// Reads with these keys from now on.
     pub fn give(&mut self, ring: Arc<KeyRing>) {
         self.ring = Some(ring);
-        self.numbers = None;
+        (self.numbers, self.content) = (None, None);
     }
 
     /// The record as it can be read: as it is, uncovered, or as it is with the reason why not.
@@ -174,21 +188,29 @@ impl Unsealer {
         }
         if self.segment != segment {
             self.segment = segment;
-            self.numbers = None;
+            (self.numbers, self.content) = (None, None);
         }
-        let Unsealer { directory, ring, numbers, record: uncovered, .. } = self;
-        let numbers = numbers.get_or_insert_with(|| match ring {
-            Some(ring) => ring.data_key(directory, Purpose::Numbers, segment),
+        let Unsealer { directory, ring, numbers, content, gone, record: legible, .. } = self;
+        let is_content = record.get(2) == Some(&(Kind::Content as u8));
+        let (key, purpose) = match is_content {
+            true => (content, Purpose::Content),
+            false => (numbers, Purpose::Numbers),
+        };
+        let key = key.get_or_insert_with(|| match ring {
+            Some(ring) => ring.data_key(directory, purpose, segment),
             None => Err(Gone::NoKeys),
         });
-        match numbers {
-            Ok(key) => {
-                uncovered.clear();
-                uncovered.extend_from_slice(record);
-                uncover(uncovered, &key.record_key(number));
-                (uncovered, None)
-            }
-            Err(gone) => (record, Some(gone)),
+        let key = match key {
+            Ok(key) => key.record_key(number),
+            Err(gone) => return (record, Some(gone)),
+        };
+        legible.clear();
+        legible.extend_from_slice(record);
+        if !is_content {
+            uncover(legible, &key);
+        } else if content::open(legible, number, &key).is_none() {
+            return (record, Some(gone.insert(Gone::Content)));
         }
+        (legible, None)
     }
 }

@@ -6,12 +6,12 @@ use std::path::{Path, PathBuf};
 
 use super::super::format::{RECORD_HEAD_OCTETS, u16_at};
 use super::super::keys::{Auditor, NumbersKey};
-use super::super::record::KeysRecord;
+use super::super::record::{KeysRecord, Kind};
 use super::super::records::Records;
-use super::FORM_SEALED;
 use super::record_key::{DataKey, KEY_OCTETS, KEYS_AT_ONCE, Keystream, RecordKey};
 use super::sidecar::{self, Openers, Purpose};
 use super::spans::{SPANS_MAX, spans};
+use super::{FORM_SEALED, content};
 
 /// With what a journal encrypts.
 #[derive(Debug, Clone)]
@@ -20,6 +20,8 @@ pub struct Sealing {
     pub keys: PathBuf,
     /// Who can read everything.
     pub auditors: Vec<Auditor>,
+    /// Whether Content records are written: they need an auditor at least.
+    pub content: bool,
 }
 
 /// Encrypts what a writer writes.
@@ -27,6 +29,8 @@ pub(in crate::audit) struct Sealer {
     sealing: Sealing,
     /// The data key of the open segment.
     numbers: Option<DataKey>,
+    /// Its data key for content, which is nowhere but here and in the auditors' wraps.
+    content: Option<DataKey>,
 }
 
 /// Records of a group that wait for their keys.
@@ -39,24 +43,33 @@ struct Batch {
 
 impl Sealer {
     pub fn new(sealing: Sealing) -> Sealer {
-        Sealer { sealing, numbers: None }
+        Sealer { sealing, numbers: None, content: None }
     }
 
     /// Makes the keys of the segment that begins with record `first` and writes its sidecars, which
     /// are on the disk when this returns; gives the Keys record that is to begin it.
     pub fn begin(&mut self, directory: &Path, first: u64, now_us: u64) -> io::Result<Records> {
-        self.numbers = None;
+        (self.numbers, self.content) = (None, None);
         let node = NumbersKey::current(&self.sealing.keys, now_us).map_err(io::Error::other)?;
         let key = fresh()?;
         let openers = Openers { node: Some(&node), auditors: &self.sealing.auditors };
         let numbers = sidecar::write(directory, Purpose::Numbers, first, &key, openers)?;
         self.numbers = Some(DataKey::new(&key));
+        let content = if self.sealing.content {
+            let key = fresh()?;
+            let openers = Openers { node: None, ..openers };
+            let content = sidecar::write(directory, Purpose::Content, first, &key, openers)?;
+            self.content = Some(DataKey::new(&key));
+            content
+        } else {
+            [0; 32]
+        };
         let mut records = Records::new();
         let record = KeysRecord {
             what: KeysRecord::BEGUN,
             key: &node.name,
             numbers,
-            content: [0; 32],
+            content,
             first,
             through: 0,
             reason: "",
@@ -65,15 +78,19 @@ impl Sealer {
         Ok(records)
     }
 
-    /// Covers the numbers in these records, which are numbered from `first` on.
-    pub fn seal(&self, first: u64, records: &mut [u8]) {
-        let Some(key) = &self.numbers else { return };
+    /// Covers the numbers in these records, which are numbered from `first` on, and encrypts content.
+    pub fn seal(&self, first: u64, records: &mut [u8]) -> io::Result<()> {
+        let nothing = || io::Error::other("there is no key to encrypt with");
+        let key = self.numbers.as_ref().ok_or_else(nothing)?;
         let mut batch = Batch::new();
         let (mut at, mut number) = (0, first);
         while at < records.len() {
             let length = usize::from(u16_at(records, at)).max(RECORD_HEAD_OCTETS);
             let Some(record) = records.get_mut(at..at + length) else { break };
-            if let Some(spans) = spans(record) {
+            if record[2] == Kind::Content as u8 {
+                let key = self.content.as_ref().ok_or_else(nothing)?;
+                content::seal(record, number, &key.record_key(number)).ok_or_else(nothing)?;
+            } else if let Some(spans) = spans(record) {
                 record[3] = FORM_SEALED;
                 batch.add(number, at, spans);
                 if batch.count == KEYS_AT_ONCE {
@@ -84,6 +101,7 @@ impl Sealer {
             number += 1;
         }
         batch.cover(key, records);
+        Ok(())
     }
 }
 

@@ -32,7 +32,8 @@ pub(in crate::audit) fn spans(record: &[u8]) -> Option<[Range<usize>; SPANS_MAX]
         | Kind::Unanswered
         | Kind::End
         | Kind::Keys
-        | Kind::Checkpoint => return None,
+        | Kind::Checkpoint
+        | Kind::Content => return None,
     };
     // Each address is TON, NPI, a length octet and the number.
     let source = counted(record, first + 2)?;

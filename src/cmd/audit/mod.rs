@@ -1,14 +1,16 @@
 //! `consentry audit`: the records. One file a sub-command.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::{Answer, Failure, knowledge};
 use crate::audit::KeyRing;
+use crate::audit::keys::AuditorKey;
 use crate::config;
 
 mod archive;
 mod export;
+mod keys;
 mod number;
 mod prove;
 mod receipts;
@@ -40,6 +42,8 @@ enum What {
     Prove(prove::Args),
     /// Rewrites sealed segments to Parquet, as the running proxy does by itself.
     Archive(archive::Args),
+    /// The keys that numbers and contents are encrypted with.
+    Keys(keys::Args),
     /// Walks every segment, record and link of the chain, and checks what was signed, or a proof alone:
     /// 0 whole, 1 broken, 2 cannot tell.
     Verify(verify::Args),
@@ -55,6 +59,7 @@ pub fn run(args: Args) -> Result<Answer, Failure> {
         What::Report(args) => report::run(&args),
         What::Prove(args) => prove::run(&args),
         What::Archive(args) => archive::run(&args),
+        What::Keys(args) => keys::run(&args),
         What::Verify(args) => verify::run(&args),
     }
 }
@@ -79,6 +84,15 @@ impl Place {
     /// The keys to read with.
     fn keys(&self) -> Result<Arc<KeyRing>, Failure> {
         Ok(Arc::new(KeyRing::open(&self.folders()?.1)?))
+    }
+
+    /// The keys to read with, and an auditor's where one is given.
+    fn keys_and(&self, auditor: Option<&Path>) -> Result<Arc<KeyRing>, Failure> {
+        let ring = KeyRing::open(&self.folders()?.1)?;
+        Ok(Arc::new(match auditor {
+            Some(file) => ring.with_auditor(AuditorKey::read(file)?),
+            None => ring,
+        }))
     }
 
     /// The journal's folder and that of the keys: with `--path`, the one that is the default.

@@ -1,8 +1,11 @@
 //! `consentry audit show`: one record.
 
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
 use super::super::record::fields;
 use super::{Answer, Failure, Place};
-use crate::audit;
+use crate::audit::{self, Kept, KeyRing, Reader, Record};
 
 #[derive(clap::Args)]
 pub(super) struct Args {
@@ -10,6 +13,9 @@ pub(super) struct Args {
     place: Place,
     /// The record's number.
     record: u64,
+    /// An auditor's private key: to read what only auditors can.
+    #[arg(long, value_name = "FILE")]
+    auditor_key: Option<PathBuf>,
     /// One JSON object on one line.
     #[arg(long)]
     json: bool,
@@ -21,9 +27,13 @@ pub(super) struct Args {
 /// Runs it.
 pub(super) fn run(args: &Args) -> Result<Answer, Failure> {
     let folder = args.place.folder()?;
-    match audit::show(&folder, args.record, &args.place.keys()?)? {
+    let keys = args.place.keys_and(args.auditor_key.as_deref())?;
+    match audit::show(&folder, args.record, &keys)? {
         Some(kept) => {
-            let line = fields(&kept, args.unmask);
+            let mut line = fields(&kept, args.unmask);
+            if let Some(content) = content_of(&folder, &kept, &keys)? {
+                line["content"] = fields(&content, args.unmask || args.auditor_key.is_some());
+            }
             match args.json {
                 true => println!("{line}"),
                 false => println!("{line:#}"),
@@ -35,4 +45,26 @@ pub(super) fn run(args: &Args) -> Result<Answer, Failure> {
             Ok(Answer::No)
         }
     }
+}
+
+/// Records behind a verdict among which its content is looked for: a submit_multi has a verdict for each
+/// of its 254 destinations at most, then the content.
+const BEHIND_MAX: u64 = 512;
+
+/// What the message of a verdict says, where that is recorded.
+fn content_of(folder: &Path, kept: &Kept, keys: &Arc<KeyRing>) -> Result<Option<Kept>, Failure> {
+    let Record::Verdict(verdict) = kept.record() else { return Ok(None) };
+    let mut reader = Reader::open_at(folder, kept.number + 1, "")?.with_keys(keys.clone());
+    while let Some(entry) = reader.next()? {
+        if entry.number > kept.number + BEHIND_MAX {
+            break;
+        }
+        if let Record::Content(content) = entry.record()
+            && (content.session, content.sequence_number)
+                == (verdict.session, verdict.sequence_number)
+        {
+            return Ok(Some(entry.keep()));
+        }
+    }
+    Ok(None)
 }
