@@ -21,6 +21,7 @@ mod knowledge;
 mod ledger;
 mod licences;
 mod load;
+mod mirrors;
 mod originals;
 mod record;
 mod replay;

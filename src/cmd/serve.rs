@@ -15,7 +15,7 @@ use tokio_util::task::TaskTracker;
 use super::blind::blind_ports;
 use super::knowledge::{self, Loaded};
 use super::rewriting::{self, Rewriting};
-use super::{Failure, asked, capture, disk, key_watch, ledger, licences, originals};
+use super::{Failure, asked, capture, disk, key_watch, ledger, licences, mirrors, originals};
 use crate::admin::{self, Token};
 use crate::audit::keys::{Auditor, SigningKey};
 use crate::audit::proof::NotaryOptions;
@@ -52,6 +52,8 @@ pub(super) struct Running {
     audit: PathBuf,
     /// What rewrites segments.
     rewriting: Option<Rewriting>,
+    /// What goes on to others.
+    mirrors: mirrors::Mirrors,
 }
 
 /// Opens the journal, takes the addresses and begins to serve. Call inside a tokio runtime.
@@ -123,16 +125,25 @@ pub(super) async fn start(loaded: Loaded) -> Result<Running, Failure> {
     tokio::spawn(originals::watch(shared.clone(), originals_file.clone()));
     tokio::spawn(asked::watch(shared.clone(), config.audit.path.clone()));
     tokio::spawn(ledger::watch(ledger.clone(), shared.metrics.clone()));
+    let keys = Arc::new(KeyRing::open(&config.audit.keys)?);
     let rewriting = match config.audit.parquet {
-        true => {
-            let keys = Arc::new(KeyRing::open(&config.audit.keys)?);
-            Some(rewriting::start(config.audit.path.clone(), keys, None)?)
-        }
+        true => Some(rewriting::start(config.audit.path.clone(), keys.clone(), None)?),
         false => None,
     };
+    let mirrors = mirrors::start(&config, &shared.journal, &shared.metrics, &keys, None)?;
     let drain = config.timeouts.drain;
     let audit = config.audit.path.clone();
-    Ok(Running { shared, ledger, listening, admin, drain, originals_file, audit, rewriting })
+    Ok(Running {
+        shared,
+        ledger,
+        listening,
+        admin,
+        drain,
+        originals_file,
+        audit,
+        rewriting,
+        mirrors,
+    })
 }
 
 impl Running {
@@ -156,11 +167,12 @@ impl Running {
         if let Ok(Err(error)) = saved.await {
             tracing::error!(%error, "no message will be known by its message_id");
         }
-        let rewriting = self.rewriting;
+        let (rewriting, mirrors) = (self.rewriting, self.mirrors);
         let closed = tokio::task::spawn_blocking(move || {
             if let Some(rewriting) = rewriting {
                 rewriting.stop();
             }
+            mirrors.stop();
             capture.stop();
             ledger.close();
             journal.close(now_us)

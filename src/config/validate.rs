@@ -66,6 +66,7 @@ pub(super) fn config(
         content: content(&source, folder, written.content.unwrap_or_default())?,
         long_messages: long_messages(&source, written.long_messages.unwrap_or_default())?,
         audit: audit(&source, folder, written.audit.unwrap_or_default())?,
+        mirrors: super::mirrors::mirrors(&source, folder, written.mirror.unwrap_or_default())?,
         capture: capture(&source, folder, written.capture.unwrap_or_default())?,
         metrics: Metrics {
             providers: written.metrics.unwrap_or_default().providers.unwrap_or(false),
@@ -476,7 +477,7 @@ fn log(written: written::Log) -> Log {
     }
 }
 
-fn path(
+pub(super) fn path(
     source: &Source<'_>,
     folder: &Path,
     written: Option<Spanned<String>>,
@@ -493,7 +494,7 @@ fn path(
     }
 }
 
-fn count(
+pub(super) fn count(
     source: &Source<'_>,
     written: Option<Spanned<u32>>,
     bounds: Bounds<usize>,
@@ -502,7 +503,7 @@ fn count(
     within(source, written, bounds, |number| number.to_string())
 }
 
-fn octets(
+pub(super) fn octets(
     source: &Source<'_>,
     written: Option<Spanned<Size>>,
     bounds: Bounds<usize>,
@@ -510,7 +511,7 @@ fn octets(
     within(source, written.map(|size| (size.span(), size.get_ref().0)), bounds, size::text)
 }
 
-fn time(
+pub(super) fn time(
     source: &Source<'_>,
     written: Option<Spanned<Time>>,
     bounds: Bounds<Duration>,
@@ -533,6 +534,6 @@ fn within<T: Copy + PartialOrd>(
     Ok(value)
 }
 
-fn quoted(written: &Spanned<String>, says: impl Display) -> String {
+pub(super) fn quoted(written: &Spanned<String>, says: impl Display) -> String {
     format!("{:?} {says}", written.get_ref())
 }

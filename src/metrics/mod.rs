@@ -79,6 +79,11 @@ pub struct Metrics {
     pub audit_disk: IntGauge,
     /// `consentry_audit_disk_budget_octets`: what it may take; 0 without a budget.
     pub audit_disk_budget: IntGauge,
+    mirror_lag: IntGaugeVec,
+    mirror_delivered: IntCounterVec,
+    mirror_failures: IntCounterVec,
+    mirror_rejected: IntCounterVec,
+    mirror_skipped: IntCounterVec,
     /// `consentry_capture_running`: 1 while traces are written.
     pub capture_running: IntGauge,
     /// `consentry_capture_ring_octets`: what the trace files may take together.
@@ -234,6 +239,31 @@ impl Metrics {
                 "consentry_audit_disk_budget_octets",
                 "Octets that the journal's folder may take; 0 without a budget.",
             )?,
+            mirror_lag: make.gauges(
+                "consentry_mirror_lag_records",
+                "Records on the disk that a mirror has not delivered.",
+                &["mirror"],
+            )?,
+            mirror_delivered: make.counted(
+                "consentry_mirror_rows_total",
+                "Rows that a mirror has delivered.",
+                "mirror",
+            )?,
+            mirror_failures: make.counted(
+                "consentry_mirror_failures_total",
+                "Deliveries of a mirror that failed and were tried again.",
+                "mirror",
+            )?,
+            mirror_rejected: make.counted(
+                "consentry_mirror_rejected_rows_total",
+                "Rows that the other side of a mirror refused for ever.",
+                "mirror",
+            )?,
+            mirror_skipped: make.counted(
+                "consentry_mirror_skipped_records_total",
+                "Records that were purged before a mirror had delivered them.",
+                "mirror",
+            )?,
             capture_frames: make.counters(
                 "consentry_capture_frames_total",
                 "PDUs that a capture wanted, by what became of them.",
@@ -349,6 +379,18 @@ impl Metrics {
         &self.frame_faults[from as usize]
     }
 
+    /// The `consentry_mirror_...{mirror}` of a configured mirror, from then on shown.
+    pub fn mirror(&self, name: &str) -> MirrorMetrics {
+        let counter = |family: &IntCounterVec| family.with_label_values(&[name]);
+        MirrorMetrics {
+            lag: self.mirror_lag.with_label_values(&[name]),
+            delivered: counter(&self.mirror_delivered),
+            failures: counter(&self.mirror_failures),
+            rejected: counter(&self.mirror_rejected),
+            skipped: counter(&self.mirror_skipped),
+        }
+    }
+
     /// Makes `hash` the only one of `consentry_config_info{hash}`.
     pub fn config(&self, hash: &str) {
         self.config_info.reset();
@@ -365,6 +407,20 @@ impl Metrics {
         process::append(&mut text);
         text
     }
+}
+
+/// The metrics of one mirror.
+pub struct MirrorMetrics {
+    /// `consentry_mirror_lag_records`: records on the disk that it has not delivered.
+    pub lag: IntGauge,
+    /// `consentry_mirror_rows_total`: rows delivered.
+    pub delivered: IntCounter,
+    /// `consentry_mirror_failures_total`: deliveries that were tried again.
+    pub failures: IntCounter,
+    /// `consentry_mirror_rejected_rows_total`: rows that were refused for ever.
+    pub rejected: IntCounter,
+    /// `consentry_mirror_skipped_records_total`: records purged before they were delivered.
+    pub skipped: IntCounter,
 }
 
 /// Makes families and puts them into the registry.
@@ -388,6 +444,10 @@ impl Maker {
 
     fn gauges(&self, name: &str, help: &str, labels: &[&str]) -> prometheus::Result<IntGaugeVec> {
         self.register(IntGaugeVec::new(Opts::new(name, help), labels)?)
+    }
+
+    fn counted(&self, name: &str, help: &str, label: &str) -> prometheus::Result<IntCounterVec> {
+        self.register(IntCounterVec::new(Opts::new(name, help), &[label])?)
     }
 
     fn counters(
