@@ -220,7 +220,7 @@ impl Records {
             None => proof.kept(),
             Some(key) => {
                 let key = key.as_str().and_then(key_of).ok_or("its number_key is no key")?;
-                proof.kept_with(&key)
+                proof.kept_with(&key).ok_or("its number_key does not open it")?
             }
         };
         if let Some(row) = value.get(ROW) {

@@ -103,9 +103,10 @@ impl Proof {
         Kept::of(self.record, &self.octets)
     }
 
-    /// The same, its numbers legible by the record's own key.
-    pub fn kept_with(&self, key: &RecordKey) -> Kept {
-        Kept::of(self.record, &disclosed(&self.octets, key))
+    /// The same, legible by the record's own key; none where the key does not open it.
+    pub fn kept_with(&self, key: &RecordKey) -> Option<Kept> {
+        let octets = disclosed(&self.octets, self.record, key)?;
+        Some(Kept::of(self.record, &octets))
     }
 }
 
