@@ -46,7 +46,7 @@ impl Place {
     fn open(&self) -> Journal {
         let mut options = Options::new(Durability::Written);
         options.rule_set = RuleSet::CnOrder31_2015.name().to_owned();
-        options.sealing = Some(Sealing { keys: self.keys(), auditors: Vec::new() });
+        options.sealing = Some(Sealing { keys: self.keys(), auditors: Vec::new(), content: false });
         options.notary = Some(NotaryOptions {
             key: SigningKey::open_or_create(&self.keys()).expect("a key"),
             records: 1000,
