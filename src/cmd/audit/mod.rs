@@ -9,6 +9,7 @@ use crate::audit::keys::AuditorKey;
 use crate::config;
 
 mod archive;
+mod export;
 mod keys;
 mod number;
 mod prove;
@@ -34,6 +35,8 @@ enum What {
     Receipts(receipts::Args),
     /// Shows one record.
     Show(show::Args),
+    /// Hands records over: a table with whole numbers, what proves each, a cover, a signature.
+    Export(export::Args),
     /// Counts by article, provider and day: refusals, opt-outs, complaints, blind ports, sweeps.
     Report(report::Args),
     /// Prints what proves records to whoever has the public key.
@@ -59,6 +62,7 @@ pub fn run(args: Args) -> Result<Answer, Failure> {
         What::Search(args) => search::run(&args),
         What::Receipts(args) => receipts::run(&args),
         What::Show(args) => show::run(&args),
+        What::Export(args) => export::run(&args),
         What::Report(args) => report::run(&args),
         What::Prove(args) => prove::run(&args),
         What::Archive(args) => archive::run(&args),
@@ -101,6 +105,15 @@ impl Place {
         }))
     }
 
+    /// The zone whose days and months count: the configuration's, with `--path` that of the law.
+    fn zone(&self) -> Result<jiff::tz::TimeZone, Failure> {
+        let name = match &self.config {
+            Some(config) => knowledge::load_config(config)?.audit.zone,
+            None => config::AUDIT_ZONE.to_owned(),
+        };
+        Ok(jiff::tz::TimeZone::get(&name)?)
+    }
+
     /// The journal's folder and that of the keys: with `--path`, the one that is the default.
     fn folders(&self) -> Result<(PathBuf, PathBuf), Failure> {
         match (&self.path, &self.config) {
@@ -112,11 +125,6 @@ impl Place {
             (None, None) => Err(Failure("name the journal: -c FILE or --path DIR".to_owned())),
         }
     }
-}
-
-/// The zone whose days and months count: the law's, which has had one offset since 1991.
-fn zone() -> jiff::tz::TimeZone {
-    jiff::tz::TimeZone::fixed(jiff::tz::offset(8))
 }
 
 /// Microseconds since the Unix epoch.
