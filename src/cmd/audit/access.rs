@@ -56,6 +56,12 @@ pub(super) fn run(args: &Args) -> Result<Answer, Failure> {
     Ok(answer)
 }
 
+/// What is asked for, in one line: the filters that have a value.
+pub(super) fn said<const N: usize>(filters: [(&str, Option<String>); N]) -> String {
+    let said = filters.into_iter().filter_map(|(name, value)| Some(format!("{name} {}", value?)));
+    said.collect::<Vec<_>>().join(", ")
+}
+
 /// Records that somebody is about to look; `asked` holds no whole number of a person. Where that is
 /// impossible, nothing is to be shown, unless `--unrecorded` says so.
 pub(super) fn note(

@@ -10,6 +10,7 @@ use crate::config;
 
 mod access;
 mod archive;
+mod export;
 mod keys;
 mod number;
 mod prove;
@@ -37,6 +38,8 @@ enum What {
     Access(access::Args),
     /// Shows one record.
     Show(show::Args),
+    /// Hands records over: a table with whole numbers, what proves each, a cover, a signature.
+    Export(export::Args),
     /// Counts by article, provider and day: refusals, opt-outs, complaints, blind ports, sweeps.
     Report(report::Args),
     /// Prints what proves records to whoever has the public key.
@@ -63,6 +66,7 @@ pub fn run(args: Args) -> Result<Answer, Failure> {
         What::Receipts(args) => receipts::run(&args),
         What::Access(args) => access::run(&args),
         What::Show(args) => show::run(&args),
+        What::Export(args) => export::run(&args),
         What::Report(args) => report::run(&args),
         What::Prove(args) => prove::run(&args),
         What::Archive(args) => archive::run(&args),
@@ -109,6 +113,15 @@ impl Place {
         }))
     }
 
+    /// The zone whose days and months count: the configuration's, with `--path` that of the law.
+    fn zone(&self) -> Result<jiff::tz::TimeZone, Failure> {
+        let name = match &self.config {
+            Some(config) => knowledge::load_config(config)?.audit.zone,
+            None => config::AUDIT_ZONE.to_owned(),
+        };
+        Ok(jiff::tz::TimeZone::get(&name)?)
+    }
+
     /// The journal's folder and that of the keys: with `--path`, the one that is the default.
     fn folders(&self) -> Result<(PathBuf, PathBuf), Failure> {
         match (&self.path, &self.config) {
@@ -120,11 +133,6 @@ impl Place {
             (None, None) => Err(Failure("name the journal: -c FILE or --path DIR".to_owned())),
         }
     }
-}
-
-/// The zone whose days and months count: the law's, which has had one offset since 1991.
-fn zone() -> jiff::tz::TimeZone {
-    jiff::tz::TimeZone::fixed(jiff::tz::offset(8))
 }
 
 /// Microseconds since the Unix epoch.

@@ -5,7 +5,7 @@ use std::io::{self, BufWriter, Write};
 use jiff::civil::Date;
 use serde_json::{Value, json};
 
-use super::{Answer, Failure, Place, access, zone};
+use super::{Answer, Failure, Place, access};
 use crate::archive::{Counts, Report};
 use crate::audit::Reader;
 
@@ -42,7 +42,7 @@ pub(super) fn run(args: &Args) -> Result<Answer, Failure> {
         return Err(Failure("the last day is before the first".to_owned()));
     }
     access::note(&args.place, "report", args.provider.as_deref().unwrap_or_default(), false)?;
-    let mut report = Report::new(zone(), days);
+    let mut report = Report::new(args.place.zone()?, days);
     let mut reader = Reader::open(&args.place.folder()?)?.with_keys(args.place.keys()?);
     while let Some(entry) = reader.next()? {
         report.look(&entry);

@@ -56,11 +56,11 @@ pub(super) struct Args {
     unmask: bool,
 }
 
-fn rule(name: &str) -> Result<Rule, String> {
+pub(super) fn rule(name: &str) -> Result<Rule, String> {
     Rule::from_name(name).ok_or_else(|| "not a rule; `consentry check` lists them".to_owned())
 }
 
-fn verdict(name: &str) -> Result<u8, String> {
+pub(super) fn verdict(name: &str) -> Result<u8, String> {
     match name {
         "pass" => Ok(audit::PASS),
         "refuse" => Ok(audit::REFUSE),
@@ -71,7 +71,7 @@ fn verdict(name: &str) -> Result<u8, String> {
 
 /// What is asked for, as the record of it says.
 fn asked(args: &Args) -> String {
-    let filters = [
+    access::said([
         ("number", args.number.as_deref().map(|number| masked(number.as_bytes(), false))),
         ("provider", args.provider.clone()),
         ("from", args.from.map(|time| time.to_string())),
@@ -81,9 +81,7 @@ fn asked(args: &Args) -> String {
         ("session", args.session.map(|session| session.to_string())),
         ("message_id", args.message_id.clone()),
         ("reference", args.reference.clone()),
-    ];
-    let said = filters.into_iter().filter_map(|(name, value)| Some(format!("{name} {}", value?)));
-    said.collect::<Vec<_>>().join(", ")
+    ])
 }
 
 /// Runs it.
