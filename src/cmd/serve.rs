@@ -13,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::blind::blind_ports;
+use super::indexing::{self, Indexing};
 use super::knowledge::{self, Loaded};
 use super::rewriting::{self, Rewriting};
 use super::{Failure, asked, capture, disk, key_watch, ledger, licences, originals};
@@ -52,6 +53,7 @@ pub(super) struct Running {
     audit: PathBuf,
     /// What rewrites segments.
     rewriting: Option<Rewriting>,
+    _indexing: Indexing,
 }
 
 /// Opens the journal, takes the addresses and begins to serve. Call inside a tokio runtime.
@@ -123,6 +125,7 @@ pub(super) async fn start(loaded: Loaded) -> Result<Running, Failure> {
     tokio::spawn(originals::watch(shared.clone(), originals_file.clone()));
     tokio::spawn(asked::watch(shared.clone(), config.audit.path.clone()));
     tokio::spawn(ledger::watch(ledger.clone(), shared.metrics.clone()));
+    let _indexing = indexing::start(config.audit.path.clone(), config.audit.keys.clone())?;
     let rewriting = match config.audit.parquet {
         true => {
             let keys = Arc::new(KeyRing::open(&config.audit.keys)?);
@@ -132,7 +135,17 @@ pub(super) async fn start(loaded: Loaded) -> Result<Running, Failure> {
     };
     let drain = config.timeouts.drain;
     let audit = config.audit.path.clone();
-    Ok(Running { shared, ledger, listening, admin, drain, originals_file, audit, rewriting })
+    Ok(Running {
+        shared,
+        ledger,
+        listening,
+        admin,
+        drain,
+        originals_file,
+        audit,
+        rewriting,
+        _indexing,
+    })
 }
 
 impl Running {
