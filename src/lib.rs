@@ -37,6 +37,7 @@
 //! | [`session`] | one pair without sockets; where SMPP, text and policy meet |
 //! | [`audit`] | what was decided: records, journal, hash chain, search |
 //! | [`archive`] | records as tables: columns, CSV, NDJSON, Parquet, reports, what is handed over |
+//! | [`mirror`] | what was recorded, delivered to files, PostgreSQL, Kafka as the journal grows |
 //! | [`capture`] | the proxy's own traces: redacted, bounded, as Wireshark reads them |
 //! | [`admin`] | HTTP: metrics, health, sessions, the consent ledger |
 //! | [`metrics`] | every metric family and its closed labels |
@@ -69,6 +70,7 @@ pub mod config;
 pub mod consent;
 pub mod content;
 pub mod metrics;
+pub mod mirror;
 pub mod peer;
 pub mod policy;
 pub mod proxy;

@@ -11,6 +11,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("policy", &["registry", "content"]),
     ("consent", &["registry", "policy"]),
     ("audit", &["policy"]),
+    ("mirror", &["audit", "archive"]),
     ("session", &["smpp", "text", "registry", "content", "consent", "policy", "audit"]),
     ("archive", &["smpp", "registry", "content", "policy", "audit", "session"]),
     ("metrics", &["smpp", "session"]),
@@ -30,7 +31,8 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
         "cmd",
         &[
             "smpp", "text", "registry", "content", "consent", "policy", "audit", "session",
-            "metrics", "capture", "proxy", "admin", "peer", "config", "replay", "archive",
+            "metrics", "capture", "proxy", "admin", "peer", "config", "replay", "mirror",
+            "archive",
         ],
     ),
 ];

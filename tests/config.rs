@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use consentry::config::{self, Config, OverrideMode, Place, RecordedContent};
+use consentry::config::{self, Config, MirrorKind, OverrideMode, Place, RecordedContent};
 use consentry::smpp::CommandStatus;
 use proptest::prelude::*;
 
@@ -92,9 +92,31 @@ fn what_is_written_is_taken() {
         content = "all"
         keys = "secrets"
         checkpoint = { every = "1m" }
+        zone = "Europe/Berlin"
         segment = "1MiB"
         disk_budget = "2MiB"
         parquet = false
+        [[mirror]]
+        name = "collector"
+        kind = "file"
+        path = "out"
+        format = "parquet"
+        file_size = "1MiB"
+        file_age = "5m"
+        [[mirror]]
+        name = "warehouse"
+        kind = "postgres"
+        url = "postgres://u:hunter2@db/c"
+        table = "audit.records"
+        numbers = "whole"
+        node = "proxy-1"
+        batch = 100
+        wait = "100ms"
+        [[mirror]]
+        name = "stream"
+        kind = "kafka"
+        brokers = ["a.example:9092"]
+        topic = "records"
         [capture]
         enabled = true
         path = "traces"
@@ -130,12 +152,27 @@ fn what_is_written_is_taken() {
     assert_eq!(overrides["rate.exceeded"].status, Some(CommandStatus::ESME_RMSGQFUL));
     assert_eq!(config.audit.path, PathBuf::from("/var/lib/consentry/audit"));
     assert_eq!(config.audit.keys, PathBuf::from("/etc/consentry/secrets"));
+    assert_eq!((config.audit.keep_months, &config.audit.zone[..]), (6, "Europe/Berlin"));
     assert_eq!(config.audit.auditors, [PathBuf::from("/etc/consentry/auditor.pub")]);
     assert_eq!(config.audit.content, RecordedContent::All);
     let checkpoint = config.audit.checkpoint;
     assert_eq!((checkpoint.records, checkpoint.every), (100_000, Duration::from_secs(60)));
     assert_eq!(config.audit.disk_budget_octets, Some(2 << 20));
     assert!(!config.audit.parquet);
+    let mirrors = &config.mirrors;
+    let named: Vec<_> = mirrors.iter().map(|one| (one.name.as_str(), one.kind.name())).collect();
+    assert_eq!(named, [("collector", "file"), ("warehouse", "postgres"), ("stream", "kafka")]);
+    assert_eq!((mirrors[0].batch, mirrors[0].wait), (5_000, Duration::from_secs(1)));
+    assert_eq!((mirrors[0].numbers.name(), &mirrors[0].node), ("masked", &None));
+    let (octets, age) = (1 << 20, Duration::from_secs(300));
+    let (folder, format) = (PathBuf::from("/etc/consentry/out"), config::MirrorFormat::Parquet);
+    assert_eq!(mirrors[0].kind, MirrorKind::File { folder, format, octets, age });
+    assert_eq!((mirrors[1].batch, mirrors[1].wait), (100, Duration::from_millis(100)));
+    assert_eq!((mirrors[1].numbers.name(), mirrors[1].node.as_deref()), ("whole", Some("proxy-1")));
+    assert!(
+        matches!(&mirrors[1].kind, MirrorKind::Postgres { table, .. } if table == "audit.records")
+    );
+    assert!(!format!("{mirrors:?}").contains("hunter2"), "no password");
     let capture = &config.capture;
     assert_eq!((capture.enabled, &capture.path), (true, &PathBuf::from("/etc/consentry/traces")));
     assert_eq!((capture.file_octets, capture.files), (1 << 20, 1000));
@@ -323,6 +360,50 @@ fn mistakes_are_told_in_one_sentence() {
             "line 5: [audit] disk_budget is 0B; it may be 2MiB to 1048576GiB",
         ),
         (
+            "[[mirror]]\nname = \"a\"\nkind = \"flie\"",
+            "line 6: [[mirror]] kind \"flie\" is no kind of mirror; did you mean file?",
+        ),
+        (
+            "[[mirror]]\nname = \"A b\"\nkind = \"file\"\npath = \"x\"",
+            "line 5: [[mirror]] name \"A b\" is no name of a mirror: write 1 to 40 of a to z, 0 to 9, - and _",
+        ),
+        (
+            "[[mirror]]\nname = \"a\"\nkind = \"file\"",
+            "line 5: [[mirror]] name \"a\" of kind file says no path",
+        ),
+        (
+            "[[mirror]]\nname = \"a\"\nkind = \"file\"\npath = \"x\"\ntopic = \"t\"",
+            "line 8: [[mirror]] topic belongs to kind kafka, not file",
+        ),
+        (
+            "[[mirror]]\nname = \"a\"\nkind = \"postgres\"\nurl = \"mysql://u:hunter2@db\"",
+            "line 7: [[mirror]] url must begin with postgres://",
+        ),
+        (
+            "[[mirror]]\nname = \"a\"\nkind = \"postgres\"\nurl = \"postgres://db\"\ntable = \"a; drop\"",
+            "line 8: [[mirror]] table \"a; drop\" is no table: write a name of a to z, 0 to 9 and _, with a schema before it or not",
+        ),
+        (
+            "[[mirror]]\nname = \"a\"\nkind = \"kafka\"\nbrokers = [\"x\"]\ntopic = \"t\"",
+            "line 7: [[mirror]] brokers \"x\" is not host:port, such as \"192.0.2.20:9092\"",
+        ),
+        (
+            "[[mirror]]\nname = \"a\"\nkind = \"kafka\"\nbrokers = []\ntopic = \"t\"",
+            "line 7: [[mirror]] brokers has 0 addresses; write 1 to 16",
+        ),
+        (
+            "[[mirror]]\nname = \"a\"\nkind = \"file\"\npath = \"x\"\n[[mirror]]\nname = \"a\"\nkind = \"file\"\npath = \"y\"",
+            "line 9: [[mirror]] name is the name of another mirror",
+        ),
+        (
+            "[[mirror]]\nname = \"a\"\nkind = \"file\"\npath = \"x\"\n[[mirror]]\nname = \"b\"\nkind = \"file\"\npath = \"x\"",
+            "line 9: [[mirror]] name writes into the folder of another mirror",
+        ),
+        (
+            "[[mirror]]\nname = \"a\"\nkind = \"file\"\npath = \"x\"\nbatch = 0",
+            "line 8: [[mirror]] batch is 0; it may be 1 to 100000",
+        ),
+        (
             "[audit]\ncontent = \"ports\"",
             "line 5: [audit] content is encrypted for auditors, and there are none; make a pair of keys with `consentry audit keys new-auditor` and name the public one in auditors",
         ),
@@ -330,6 +411,10 @@ fn mistakes_are_told_in_one_sentence() {
         (
             "[audit]\npath = \"state/consent\"",
             ": [consent] path and [audit] path are the same folder; write two",
+        ),
+        (
+            "[audit]\nzone = \"Asia/Shanghay\"",
+            "line 5: [audit] zone \"Asia/Shanghay\" is no time zone; write one such as Asia/Shanghai",
         ),
         (
             "[audit]\ncheckpoint = { records = 999 }",

@@ -1,5 +1,5 @@
-//! kill -9 at every call that changes a file of the journal: before it, in the middle of a write, after
-//! it; and again at every call of the recovery from each of these.
+//! kill -9 at every call that changes a file of the journal: before it, and in the middle of a write;
+//! and again at every call of the recovery from each of these.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -132,7 +132,8 @@ fn check_kills(durability: &str) {
     let all = calls(&whole, durability, 1);
     assert!(all > 10, "the shim is in front of {all} calls");
     for at in 1..=all {
-        for how in ["b", "h", "a"] {
+        // After a call is before the next one.
+        for how in ["b", "h"] {
             let what = format!("{durability}, killed at {at} of {all} ({how})");
             let folder = place.path().join(format!("{at}{how}"));
             let (kept, ended) = run(&folder, durability, 1, (at, how));

@@ -131,6 +131,14 @@ impl<'a> Row<'a> {
                     "chain": hex(&checkpoint.chain), "key": hex(&checkpoint.key),
                 }));
             }
+            Record::Purge(purge) => row.detail(&json!({
+                "segment": purge.sequence, "first": purge.first, "next": purge.next,
+                "chain": hex(&purge.chain), "root": hex(&purge.root),
+                "messages": purge.messages, "kept": purge.kept, "by": purge.by,
+            })),
+            Record::Hold(hold) => row.detail(&json!({
+                "hold": hold.id, "event": hold.event(), "reason": hold.reason, "by": hold.by,
+            })),
             Record::Keys(keys) => row.detail(&json!({
                 "event": keys.event(), "numbers_key": keys.key, "first": keys.first,
                 "through": keys.through, "numbers_sidecar": hex(&keys.numbers),

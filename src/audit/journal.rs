@@ -240,6 +240,8 @@ pub(super) struct Shared {
     writer: Mutex<Writer>,
     /// Position up to which tickets are settled: kept, or failed.
     completed: AtomicU64,
+    /// Number of the record after the last that is known to be on the disk.
+    synced_next: AtomicU64,
     /// Position of the last record that failed.
     failed_through: AtomicU64,
     rotate: AtomicBool,
@@ -361,6 +363,19 @@ impl Journal {
         self.handle.shared.accept(records, false).map(drop)
     }
 
+    /// Takes the records and returns when the disk has them, whatever the durability. Blocks.
+    pub fn append_synced(&self, records: &mut Records) -> Result<(), Unavailable> {
+        let shared = &self.handle.shared;
+        let ticket = shared.accept(records, true)?;
+        shared.flush();
+        shared.sync();
+        match self.state() {
+            // `queued` completes a ticket before anything is written: only the state tells.
+            State::Unavailable(why) => Err(why),
+            State::Available | State::Closed => self.wait(ticket),
+        }
+    }
+
     /// Whether everything up to the ticket is kept. An error means that its records are not in
     /// the journal and never will be.
     pub fn is_complete(&self, ticket: Ticket) -> Result<bool, Unavailable> {
@@ -442,6 +457,12 @@ impl Journal {
         let shared = &self.handle.shared;
         shared.disk.count(&shared.path)?;
         Ok(shared.disk.used())
+    }
+
+    /// Number of the record after the last that is known to be on the disk: what precedes it will not
+    /// be taken back, whatever the disk does next. Under `written` it is up to a second behind.
+    pub fn synced_next(&self) -> u64 {
+        self.handle.shared.synced_next.load(Ordering::Acquire)
     }
 
     /// Figures since the opening.
@@ -555,6 +576,7 @@ impl Pending {
 
 impl Shared {
     fn new(path: &Path, options: Options, writer: Writer, sessions: u64) -> Shared {
+        let synced_next = writer.next_number();
         Shared {
             path: path.to_owned(),
             disk: Disk::new(options.disk_octets_max),
@@ -581,6 +603,7 @@ impl Shared {
             bell: Condvar::new(),
             writer: Mutex::new(writer),
             completed: AtomicU64::new(0),
+            synced_next: AtomicU64::new(synced_next),
             failed_through: AtomicU64::new(0),
             rotate: AtomicBool::new(false),
             sessions: AtomicU64::new(sessions),
@@ -703,6 +726,7 @@ impl Shared {
         written?;
         if self.durability != Durability::Written {
             self.timed_sync(writer.unsynced())?;
+            self.synced_next.store(writer.next_number(), Ordering::Release);
         }
         self.octets.fetch_add(octets, Ordering::Relaxed);
         writer.keep();
@@ -851,9 +875,13 @@ impl Shared {
     /// Synchronises what was written, without keeping others from writing meanwhile.
     pub(super) fn sync(&self) {
         locked(&self.pending).unsynced_since = None;
-        let unsynced = locked(&self.writer).unsynced();
-        if let Err(error) = self.timed_sync(unsynced) {
-            self.fail(&mut locked(&self.writer), &error);
+        let (unsynced, next) = {
+            let mut writer = locked(&self.writer);
+            (writer.unsynced(), writer.next_number())
+        };
+        match self.timed_sync(unsynced) {
+            Ok(()) => drop(self.synced_next.fetch_max(next, Ordering::AcqRel)),
+            Err(error) => self.fail(&mut locked(&self.writer), &error),
         }
     }
 
@@ -916,6 +944,7 @@ impl Shared {
         match written {
             Ok(()) => {
                 writer.keep();
+                self.synced_next.store(writer.next_number(), Ordering::Release);
                 Ok(())
             }
             Err(error) => {

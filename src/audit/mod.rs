@@ -28,6 +28,7 @@
 //! | [`sealed`] | what is encrypted in the journal, and how it is read |
 //! | `receipts` | receipts with the messages that they belong to |
 //! | `recent` | a map that forgets its oldest half |
+//! | [`retention`] | how long records are kept, holds, and the purge |
 //! | [`keys`] | the files of the keys that records are signed and sealed with |
 //!
 //! This room knows no SMPP and no policy: commands and statuses are the `u32` of the wire, rules
@@ -49,6 +50,7 @@ mod recent;
 mod record;
 mod records;
 mod recover;
+pub mod retention;
 pub mod sealed;
 mod search;
 mod segment;

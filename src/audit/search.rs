@@ -354,6 +354,8 @@ impl Join {
             | Record::Stop
             | Record::Rules(_)
             | Record::Checkpoint(_)
+            | Record::Purge(_)
+            | Record::Hold(_)
             | Record::Keys(_)
             | Record::Content(_)
             | Record::Unknown { .. } => {}

@@ -309,6 +309,11 @@ impl Writer {
         unsynced
     }
 
+    /// Number of the record that comes next.
+    pub fn next_number(&self) -> u64 {
+        self.end.number
+    }
+
     /// Octets written since this was last asked, headers and links with them.
     pub fn take_written(&mut self) -> u64 {
         std::mem::take(&mut self.written)

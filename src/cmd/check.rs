@@ -6,9 +6,9 @@ use std::path::PathBuf;
 use serde_json::{Map, Value};
 
 use super::knowledge::{self, Loaded};
-use super::{Answer, Failure, blind, capture};
+use super::{Answer, Failure, blind, capture, mirrors};
 use crate::admin::Token;
-use crate::config::{self, Config, Place, duration, size};
+use crate::config::{self, Config, MirrorKind, Place, duration, size};
 use crate::policy::Rule;
 use crate::registry::{Code, Provider, Purpose};
 
@@ -46,6 +46,7 @@ pub fn run(args: Args) -> Result<Answer, Failure> {
         Token::read(path)?;
     }
     capture::capture(&loaded)?;
+    mirrors::check(config)?;
     let facts = facts(&loaded);
     let mut kind = "";
     for fact in &facts {
@@ -85,6 +86,7 @@ fn facts(loaded: &Loaded) -> Vec<Fact> {
     facts.extend(values("limits", limits(config)));
     facts.extend(values("timeouts", timeouts(config)));
     facts.extend(values("settings", settings(config)));
+    facts.extend(config.mirrors.iter().map(mirror));
     facts.extend(providers(loaded));
     facts.extend(filings(loaded));
     for rule in Rule::ALL {
@@ -96,15 +98,10 @@ fn facts(loaded: &Loaded) -> Vec<Fact> {
         fields.extend(own.map(|status| ("status", status.to_string().into())));
         facts.push(fact("rules", rule.name(), fields));
     }
-    let unready = NOT_YET.iter().map(|text| (*text).to_owned());
-    let warnings = config.warnings().into_iter().chain(lapsing(loaded)).chain(unready);
+    let warnings = config.warnings().into_iter().chain(lapsing(loaded));
     facts.extend(warnings.map(|text| fact("warnings", text, Vec::new())));
     facts
 }
-
-/// What a configuration may name and this version does not do.
-const NOT_YET: [&str; 1] =
-    ["nothing is purged by this version: [audit] keep_months is read and has no effect"];
 
 /// Days before a licence ends from which `check` says so.
 const LAPSING_DAYS: u64 = 30;
@@ -269,6 +266,7 @@ fn settings(config: &Config) -> Vec<(&'static str, Value)> {
         ("audit.checkpoint.every", duration::text(config.audit.checkpoint.every).into()),
         ("audit.parquet", config.audit.parquet.to_string().into()),
         ("audit.keep_months", config.audit.keep_months.into()),
+        ("audit.zone", config.audit.zone.clone().into()),
         ("audit.segment", size::text(config.audit.segment_octets).into()),
         (
             "audit.disk_budget",
@@ -296,6 +294,29 @@ fn settings(config: &Config) -> Vec<(&'static str, Value)> {
         ("log.format", config.log.format.name().into()),
         ("log.level", config.log.level.name().into()),
     ]
+}
+
+fn mirror(mirror: &config::Mirror) -> Fact {
+    let mut fields = vec![("type", mirror.kind.name().into())];
+    match &mirror.kind {
+        MirrorKind::File { folder, format, octets, age } => fields.extend([
+            ("path", folder.display().to_string().into()),
+            ("format", format.name().into()),
+            ("file_size", size::text(*octets).into()),
+            ("file_age", duration::text(*age).into()),
+        ]),
+        // The URL may hold a password.
+        MirrorKind::Postgres { table, .. } => fields.push(("table", table.clone().into())),
+        MirrorKind::Kafka { brokers, topic } => {
+            fields.extend([("brokers", brokers.clone().into()), ("topic", topic.clone().into())]);
+        }
+    }
+    fields.extend([
+        ("numbers", mirror.numbers.name().into()),
+        ("batch", mirror.batch.into()),
+        ("wait", duration::text(mirror.wait).into()),
+    ]);
+    fact("mirrors", &mirror.name, fields)
 }
 
 impl Fact {

@@ -170,6 +170,28 @@ pub(super) fn fields(kept: &Kept, unmask: bool) -> Value {
             line["chain"] = hex(&record.chain).into();
             Kind::Link.name()
         }
+        Record::Purge(purge) => {
+            line["segment"] = purge.sequence.into();
+            line["first"] = purge.first.into();
+            line["next"] = purge.next.into();
+            line["newest"] = time(purge.newest_us).into();
+            line["messages"] = purge.messages.into();
+            line["kept"] = purge.kept.into();
+            line["chain"] = hex(&purge.chain).into();
+            line["root"] = hex(&purge.root).into();
+            line["by"] = purge.by.into();
+            Kind::Purge.name()
+        }
+        Record::Hold(hold) => {
+            line["hold"] = hold.id.into();
+            line["event"] = hold.event().into();
+            line["from"] = time(hold.from_us).into();
+            line["until"] = time(hold.until_us).into();
+            line["segments"] = hold.firsts().collect::<Vec<_>>().into();
+            line["reason"] = hold.reason.into();
+            line["by"] = hold.by.into();
+            Kind::Hold.name()
+        }
         Record::Checkpoint(signed) => {
             let checkpoint = &signed.checkpoint;
             line["segment"] = checkpoint.segment.into();

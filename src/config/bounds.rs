@@ -113,6 +113,22 @@ pub const SEGMENT_OCTETS: Bounds<usize> = Bounds { default: 64 * MIB, min: MIB, 
 pub const DISK_BUDGET_OCTETS: Bounds<usize> =
     Bounds { default: 1 << 50, min: 2 * MIB, max: 1 << 50 };
 
+/// `[[mirror]]`: how many.
+pub const MIRRORS_MAX: usize = 16;
+/// `[[mirror]] name`, and each part of `table`: letters.
+pub const MIRROR_NAME_MAX: usize = 40;
+/// `[[mirror]] node` and `topic`: octets.
+pub const MIRROR_TEXT_MAX: usize = 200;
+/// `[[mirror]] batch`: rows of one delivery.
+pub const MIRROR_BATCH: Bounds<usize> = Bounds { default: 5_000, min: 1, max: 100_000 };
+/// `[[mirror]] wait`: how long records wait for more of them.
+pub const MIRROR_WAIT: Bounds<Duration> = millis(SECOND, 10, HOUR);
+/// `[[mirror]] file_size`: octets of one file.
+pub const MIRROR_FILE_OCTETS: Bounds<usize> =
+    Bounds { default: 64 * MIB, min: 4 * KIB, max: 16 * GIB };
+/// `[[mirror]] file_age`: how long one file is written.
+pub const MIRROR_FILE_AGE: Bounds<Duration> = millis(HOUR, SECOND, 24 * HOUR);
+
 /// `[capture] file_size`: octets of one file. Its least is far above the longest packet.
 pub const CAPTURE_FILE_OCTETS: Bounds<usize> = Bounds { default: 16 * MIB, min: MIB, max: GIB };
 /// `[capture] files`: files in the folder.

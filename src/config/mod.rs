@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `written` | every key as it stands in the file, and its JSON schema |
 //! | [`bounds`] | defaults, and how far each number may go |
+//! | `mirrors` | what is written of a mirror to what is meant |
 //! | `validate` | what is written to what is meant |
 //! | [`fault`] | a mistake's line and key, in one sentence |
 //! | [`nearest`] | the name that was probably meant |
@@ -27,6 +28,7 @@ pub mod address;
 pub mod bounds;
 pub mod duration;
 pub mod fault;
+mod mirrors;
 pub mod nearest;
 pub mod size;
 mod validate;
@@ -39,6 +41,8 @@ pub use validate::{NEVER_LOOSENED, RETRIED};
 const REGISTRY_FILE: &str = "registry.toml";
 const CONSENT_PATH: &str = "state/consent";
 const AUDIT_PATH: &str = "state/audit";
+const AUDIT_ZONE: &str = "Asia/Shanghai";
+const MIRROR_TABLE: &str = "consentry_records";
 const CAPTURE_PATH: &str = "state/capture";
 
 /// Where keys are unless the file says otherwise: `keys`, beside the journal's folder and not in it,
@@ -70,6 +74,8 @@ pub struct Config {
     pub long_messages: LongMessages,
     /// Where decisions are recorded.
     pub audit: Audit,
+    /// Where records go on to, at most [`bounds::MIRRORS_MAX`].
+    pub mirrors: Vec<Mirror>,
     /// The proxy's own traces.
     pub capture: Capture,
     /// What the metrics tell apart.
@@ -256,11 +262,77 @@ pub struct Audit {
     pub parquet: bool,
     /// Calendar months that records are kept.
     pub keep_months: u32,
+    /// The zone whose days and months these are, by its name in the IANA's list.
+    pub zone: String,
     /// Size of one journal file, octets.
     pub segment_octets: usize,
     /// Octets that the journal's folder may take, at least twice `segment_octets`; `None` = what the
     /// disk has.
     pub disk_budget_octets: Option<usize>,
+}
+
+/// A `[[mirror]]`: records delivered to somebody else.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Mirror {
+    /// Its name, unlike any other's: lower-case letters, digits, `-` and `_`.
+    pub name: String,
+    /// Where it goes.
+    pub kind: MirrorKind,
+    /// What is shown of persons' numbers.
+    pub numbers: MirrorNumbers,
+    /// What rows say that they come from; `None` = the name of the machine.
+    pub node: Option<String>,
+    /// Rows of one delivery at most.
+    pub batch: usize,
+    /// How long records wait for more of them.
+    pub wait: Duration,
+}
+
+/// Where a mirror goes.
+#[derive(Clone, PartialEq, Eq)]
+pub enum MirrorKind {
+    /// Files in a folder.
+    File {
+        /// The folder.
+        folder: PathBuf,
+        /// What they hold.
+        format: MirrorFormat,
+        /// Octets of one file, about.
+        octets: usize,
+        /// How long one is written at most.
+        age: Duration,
+    },
+    /// A PostgreSQL table.
+    Postgres {
+        /// `postgres://...`, which may hold a password.
+        url: String,
+        /// The table, with or without a schema.
+        table: String,
+    },
+    /// A Kafka topic.
+    Kafka {
+        /// `host:port`, 1 to [`bounds::PEERS_MAX`].
+        brokers: Vec<String>,
+        /// The topic.
+        topic: String,
+    },
+}
+
+impl fmt::Debug for MirrorKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+impl MirrorKind {
+    /// As `kind` writes it.
+    pub const fn name(&self) -> &'static str {
+        match self {
+            MirrorKind::File { .. } => "file",
+            MirrorKind::Postgres { .. } => "postgres",
+            MirrorKind::Kafka { .. } => "kafka",
+        }
+    }
 }
 
 /// `[audit] checkpoint`: when what was recorded is signed, whichever comes first.
@@ -431,6 +503,20 @@ choices! {
         Written "written"
         /// Its record is in memory: lost with the process.
         Queued "queued"
+    }
+    /// What the files of a mirror hold.
+    MirrorFormat {
+        /// One JSON object a line.
+        Ndjson "ndjson"
+        /// Parquet.
+        Parquet "parquet"
+    }
+    /// What a mirror shows of persons' numbers.
+    MirrorNumbers {
+        /// The first three and last two digits, with a keyed token where there is a key.
+        Masked "masked"
+        /// All of them, and the words of replies.
+        Whole "whole"
     }
     /// Whether a proof of consent must have been reviewed before it counts.
     Review {

@@ -16,7 +16,7 @@ use super::fault::{self, Source};
 use super::nearest::nearest;
 use super::written::{self, Size, Time};
 use super::{
-    AUDIT_PATH, CAPTURE_PATH, CONSENT_PATH, LongMessages, PartsMode, REGISTRY_FILE,
+    AUDIT_PATH, AUDIT_ZONE, CAPTURE_PATH, CONSENT_PATH, LongMessages, PartsMode, REGISTRY_FILE,
     RecordedContent, SubmitMulti, UnknownCommand, address, duration, size,
 };
 use super::{
@@ -66,6 +66,7 @@ pub(super) fn config(
         content: content(&source, folder, written.content.unwrap_or_default())?,
         long_messages: long_messages(&source, written.long_messages.unwrap_or_default())?,
         audit: audit(&source, folder, written.audit.unwrap_or_default())?,
+        mirrors: super::mirrors::mirrors(&source, folder, written.mirror.unwrap_or_default())?,
         capture: capture(&source, folder, written.capture.unwrap_or_default())?,
         metrics: Metrics {
             providers: written.metrics.unwrap_or_default().providers.unwrap_or(false),
@@ -407,6 +408,7 @@ fn audit(source: &Source<'_>, folder: &Path, written: written::Audit) -> Result<
         },
         durability: written.durability.unwrap_or(Durability::Synced),
         parquet: written.parquet.unwrap_or(true),
+        zone: zone(source, written.zone)?,
         keep_months: u32::try_from(keep_months).unwrap_or(u32::MAX),
         segment_octets,
         disk_budget_octets,
@@ -431,6 +433,17 @@ fn disk_budget(
         return Err(source.fault(at, says));
     }
     Ok(Some(budget))
+}
+
+fn zone(source: &Source<'_>, written: Option<Spanned<String>>) -> Result<String, Fault> {
+    let Some(written) = written else { return Ok(AUDIT_ZONE.to_owned()) };
+    match jiff::tz::TimeZone::get(written.get_ref()) {
+        Ok(_) => Ok(written.into_inner()),
+        Err(_) => {
+            let says = quoted(&written, "is no time zone; write one such as Asia/Shanghai");
+            Err(source.fault(written.span(), says))
+        }
+    }
 }
 
 fn capture(
@@ -476,7 +489,7 @@ fn log(written: written::Log) -> Log {
     }
 }
 
-fn path(
+pub(super) fn path(
     source: &Source<'_>,
     folder: &Path,
     written: Option<Spanned<String>>,
@@ -493,7 +506,7 @@ fn path(
     }
 }
 
-fn count(
+pub(super) fn count(
     source: &Source<'_>,
     written: Option<Spanned<u32>>,
     bounds: Bounds<usize>,
@@ -502,7 +515,7 @@ fn count(
     within(source, written, bounds, |number| number.to_string())
 }
 
-fn octets(
+pub(super) fn octets(
     source: &Source<'_>,
     written: Option<Spanned<Size>>,
     bounds: Bounds<usize>,
@@ -510,7 +523,7 @@ fn octets(
     within(source, written.map(|size| (size.span(), size.get_ref().0)), bounds, size::text)
 }
 
-fn time(
+pub(super) fn time(
     source: &Source<'_>,
     written: Option<Spanned<Time>>,
     bounds: Bounds<Duration>,
@@ -533,6 +546,6 @@ fn within<T: Copy + PartialOrd>(
     Ok(value)
 }
 
-fn quoted(written: &Spanned<String>, says: impl Display) -> String {
+pub(super) fn quoted(written: &Spanned<String>, says: impl Display) -> String {
     format!("{:?} {says}", written.get_ref())
 }

@@ -1,8 +1,8 @@
 //! What is allowed and rarely wanted in production. `check` prints these and `run` logs them.
 
 use super::{
-    CaptureText, Config, Durability, Mode, OverrideMode, Place, RecordedContent, Review, RuleSet,
-    UnknownCommand,
+    CaptureText, Config, Durability, MirrorKind, MirrorNumbers, Mode, OverrideMode, Place,
+    RecordedContent, Review, RuleSet, UnknownCommand,
 };
 
 impl RuleSet {
@@ -62,6 +62,23 @@ pub(super) fn warnings(config: &Config) -> Vec<String> {
     {
         warnings.push("[consent] url does not say sslmode=verify-full".to_owned());
     }
+    for mirror in &config.mirrors {
+        let name = &mirror.name;
+        if mirror.numbers == MirrorNumbers::Whole {
+            warnings.push(format!("[[mirror]] {name}: numbers whole shows persons' numbers"));
+        }
+        let local = |host: &str| {
+            ["127.", "localhost", "[::1]", "/", "%2F"].iter().any(|one| host.starts_with(one))
+        };
+        let is_open = match &mirror.kind {
+            MirrorKind::File { .. } => false,
+            MirrorKind::Postgres { url, .. } => !local(host(url)),
+            MirrorKind::Kafka { brokers, .. } => !brokers.iter().all(|broker| local(broker)),
+        };
+        if is_open {
+            warnings.push(format!("[[mirror]] {name}: records leave this machine unencrypted"));
+        }
+    }
     if config.capture.text == CaptureText::Whole {
         warnings.push("[capture] text whole keeps the texts of messages in files".to_owned());
     }
@@ -73,4 +90,11 @@ pub(super) fn warnings(config: &Config) -> Vec<String> {
             .push("[admin] without token_file, /api/v1 is served to this machine only".to_owned());
     }
     warnings
+}
+
+/// Where a `postgres://` URL leads to: what stands between the user and the database.
+fn host(url: &str) -> &str {
+    let behind = url.split_once("://").map_or(url, |(_, behind)| behind);
+    let place = behind.split('/').next().unwrap_or_default();
+    place.rsplit('@').next().unwrap_or_default()
 }

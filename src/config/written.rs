@@ -14,7 +14,7 @@ use super::{
     Alphabet, CaptureText, CaptureVerdict, Durability, LogFormat, LogLevel, Mode, OverrideMode,
     PartsMode, Review, RuleSet, Statuses,
 };
-use super::{Packing, Receipts, bounds, duration, size};
+use super::{MirrorFormat, MirrorNumbers, Packing, Receipts, bounds, duration, size};
 
 /// A duration with its unit.
 #[derive(Debug, Clone, Copy)]
@@ -51,6 +51,9 @@ pub(super) struct File {
     pub long_messages: Option<LongMessages>,
     /// Where decisions are recorded.
     pub audit: Option<Audit>,
+    /// Where records go on to.
+    #[schemars(with = "Option<Vec<Mirror>>", length(max = bounds::MIRRORS_MAX))]
+    pub mirror: Option<Vec<Spanned<Mirror>>>,
     /// The proxy's own traces.
     pub capture: Option<Capture>,
     /// What the metrics tell apart.
@@ -338,6 +341,9 @@ pub(super) struct Audit {
         "maximum" = bounds::KEEP_MONTHS.max,
     ))]
     pub keep_months: Option<Spanned<u32>>,
+    /// The zone whose days and months these are.
+    #[schemars(with = "Option<String>", extend("default" = super::AUDIT_ZONE))]
+    pub zone: Option<Spanned<String>>,
     /// Size of one journal file.
     #[schemars(with = "Option<Size>", extend("default" = size::text(bounds::SEGMENT_OCTETS.default)))]
     pub segment: Option<Spanned<Size>>,
@@ -345,6 +351,59 @@ pub(super) struct Audit {
     /// every message is refused until something is purged. Without it, the disk is the limit.
     #[schemars(with = "Option<Size>")]
     pub disk_budget: Option<Spanned<Size>>,
+}
+
+/// Records delivered to somebody else as the journal grows: at least once, without delaying a message.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Mirror {
+    /// Its name in metrics, logs and files: a to z, digits, - and _. Under a new name everything is
+    /// delivered from the oldest record on.
+    #[schemars(with = "String", length(max = bounds::MIRROR_NAME_MAX))]
+    pub name: Spanned<String>,
+    /// file, postgres or kafka.
+    #[schemars(with = "String", extend("enum" = ["file", "postgres", "kafka"]))]
+    pub kind: Spanned<String>,
+    /// Kind file: the folder.
+    #[schemars(with = "Option<String>")]
+    pub path: Option<Spanned<String>>,
+    /// Kind file: what is in the files.
+    #[schemars(with = "Option<MirrorFormat>", extend("default" = "ndjson"))]
+    pub format: Option<Spanned<MirrorFormat>>,
+    /// Kind file: size of one file, about.
+    #[schemars(with = "Option<Size>", extend("default" = size::text(bounds::MIRROR_FILE_OCTETS.default)))]
+    pub file_size: Option<Spanned<Size>>,
+    /// Kind file: how long one file is written at most.
+    #[schemars(with = "Option<Time>", extend("default" = duration::text(bounds::MIRROR_FILE_AGE.default)))]
+    pub file_age: Option<Spanned<Time>>,
+    /// Kind postgres: `postgres://user:password@host/database`.
+    #[schemars(with = "Option<String>")]
+    pub url: Option<Spanned<String>>,
+    /// Kind postgres: the table, with or without a schema; made if it is not there.
+    #[schemars(with = "Option<String>", extend("default" = super::MIRROR_TABLE))]
+    pub table: Option<Spanned<String>>,
+    /// Kind kafka: `host:port` of brokers.
+    #[schemars(with = "Option<Vec<String>>", length(min = 1, max = bounds::PEERS_MAX))]
+    pub brokers: Option<Spanned<Vec<Spanned<String>>>>,
+    /// Kind kafka: the topic.
+    #[schemars(with = "Option<String>")]
+    pub topic: Option<Spanned<String>>,
+    /// What is shown of persons' numbers.
+    #[schemars(extend("default" = "masked"))]
+    pub numbers: Option<MirrorNumbers>,
+    /// What rows say that they come from; without it, the name of the machine.
+    #[schemars(with = "Option<String>")]
+    pub node: Option<Spanned<String>>,
+    /// Rows of one delivery at most.
+    #[schemars(with = "Option<u32>", extend(
+        "default" = bounds::MIRROR_BATCH.default,
+        "minimum" = bounds::MIRROR_BATCH.min,
+        "maximum" = bounds::MIRROR_BATCH.max,
+    ))]
+    pub batch: Option<Spanned<u32>>,
+    /// How long records wait for more of them.
+    #[schemars(with = "Option<Time>", extend("default" = duration::text(bounds::MIRROR_WAIT.default)))]
+    pub wait: Option<Spanned<Time>>,
 }
 
 /// When what was recorded is signed: whichever comes first.

@@ -26,8 +26,8 @@ mod process;
 
 pub use histogram::Histogram;
 pub use labels::{
-    BindMode, CaptureEnd, CaptureOutcome, ConsentEvent, ForeignProtocol, Refused, SessionState,
-    Side, Verdict,
+    BindMode, CaptureEnd, CaptureOutcome, ConsentEvent, ForeignProtocol, Refused, Revocation,
+    SessionState, Side, Verdict,
 };
 
 /// The metrics of one process. Families that count what nobody has done yet stand at 0.
@@ -44,6 +44,7 @@ pub struct Metrics {
     foreign_protocol: Vec<IntCounter>,
     frame_faults: Vec<IntCounter>,
     consent_events: Vec<IntCounter>,
+    revocations: Vec<IntCounter>,
     capture_frames: Vec<IntCounter>,
     capture_ended: Vec<IntCounter>,
     config_info: IntGaugeVec,
@@ -79,6 +80,11 @@ pub struct Metrics {
     pub audit_disk: IntGauge,
     /// `consentry_audit_disk_budget_octets`: what it may take; 0 without a budget.
     pub audit_disk_budget: IntGauge,
+    mirror_lag: IntGaugeVec,
+    mirror_delivered: IntCounterVec,
+    mirror_failures: IntCounterVec,
+    mirror_rejected: IntCounterVec,
+    mirror_skipped: IntCounterVec,
     /// `consentry_capture_running`: 1 while traces are written.
     pub capture_running: IntGauge,
     /// `consentry_capture_ring_octets`: what the trace files may take together.
@@ -176,6 +182,11 @@ impl Metrics {
                 "Events that the consent ledger took, by what happened.",
                 ("event", &ConsentEvent::ALL.map(ConsentEvent::name)),
             )?,
+            revocations: make.counters(
+                "consentry_consent_revocations_total",
+                "Revocations that the consent ledger took, by cause.",
+                ("cause", &Revocation::ALL.map(Revocation::name)),
+            )?,
             blind_ports: make.gauge(
                 "consentry_blind_ports",
                 "Commercial codes whose provider is bound, but not to receive.",
@@ -233,6 +244,31 @@ impl Metrics {
             audit_disk_budget: make.gauge(
                 "consentry_audit_disk_budget_octets",
                 "Octets that the journal's folder may take; 0 without a budget.",
+            )?,
+            mirror_lag: make.gauges(
+                "consentry_mirror_lag_records",
+                "Records on the disk that a mirror has not delivered.",
+                &["mirror"],
+            )?,
+            mirror_delivered: make.counted(
+                "consentry_mirror_rows_total",
+                "Rows that a mirror has delivered.",
+                "mirror",
+            )?,
+            mirror_failures: make.counted(
+                "consentry_mirror_failures_total",
+                "Deliveries of a mirror that failed and were tried again.",
+                "mirror",
+            )?,
+            mirror_rejected: make.counted(
+                "consentry_mirror_rejected_rows_total",
+                "Rows that the other side of a mirror refused for ever.",
+                "mirror",
+            )?,
+            mirror_skipped: make.counted(
+                "consentry_mirror_skipped_records_total",
+                "Records that were purged before a mirror had delivered them.",
+                "mirror",
             )?,
             capture_frames: make.counters(
                 "consentry_capture_frames_total",
@@ -329,6 +365,11 @@ impl Metrics {
         &self.consent_events[event as usize]
     }
 
+    /// `consentry_consent_revocations_total{cause}`.
+    pub fn revocations(&self, cause: Revocation) -> &IntCounter {
+        &self.revocations[cause as usize]
+    }
+
     /// `consentry_capture_frames_total{outcome}`.
     pub fn capture_frames(&self, outcome: CaptureOutcome) -> &IntCounter {
         &self.capture_frames[outcome as usize]
@@ -349,6 +390,18 @@ impl Metrics {
         &self.frame_faults[from as usize]
     }
 
+    /// The `consentry_mirror_...{mirror}` of a configured mirror, from then on shown.
+    pub fn mirror(&self, name: &str) -> MirrorMetrics {
+        let counter = |family: &IntCounterVec| family.with_label_values(&[name]);
+        MirrorMetrics {
+            lag: self.mirror_lag.with_label_values(&[name]),
+            delivered: counter(&self.mirror_delivered),
+            failures: counter(&self.mirror_failures),
+            rejected: counter(&self.mirror_rejected),
+            skipped: counter(&self.mirror_skipped),
+        }
+    }
+
     /// Makes `hash` the only one of `consentry_config_info{hash}`.
     pub fn config(&self, hash: &str) {
         self.config_info.reset();
@@ -365,6 +418,20 @@ impl Metrics {
         process::append(&mut text);
         text
     }
+}
+
+/// The metrics of one mirror.
+pub struct MirrorMetrics {
+    /// `consentry_mirror_lag_records`: records on the disk that it has not delivered.
+    pub lag: IntGauge,
+    /// `consentry_mirror_rows_total`: rows delivered.
+    pub delivered: IntCounter,
+    /// `consentry_mirror_failures_total`: deliveries that were tried again.
+    pub failures: IntCounter,
+    /// `consentry_mirror_rejected_rows_total`: rows that were refused for ever.
+    pub rejected: IntCounter,
+    /// `consentry_mirror_skipped_records_total`: records purged before they were delivered.
+    pub skipped: IntCounter,
 }
 
 /// Makes families and puts them into the registry.
@@ -388,6 +455,10 @@ impl Maker {
 
     fn gauges(&self, name: &str, help: &str, labels: &[&str]) -> prometheus::Result<IntGaugeVec> {
         self.register(IntGaugeVec::new(Opts::new(name, help), labels)?)
+    }
+
+    fn counted(&self, name: &str, help: &str, label: &str) -> prometheus::Result<IntCounterVec> {
+        self.register(IntCounterVec::new(Opts::new(name, help), &[label])?)
     }
 
     fn counters(

@@ -1,10 +1,10 @@
 //! A message in any composition of the forms that SMPP lets it take.
 
-use consentry::smpp::Command;
 use consentry::smpp::message::WireAddress;
 use consentry::smpp::multi::Destination;
 use consentry::smpp::tlv::Tag;
 use consentry::smpp::write::{self, MessageFields};
+use consentry::smpp::{Command, Header};
 use consentry::text::Options;
 
 use crate::chance::Chance;
@@ -35,6 +35,19 @@ pub struct Sent {
     pub bind: usize,
     /// How long its sender waits before it, seconds.
     pub wait_s: u64,
+    /// A submit_multi to others too: the same to its person alone.
+    pub alone: Option<Vec<u8>>,
+}
+
+impl Sent {
+    fn new(number: usize, (octets, alone): (Vec<u8>, Option<Vec<u8>>)) -> Sent {
+        Sent { octets, number, bind: 0, wait_s: 0, alone }
+    }
+
+    /// Whether it is a submit_multi.
+    pub fn is_multi(&self) -> bool {
+        Header::of(&self.octets).is_some_and(|header| header.command == Command::SubmitMulti)
+    }
 }
 
 /// A disguised message.
@@ -44,6 +57,18 @@ pub struct Disguised {
     pub form: Form,
     pub total: usize,
     pub sent: Vec<Sent>,
+}
+
+impl Disguised {
+    /// PDUs have numbers by which they are known: each its place.
+    fn numbered(mut self) -> Disguised {
+        for (sequence, one) in (2_u32..).zip(&mut self.sent) {
+            for pdu in [Some(&mut one.octets), one.alone.as_mut()].into_iter().flatten() {
+                pdu[12..16].copy_from_slice(&sequence.to_be_bytes());
+            }
+        }
+        self
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -63,6 +88,9 @@ struct Common {
     total: usize,
     data_coding: u8,
     is_honest: bool,
+    /// An honest sender sends all parts to the same: by submit_multi or not, to another too or not.
+    is_multi: bool,
+    has_other: bool,
 }
 
 /// Any disguise of a message. An honest one keeps to what programs in the field do: parts in their order,
@@ -81,16 +109,19 @@ pub fn disguise(chance: &mut Chance, meant: Meant, is_honest: bool) -> Disguised
         total,
         data_coding: form.data_coding(route, chance, is_honest),
         is_honest,
+        is_multi: chance.once_in(4),
+        has_other: chance.once_in(2),
     };
     let parts: Vec<Sent> = (1..)
         .zip(&pieces)
         .map(|(number, piece)| {
-            let octets = pdu(chance, &common, meant, number, piece);
-            Sent { octets, number, bind: chance.below(2), wait_s: chance.below(5) as u64 }
+            let mut one = Sent::new(number, pdu(chance, &common, meant, number, piece));
+            (one.bind, one.wait_s) = (chance.below(2), chance.below(5) as u64);
+            one
         })
         .collect();
     let sent = if is_honest { parts } else { ordered(chance, &common, meant, &pieces, parts) };
-    Disguised { route, form, total, sent }
+    Disguised { route, form, total, sent }.numbered()
 }
 
 /// Units cut as programs do: every part but the last as long as a short message, or as a payload, may be.
@@ -147,7 +178,10 @@ fn ordered(
         }
         for mut one in round {
             if chance.once_in(4) {
-                one.octets = pdu(chance, common, meant, one.number, pieces[one.number - 1]);
+                one = Sent::new(
+                    one.number,
+                    pdu(chance, common, meant, one.number, pieces[one.number - 1]),
+                );
             }
             one.bind = chance.below(2);
             one.wait_s = if chance.once_in(6) { chance.below(700) as u64 } else { 1 };
@@ -163,18 +197,19 @@ fn pdu(
     meant: Meant,
     number: usize,
     piece: &[Vec<u8>],
-) -> Vec<u8> {
+) -> (Vec<u8>, Option<Vec<u8>>) {
     let header = header(chance, common, number);
     let mut body = header.clone();
     body.extend(common.form.octets(common.route, piece, header.len()));
     let udhi = if header.is_empty() { 0 } else { 0x40 };
     let (source, to) = (code(chance, meant.source), person(chance, meant.destination));
     let mut tlvs = parameters(chance, common, number);
-    let commands: &[Command] = if common.is_honest {
-        &[Command::SubmitSm, Command::SubmitSm, Command::DataSm]
-    } else {
-        &[Command::SubmitSm, Command::DataSm, Command::SubmitMulti]
+    let commands: &[Command] = match (common.is_honest, common.is_multi) {
+        (true, true) => &[Command::SubmitMulti],
+        (true, false) => &[Command::SubmitSm, Command::SubmitSm, Command::DataSm],
+        (false, _) => &[Command::SubmitSm, Command::DataSm, Command::SubmitMulti],
     };
+    let has_other = if common.is_honest { common.has_other } else { chance.once_in(2) };
     let command = chance.one_of(commands);
     let is_payload = command == Command::DataSm || body.len() > 254 || chance.once_in(3);
     if is_payload {
@@ -191,24 +226,27 @@ fn pdu(
     };
     let mut out = Vec::new();
     let write_tlvs = |out: &mut Vec<u8>| tlvs.iter().for_each(|(tag, v)| write::tlv(out, *tag, v));
-    let sequence = 2 + chance.below(1 << 20) as u32;
+    let mut alone = None;
     match command {
-        Command::DataSm => write::data_sm(&mut out, sequence, fields, write_tlvs),
+        Command::DataSm => write::data_sm(&mut out, 0, fields, write_tlvs),
         Command::SubmitMulti => {
-            // Beside others who may get it.
-            let friend = person(chance, crate::FRIEND);
-            let mut destinations = [Destination::Sme(to.wire()), Destination::Sme(friend.wire())];
+            // Beside others: who may get it where this one may not, and the reverse.
+            let other = if common.is_honest { crate::REVOKED } else { crate::FRIEND };
+            let (it, other) = (Destination::Sme(to.wire()), person(chance, other));
+            let mut destinations = vec![it, Destination::Sme(other.wire())];
+            if !has_other {
+                destinations.pop();
+            } else {
+                let mut to_it = Vec::new();
+                write::submit_multi(&mut to_it, 0, fields, &[it], write_tlvs);
+                alone = Some(to_it);
+            }
             chance.shuffle(&mut destinations);
-            let count = if chance.once_in(2) { 2 } else { 1 };
-            let destinations: Vec<_> = destinations
-                .into_iter()
-                .filter(|one| count == 2 || *one == Destination::Sme(to.wire()))
-                .collect();
-            write::submit_multi(&mut out, sequence, fields, &destinations, write_tlvs);
+            write::submit_multi(&mut out, 0, fields, &destinations, write_tlvs);
         }
-        _ => write::message(&mut out, Command::SubmitSm, sequence, fields, write_tlvs),
+        _ => write::message(&mut out, Command::SubmitSm, 0, fields, write_tlvs),
     }
-    out
+    (out, alone)
 }
 
 /// A user data header with its length octet; empty where the disguise has none.
@@ -260,14 +298,14 @@ fn parameters(chance: &mut Chance, common: &Common, number: usize) -> Vec<(Tag, 
     tlvs
 }
 
-struct Spelled {
+pub struct Spelled {
     ton: u8,
     npi: u8,
     value: String,
 }
 
 impl Spelled {
-    fn wire(&self) -> WireAddress<'_> {
+    pub fn wire(&self) -> WireAddress<'_> {
         WireAddress { ton: self.ton, npi: self.npi, value: self.value.as_bytes() }
     }
 }
@@ -278,7 +316,7 @@ fn spelled(chance: &mut Chance, number: &str, ways: &[(u8, &str)]) -> Spelled {
 }
 
 /// A code in any of its spellings; as it is where it is no code.
-fn code(chance: &mut Chance, number: &str) -> Spelled {
+pub fn code(chance: &mut Chance, number: &str) -> Spelled {
     let ways: &[(u8, &str)] = match number.bytes().all(|octet| octet.is_ascii_digit()) {
         true if !number.is_empty() => &[
             (0, ""),
@@ -297,7 +335,7 @@ fn code(chance: &mut Chance, number: &str) -> Spelled {
 }
 
 /// A person in any spelling.
-fn person(chance: &mut Chance, number: &str) -> Spelled {
+pub fn person(chance: &mut Chance, number: &str) -> Spelled {
     let ways: &[(u8, &str)] = match number.len() {
         11 => &[
             (0, ""),

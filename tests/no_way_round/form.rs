@@ -43,7 +43,7 @@ pub fn any(chance: &mut Chance, text: &str, is_honest: bool) -> (Form, Units) {
             10 => Form::Ascii,
             _ => Form::Data(data),
         };
-        if let Some(units) = units(form, text)
+        if let Some(units) = form.units(text)
             && (!is_honest || form.is_published())
         {
             return (form, units);
@@ -90,6 +90,11 @@ fn septets(text: &str, shifts: Shifts) -> Option<Vec<u8>> {
 }
 
 impl Form {
+    /// A text in this form, where all of it can be written so.
+    pub fn units(self, text: &str) -> Option<Units> {
+        units(self, text)
+    }
+
     /// Whether the tables that it names are published: handsets know no others.
     fn is_published(self) -> bool {
         let elements = self.elements().concat();

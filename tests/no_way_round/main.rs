@@ -4,17 +4,21 @@
 //! Each composition follows from one number. It is printed, and `DISGUISE_SEED=N` begins with that of an
 //! earlier run. `DISGUISES=N` tries another count than usual.
 
+use std::cell::Cell;
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant, SystemTime};
 
 use chance::Chance;
 use consentry::policy::Rule;
-use disguise::{Meant, disguise};
-use stage::{Stage, reaches};
+use consentry::session::{LongMessages, MultiPolicy};
+use disguise::{Meant, Sent, disguise};
+use replacement::Earlier;
+use stage::{Configured, Outcome, Stage, reaches};
 
 mod chance;
 mod disguise;
 mod form;
+mod replacement;
 mod stage;
 
 /// Compositions that a test tries.
@@ -124,19 +128,28 @@ fn each_seed(check: impl Fn(u64, &mut Stage)) {
     assert!(tried > 0);
 }
 
+/// Whatever an operator may have decided of parts and of several recipients.
+fn any_configured(chance: &mut Chance) -> Configured {
+    let never = stage::DEADLINE_S;
+    let modes = [LongMessages::Progressive, stage::hold(2), stage::hold(never)];
+    let submit_multi = chance.one_of(&[MultiPolicy::Whole, MultiPolicy::Narrow]);
+    Configured { long_messages: chance.one_of(&modes), submit_multi }
+}
+
 #[test]
 fn each_message_is_refused_by_its_rule_undisguised() {
     let mut stage = Stage::new();
     for (rule, source, destination, text, _) in REFUSED {
         let mut chance = Chance(1);
         let meant = Meant { source, destination, text };
-        // The first honest disguise in one piece.
+        // The first honest disguise in one piece, to one person.
         let plain = std::iter::repeat_with(|| disguise(&mut chance, meant, true))
-            .find(|one| one.total == 1)
+            .find(|one| one.total == 1 && !one.sent[0].is_multi())
             .expect("some are");
-        stage.begin(plain.route);
-        let fate = stage.give(0, &plain.sent[0].octets);
-        assert_eq!((fate.refused, fate.cleared.len()), (Some(rule), 0), "{meant:?}");
+        stage.begin(plain.route, any_configured(&mut chance));
+        let outcomes = stage.give(0, &plain.sent[0].octets);
+        let found: Vec<_> = outcomes.iter().map(|one| (one.refused, one.cleared.len())).collect();
+        assert_eq!(found, [(Some(rule), 0)], "{meant:?}");
     }
 }
 
@@ -145,32 +158,110 @@ fn what_is_refused_is_refused_in_every_disguise() {
     each_seed(|seed, stage| {
         let mut chance = Chance(seed);
         let (rule, source, destination, text, holds) = chance.one_of(&REFUSED);
+        let configured = any_configured(&mut chance);
         let disguised = disguise(&mut chance, Meant { source, destination, text }, false);
-        stage.begin(disguised.route);
+        // Where parts wait until all have come, whatever a sender does, none goes on without the others.
+        let all_wait = configured.long_messages == stage::hold(stage::DEADLINE_S)
+            && !disguised.sent.iter().any(Sent::is_multi);
+        stage.begin(disguised.route, configured);
         let (mut arrived, mut refused_s) = (BTreeSet::new(), None);
-        let mut now_s = 0;
-        for one in &disguised.sent {
-            stage.wait(one.wait_s);
-            now_s += one.wait_s;
-            let fate = stage.give(one.bind, &one.octets);
-            let at = || {
-                let (form, total, number) = (disguised.form, disguised.total, one.number);
-                format!("DISGUISE_SEED={seed}: {} {form:?}, part {number} of {total}", rule.name())
-            };
-            if reaches(&fate.cleared, destination) {
-                assert_eq!(holds, Holds::NotWhole, "{}: something of it crosses", at());
-                if one.number == 1 {
-                    // It was forgotten since its own first part came: a new message begins.
+        let last = Sent { wait_s: REMEMBERED_S, octets: Vec::new(), ..disguised.sent[0].clone() };
+        for (sequence, one) in (2..).zip(disguised.sent.iter().chain([&last])) {
+            let (waited, given) = (stage.wait(one.wait_s), stage.give(one.bind, &one.octets));
+            let was_refused = |it: &Outcome| it.sequence == sequence && it.refused.is_some();
+            // A first part that goes on or waits was forgotten since it came last: a new message begins.
+            let is_new =
+                one.number == 1 && !one.octets.is_empty() && !given.iter().any(was_refused);
+            for (begins, outcomes) in [(false, waited), (is_new, given)] {
+                if begins {
                     refused_s = None;
                 }
-                let is_remembered = refused_s.is_some_and(|then| now_s - then < REMEMBERED_S);
-                assert!(!is_remembered, "{}: crosses behind a refusal", at());
-                arrived.insert(one.number);
-            } else if fate.refused.is_some_and(|rule| rule != Rule::CommandRefused) {
-                refused_s.get_or_insert(now_s);
+                for outcome in outcomes {
+                    let Sent { number, alone, .. } = &disguised.sent[outcome.sequence as usize - 2];
+                    // Of a submit_multi it may be the other one for whose sake it is refused to all.
+                    let is_refused = match outcome.refused {
+                        Some(rule) => rule != Rule::CommandRefused && alone.is_none(),
+                        None => true,
+                    };
+                    let at = || {
+                        let (form, total) = (disguised.form, disguised.total);
+                        let rule = rule.name();
+                        format!(
+                            "DISGUISE_SEED={seed}: {rule} {form:?}, part {number} of {total}, {configured:?}"
+                        )
+                    };
+                    if reaches(&outcome.cleared, destination) {
+                        let may_cross = holds == Holds::NotWhole && !all_wait;
+                        assert!(may_cross, "{}: something of it crosses", at());
+                        let is_remembered =
+                            refused_s.is_some_and(|then| outcome.at_s < then + REMEMBERED_S);
+                        assert!(!is_remembered, "{}: crosses behind a refusal", at());
+                        arrived.insert(*number);
+                    } else if is_refused {
+                        refused_s.get_or_insert(outcome.at_s);
+                    }
+                    assert!(arrived.len() < disguised.total, "{}: all of it crossed", at());
+                }
             }
-            assert!(arrived.len() < disguised.total, "{}: all of it crossed", at());
         }
+    });
+}
+
+/// What a sender may send first, so that another text can take its place.
+fn harmless(source: &str) -> &'static str {
+    if source == TEMPLATES { "您的验证码是271828，五分钟内有效。" } else { "271828" }
+}
+
+#[test]
+fn what_is_refused_takes_no_other_messages_place() {
+    let seen = Cell::new(0);
+    each_seed(|seed, stage| {
+        let mut chance = Chance(seed);
+        let (rule, source, destination, text, _) = chance.one_of(&REFUSED);
+        let meant = Meant { source, destination, text };
+        let first = if source == COMMERCIAL { AD } else { harmless(source) };
+        let earlier = replacement::earlier(&mut chance, meant, first, false);
+        stage.begin(earlier.route, any_configured(&mut chance));
+        let ids = stage.ids_of(0, &earlier.first);
+        if earlier.earlier == Earlier::Twin && ids.len() < 2 {
+            // The friend's alone: it may be replaced.
+            return;
+        }
+        let guessed = [String::from("id0"), String::new()];
+        for id in ids.iter().chain(&guessed) {
+            let pdu = earlier.pdu(&mut chance, meant, id, false);
+            let outcomes = stage.give(chance.below(2), &pdu);
+            let at = format!(
+                "DISGUISE_SEED={seed}: {} {:?} {:?}",
+                rule.name(),
+                earlier.form,
+                earlier.earlier
+            );
+            assert!(outcomes.iter().all(|one| one.cleared.is_empty()), "{at}: it takes its place");
+            assert!(outcomes.len() == 1, "{at}: it was judged");
+        }
+        seen.set(seen.get() + ids.len());
+    });
+    assert!(seen.get() > 0, "some messages had an id");
+}
+
+#[test]
+fn what_may_pass_takes_the_place_of_ones_own_message() {
+    each_seed(|seed, stage| {
+        let mut chance = Chance(seed);
+        let (source, destination, text) = chance.one_of(&HONEST);
+        let meant = Meant { source, destination, text };
+        let first = if source == COMMERCIAL { AD } else { harmless(source) };
+        let earlier = replacement::earlier(&mut chance, meant, first, true);
+        stage.begin(earlier.route, any_configured(&mut chance));
+        let ids = stage.ids_of(0, &earlier.first);
+        let at = format!("DISGUISE_SEED={seed}: {:?}, {text}", earlier.form);
+        assert_eq!(ids.len(), 1, "{at}: the first one passes");
+        let pdu = earlier.pdu(&mut chance, meant, &ids[0], true);
+        let outcomes = stage.give(chance.below(2), &pdu);
+        let found: Vec<_> = outcomes.iter().map(|one| one.refused.map(Rule::name)).collect();
+        assert_eq!(found, [None], "{at}");
+        assert!(outcomes[0].cleared == pdu, "{at}: other octets went on than came");
     });
 }
 
@@ -179,15 +270,33 @@ fn what_may_pass_passes_in_every_form_of_the_field() {
     each_seed(|seed, stage| {
         let mut chance = Chance(seed);
         let (source, destination, text) = chance.one_of(&HONEST);
+        let configured = any_configured(&mut chance);
         let disguised = disguise(&mut chance, Meant { source, destination, text }, true);
-        stage.begin(disguised.route);
-        for one in &disguised.sent {
-            stage.wait(one.wait_s);
-            let fate = stage.give(one.bind, &one.octets);
-            let (form, total, number) = (disguised.form, disguised.total, one.number);
-            let at = format!("DISGUISE_SEED={seed}: {form:?}, part {number} of {total}, {text}");
-            assert_eq!(fate.refused.map(Rule::name), None, "{at}");
-            assert!(fate.cleared == one.octets, "{at}: other octets went on than came");
+        let is_advertising = text == AD;
+        let is_narrowed = |one: &Sent| is_advertising && one.alone.is_some();
+        if configured.submit_multi == MultiPolicy::Whole && disguised.sent.iter().any(is_narrowed) {
+            // One who has refused is among its recipients: it is refused to all.
+            return;
         }
+        stage.begin(disguised.route, configured);
+        let mut passed = BTreeSet::new();
+        let last = Sent { wait_s: 5, octets: Vec::new(), ..disguised.sent[0].clone() };
+        for one in disguised.sent.iter().chain([&last]) {
+            let mut outcomes = stage.wait(one.wait_s);
+            outcomes.extend(stage.give(one.bind, &one.octets));
+            for outcome in outcomes {
+                let one = &disguised.sent[outcome.sequence as usize - 2];
+                let (form, total, number) = (disguised.form, disguised.total, one.number);
+                let at = format!(
+                    "DISGUISE_SEED={seed}: {form:?}, part {number} of {total}, {text}, {configured:?}"
+                );
+                assert_eq!(outcome.refused.map(Rule::name), None, "{at}");
+                let alone = one.alone.as_ref().filter(|_| is_advertising);
+                let expected = alone.unwrap_or(&one.octets);
+                assert!(outcome.cleared == *expected, "{at}: other octets went on than came");
+                passed.insert(number);
+            }
+        }
+        assert_eq!(passed.len(), disguised.total, "DISGUISE_SEED={seed}: {configured:?}");
     });
 }

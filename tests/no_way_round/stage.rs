@@ -7,10 +7,12 @@ use consentry::consent::{CACHE_OCTETS_MIN, EntityId, Ledger, Options, Question};
 use consentry::content::{Prohibited, Reader, Templates};
 use consentry::policy::{Consent, Modes, Period, Promise, Review, Rule, Standing, StandingState};
 use consentry::registry::{Address, Npi, Ton, recipient};
+use consentry::session::originals::Originals;
 use consentry::session::{
-    CodeTemplates, Desk, Joinings, Knowledge, Moment, Parties, Rates, Session, Side, Texts,
-    Timeouts,
+    CodeTemplates, Desk, Fate, HoldTimes, Joinings, Knowledge, LongMessages, Moment, MultiPolicy,
+    Parties, Rates, Session, Side, Texts, Timeouts,
 };
+use consentry::smpp::frame::cut;
 use consentry::smpp::message::WireAddress;
 use consentry::smpp::multi::{Destination, SubmitMulti};
 use consentry::smpp::write::{self, BindFields};
@@ -43,12 +45,31 @@ licence    = { number = "2", valid_until = 2099-12-31 }
 code       = [{ number = "95588", digits_max = 20, purpose = "service" }]
 "#;
 
-/// What became of one PDU.
-pub struct Fate {
-    /// What went on, octet for octet.
+/// What became of one PDU, by its sequence_number.
+pub struct Outcome {
+    pub sequence: u32,
+    /// When, in seconds of the stage's clock.
+    pub at_s: u64,
+    /// What went on, octet for octet; nothing where it was refused.
     pub cleared: Vec<u8>,
     /// By which rule it was refused.
     pub refused: Option<Rule>,
+}
+
+/// What the operator decides of long messages and of several recipients.
+#[derive(Debug, Clone, Copy)]
+pub struct Configured {
+    pub long_messages: LongMessages,
+    pub submit_multi: MultiPolicy,
+}
+
+/// Longest wait for the parts of a message, seconds.
+pub const DEADLINE_S: u64 = 60;
+
+/// Parts wait for each other; a sender that is silent for so long is taken to wait for an answer.
+pub fn hold(silence_s: u64) -> LongMessages {
+    let (deadline_us, silence_us) = (DEADLINE_S * SECOND_US, silence_s * SECOND_US);
+    LongMessages::Hold(HoldTimes { deadline_us, silence_us })
 }
 
 /// What is judged by, and two binds under way.
@@ -56,7 +77,9 @@ pub struct Stage {
     knowledge: Knowledge,
     desk: Desk,
     sessions: Vec<Session>,
-    now_s: u64,
+    now_us: u64,
+    /// Messages that the SMSC took: its ids.
+    taken: u32,
 }
 
 impl Stage {
@@ -76,20 +99,35 @@ impl Stage {
         let mut knowledge = Knowledge::new(registry, texts, modes);
         let scopes = Vec::new();
         knowledge.parties = Parties { entities: entities(), scopes };
-        Stage { knowledge, desk: Desk::default(), sessions: Vec::new(), now_s: 0 }
+        Stage { knowledge, desk: Desk::default(), sessions: Vec::new(), now_us: 0, taken: 0 }
     }
 
     fn now(&self) -> Moment {
-        let steady_us = self.now_s * SECOND_US;
+        let steady_us = self.now_us;
         Moment { wall_us: BEGIN_US + steady_us, steady_us }
     }
 
-    pub fn wait(&mut self, seconds: u64) {
-        self.now_s += seconds;
+    /// What becomes meanwhile of parts that wait.
+    pub fn wait(&mut self, seconds: u64) -> Vec<Outcome> {
+        let until_us = self.now_us + seconds * SECOND_US;
+        let mut outcomes = Vec::new();
+        loop {
+            let deadlines = self.sessions.iter().map(|one| one.hold_deadline_us(&self.knowledge));
+            let next_us = deadlines.min().unwrap_or(u64::MAX);
+            if next_us > until_us {
+                self.now_us = until_us;
+                return outcomes;
+            }
+            self.now_us = self.now_us.max(next_us);
+            outcomes.extend(self.judge_all());
+        }
     }
 
     /// Two fresh binds over listeners with these options; nothing is remembered.
-    pub fn begin(&mut self, route: text::Options) {
+    pub fn begin(&mut self, route: text::Options, configured: Configured) {
+        self.knowledge.long_messages = configured.long_messages;
+        self.knowledge.submit_multi = configured.submit_multi;
+        *self.knowledge.originals() = Originals::new(100);
         let providers = self.knowledge.registry.providers().len();
         self.knowledge.joinings = Joinings::new(providers, text::joining::Limits::default());
         self.knowledge.rates = Rates::new(&self.knowledge.registry);
@@ -104,15 +142,28 @@ impl Stage {
             let (password, system_type, interface_version) = (b"".as_slice(), b"".as_slice(), 0x34);
             let fields = BindFields { system_id, password, system_type, interface_version };
             write::bind(&mut octets, Command::BindTransceiver, 1, fields);
-            assert_eq!(self.give(bind, &octets).cleared, octets);
+            self.give(bind, &octets);
             self.answer(bind, Command::BindTransceiver.response_id(), 1);
         }
     }
 
+    /// The ids that the SMSC gives to what goes on of these PDUs.
+    pub fn ids_of(&mut self, bind: usize, octets: &[u8]) -> Vec<String> {
+        let before = self.taken;
+        self.give(bind, octets);
+        let mut ids = Vec::new();
+        // Parts that wait for each other have theirs later.
+        self.wait(DEADLINE_S);
+        ids.extend((before + 1..=self.taken).map(|taken| format!("id{taken}")));
+        ids
+    }
+
     fn answer(&mut self, bind: usize, command_id: u32, sequence: u32) {
         let mut octets = Vec::new();
+        self.taken += 1;
+        let id = format!("id{}", self.taken);
         write::pdu(&mut octets, command_id, CommandStatus::ESME_ROK, sequence, |body| {
-            write::c_octets(body, b"id");
+            write::c_octets(body, id.as_bytes());
         });
         let now = self.now();
         let session = &mut self.sessions[bind];
@@ -120,28 +171,75 @@ impl Stage {
         session.relay(&self.knowledge, &mut self.desk, &mut Vec::new(), now);
     }
 
-    /// One PDU from the ESME, recorded at once. What goes on is answered by the SMSC.
-    pub fn give(&mut self, bind: usize, octets: &[u8]) -> Fate {
+    /// One PDU from the ESME, recorded at once: what becomes of it, and of parts that waited for it.
+    pub fn give(&mut self, bind: usize, octets: &[u8]) -> Vec<Outcome> {
         let now = self.now();
-        let session = &mut self.sessions[bind];
-        session.tally().clear();
-        session.receive(Side::Esme, octets, now);
-        let mut cleared = Vec::new();
-        while session.judge(&self.knowledge, &mut self.desk, &mut ask, now) {
+        self.sessions[bind].receive(Side::Esme, octets, now);
+        let mut outcomes = self.judge(bind);
+        outcomes.extend(self.judge_all());
+        outcomes
+    }
+
+    /// Wakes all binds until none has anything to judge.
+    fn judge_all(&mut self) -> Vec<Outcome> {
+        let mut outcomes = Vec::new();
+        loop {
+            let before = outcomes.len();
+            for bind in 0..self.sessions.len() {
+                outcomes.extend(self.judge(bind));
+            }
+            let has_news = self.sessions.iter().any(|one| one.hold_has_news(&self.knowledge));
+            if outcomes.len() == before && !has_news {
+                return outcomes;
+            }
+        }
+    }
+
+    /// What waits at one bind. What goes on is answered by the SMSC.
+    fn judge(&mut self, bind: usize) -> Vec<Outcome> {
+        let now = self.now();
+        let mut outcomes = Vec::new();
+        while self.sessions[bind].judge(&self.knowledge, &mut self.desk, &mut ask, now) {
+            let session = &mut self.sessions[bind];
             session.recorded();
-            cleared.extend(session.cleared().flat_map(|one| one.octets().to_vec()));
+            let cleared: Vec<u8> =
+                session.cleared().flat_map(|one| one.octets().to_vec()).collect();
+            // In their order: a number may be used twice. Binds have no outcome.
+            let mut cleared = frames(&cleared).into_iter().filter(|pdu| {
+                Header::of(pdu).is_some_and(|header| header.command != Command::BindTransceiver)
+            });
+            let decided: Vec<_> = session
+                .decided()
+                .filter_map(|(frame, fate)| Some((Header::of(frame)?, fate)))
+                .collect();
             session.take_replies(&mut Vec::new());
             session.release();
+            for (header, fate) in decided {
+                let sequence = header.sequence_number;
+                let (refused, cleared) = match fate {
+                    Fate::Refused(rule) => (rule, Vec::new()),
+                    Fate::Unjudged => continue,
+                    Fate::Passed(_) => {
+                        self.answer(bind, header.command.response_id(), sequence);
+                        (None, cleared.next().expect("what passes goes on"))
+                    }
+                };
+                let at_s = now.steady_us / SECOND_US;
+                outcomes.push(Outcome { sequence, at_s, cleared, refused });
+            }
+            assert_eq!(cleared.next(), None, "what is refused does not go on");
         }
-        let tally = session.tally();
-        let refused =
-            Rule::ALL.into_iter().find(|rule| tally.refused[usize::from(rule.code())] > 0);
-        if let Some(header) = Header::of(&cleared).filter(|header| header.command.carries_message())
-        {
-            self.answer(bind, header.command.response_id(), header.sequence_number);
-        }
-        Fate { cleared, refused }
+        outcomes
     }
+}
+
+fn frames(mut octets: &[u8]) -> Vec<Vec<u8>> {
+    let mut frames = Vec::new();
+    while let Ok(Some(length)) = cut(octets, octets.len()) {
+        frames.push(octets[..length].to_vec());
+        octets = &octets[length..];
+    }
+    frames
 }
 
 /// The entities of a ledger that holds nothing: who is who, in the order of the registry.

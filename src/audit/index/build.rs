@@ -159,6 +159,8 @@ impl<'a> Seen<'a> {
             Record::Link(_)
             | Record::Stop
             | Record::Checkpoint(_)
+            | Record::Purge(_)
+            | Record::Hold(_)
             | Record::Keys(_)
             | Record::Content(_)
             | Record::Unknown { .. } => {}

@@ -14,6 +14,7 @@ mod number;
 mod prove;
 mod receipts;
 mod report;
+mod retention;
 mod search;
 mod show;
 mod verify;
@@ -41,6 +42,12 @@ enum What {
     Prove(prove::Args),
     /// Rewrites sealed segments to Parquet, as the running proxy does by itself.
     Archive(archive::Args),
+    /// Shows how long each part of the journal is kept, and what keeps it longer.
+    Retention(retention::ShowArgs),
+    /// Legal holds: what must not be purged.
+    Hold(retention::HoldArgs),
+    /// Purges what is due, as the running proxy does by itself.
+    Purge(retention::PurgeArgs),
     /// The keys that numbers and contents are encrypted with.
     Keys(keys::Args),
     /// Walks every segment, record and link of the chain, and checks what was signed, or a proof alone:
@@ -57,6 +64,9 @@ pub fn run(args: Args) -> Result<Answer, Failure> {
         What::Report(args) => report::run(&args),
         What::Prove(args) => prove::run(&args),
         What::Archive(args) => archive::run(&args),
+        What::Retention(args) => retention::show(&args),
+        What::Hold(args) => retention::hold(&args),
+        What::Purge(args) => retention::purge(&args),
         What::Keys(args) => keys::run(&args),
         What::Verify(args) => verify::run(&args),
     }

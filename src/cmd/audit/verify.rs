@@ -94,6 +94,8 @@ fn whole(verified: &Verified) -> Value {
         "chain": hex(&verified.chain),
         "sidecars": verified.sidecars.whole,
         "sidecars_missing": verified.sidecars.missing,
+        "purged_segments": verified.purged,
+        "kept_records": verified.kept,
         "checkpoints": verified.checkpoints,
         "signed_through": (verified.signed_through > 0).then_some(verified.signed_through),
     })
@@ -107,7 +109,11 @@ fn sentence(verified: &Verified, keyless: bool) -> String {
         (0, _) => String::new(),
         _ => format!("; signed up to record {signed_through} by {checkpoints} checkpoints"),
     };
-    format!("whole: {records} records in {segments} segments, {octets} octets{signed}")
+    let purged = match (verified.purged, verified.kept) {
+        (0, _) => String::new(),
+        (purged, kept) => format!("; {purged} segments purged, {kept} records of them kept"),
+    };
+    format!("whole: {records} records in {segments} segments, {octets} octets{purged}{signed}")
 }
 
 fn given(files: &[PathBuf]) -> Result<Vec<PublicKey>, Failure> {

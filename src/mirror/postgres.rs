@@ -1,0 +1,360 @@
+//! Kind `postgres`: COPY into a temporary table, then INSERT ... ON CONFLICT DO NOTHING into the table,
+//! in one transaction: a row that is there already is passed over. The table and its partitions, one a
+//! month of UTC, are made where they are not there; columns that later versions have are added.
+//!
+//! Without TLS. What a server says of a row may hold its values: only codes go to the log.
+
+use std::collections::BTreeSet;
+use std::error::Error;
+use std::ops::Range;
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_util::SinkExt;
+use tokio::time::timeout;
+use tokio_postgres::config::SslMode;
+use tokio_postgres::{Client, Config, NoTls};
+
+use super::sink::{Delivered, Rejected, SinkFault};
+use crate::archive::{Column, Holds, Row, Value, time_text};
+
+/// How long the server may take to take a connection.
+const CONNECT: Duration = Duration::from_secs(10);
+/// How long it may take for a batch, and for what is made before it.
+const DELIVERY: Duration = Duration::from_secs(60);
+/// Rows of one batch that are refused for ever; more, and the mirror stands still: the table is wrong.
+const REJECTED_MAX: usize = 100;
+/// Taken while tables are made, so that no two proxies make the same one: "consentr".
+const LOCK: i64 = i64::from_be_bytes(*b"consentr");
+/// Where rows wait for the end of their COPY.
+const INCOMING: &str = "pg_temp.consentry_incoming";
+
+/// The other side.
+pub(super) struct Postgres {
+    config: Config,
+    /// Quoted.
+    table: String,
+    /// Unquoted: partitions are called after it.
+    name: String,
+    /// Node and journal, as every row begins.
+    head: String,
+    columns: String,
+    client: Option<Client>,
+    /// Months that have their partition.
+    months: BTreeSet<Month>,
+    rows: Vec<CopyRow>,
+}
+
+/// A row as a line of COPY's text format.
+struct CopyRow {
+    record: u64,
+    month: Month,
+    line: String,
+}
+
+/// Year and month, UTC.
+type Month = (i16, i8);
+
+impl Postgres {
+    pub fn new(
+        url: &str,
+        table: &str,
+        mirror: &str,
+        node: &str,
+        journal: &str,
+    ) -> Result<Postgres, SinkFault> {
+        // The library's error may repeat a part of the URL, which may hold a password.
+        let setting = |says: &str| SinkFault::Setting(says.to_owned());
+        let mut config: Config = url.parse().map_err(|_| {
+            setting("url is no URL of PostgreSQL: postgres://user:password@host/db")
+        })?;
+        if config.get_ssl_mode() == SslMode::Require {
+            return Err(setting(
+                "url asks for TLS, which this version does not speak to PostgreSQL",
+            ));
+        }
+        config.application_name(format!("consentry mirror {mirror}")).connect_timeout(CONNECT);
+        let mut head = String::new();
+        cell(node, &mut head);
+        head.push('\t');
+        cell(journal, &mut head);
+        let names: Vec<_> = names().map(|(name, _)| format!("\"{name}\"")).collect();
+        Ok(Postgres {
+            config,
+            table: table.split('.').map(|part| format!("\"{part}\"")).collect::<Vec<_>>().join("."),
+            name: table.to_owned(),
+            head,
+            columns: names.join(", "),
+            client: None,
+            months: BTreeSet::new(),
+            rows: Vec::new(),
+        })
+    }
+
+    pub fn take(&mut self, record: u64, time_us: u64, row: &Row<'_>) {
+        let mut line = self.head.clone();
+        for (_, value) in row.values() {
+            line.push('\t');
+            match value {
+                Value::None => line.push_str("\\N"),
+                Value::Number(number) => line.push_str(&number.to_string()),
+                Value::Time(micros) => line.push_str(&time_text(*micros)),
+                Value::Text(text) => cell(text, &mut line),
+            }
+        }
+        line.push('\n');
+        self.rows.push(CopyRow { record, month: month(time_us), line });
+    }
+
+    pub fn clear(&mut self) {
+        self.rows.clear();
+    }
+
+    pub async fn deliver(&mut self) -> Result<Delivered, SinkFault> {
+        if self.rows.is_empty() {
+            return Ok(Delivered { durable: true, ..Delivered::default() });
+        }
+        let silent = || SinkFault::Down(format!("the server did not answer within {DELIVERY:?}"));
+        let done = match timeout(DELIVERY, self.copy()).await {
+            Ok(done) => done.map_err(|fault| fault.into_down()),
+            Err(_) => Err(silent()),
+        };
+        if done.is_err() {
+            // The next delivery begins with a new connection, which knows nothing of this one.
+            self.client = None;
+            self.months.clear();
+        }
+        self.rows.clear();
+        let rejected = done?;
+        Ok(Delivered { durable: true, rejected })
+    }
+
+    /// Copies all rows; those that the server refuses for what is in them are found by halving.
+    async fn copy(&mut self) -> Result<Vec<Rejected>, Refusal> {
+        self.connect().await?;
+        self.make_partitions().await?;
+        let (mut rejected, mut remade) = (Vec::new(), false);
+        let mut ranges: Vec<Range<usize>> = vec![Range { start: 0, end: self.rows.len() }];
+        while let Some(range) = ranges.pop() {
+            let Err(refusal) = self.copy_rows(range.clone()).await else { continue };
+            if !refusal.is_of_a_row() {
+                return Err(refusal);
+            }
+            if !remade {
+                // A partition may have been dropped since.
+                remade = true;
+                self.months.clear();
+                self.make_partitions().await?;
+                ranges.push(range);
+            } else if range.len() > 1 {
+                let middle = range.start + range.len() / 2;
+                ranges.extend([middle..range.end, range.start..middle]);
+            } else if rejected.len() == REJECTED_MAX {
+                return Err(refusal);
+            } else if let Some(row) = self.rows.get(range.start) {
+                let (record, line) = (row.record, row.line.clone());
+                rejected.push(Rejected { record, why: refusal.to_string(), line });
+            }
+        }
+        Ok(rejected)
+    }
+
+    async fn copy_rows(&mut self, range: Range<usize>) -> Result<(), Refusal> {
+        let rows = self.rows.get(range).unwrap_or_default();
+        let text: String = rows.iter().map(|row| row.line.as_str()).collect();
+        let Postgres { table, columns, client, .. } = self;
+        let Some(client) = client else { return Err(Refusal::other("not connected")) };
+        let transaction = client.transaction().await?;
+        let copy = format!("COPY {INCOMING} ({columns}) FROM STDIN");
+        let mut incoming = Box::pin(transaction.copy_in::<_, Bytes>(&copy).await?);
+        incoming.send(Bytes::from(text)).await?;
+        incoming.as_mut().finish().await?;
+        let insert = format!(
+            "INSERT INTO {table} ({columns}) SELECT {columns} FROM {INCOMING} ON CONFLICT DO NOTHING"
+        );
+        transaction.batch_execute(&insert).await?;
+        Ok(transaction.commit().await?)
+    }
+
+    async fn connect(&mut self) -> Result<(), Refusal> {
+        if self.client.as_ref().is_some_and(|client| !client.is_closed()) {
+            return Ok(());
+        }
+        self.months.clear();
+        let (mut client, connection) = self.config.connect(NoTls).await?;
+        // Its end shows in whatever is asked next.
+        tokio::spawn(async move { drop(connection.await) });
+        let table = &self.table;
+        let transaction = client.transaction().await?;
+        transaction.execute("SELECT pg_advisory_xact_lock($1)", &[&LOCK]).await?;
+        let columns: Vec<_> = names().map(|(name, kind)| format!("\"{name}\" {kind}")).collect();
+        let create = format!(
+            "CREATE TABLE IF NOT EXISTS {table} ({}, PRIMARY KEY (journal, record, time)) \
+             PARTITION BY RANGE (time)",
+            columns.join(", ")
+        );
+        transaction.batch_execute(&create).await?;
+        let known = "SELECT attname::text FROM pg_attribute \
+                     WHERE attrelid = $1::text::regclass AND attnum > 0 AND NOT attisdropped";
+        let known = transaction.query(known, &[table]).await?;
+        let known: BTreeSet<String> = known.iter().filter_map(|row| row.try_get(0).ok()).collect();
+        for (name, kind) in names().filter(|(name, _)| !known.contains(*name)) {
+            let add = format!("ALTER TABLE {table} ADD COLUMN IF NOT EXISTS \"{name}\" {kind}");
+            transaction.batch_execute(&add).await?;
+        }
+        transaction.commit().await?;
+        let incoming =
+            format!("CREATE TEMP TABLE consentry_incoming (LIKE {table}) ON COMMIT DELETE ROWS");
+        client.batch_execute(&incoming).await?;
+        self.client = Some(client);
+        Ok(())
+    }
+
+    /// Makes a partition for each month of the rows at hand that has none.
+    async fn make_partitions(&mut self) -> Result<(), Refusal> {
+        let Postgres { client, months, rows, table, name, .. } = self;
+        let Some(client) = client else { return Err(Refusal::other("not connected")) };
+        let wanted: BTreeSet<Month> = rows.iter().map(|row| row.month).collect();
+        for (year, month) in wanted.difference(months).copied().collect::<Vec<_>>() {
+            let (next_year, next) = if month == 12 { (year + 1, 1) } else { (year, month + 1) };
+            let partition = name
+                .split('.')
+                .map(str::to_owned)
+                .reduce(|schema, table| format!("{schema}\".\"{table}"))
+                .map(|name| format!("\"{name}_y{year:04}m{month:02}\""))
+                .unwrap_or_default();
+            let create = format!(
+                "CREATE TABLE IF NOT EXISTS {partition} PARTITION OF {table} FOR VALUES \
+                 FROM ('{year:04}-{month:02}-01 00:00:00+00') \
+                 TO ('{next_year:04}-{next:02}-01 00:00:00+00')"
+            );
+            let transaction = client.transaction().await?;
+            transaction.execute("SELECT pg_advisory_xact_lock($1)", &[&LOCK]).await?;
+            transaction.batch_execute(&create).await?;
+            transaction.commit().await?;
+            months.insert((year, month));
+        }
+        Ok(())
+    }
+}
+
+/// Every column of the table with its type: the key, then those of a row.
+fn names() -> impl Iterator<Item = (&'static str, &'static str)> {
+    let kind = |column: &Column| match column {
+        Column::Record => "bigint NOT NULL",
+        Column::Time => "timestamptz NOT NULL",
+        _ => match column.holds() {
+            Holds::Number => "bigint",
+            Holds::Time => "timestamptz",
+            Holds::Text => "text",
+        },
+    };
+    let key = [("node", "text NOT NULL"), ("journal", "text NOT NULL")];
+    key.into_iter().chain(Column::ALL.iter().map(move |column| (column.name(), kind(column))))
+}
+
+/// Appends a text as COPY's text format has it.
+fn cell(text: &str, out: &mut String) {
+    for c in text.chars() {
+        match c {
+            '\\' => out.push_str("\\\\"),
+            '\t' => out.push_str("\\t"),
+            '\n' => out.push_str("\\n"),
+            '\r' => out.push_str("\\r"),
+            c => out.push(c),
+        }
+    }
+}
+
+fn month(time_us: u64) -> Month {
+    let time =
+        i64::try_from(time_us).ok().and_then(|us| jiff::Timestamp::from_microsecond(us).ok());
+    let date = jiff::tz::Offset::UTC.to_datetime(time.unwrap_or(jiff::Timestamp::MAX)).date();
+    (date.year(), date.month())
+}
+
+/// What the server or the connection said.
+#[derive(Debug, thiserror::Error)]
+enum Refusal {
+    #[error("{}", shown(.0))]
+    Postgres(#[from] tokio_postgres::Error),
+    #[error("{0}")]
+    Other(&'static str),
+}
+
+impl Refusal {
+    fn other(says: &'static str) -> Refusal {
+        Refusal::Other(says)
+    }
+
+    /// Whether it is for what is in a row: classes 21, 22 and 23 of SQLSTATE, 54 (too large), and what a
+    /// trigger raises.
+    fn is_of_a_row(&self) -> bool {
+        let Refusal::Postgres(error) = self else { return false };
+        let code = error.code().map(|code| code.code());
+        code.is_some_and(|code| {
+            ["21", "22", "23", "54", "P0"].iter().any(|class| code.starts_with(class))
+        })
+    }
+
+    fn into_down(self) -> SinkFault {
+        SinkFault::Down(self.to_string())
+    }
+}
+
+/// An error without the values that a server may put into its words.
+fn shown(error: &tokio_postgres::Error) -> String {
+    let Some(said) = error.as_db_error() else {
+        return match error.source() {
+            Some(source) => format!("{error}: {source}"),
+            None => error.to_string(),
+        };
+    };
+    let code = said.code().code();
+    match (said.constraint(), said.column()) {
+        (Some(constraint), _) => {
+            format!("the server says SQLSTATE {code}, constraint {constraint}")
+        }
+        (None, Some(column)) => format!("the server says SQLSTATE {code}, column {column}"),
+        (None, None) => format!("the server says SQLSTATE {code}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cells_and_months_are_as_the_server_reads_them() {
+        for (text, expected) in [
+            ("示例商城", "示例商城"),
+            ("a\tb\nc\rd", "a\\tb\\nc\\rd"),
+            ("\\N", "\\\\N"),
+            ("\\.", "\\\\."),
+        ] {
+            let mut out = String::new();
+            cell(text, &mut out);
+            assert_eq!(out, expected);
+        }
+        for (time_us, expected) in [
+            (0, (1970, 1)),
+            (1_796_083_199_999_999, (2026, 11)),
+            (1_796_083_200_000_000, (2026, 12)),
+            (u64::MAX, (9999, 12)),
+        ] {
+            assert_eq!(month(time_us), expected, "{time_us}");
+        }
+    }
+
+    #[test]
+    fn a_url_is_read_or_refused_without_being_repeated() {
+        let new = |url: &str| Postgres::new(url, "records", "m", "n", "j").err();
+        assert_eq!(new("postgres://me:hunter2@localhost/records"), None);
+        for url in
+            ["postgres://me:hunter2@localhost:port/x", "postgres://me:hunter2@h/x?sslmode=require"]
+        {
+            let says = new(url).expect("refused").to_string();
+            assert!(says.starts_with("url ") && !says.contains("hunter2"), "{says}");
+        }
+    }
+}
