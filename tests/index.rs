@@ -267,7 +267,7 @@ fn found(place: &Place, query: &Query<'_>) -> (Vec<String>, Searched) {
         let more = match &found {
             Found::Message { verdict, .. } => verdict.rule_set.to_string(),
             Found::Bind { bind } => bind.rule_set.to_string(),
-            Found::Reply { reply } => reply.rule_set.to_string(),
+            Found::Reply { reply, .. } => reply.rule_set.to_string(),
         };
         all.push(format!("{found:?} {more}"));
         ControlFlow::Continue(())

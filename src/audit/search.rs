@@ -103,6 +103,8 @@ pub enum Found {
     Reply {
         /// Its record.
         reply: Kept,
+        /// The bind of its session.
+        bind: Option<Arc<Kept>>,
     },
     /// A message.
     Message {
@@ -428,16 +430,16 @@ impl Join {
 
     /// A reply has no verdict: it is found by time, number, session and provider.
     fn reply(&mut self, query: &Query<'_>, entry: &Entry<'_>, reply: &ReplyRecord<'_>) {
-        let bind = self.binds.get(&reply.session).map(Arc::as_ref);
+        let bind = self.binds.get(&reply.session).cloned();
         let meant = query.message_id.is_none()
             && query.reference.is_none()
             && query.verdict.is_none()
             && query.rule.is_none()
             && query.means(entry.time_us, reply.session, 0, 0, 0)
             && query.number.is_none_or(|is| is(reply.source.raw, reply.destination.raw))
-            && self.is_of(query, reply.session, bind);
+            && self.is_of(query, reply.session, bind.as_deref());
         if meant {
-            self.held.insert(entry.number, Found::Reply { reply: entry.keep() });
+            self.held.insert(entry.number, Found::Reply { reply: entry.keep(), bind });
         }
     }
 
@@ -526,6 +528,7 @@ impl Join {
     ) -> Result<(), ReadFault> {
         let without = |found: &Found| match found {
             Found::Message { verdict, bind: None, .. } => session_of(verdict),
+            Found::Reply { reply, bind: None } => session_of(reply),
             _ => None,
         };
         let wanted: HashSet<u64> = self.held.values().filter_map(without).collect();
@@ -543,8 +546,10 @@ impl Join {
             })?;
         }
         for found in self.held.values_mut() {
-            if let Found::Message { verdict, bind: bind @ None, .. } = found {
-                *bind = session_of(verdict).and_then(|session| binds.get(&session).cloned());
+            if let Found::Message { verdict: record, bind: bind @ None, .. }
+            | Found::Reply { reply: record, bind: bind @ None } = found
+            {
+                *bind = session_of(record).and_then(|session| binds.get(&session).cloned());
             }
         }
         Ok(())
@@ -706,7 +711,7 @@ impl Join {
 }
 
 /// Whether a receipt is of the message to that recipient with that id.
-pub(super) fn belongs(receipt: &ReceiptRecord<'_>, id: &[u8], recipient: &[u8]) -> bool {
+pub fn belongs(receipt: &ReceiptRecord<'_>, id: &[u8], recipient: &[u8]) -> bool {
     let handsets = [receipt.source.raw, receipt.destination.raw];
     handsets.into_iter().any(|handset| is_same_recipient(handset, recipient))
         && receipt.ids().any(|one| is_same(one, id))
@@ -729,9 +734,10 @@ impl Query<'_> {
     }
 }
 
-fn session_of(verdict: &Kept) -> Option<u64> {
-    match verdict.record() {
+fn session_of(kept: &Kept) -> Option<u64> {
+    match kept.record() {
         Record::Verdict(record) => Some(record.session),
+        Record::Reply(record) => Some(record.session),
         _ => None,
     }
 }

@@ -9,6 +9,7 @@ use super::super::keys::PublicKey;
 use super::super::read::{Kept, ReadFault, decode, fault};
 use super::super::record::Record;
 use super::super::retention::kept_proof;
+use super::super::sealed::{RecordKey, disclosed};
 use super::super::segment::{Fault, Next, Segment, SegmentFile, list};
 use super::checkpoint::{CheckpointFault, Signed};
 use super::leaves::Leaves;
@@ -101,6 +102,12 @@ impl Proof {
     /// The record, to be shown. The rule set of its time is not in a proof.
     pub fn kept(&self) -> Kept {
         Kept::of(self.record, &self.octets)
+    }
+
+    /// The same, legible by the record's own key; none where the key does not open it.
+    pub fn kept_with(&self, key: &RecordKey) -> Option<Kept> {
+        let octets = disclosed(&self.octets, self.record, key)?;
+        Some(Kept::of(self.record, &octets))
     }
 }
 
