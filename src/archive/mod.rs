@@ -8,11 +8,13 @@
 //! | `join` | messages with their answers, all other records by themselves, in their order |
 //! | `csv`, `ndjson` | a row as a line |
 //! | `parquet` | rows as a Parquet file |
+//! | [`bundle`] | what is handed over: table, proofs, cover, signature; and checking it |
 //! | `report` | counts by article, provider and day |
 //! | `rewrite` | a journal's sealed segments as Parquet files, each once, bit by bit |
 //!
 //! What is shown of persons' numbers is decided by [`Numbers`] when a row is made, never later.
 
+pub mod bundle;
 mod columns;
 mod csv;
 mod join;

@@ -72,6 +72,6 @@ pub use record::{
 pub use records::Records;
 pub use recover::{OpenFault, Recovered};
 pub use sealed::{Gone, KeyRing, Sealing};
-pub use search::{Answer, Found, IsMeant, Query, Searched, search};
+pub use search::{Answer, Found, IsMeant, Query, Searched, belongs, search};
 pub use segment::Fault;
 pub use verify::{Against, Verified, verify, verify_against};

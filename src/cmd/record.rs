@@ -18,7 +18,7 @@ use crate::text::{Body, Options, decode};
 pub(super) fn line(found: &Found, unmask: bool) -> Value {
     match found {
         Found::Bind { bind } => fields(bind, unmask),
-        Found::Reply { reply } => fields(reply, unmask),
+        Found::Reply { reply, .. } => fields(reply, unmask),
         Found::Message { verdict, answer, bind, receipts } => {
             let mut line = fields(verdict, unmask);
             if let Some(bind) = bind

@@ -142,6 +142,12 @@ impl Proof {
             }
         }
     }
+
+    /// The same, legible by the record's own key; none where the key does not open it.
+    pub fn kept_with(&self, key: &RecordKey) -> Option<Kept> {
+        let octets = disclosed(&self.octets, self.record, key)?;
+        Some(Kept::of(self.record, &octets, None))
+    }
 }
 
 /// Why a record cannot be proved.

@@ -9,6 +9,7 @@ use crate::audit::keys::AuditorKey;
 use crate::config;
 
 mod archive;
+mod export;
 mod keys;
 mod number;
 mod prove;
@@ -34,6 +35,8 @@ enum What {
     Receipts(receipts::Args),
     /// Shows one record.
     Show(show::Args),
+    /// Hands records over: a table with whole numbers, what proves each, a cover, a signature.
+    Export(export::Args),
     /// Counts by article, provider and day: refusals, opt-outs, complaints, blind ports, sweeps.
     Report(report::Args),
     /// Prints what proves records to whoever has the public key.
@@ -59,6 +62,7 @@ pub fn run(args: Args) -> Result<Answer, Failure> {
         What::Search(args) => search::run(&args),
         What::Receipts(args) => receipts::run(&args),
         What::Show(args) => show::run(&args),
+        What::Export(args) => export::run(&args),
         What::Report(args) => report::run(&args),
         What::Prove(args) => prove::run(&args),
         What::Archive(args) => archive::run(&args),

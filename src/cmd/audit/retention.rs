@@ -277,7 +277,7 @@ fn touched(config: &Config, args: &SetArgs, time: (u64, u64)) -> Result<Vec<u64>
     let searched = audit::search(&config.audit.path, &query, &mut |found| {
         match found {
             Found::Bind { bind } => touch(bind.number),
-            Found::Reply { reply } => touch(reply.number),
+            Found::Reply { reply, .. } => touch(reply.number),
             Found::Message { verdict, answer, bind, receipts } => {
                 touch(verdict.number);
                 bind.into_iter().for_each(|bind| touch(bind.number));
