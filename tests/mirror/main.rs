@@ -14,15 +14,19 @@ use consentry::smpp::{Command, CommandStatus, Header};
 use running::Proxy;
 use serde_json::Value;
 
+mod check;
 mod file;
 mod forward;
 #[cfg(feature = "kafka")]
 mod kafka;
+mod kills;
 mod postgres;
 #[path = "../proxy/running.rs"]
 #[allow(dead_code)] // its other users need more of it
 mod running;
 mod server;
+#[path = "../shim/mod.rs"]
+mod shim;
 
 /// Configuration behind the listener: a journal, metrics, and `mirrors`.
 fn config(mirrors: &str) -> String {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::{Answer, Failure, knowledge};
 use crate::audit::KeyRing;
-use crate::audit::keys::AuditorKey;
+use crate::audit::keys::{AuditorKey, IndexKey};
 use crate::config;
 
 mod archive;
@@ -19,6 +19,8 @@ mod retention;
 mod search;
 mod show;
 mod verify;
+
+pub(super) use number::canonical_octets;
 
 /// The records: search them, show one, verify them all.
 #[derive(clap::Args)]
@@ -96,6 +98,15 @@ impl Place {
         Ok(Arc::new(KeyRing::open(&self.folders()?.1)?))
     }
 
+    /// The key of the indexes; none where there are no keys, and none can be made.
+    fn index_key(&self) -> Result<Option<IndexKey>, Failure> {
+        let (_, keys) = self.folders()?;
+        Ok(match IndexKey::open(&keys)? {
+            None if keys.is_dir() => IndexKey::open_or_create(&keys).ok(),
+            found => found,
+        })
+    }
+
     /// The keys to read with, and an auditor's where one is given.
     fn keys_and(&self, auditor: Option<&Path>) -> Result<Arc<KeyRing>, Failure> {
         let ring = KeyRing::open(&self.folders()?.1)?;
@@ -103,6 +114,15 @@ impl Place {
             Some(file) => ring.with_auditor(AuditorKey::read(file)?),
             None => ring,
         }))
+    }
+
+    /// The zone whose days and months count: the configuration's, with `--path` that of the law.
+    fn zone(&self) -> Result<jiff::tz::TimeZone, Failure> {
+        let name = match &self.config {
+            Some(config) => knowledge::load_config(config)?.audit.zone,
+            None => config::AUDIT_ZONE.to_owned(),
+        };
+        Ok(jiff::tz::TimeZone::get(&name)?)
     }
 
     /// The journal's folder and that of the keys: with `--path`, the one that is the default.
@@ -116,11 +136,6 @@ impl Place {
             (None, None) => Err(Failure("name the journal: -c FILE or --path DIR".to_owned())),
         }
     }
-}
-
-/// The zone whose days and months count: the law's, which has had one offset since 1991.
-fn zone() -> jiff::tz::TimeZone {
-    jiff::tz::TimeZone::fixed(jiff::tz::offset(8))
 }
 
 /// Microseconds since the Unix epoch.
