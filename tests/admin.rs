@@ -6,7 +6,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use consentry::admin::{self, Session, State, Token, connection};
+use consentry::admin::{self, Session, State, Token, Told, connection};
 use consentry::consent::{CACHE_OCTETS_MIN, Ledger, Options};
 use consentry::metrics::{Metrics, Side};
 use consentry::smpp::Command;
@@ -41,6 +41,12 @@ impl Server {
             ledger,
             capture: None,
             blind_ports: Arc::new(|| 2),
+            retention: Some(Arc::new(|ask, body| match ask {
+                "purge" => Ok(format!("{{\"purged\":{}}}\n", body.len())),
+                "hold" => Err(Told::Refused("no reason".to_owned())),
+                "lift" => Err(Told::Unavailable("the disk is full".to_owned())),
+                _ => Err(Told::Doubt("the clock jumped".to_owned())),
+            })),
             token: token.map(Arc::new),
         };
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
@@ -417,4 +423,25 @@ fn the_consent_ledger_is_told_and_asked() {
     assert_eq!(status(&without.get("/api/v1/consents/stats", "")), 404);
     let guarded = Server::with_ledger(Some(token()), Some(ledger));
     assert_eq!(status(&guarded.get("/api/v1/consents/stats", "")), 401);
+}
+
+#[test]
+fn retention_says_whether_it_did_it() {
+    let server = Server::start(None);
+    let asked = |ask: &str, body: &str| {
+        server.answer(&format!(
+            "POST /api/v1/retention/{ask} HTTP/1.1\r\nHost: localhost\r\nContent-Length: {}\r\n\r\n{body}",
+            body.len()
+        ))
+    };
+    let done = asked("purge", "{}");
+    assert_eq!((status(&done), body(&done)), (200, "{\"purged\":2}\n"));
+    for (ask, expected, why) in [
+        ("hold", 400, "no reason\n"),
+        ("lift", 503, "the disk is full\n"),
+        ("other", 409, "the clock jumped\n"),
+    ] {
+        let answer = asked(ask, "");
+        assert_eq!((status(&answer), body(&answer)), (expected, why), "{ask}");
+    }
 }

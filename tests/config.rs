@@ -92,6 +92,7 @@ fn what_is_written_is_taken() {
         content = "all"
         keys = "secrets"
         checkpoint = { every = "1m" }
+        zone = "Europe/Berlin"
         segment = "1MiB"
         disk_budget = "2MiB"
         parquet = false
@@ -151,6 +152,7 @@ fn what_is_written_is_taken() {
     assert_eq!(overrides["rate.exceeded"].status, Some(CommandStatus::ESME_RMSGQFUL));
     assert_eq!(config.audit.path, PathBuf::from("/var/lib/consentry/audit"));
     assert_eq!(config.audit.keys, PathBuf::from("/etc/consentry/secrets"));
+    assert_eq!((config.audit.keep_months, &config.audit.zone[..]), (6, "Europe/Berlin"));
     assert_eq!(config.audit.auditors, [PathBuf::from("/etc/consentry/auditor.pub")]);
     assert_eq!(config.audit.content, RecordedContent::All);
     let checkpoint = config.audit.checkpoint;
@@ -409,6 +411,10 @@ fn mistakes_are_told_in_one_sentence() {
         (
             "[audit]\npath = \"state/consent\"",
             ": [consent] path and [audit] path are the same folder; write two",
+        ),
+        (
+            "[audit]\nzone = \"Asia/Shanghay\"",
+            "line 5: [audit] zone \"Asia/Shanghay\" is no time zone; write one such as Asia/Shanghai",
         ),
         (
             "[audit]\ncheckpoint = { records = 999 }",

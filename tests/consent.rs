@@ -106,6 +106,21 @@ fn what_was_told_is_in_force_at_once_and_there_after_opening_again() {
 }
 
 #[test]
+fn revocations_are_counted_by_cause_since_the_ledger_was_opened() {
+    let folder = tempfile::tempdir().unwrap();
+    let ledger = open(folder.path());
+    let one = ledger.entity("甲").unwrap();
+    let ends = |cause| event(one, 1, (NOW_US, Happened::Revoked(cause)));
+    let complaint = ends(Cause::Complaint);
+    tell(&ledger, &[event(one, 1, grant(NOW_US - 9)), ends(Cause::Refused), complaint, complaint]);
+    let stated = Event { source: Source::File, ..ends(Cause::Recycled) };
+    tell(&ledger, &[stated, stated]);
+    assert_eq!(ledger.stats().revoked, [1, 1, 2, 0], "refused, recycled, complaint, operator");
+    drop(ledger);
+    assert_eq!(open(folder.path()).stats().revoked, [0; 4]);
+}
+
+#[test]
 fn a_standing_at_a_time_is_what_had_happened_by_then() {
     let folder = tempfile::tempdir().unwrap();
     let ledger = open(folder.path());

@@ -52,8 +52,8 @@ fn message(session: u64, verdict: u8, rule: Option<Rule>) -> VerdictRecord<'stat
         part: None,
         class: 1,
         consent: 0,
-        references: References::default(),
         asks_receipt: false,
+        references: References::default(),
     }
 }
 

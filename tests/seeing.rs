@@ -26,6 +26,7 @@ fn families() -> BTreeSet<String> {
     let mut metrics = Metrics::new(&Rule::ALL.map(|rule| rule.name()));
     metrics.by_provider(&["示例商城有限公司"]);
     metrics.config("ab");
+    metrics.mirror("collector");
     let text = metrics.render();
     let named = text.lines().filter_map(|line| line.strip_prefix("# TYPE ")?.split(' ').next());
     named.map(str::to_owned).collect()

@@ -7,6 +7,7 @@
 //! | `GET /readyz` | 200 `ready`, or 503 and one reason a line |
 //! | `GET /api/v1/sessions` | live sessions, one JSON object a line |
 //! | `POST /api/v1/consents...` | the consent ledger, see [`consents`] |
+//! | `POST /api/v1/retention/...` | purges, sets and lifts holds, see [`retention`] |
 //! | `GET`, `POST`, `DELETE /api/v1/capture` | the proxy's own traces, see [`capture`] |
 //!
 //! It has a listener of its own and is given what it shows as plain values, so that it knows no
@@ -31,9 +32,11 @@ pub mod access;
 pub mod capture;
 pub mod connection;
 pub mod consents;
+pub mod retention;
 pub mod session;
 
 pub use access::{Token, TokenFault};
+pub use retention::{Act, Told};
 pub use session::Session;
 
 use connection::{Bounded, LIFE_MAX, Peer};
@@ -63,6 +66,8 @@ pub struct State {
     pub capture: Option<Arc<Capture>>,
     /// How many commercial codes there are the answers to which do not pass through the proxy.
     pub blind_ports: Arc<dyn Fn() -> usize + Send + Sync>,
+    /// Purges, sets and lifts holds, if there are records to keep.
+    pub retention: Option<Act>,
     /// What `/api/v1` asks for; without it, only this machine is served.
     pub token: Option<Arc<Token>>,
 }
@@ -84,6 +89,7 @@ fn router(state: State) -> Router {
         .route("/consents", post(consents::events))
         .route("/consents/{ask}", post(consents::ask).get(consents::ask))
         .route("/capture", get(capture::answer).post(capture::answer).delete(capture::answer))
+        .route("/retention/{ask}", post(retention::answer))
         .fallback(nothing_here)
         .route_layer(middleware::from_fn_with_state(state.clone(), access::check));
     Router::new()

@@ -8,11 +8,13 @@
 //! | `join` | messages with their answers, all other records by themselves, in their order |
 //! | `csv`, `ndjson` | a row as a line |
 //! | `parquet` | rows as a Parquet file |
+//! | [`bundle`] | what is handed over: table, proofs, cover, signature; and checking it |
 //! | `report` | counts by article, provider and day |
 //! | `rewrite` | a journal's sealed segments as Parquet files, each once, bit by bit |
 //!
 //! What is shown of persons' numbers is decided by [`Numbers`] when a row is made, never later.
 
+pub mod bundle;
 mod columns;
 mod csv;
 mod join;
@@ -29,6 +31,6 @@ pub use join::{Join, Settled, Waiting};
 pub use ndjson::line as ndjson_line;
 pub use parquet::{ROW_GROUP_ROWS, Table};
 pub use report::{Counts, Place, ROWS_MAX, Report};
-pub use rewrite::{FOLDER, RewriteFault, Rewriter, Step};
+pub use rewrite::{FOLDER, RewriteFault, Rewriter, Step, file};
 pub use row::{Numbers, Row, Token, Value, time_text};
 pub use sessions::{Named, SESSIONS_MAX, Sessions};

@@ -26,6 +26,15 @@ use crate::audit::{KeyRing, ReadFault, Reader, segment_firsts};
 
 /// The folder of the files, below the journal's.
 pub const FOLDER: &str = "parquet";
+
+fn file_name(first: u64) -> String {
+    format!("records-{first:020}.parquet")
+}
+
+/// The file in `folder` of the segment that begins with record `first`.
+pub fn file(folder: &Path, first: u64) -> PathBuf {
+    folder.join(file_name(first))
+}
 const PLACE: &str = "place.json";
 const LOCK: &str = "lock";
 /// Records looked at in one step.
@@ -203,7 +212,7 @@ impl Walk {
         let Some(first) = self.places.front().map(|place| place.first) else { return Ok(None) };
         let next = self.places.get(1);
         let end = next.map_or(u64::MAX, |next| next.first);
-        let name = format!("records-{first:020}.parquet");
+        let name = file_name(first);
         let part = folder.join(format!("{name}.part"));
         let table = match &mut self.table {
             Some(table) => table,

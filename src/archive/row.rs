@@ -131,6 +131,14 @@ impl<'a> Row<'a> {
                     "chain": hex(&checkpoint.chain), "key": hex(&checkpoint.key),
                 }));
             }
+            Record::Purge(purge) => row.detail(&json!({
+                "segment": purge.sequence, "first": purge.first, "next": purge.next,
+                "chain": hex(&purge.chain), "root": hex(&purge.root),
+                "messages": purge.messages, "kept": purge.kept, "by": purge.by,
+            })),
+            Record::Hold(hold) => row.detail(&json!({
+                "hold": hold.id, "event": hold.event(), "reason": hold.reason, "by": hold.by,
+            })),
             Record::Keys(keys) => row.detail(&json!({
                 "event": keys.event(), "numbers_key": keys.key, "first": keys.first,
                 "through": keys.through, "numbers_sidecar": hex(&keys.numbers),
@@ -188,15 +196,10 @@ impl<'a> Row<'a> {
         }
     }
 
-    /// What the SMSC told of the message later: of several receipts the last, and one of a final state
-    /// before any notice.
-    pub fn told(&mut self, receipts: &[Kept]) {
-        let is_final = |kept: &&Kept| matches!(kept.record(), Record::Receipt(receipt) if !receipt.is_intermediate());
-        let last = receipts.iter().rev().find(is_final).or(receipts.last());
-        if let Some(kept) = last
-            && let Record::Receipt(receipt) = kept.record()
-        {
-            self.receipted(kept.number, kept.time_us, &receipt);
+    /// What the SMSC told of the message later: a receipt record.
+    pub fn told(&mut self, receipt: &Kept) {
+        if let Record::Receipt(record) = receipt.record() {
+            self.receipted(receipt.number, receipt.time_us, &record);
         }
     }
 
@@ -382,6 +385,15 @@ impl<'a> Row<'a> {
         }
         self.owned(Column::Status, CommandStatus(status).to_string());
     }
+}
+
+/// The receipt that counts of several: the last of a final state, else the last.
+pub(super) fn last_receipt(receipts: &[Kept]) -> Option<&Kept> {
+    let is_final = |kept: &&Kept| match kept.record() {
+        Record::Receipt(receipt) => !receipt.is_intermediate(),
+        _ => false,
+    };
+    receipts.iter().rev().find(is_final).or(receipts.last())
 }
 
 /// Whether it is surely a code of the Chinese plan: `1..`, `95..` or `96..`, at which nobody receives.

@@ -363,6 +363,19 @@ impl Journal {
         self.handle.shared.accept(records, false).map(drop)
     }
 
+    /// Takes the records and returns when the disk has them, whatever the durability. Blocks.
+    pub fn append_synced(&self, records: &mut Records) -> Result<(), Unavailable> {
+        let shared = &self.handle.shared;
+        let ticket = shared.accept(records, true)?;
+        shared.flush();
+        shared.sync();
+        match self.state() {
+            // `queued` completes a ticket before anything is written: only the state tells.
+            State::Unavailable(why) => Err(why),
+            State::Available | State::Closed => self.wait(ticket),
+        }
+    }
+
     /// Whether everything up to the ticket is kept. An error means that its records are not in
     /// the journal and never will be.
     pub fn is_complete(&self, ticket: Ticket) -> Result<bool, Unavailable> {

@@ -27,6 +27,7 @@
 //! | [`sealed`] | what is encrypted in the journal, and how it is read |
 //! | `receipts` | receipts with the messages that they belong to |
 //! | `recent` | a map that forgets its oldest half |
+//! | [`retention`] | how long records are kept, holds, and the purge |
 //! | [`keys`] | the files of the keys that records are signed and sealed with |
 //!
 //! This room knows no SMPP and no policy: commands and statuses are the `u32` of the wire, rules
@@ -47,6 +48,7 @@ mod recent;
 mod record;
 mod records;
 mod recover;
+pub mod retention;
 pub mod sealed;
 mod search;
 mod segment;
@@ -70,6 +72,6 @@ pub use record::{
 pub use records::Records;
 pub use recover::{OpenFault, Recovered};
 pub use sealed::{Gone, KeyRing, Sealing};
-pub use search::{Answer, Found, IsMeant, Query, Searched, search};
+pub use search::{Answer, Found, IsMeant, Query, Searched, belongs, search};
 pub use segment::Fault;
 pub use verify::{Against, Verified, verify, verify_against};

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use super::format::{Chain, Header, LINK_OCTETS, RECORD_HEAD_OCTETS, segment_name, u16_at, u64_at};
 use super::record::{Kind, Record, RulesRecord, StartRecord};
+use super::retention::{Purged, PurgedFile};
 use super::sealed::{Gone, KeyRing, Unsealer};
 use super::segment::{Failed, Fault, Next, Segment, SegmentFile, Tail, list};
 
@@ -73,12 +74,18 @@ pub(super) struct Walk {
     expect: (u64, u64, Chain),
     stopped: bool,
     pub segments: u64,
+    purged: PurgedFile,
+    /// Purged segments that the walk went across.
+    pub bridged: Vec<Purged>,
 }
 
 impl Walk {
     pub fn open(directory: &Path) -> Result<Walk, ReadFault> {
-        let files = list(directory)
-            .map_err(|source| ReadFault::Io { path: directory.to_owned(), source })?;
+        let io = |source| ReadFault::Io { path: directory.to_owned(), source };
+        let mut files = list(directory).map_err(io)?;
+        // After the listing: what is purged in between is missing in both.
+        let purged = PurgedFile::read(directory).map_err(io)?;
+        files.retain(|file| !purged.has(file.first));
         if files.is_empty() {
             return Err(ReadFault::Empty { path: directory.to_owned() });
         }
@@ -90,6 +97,8 @@ impl Walk {
             expect: (1, 1, [0; 32]),
             stopped: false,
             segments: 0,
+            purged,
+            bridged: Vec::new(),
         })
     }
 
@@ -168,8 +177,17 @@ impl Walk {
 
     /// Opens the segment at hand; `false` if it is the last and was torn off in its header.
     fn enter(&mut self) -> Result<bool, ReadFault> {
+        let segment = loop {
+            let Some(file) = self.files.get(self.at) else { return Ok(false) };
+            match Segment::open(file) {
+                Err(Failed::Io(error)) if error.kind() == io::ErrorKind::NotFound => {
+                    // It was there when the folder was listed: was it purged since?
+                    self.pass_over_purged(error)?;
+                }
+                opened => break opened.map_err(|failed| fault(&file.path, failed))?,
+            }
+        };
         let Some(file) = self.files.get(self.at) else { return Ok(false) };
-        let segment = Segment::open(file).map_err(|failed| fault(&file.path, failed))?;
         let Some(segment) = segment else {
             if self.at + 1 == self.files.len() && self.at > 0 {
                 return Ok(false);
@@ -181,6 +199,11 @@ impl Walk {
                 what: "the header of the segment is not whole".to_owned(),
             }));
         };
+        if segment.header.sequence > self.expect.0
+            && let Some(run) = self.purged.bridge(&mut self.expect, segment.header.sequence)
+        {
+            self.bridged.extend_from_slice(run);
+        }
         let (sequence, first, previous) = self.expect;
         if segment.header.sequence != sequence {
             return Err(ReadFault::Broken(segment.fault_here(&format!(
@@ -196,6 +219,18 @@ impl Walk {
         self.segments += 1;
         self.segment = Some(segment);
         Ok(true)
+    }
+
+    /// Passes over the file at hand, which is gone, if it was purged.
+    fn pass_over_purged(&mut self, error: io::Error) -> Result<(), ReadFault> {
+        let io = |source| ReadFault::Io { path: self.directory.clone(), source };
+        self.purged = PurgedFile::read(&self.directory).map_err(io)?;
+        let Some(file) = self.files.get(self.at) else { return Ok(()) };
+        if !self.purged.has(file.first) {
+            return Err(ReadFault::Io { path: file.path.clone(), source: error });
+        }
+        self.files.remove(self.at);
+        Ok(())
     }
 
     /// Moves on to the next segment, which exists.

@@ -10,6 +10,7 @@ use super::content::{self, ContentRecord};
 use super::format::{Chain, KIND_LINK, KIND_RULES, LINK_OCTETS, Link, RECORD_HEAD_OCTETS};
 use super::proof::{Checkpoint, Signed};
 use super::receipt::{self, ReceiptRecord, UnsuccessRecord};
+use super::retention::{HoldRecord, PurgeRecord, decode_hold, decode_purge};
 use super::sealed::FORM_SEALED;
 
 /// Octets of a text: provider, system_id, listener, versions. Longer texts are cut.
@@ -54,6 +55,10 @@ pub enum Kind {
     Receipt = 11,
     /// The notary signed what a segment was.
     Checkpoint = 13,
+    /// A segment is purged.
+    Purge = 14,
+    /// A legal hold was set or lifted.
+    Hold = 15,
     /// The keys of a segment, or that keys were destroyed.
     Keys = 16,
     /// What a message says.
@@ -78,6 +83,8 @@ impl Kind {
             10 => Kind::Reply,
             11 => Kind::Receipt,
             13 => Kind::Checkpoint,
+            14 => Kind::Purge,
+            15 => Kind::Hold,
             16 => Kind::Keys,
             17 => Kind::Content,
             20 => Kind::Unsuccess,
@@ -99,6 +106,8 @@ impl Kind {
             Kind::End => "end",
             Kind::Reply => "reply",
             Kind::Checkpoint => "checkpoint",
+            Kind::Purge => "purge",
+            Kind::Hold => "hold",
             Kind::Keys => "keys",
             Kind::Content => "content",
             Kind::Receipt => "receipt",
@@ -132,6 +141,10 @@ pub enum Record<'a> {
     Reply(ReplyRecord<'a>),
     /// See [`Signed`]: the fields in the order of its note, then the signature.
     Checkpoint(Signed),
+    /// See [`PurgeRecord`].
+    Purge(PurgeRecord<'a>),
+    /// See [`HoldRecord`].
+    Hold(HoldRecord<'a>),
     /// See [`KeysRecord`].
     Keys(KeysRecord<'a>),
     /// See [`ContentRecord`].
@@ -488,6 +501,8 @@ impl std::fmt::Debug for Record<'_> {
                 write!(f, "Reply {{ session {}, reply {} }}", record.session, record.reply)
             }
             Record::Checkpoint(signed) => signed.checkpoint.fmt(f),
+            Record::Purge(record) => record.fmt(f),
+            Record::Hold(record) => record.fmt(f),
             Record::Keys(record) => record.fmt(f),
             Record::Content(record) => record.fmt(f),
             Record::Receipt(record) => record.fmt(f),
@@ -514,6 +529,8 @@ impl<'a> Record<'a> {
             Record::End(_) => Kind::End.name(),
             Record::Reply(_) => Kind::Reply.name(),
             Record::Checkpoint(_) => Kind::Checkpoint.name(),
+            Record::Purge(_) => Kind::Purge.name(),
+            Record::Hold(_) => Kind::Hold.name(),
             Record::Keys(_) => Kind::Keys.name(),
             Record::Content(_) => Kind::Content.name(),
             Record::Receipt(_) => Kind::Receipt.name(),
@@ -613,6 +630,8 @@ impl<'a> Record<'a> {
                 data_coding: rest.u8()?,
                 text: rest.counted()?,
             }),
+            Kind::Purge => Record::Purge(decode_purge(&mut rest)?),
+            Kind::Hold => Record::Hold(decode_hold(&mut rest)?),
             Kind::Content => Record::Content(content::decode(&mut rest)?),
             Kind::Checkpoint => Record::Checkpoint(Signed {
                 checkpoint: Checkpoint {

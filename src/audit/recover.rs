@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use super::format::{Chain, HEADER_OCTETS, LINK_OCTETS, Link};
 use super::proof::{CheckpointFault, Newest, Signed};
+use super::retention::{PurgedFile, remove};
 use super::sealed::Purpose;
 use super::segment::{Failed, Fault, Next, Segment, SegmentFile, list};
 
@@ -95,6 +96,11 @@ pub(super) fn recover(directory: &Path) -> Result<Found, OpenFault> {
     };
     let mut found = Found { recovered: Recovered::default(), last: None };
     let mut files = list(directory).map_err(io_fault(directory))?;
+    let purged = PurgedFile::read(directory).map_err(io_fault(directory))?;
+    for file in files.extract_if(.., |file| purged.has(file.first)) {
+        // A purge that was recorded and broken off.
+        remove(directory, file.first).map_err(io_fault(&file.path))?;
+    }
     while let Some(file) = files.last() {
         if holds_records(file, &mut found.recovered).map_err(|error| failed(&file.path, error))? {
             break;
@@ -119,7 +125,8 @@ pub(super) fn recover(directory: &Path) -> Result<Found, OpenFault> {
             return Err(failed(&file.path, Failed::Broken(fault)));
         };
         let previous = at.checked_sub(1).and_then(|previous| files.get(previous));
-        follows(&segment, before.as_ref().zip(previous)).map_err(|e| failed(&file.path, e))?;
+        follows(&segment, before.as_ref().zip(previous), &purged)
+            .map_err(|e| failed(&file.path, e))?;
         before = Some(segment);
     }
     if let (Some(mut segment), Some(file)) = (before, files.last()) {
@@ -186,10 +193,14 @@ fn holds_records(file: &SegmentFile, recovered: &mut Recovered) -> Result<bool, 
 }
 
 /// Whether a segment continues the one before it, as far as its header and that one's end say.
-fn follows(segment: &Segment, before: Option<(&Segment, &SegmentFile)>) -> Result<(), Failed> {
+fn follows(
+    segment: &Segment,
+    before: Option<(&Segment, &SegmentFile)>,
+    purged: &PurgedFile,
+) -> Result<(), Failed> {
     let header = &segment.header;
-    let (sequence, previous, first) = match before {
-        None => (1, [0; 32], 1),
+    let mut expect = match before {
+        None => (1, 1, [0; 32]),
         Some((before, file)) => {
             let Some(link) = last_link(file)? else {
                 let fault = Fault {
@@ -201,9 +212,13 @@ fn follows(segment: &Segment, before: Option<(&Segment, &SegmentFile)>) -> Resul
                 return Err(Failed::Broken(fault));
             };
             let number = link.first.saturating_add(u64::from(link.count)).saturating_add(1);
-            (before.header.sequence + 1, link.chain, number)
+            (before.header.sequence + 1, number, link.chain)
         }
     };
+    if header.sequence > expect.0 {
+        let _ = purged.bridge(&mut expect, header.sequence);
+    }
+    let (sequence, first, previous) = expect;
     if header.sequence != sequence {
         return Err(Failed::Broken(segment.fault_here(&format!(
             "this is segment {} where segment {sequence} should be: one is missing",
@@ -218,7 +233,7 @@ fn follows(segment: &Segment, before: Option<(&Segment, &SegmentFile)>) -> Resul
 }
 
 /// The link at the very end of a segment.
-fn last_link(file: &SegmentFile) -> io::Result<Option<Link>> {
+pub(super) fn last_link(file: &SegmentFile) -> io::Result<Option<Link>> {
     let mut open = std::fs::File::open(&file.path)?;
     if open.metadata()?.len() < (HEADER_OCTETS + LINK_OCTETS) as u64 {
         return Ok(None);

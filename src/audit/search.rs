@@ -98,6 +98,8 @@ pub enum Found {
     Reply {
         /// Its record.
         reply: Kept,
+        /// The bind of its session.
+        bind: Option<Arc<Kept>>,
     },
     /// A message.
     Message {
@@ -257,6 +259,8 @@ impl Join {
             | Record::Stop
             | Record::Rules(_)
             | Record::Checkpoint(_)
+            | Record::Purge(_)
+            | Record::Hold(_)
             | Record::Keys(_)
             | Record::Content(_)
             | Record::Unknown { .. } => {}
@@ -329,16 +333,16 @@ impl Join {
 
     /// A reply has no verdict: it is found by time, number, session and provider.
     fn reply(&mut self, query: &Query<'_>, entry: &Entry<'_>, reply: &ReplyRecord<'_>) {
-        let bind = self.binds.get(&reply.session).map(Arc::as_ref);
+        let bind = self.binds.get(&reply.session).cloned();
         let meant = query.message_id.is_none()
             && query.reference.is_none()
             && query.verdict.is_none()
             && query.rule.is_none()
             && query.means(entry.time_us, reply.session, 0, 0, 0)
             && query.number.is_none_or(|is| is(reply.source.raw, reply.destination.raw))
-            && query.provider.is_none_or(|name| provider(bind) == Some(name));
+            && query.provider.is_none_or(|name| provider(bind.as_deref()) == Some(name));
         if meant {
-            self.held.insert(entry.number, Found::Reply { reply: entry.keep() });
+            self.held.insert(entry.number, Found::Reply { reply: entry.keep(), bind });
         }
     }
 
@@ -478,7 +482,7 @@ impl Join {
 }
 
 /// Whether a receipt is of the message to that recipient with that id.
-pub(super) fn belongs(receipt: &ReceiptRecord<'_>, id: &[u8], recipient: &[u8]) -> bool {
+pub fn belongs(receipt: &ReceiptRecord<'_>, id: &[u8], recipient: &[u8]) -> bool {
     let handsets = [receipt.source.raw, receipt.destination.raw];
     handsets.into_iter().any(|handset| is_same_recipient(handset, recipient))
         && receipt.ids().any(|one| is_same(one, id))

@@ -1,5 +1,6 @@
 //! The whole proof of a journal, or the first place where it fails.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use super::format::{Chain, HEADER_OCTETS, KIND_LINK, LINK_OCTETS, Link, segment_name, u64_at};
@@ -8,6 +9,7 @@ use super::proof::{Leaves, Signed};
 use super::read::{Ending, ReadFault, Walk, Walked, decode, split_record};
 use super::record::Record;
 use super::recover::cut_off;
+use super::retention::{Purged, PurgedFile, kept};
 use super::sealed::Sidecars;
 use super::segment::{Fault, SegmentFile};
 
@@ -35,6 +37,10 @@ pub struct Verified {
     pub checkpoints: u64,
     /// Number of the last record that a checkpoint covers whose signature was checked; 0 for none.
     pub signed_through: u64,
+    /// Segments that were purged, each with its purge on record.
+    pub purged: u64,
+    /// Records that outlived their segments and are as they were signed.
+    pub kept: u64,
     /// How it ends. Cutting whole groups off the end leaves [`Ending::Open`], which is also what
     /// a running or a killed proxy leaves: only a later checkpoint tells them apart.
     pub ending: Ending,
@@ -60,7 +66,9 @@ pub fn verify_against(directory: &Path, against: &Against<'_>) -> Result<Verifie
     // Before the walk: a journal that is written meanwhile may have a newer one afterwards.
     let newest = newest(directory)?;
     let mut walk = Walk::open(directory)?;
-    let mut check = Check::new(directory, against, newest);
+    let gone = PurgedFile::read(directory)
+        .map_err(|source| ReadFault::Io { path: directory.to_owned(), source })?;
+    let mut check = Check::new(directory, against, newest, gone);
     let ending = loop {
         let mut held = Ok(());
         let ending = walk.next(&mut |walked| held = check.group(&walked))?;
@@ -70,6 +78,7 @@ pub fn verify_against(directory: &Path, against: &Against<'_>) -> Result<Verifie
         }
     };
     check.nothing_is_missing(walk.number())?;
+    check.purges_are_recorded(&walk.bridged)?;
     let mut verified = check.verified;
     verified.segments = walk.segments;
     verified.octets += walk.segments * HEADER_OCTETS as u64;
@@ -108,16 +117,23 @@ struct Check<'a> {
     /// The segment at hand, and the one before it: a checkpoint is rarely about another.
     at: Tree,
     before: Tree,
-    /// Number of the first record that was walked.
-    begin: Option<u64>,
+    /// What `purged.json` says; whether that is on record is looked at in the end.
+    gone: PurgedFile,
     /// Checkpoints from outside whose records have not come by.
     open: Vec<Signed>,
     /// Name of the segment at hand, and octet where the next group begins.
     end: (String, u64),
+    /// What the journal says was purged, by sequence number.
+    purged: BTreeMap<u64, Purged>,
 }
 
 impl<'a> Check<'a> {
-    fn new(directory: &'a Path, against: &Against<'a>, newest: Option<Signed>) -> Check<'a> {
+    fn new(
+        directory: &'a Path,
+        against: &Against<'a>,
+        newest: Option<Signed>,
+        gone: PurgedFile,
+    ) -> Check<'a> {
         Check {
             directory,
             keys: against.keys,
@@ -132,13 +148,16 @@ impl<'a> Check<'a> {
                 chain: [0; 32],
                 checkpoints: 0,
                 signed_through: 0,
+                purged: 0,
+                kept: 0,
                 ending: Ending::Open,
             },
             at: Tree::default(),
             before: Tree::default(),
-            begin: None,
+            gone,
             open: newest.into_iter().chain(against.checkpoints.iter().cloned()).collect(),
             end: (String::new(), 0),
+            purged: BTreeMap::new(),
         }
     }
 
@@ -151,7 +170,6 @@ impl<'a> Check<'a> {
                 leaves: Leaves::default(),
             };
             self.before = std::mem::replace(&mut self.at, next);
-            self.begin.get_or_insert(walked.first);
         }
         self.at.leaves.push_group(walked.octet, walked.records, walked.link);
         if let Some((record, _)) = split_record(walked.records)
@@ -173,6 +191,9 @@ impl<'a> Check<'a> {
                         ReadFault::Broken(Fault { segment, record: number, octet, what })
                     })?;
                 }
+                if let Record::Purge(purge) = decode(record) {
+                    self.purged.insert(purge.sequence, purge.purged());
+                }
                 octet += record.len() as u64;
                 number += 1;
                 records = rest;
@@ -190,7 +211,7 @@ impl<'a> Check<'a> {
         let tree = [&self.at, &self.before].into_iter().find(|tree| tree.sequence == was.segment);
         let right = match tree {
             Some(tree) => tree.first == was.first && is_as_signed(&tree.leaves, &tree.path, signed),
-            None if self.begin.is_some_and(|begin| was.first < begin) => return Ok(()),
+            None if self.gone.has(was.first) => return Ok(()),
             None => self.read_again(signed),
         };
         if !right {
@@ -222,7 +243,7 @@ impl<'a> Check<'a> {
         self.open = open;
         for signed in Vec::from_iter::<Vec<Signed>>(due) {
             let was = &signed.checkpoint;
-            if self.begin.is_some_and(|begin| was.first < begin) {
+            if self.gone.has(was.first) {
                 continue;
             }
             let here = (was.segment, was.first, was.end())
@@ -251,6 +272,42 @@ impl<'a> Check<'a> {
         Err(ReadFault::Broken(Fault { segment, record: next, octet, what }))
     }
 
+    /// At the end: what is not there was purged, and the purge is on record. What outlived it is as it
+    /// was signed.
+    fn purges_are_recorded(&mut self, bridged: &[Purged]) -> Result<(), ReadFault> {
+        for one in bridged {
+            let io = |source| ReadFault::Io { path: self.directory.to_owned(), source };
+            for proof in kept(self.directory, one.first).map_err(io)? {
+                let checked = match self.keys {
+                    [] => proof.check_path(),
+                    keys => proof.check(keys),
+                };
+                checked.map_err(|why| {
+                    broken(
+                        one.first,
+                        format!("what is kept of record {} is worth nothing: {why}", proof.record),
+                    )
+                })?;
+                if let Record::Purge(purge) = decode(&proof.octets) {
+                    self.purged.insert(purge.sequence, purge.purged());
+                }
+                self.verified.kept += 1;
+            }
+        }
+        for (at, one) in bridged.iter().enumerate() {
+            // The record of an earlier purge may itself have been purged: the chain value at the end of
+            // the last segment covers those before it.
+            let is_last = bridged.get(at + 1).is_none_or(|next| next.sequence != one.sequence + 1);
+            let recorded = self.purged.get(&one.sequence);
+            if recorded.map_or(is_last, |recorded| recorded != one) {
+                let what = "the segment is missing, and no purge of it is on record".to_owned();
+                return Err(broken(one.first, what));
+            }
+        }
+        self.verified.purged = bridged.len() as u64;
+        Ok(())
+    }
+
     fn signature(&self, signed: &Signed) -> Result<(), String> {
         if self.keys.is_empty() || self.keys.iter().any(|key| signed.is_by(*key)) {
             return Ok(());
@@ -269,6 +326,10 @@ impl<'a> Check<'a> {
             self.verified.signed_through = self.verified.signed_through.max(through);
         }
     }
+}
+
+fn broken(first: u64, what: String) -> ReadFault {
+    ReadFault::Broken(Fault { segment: segment_name(first), record: first, octet: 0, what })
 }
 
 /// Whether a tree had the root that was signed, and the chain the value, at the size that was signed.

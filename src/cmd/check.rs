@@ -99,15 +99,10 @@ fn facts(loaded: &Loaded) -> Vec<Fact> {
         fields.extend(own.map(|status| ("status", status.to_string().into())));
         facts.push(fact("rules", rule.name(), fields));
     }
-    let unready = NOT_YET.iter().map(|text| (*text).to_owned());
-    let warnings = config.warnings().into_iter().chain(lapsing(loaded)).chain(unready);
+    let warnings = config.warnings().into_iter().chain(lapsing(loaded));
     facts.extend(warnings.map(|text| fact("warnings", text, Vec::new())));
     facts
 }
-
-/// What a configuration may name and this version does not do.
-const NOT_YET: [&str; 1] =
-    ["nothing is purged by this version: [audit] keep_months is read and has no effect"];
 
 /// Days before a licence ends from which `check` says so.
 const LAPSING_DAYS: u64 = 30;
@@ -272,6 +267,7 @@ fn settings(config: &Config) -> Vec<(&'static str, Value)> {
         ("audit.checkpoint.every", duration::text(config.audit.checkpoint.every).into()),
         ("audit.parquet", config.audit.parquet.to_string().into()),
         ("audit.keep_months", config.audit.keep_months.into()),
+        ("audit.zone", config.audit.zone.clone().into()),
         ("audit.segment", size::text(config.audit.segment_octets).into()),
         (
             "audit.disk_budget",

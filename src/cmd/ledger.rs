@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use super::{Failure, keywords};
 use crate::config::{Config, Place};
-use crate::consent::{Ledger, Options};
-use crate::metrics::{ConsentEvent, Metrics};
+use crate::consent::{Cause, Ledger, Options};
+use crate::metrics::{ConsentEvent, Metrics, Revocation};
 use crate::proxy::KeepKeyword;
 use crate::registry::Registry;
 use crate::session::{Announced, Parties};
@@ -61,15 +61,29 @@ pub(super) fn options(config: &Config, cache_octets: usize, warm: bool) -> Optio
     }
 }
 
+fn label(cause: Cause) -> Revocation {
+    match cause {
+        Cause::Refused => Revocation::Refused,
+        Cause::Recycled => Revocation::Recycled,
+        Cause::Complaint => Revocation::Complaint,
+        Cause::Operator => Revocation::Operator,
+    }
+}
+
 /// Counts events and pairs in the metrics, and logs once when the ledger fails.
 pub(super) async fn watch(ledger: Ledger, metrics: Arc<Metrics>) {
     let mut counted = ledger.stats().events;
+    let mut revoked = [0; Cause::ALL.len()];
     let mut was_available = true;
     loop {
         let stats = ledger.stats();
         metrics.consent_pairs.set(i64::try_from(stats.pairs).unwrap_or(i64::MAX));
         for ((event, now), before) in ConsentEvent::ALL.iter().zip(stats.events).zip(&mut counted) {
             metrics.consent_events(*event).inc_by(now.saturating_sub(*before));
+            *before = now;
+        }
+        for ((cause, now), before) in Cause::ALL.iter().zip(stats.revoked).zip(&mut revoked) {
+            metrics.revocations(label(*cause)).inc_by(now.saturating_sub(*before));
             *before = now;
         }
         let unavailable = ledger.unavailable();

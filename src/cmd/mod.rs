@@ -25,6 +25,7 @@ mod mirrors;
 mod originals;
 mod record;
 mod replay;
+mod retention;
 mod rewriting;
 mod run;
 mod serve;

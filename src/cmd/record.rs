@@ -18,7 +18,7 @@ use crate::text::{Body, Options, decode};
 pub(super) fn line(found: &Found, unmask: bool) -> Value {
     match found {
         Found::Bind { bind } => fields(bind, unmask),
-        Found::Reply { reply } => fields(reply, unmask),
+        Found::Reply { reply, .. } => fields(reply, unmask),
         Found::Message { verdict, answer, bind, receipts } => {
             let mut line = fields(verdict, unmask);
             if let Some(bind) = bind
@@ -169,6 +169,28 @@ pub(super) fn fields(kept: &Kept, unmask: bool) -> Value {
             line["sealed"] = record.sealed.into();
             line["chain"] = hex(&record.chain).into();
             Kind::Link.name()
+        }
+        Record::Purge(purge) => {
+            line["segment"] = purge.sequence.into();
+            line["first"] = purge.first.into();
+            line["next"] = purge.next.into();
+            line["newest"] = time(purge.newest_us).into();
+            line["messages"] = purge.messages.into();
+            line["kept"] = purge.kept.into();
+            line["chain"] = hex(&purge.chain).into();
+            line["root"] = hex(&purge.root).into();
+            line["by"] = purge.by.into();
+            Kind::Purge.name()
+        }
+        Record::Hold(hold) => {
+            line["hold"] = hold.id.into();
+            line["event"] = hold.event().into();
+            line["from"] = time(hold.from_us).into();
+            line["until"] = time(hold.until_us).into();
+            line["segments"] = hold.firsts().collect::<Vec<_>>().into();
+            line["reason"] = hold.reason.into();
+            line["by"] = hold.by.into();
+            Kind::Hold.name()
         }
         Record::Checkpoint(signed) => {
             let checkpoint = &signed.checkpoint;

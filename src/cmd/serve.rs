@@ -14,11 +14,13 @@ use tokio_util::task::TaskTracker;
 
 use super::blind::blind_ports;
 use super::knowledge::{self, Loaded};
+use super::retention::{self, Desk};
 use super::rewriting::{self, Rewriting};
 use super::{Failure, asked, capture, disk, key_watch, ledger, licences, mirrors, originals};
-use crate::admin::{self, Token};
+use crate::admin::{self, Token, Told};
 use crate::audit::keys::{Auditor, SigningKey};
 use crate::audit::proof::NotaryOptions;
+use crate::audit::retention::RetentionFault;
 use crate::audit::{Durability, Journal, KeyRing, Options, Sealing, State};
 use crate::capture::Figures;
 use crate::config::{self, Config};
@@ -106,16 +108,18 @@ pub(super) async fn start(loaded: Loaded) -> Result<Running, Failure> {
     });
     capture::show_limits(&shared.metrics, &shared.capture);
     capture::begin(&shared.capture, &config.capture);
+    let retention = Arc::new(Desk::new(&config, shared.journal.clone(), clock)?);
     let listening: Vec<SocketAddr> = listeners.iter().map(|listener| listener.address).collect();
     for listener in listeners {
         tracing::info!(address = %listener.address, "listening");
         tokio::spawn(listener.serve(shared.clone()));
     }
     let admin = match admin_listener {
-        Some(listener) => Some(serve_admin(&config, listener, &shared, &ledger)?),
+        Some(listener) => Some(serve_admin(&config, listener, &shared, &ledger, &retention)?),
         None => None,
     };
     tokio::spawn(watch(shared.clone()));
+    tokio::spawn(retention::watch(retention));
     tokio::spawn(disk::watch(shared.journal.clone(), shared.metrics.clone()));
     tokio::spawn(key_watch::watch(
         shared.clone(),
@@ -222,7 +226,7 @@ async fn take_admin(address: SocketAddr) -> Result<TcpListener, Failure> {
     })
 }
 
-fn open_journal(
+pub(super) fn open_journal(
     config: &Config,
     rules: [u8; 32],
     (rule_set, reading): (&str, &str),
@@ -307,6 +311,7 @@ fn serve_admin(
     listener: TcpListener,
     shared: &Arc<Shared>,
     ledger: &Ledger,
+    retention: &Arc<Desk>,
 ) -> Result<SocketAddr, Failure> {
     let token_file = config.admin.as_ref().and_then(|admin| admin.token_file.as_deref());
     let token = match token_file {
@@ -314,7 +319,7 @@ fn serve_admin(
         None => None,
     };
     let (ready, listed, asked) = (shared.clone(), shared.clone(), ledger.clone());
-    let seen = shared.clone();
+    let (seen, desk) = (shared.clone(), retention.clone());
     let state = admin::State {
         metrics: shared.metrics.clone(),
         readiness: Arc::new(move || not_ready(&ready, &asked)),
@@ -322,6 +327,16 @@ fn serve_admin(
         ledger: Some(ledger.clone()),
         capture: Some(shared.capture.clone()),
         blind_ports: Arc::new(move || blind_ports(&seen)),
+        retention: Some(Arc::new(move |ask, body| {
+            let answer = desk.answer(ask, body).map(|done| format!("{done}\n"));
+            answer.map_err(|why| match why {
+                RetentionFault::Refused(_) => Told::Refused(why.to_string()),
+                RetentionFault::Doubt(_) => Told::Doubt(why.to_string()),
+                RetentionFault::Read(_)
+                | RetentionFault::Io { .. }
+                | RetentionFault::Unavailable(_) => Told::Unavailable(why.to_string()),
+            })
+        })),
         token,
     };
     let address = listener.local_addr()?;

@@ -41,6 +41,7 @@ pub use validate::{NEVER_LOOSENED, RETRIED};
 const REGISTRY_FILE: &str = "registry.toml";
 const CONSENT_PATH: &str = "state/consent";
 const AUDIT_PATH: &str = "state/audit";
+const AUDIT_ZONE: &str = "Asia/Shanghai";
 const MIRROR_TABLE: &str = "consentry_records";
 const CAPTURE_PATH: &str = "state/capture";
 
@@ -263,6 +264,8 @@ pub struct Audit {
     pub parquet: bool,
     /// Calendar months that records are kept.
     pub keep_months: u32,
+    /// The zone whose days and months these are, by its name in the IANA's list.
+    pub zone: String,
     /// Size of one journal file, octets.
     pub segment_octets: usize,
     /// Octets that the journal's folder may take, at least twice `segment_octets`; `None` = what the

@@ -16,7 +16,7 @@ use super::fault::{self, Source};
 use super::nearest::nearest;
 use super::written::{self, Size, Time};
 use super::{
-    AUDIT_PATH, CAPTURE_PATH, CONSENT_PATH, LongMessages, PartsMode, REGISTRY_FILE,
+    AUDIT_PATH, AUDIT_ZONE, CAPTURE_PATH, CONSENT_PATH, LongMessages, PartsMode, REGISTRY_FILE,
     RecordedContent, SubmitMulti, UnknownCommand, address, duration, size,
 };
 use super::{
@@ -409,6 +409,7 @@ fn audit(source: &Source<'_>, folder: &Path, written: written::Audit) -> Result<
         },
         durability: written.durability.unwrap_or(Durability::Synced),
         parquet: written.parquet.unwrap_or(true),
+        zone: zone(source, written.zone)?,
         keep_months: u32::try_from(keep_months).unwrap_or(u32::MAX),
         segment_octets,
         disk_budget_octets,
@@ -433,6 +434,17 @@ fn disk_budget(
         return Err(source.fault(at, says));
     }
     Ok(Some(budget))
+}
+
+fn zone(source: &Source<'_>, written: Option<Spanned<String>>) -> Result<String, Fault> {
+    let Some(written) = written else { return Ok(AUDIT_ZONE.to_owned()) };
+    match jiff::tz::TimeZone::get(written.get_ref()) {
+        Ok(_) => Ok(written.into_inner()),
+        Err(_) => {
+            let says = quoted(&written, "is no time zone; write one such as Asia/Shanghai");
+            Err(source.fault(written.span(), says))
+        }
+    }
 }
 
 fn capture(

@@ -345,6 +345,9 @@ pub(super) struct Audit {
         "maximum" = bounds::KEEP_MONTHS.max,
     ))]
     pub keep_months: Option<Spanned<u32>>,
+    /// The zone whose days and months these are.
+    #[schemars(with = "Option<String>", extend("default" = super::AUDIT_ZONE))]
+    pub zone: Option<Spanned<String>>,
     /// Size of one journal file.
     #[schemars(with = "Option<Size>", extend("default" = size::text(bounds::SEGMENT_OCTETS.default)))]
     pub segment: Option<Spanned<Size>>,

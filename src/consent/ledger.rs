@@ -18,7 +18,7 @@ use super::pair::Pair;
 use super::pending::{Pending, QUEUE_EVENTS_MAX, WAITERS_MAX};
 use super::store::{Counts, Store, StoreFault};
 use super::{
-    EntityId, Event, EventFault, Kept, NameFault, PairKey, Question, Scope, committer, warm,
+    Cause, EntityId, Event, EventFault, Kept, NameFault, PairKey, Question, Scope, committer, warm,
 };
 use crate::policy::{Consent, Standing};
 use crate::registry::Msisdn;
@@ -105,6 +105,8 @@ pub struct Stats {
     pub pairs: u64,
     /// Events ever taken: granted, revoked, reviewed, asked, sent.
     pub events: [u64; 5],
+    /// Revocations taken since it was opened, in the order of [`Cause::ALL`].
+    pub revoked: [u64; Cause::ALL.len()],
     /// Legal entities known.
     pub entities: usize,
     /// Events that wait to be written.
@@ -451,14 +453,15 @@ impl Ledger {
     /// Figures.
     pub fn stats(&self) -> Stats {
         let shared = self.shared();
-        let (Counts { pairs, events, .. }, accepted) = {
+        let (Counts { pairs, events, .. }, revoked, accepted) = {
             let pending = locked(&shared.pending);
-            (pending.counts, pending.accepted)
+            (pending.counts, pending.revoked, pending.accepted)
         };
         let is_warm = shared.is_warm.load(Ordering::Acquire);
         Stats {
             pairs,
             events,
+            revoked,
             entities: self.entities().len(),
             backlog_events: accepted.saturating_sub(shared.completed.load(Ordering::Acquire)),
             hot_pairs: shared.hot.len(),
@@ -570,7 +573,7 @@ impl Shared {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::consent::{Cause, Happened, Source, format::write_pair};
+    use crate::consent::{Happened, Source, format::write_pair};
     use crate::policy::StandingState;
 
     #[test]

@@ -5,7 +5,7 @@ use std::task::Waker;
 
 use super::pair::{Change, Pair};
 use super::store::{Counts, Store, StoreFault};
-use super::{Event, EventFault, Happened, PairKey, Unavailable};
+use super::{Cause, Event, EventFault, Happened, PairKey, Unavailable};
 
 /// Events that wait to be written at most; more are refused with [`Unavailable::Backlog`].
 pub const QUEUE_EVENTS_MAX: usize = 1 << 16;
@@ -28,6 +28,8 @@ pub(super) struct Pending {
     /// Pairs as they stand after the queue, with the position of the last event that changed them.
     pub pairs: HashMap<u64, (Pair, u64)>,
     pub counts: Counts,
+    /// Revocations taken since the ledger was opened, in the order of [`Cause::ALL`].
+    pub revoked: [u64; Cause::ALL.len()],
     /// Position of the last event accepted.
     pub accepted: u64,
     pub waiters: Vec<(u64, Waker)>,
@@ -53,6 +55,7 @@ impl Pending {
             queue: Vec::new(),
             pairs: HashMap::new(),
             counts,
+            revoked: [0; Cause::ALL.len()],
             accepted: 0,
             waiters: Vec::new(),
             ended: None,
@@ -92,6 +95,9 @@ impl Pending {
         self.counts.pairs += u64::from(is_new);
         if let Some(count) = self.counts.events.get_mut(kind(&event.happened)) {
             *count += 1;
+        }
+        for (one, count) in Cause::ALL.iter().zip(&mut self.revoked) {
+            *count += u64::from(event.happened == Happened::Revoked(*one));
         }
         self.accepted += 1;
         self.queue.push(Queued { key, sequence, recorded_us: now_us, event: *event });

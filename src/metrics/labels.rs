@@ -74,6 +74,17 @@ labels! {
         /// A message went on under a promised frequency.
         Sent "sent"
     }
+    /// Why a consent ended.
+    Revocation {
+        /// The recipient refused.
+        Refused "refused"
+        /// The number was given to somebody else.
+        Recycled "recycled"
+        /// Somebody complained.
+        Complaint "complaint"
+        /// The operator or the provider ended it.
+        Operator "operator"
+    }
     /// Why a connection never became a session.
     Refused {
         /// `[limits] sessions`.

@@ -26,8 +26,8 @@ mod process;
 
 pub use histogram::Histogram;
 pub use labels::{
-    BindMode, CaptureEnd, CaptureOutcome, ConsentEvent, ForeignProtocol, Refused, SessionState,
-    Side, Verdict,
+    BindMode, CaptureEnd, CaptureOutcome, ConsentEvent, ForeignProtocol, Refused, Revocation,
+    SessionState, Side, Verdict,
 };
 
 /// The metrics of one process. Families that count what nobody has done yet stand at 0.
@@ -44,6 +44,7 @@ pub struct Metrics {
     foreign_protocol: Vec<IntCounter>,
     frame_faults: Vec<IntCounter>,
     consent_events: Vec<IntCounter>,
+    revocations: Vec<IntCounter>,
     capture_frames: Vec<IntCounter>,
     capture_ended: Vec<IntCounter>,
     config_info: IntGaugeVec,
@@ -180,6 +181,11 @@ impl Metrics {
                 "consentry_consent_events_total",
                 "Events that the consent ledger took, by what happened.",
                 ("event", &ConsentEvent::ALL.map(ConsentEvent::name)),
+            )?,
+            revocations: make.counters(
+                "consentry_consent_revocations_total",
+                "Revocations that the consent ledger took, by cause.",
+                ("cause", &Revocation::ALL.map(Revocation::name)),
             )?,
             blind_ports: make.gauge(
                 "consentry_blind_ports",
@@ -357,6 +363,11 @@ impl Metrics {
     /// `consentry_consent_events_total{event}`.
     pub fn consent_events(&self, event: ConsentEvent) -> &IntCounter {
         &self.consent_events[event as usize]
+    }
+
+    /// `consentry_consent_revocations_total{cause}`.
+    pub fn revocations(&self, cause: Revocation) -> &IntCounter {
+        &self.revocations[cause as usize]
     }
 
     /// `consentry_capture_frames_total{outcome}`.

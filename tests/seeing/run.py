@@ -46,7 +46,7 @@ DOCUMENT = ROOT / "docs/seeing.md"
 # process must begin or end.
 DATA_MAX = 60
 FIGURES_MAX = 20
-START_MAX = 10
+START_MAX = 30
 STOP_MAX = 20
 # What stands for Grafana's variables.
 RATE_INTERVAL, RANGE = "15s", "1m"
@@ -229,6 +229,10 @@ close = "200ms"
 file = "registry.toml"
 [audit]
 disk_budget = "1GiB"
+[[mirror]]
+name = "collector"
+kind = "file"
+path = "collector"
 [capture]
 enabled = true
 [metrics]
@@ -278,6 +282,14 @@ def proxy_under_load(stack, folder, consentry):
     return admin
 
 
+def complain(admin):
+    """Enters a complaint, as docs/consent.md has it."""
+    line = {"number": "8613800138001", "entity": "示例商城有限公司", "event": "revoked", "cause": "complaint"}
+    with urllib.request.urlopen(f"http://{admin}/api/v1/consents", json.dumps(line).encode(), timeout=10) as answer:
+        taken = json.load(answer)
+    check("a complaint is entered", [] if taken.get("taken") == 1 else [str(taken)])
+
+
 # The document's commands, and Prometheus.
 
 # They change the machine: what they install is under target/seeing here, and services are run by this test.
@@ -285,7 +297,8 @@ NOT_RUN = ("apt-get ", "systemctl ")
 
 
 def run_document(folder, admin, port):
-    """Runs the shell commands of docs/seeing.md, with this machine's folders and ports in the place of its own."""
+    """Runs the shell commands of docs/seeing.md, with folders and ports of ours in the place of the machine's; without
+    a port those that do not ask Prometheus, with it those that do. The folder that stands for the machine."""
     home = folder / "machine"
     shutil.copytree(ROOT / "deploy", home / "deploy", dirs_exist_ok=True)
     text = DOCUMENT.read_text(encoding="utf-8")
@@ -306,7 +319,21 @@ def run_document(folder, admin, port):
         if done.returncode:
             faults.append(f"{command}: exit status {done.returncode}: {done.stderr.strip()[-300:]}")
     check(f"{run} commands of docs/seeing.md", faults or ([] if run else ["none were found"]))
-    return home / "etc/prometheus"
+    return home
+
+
+def test_provisioning(home):
+    """What the commands installed is what Grafana looks for: the dashboards where it reads them, their data source by its uid."""
+    read = {kind: yaml.safe_load((home / f"etc/grafana/provisioning/{kind}/consentry.yml").read_text(encoding="utf-8"))
+            for kind in ("datasources", "dashboards")}
+    uid = read["datasources"]["datasources"][0]["uid"]
+    folder = pathlib.Path(f"{home}{read['dashboards']['providers'][0]['options']['path']}")
+    installed = {file.stem: json.loads(file.read_text(encoding="utf-8")) for file in folder.glob("*.json")}
+    faults = [] if installed == dashboards.files() else [f"{folder} has {', '.join(sorted(installed)) or 'nothing'}"]
+    for name, one in installed.items():
+        source = one["templating"]["list"][0]
+        faults += [] if (source["type"], source["current"]["value"]) == ("datasource", uid) else [f"{name}: its data source is not {uid}"]
+    check("Grafana's provisioning finds dashboards and data source", faults)
 
 
 def free_port():
@@ -402,9 +429,11 @@ def test_figures(port):
         ("passes", 'sum(consentry_verdicts_total{verdict="pass"}) > 20'),
         ("is refused", 'consentry_verdicts_total{verdict="refuse",rule="consent.missing"} + on () consentry_verdicts_total{verdict="refuse",rule="consent.revoked"} > 5'),
         ("is observed", 'consentry_verdicts_total{verdict="observe",rule="source.forged"} > 5'),
-        ("opts out", 'consentry_consent_events_total{event="revoked"} > 0'),
+        ("opts out", 'consentry_consent_revocations_total{cause="refused"} > 0'),
+        ("brings a complaint", 'consentry_consent_revocations_total{cause="complaint"} == 1'),
         ("is not answered", "consentry_unanswered_total > 0"),
         ("fills a window", "max_over_time(consentry_windows_full[1m]) == 1"),
+        ("is mirrored", 'consentry_mirror_rows_total{mirror="collector"} > 20'),
         ("is captured", 'consentry_capture_frames_total{outcome="written"} > 20'),
         ("comes from an unlicensed provider", "consentry_providers_unlicensed == 1"),
         ("comes from a provider by name", 'consentry_provider_verdicts_total{provider="示例商城有限公司",verdict="pass"} > 20'),
@@ -429,8 +458,10 @@ def main():
         folder = pathlib.Path(temporary)
         with contextlib.ExitStack() as stack:
             admin = proxy_under_load(stack, folder, consentry)
-            installed = run_document(folder, admin, None)
-            port = prometheus(stack, folder, installed, admin)
+            home = run_document(folder, admin, None)
+            port = prometheus(stack, folder, home / "etc/prometheus", admin)
+            test_provisioning(home)
+            complain(admin)
             check("the dashboards are what deploy/grafana/make.py writes", dashboards.not_written_by_make())
             check("the dashboards are as Grafana's own model has them", dashboards.faults())
             test_expressions(port)

@@ -19,8 +19,8 @@ mod notary;
 mod prove;
 pub mod tree;
 
-pub(super) use checkpoint::Newest;
 pub use checkpoint::{Checkpoint, CheckpointFault, Signed};
+pub(super) use checkpoint::{Newest, replace};
 pub(super) use leaves::Leaves;
 pub(super) use notary::Notary;
 pub use notary::NotaryOptions;

@@ -74,6 +74,7 @@ impl Notary {
         let directory = directory.to_owned();
         let thread = std::thread::Builder::new().name("notary".to_owned()).spawn(move || {
             let mut work = Work::new(directory, options, shared, accepted, newest);
+            work.look();
             while !wait(&asked) {
                 work.look();
             }

@@ -8,6 +8,8 @@ use super::super::format::record_sum;
 use super::super::keys::PublicKey;
 use super::super::read::{Kept, ReadFault, decode, fault};
 use super::super::record::Record;
+use super::super::retention::kept_proof;
+use super::super::sealed::{RecordKey, disclosed};
 use super::super::segment::{Fault, Next, Segment, SegmentFile, list};
 use super::checkpoint::{CheckpointFault, Signed};
 use super::leaves::Leaves;
@@ -101,6 +103,12 @@ impl Proof {
     pub fn kept(&self) -> Kept {
         Kept::of(self.record, &self.octets)
     }
+
+    /// The same, legible by the record's own key; none where the key does not open it.
+    pub fn kept_with(&self, key: &RecordKey) -> Option<Kept> {
+        let octets = disclosed(&self.octets, self.record, key)?;
+        Some(Kept::of(self.record, &octets))
+    }
 }
 
 /// Why a record cannot be proved.
@@ -152,10 +160,14 @@ impl Prover {
     pub fn prove(&mut self, record: u64) -> Result<Proof, ProveFault> {
         let at = match self.at.take().filter(|at| at.covers(record)) {
             Some(at) => self.at.insert(at),
-            None => {
-                let found = self.walk(record)?.ok_or(ProveFault::NotThere(record))?;
-                self.at.insert(found)
-            }
+            None => match self.walk(record)? {
+                Some(found) => self.at.insert(found),
+                None => {
+                    let io = |source| ReadFault::Io { path: self.directory.clone(), source };
+                    let kept = kept_proof(&self.directory, record).map_err(io)?;
+                    return kept.ok_or(ProveFault::NotThere(record));
+                }
+            },
         };
         at.prove(record)
     }

@@ -33,6 +33,8 @@ pub(in crate::audit) fn spans(record: &[u8]) -> Option<[Range<usize>; SPANS_MAX]
         | Kind::End
         | Kind::Keys
         | Kind::Checkpoint
+        | Kind::Purge
+        | Kind::Hold
         | Kind::Content => return None,
     };
     // Each address is TON, NPI, a length octet and the number.

@@ -9,11 +9,13 @@ use crate::audit::keys::AuditorKey;
 use crate::config;
 
 mod archive;
+mod export;
 mod keys;
 mod number;
 mod prove;
 mod receipts;
 mod report;
+mod retention;
 mod search;
 mod show;
 mod verify;
@@ -33,12 +35,20 @@ enum What {
     Receipts(receipts::Args),
     /// Shows one record.
     Show(show::Args),
+    /// Hands records over: a table with whole numbers, what proves each, a cover, a signature.
+    Export(export::Args),
     /// Counts by article, provider and day: refusals, opt-outs, complaints, blind ports, sweeps.
     Report(report::Args),
     /// Prints what proves records to whoever has the public key.
     Prove(prove::Args),
     /// Rewrites sealed segments to Parquet, as the running proxy does by itself.
     Archive(archive::Args),
+    /// Shows how long each part of the journal is kept, and what keeps it longer.
+    Retention(retention::ShowArgs),
+    /// Legal holds: what must not be purged.
+    Hold(retention::HoldArgs),
+    /// Purges what is due, as the running proxy does by itself.
+    Purge(retention::PurgeArgs),
     /// The keys that numbers and contents are encrypted with.
     Keys(keys::Args),
     /// Walks every segment, record and link of the chain, and checks what was signed, or a proof alone:
@@ -52,9 +62,13 @@ pub fn run(args: Args) -> Result<Answer, Failure> {
         What::Search(args) => search::run(&args),
         What::Receipts(args) => receipts::run(&args),
         What::Show(args) => show::run(&args),
+        What::Export(args) => export::run(&args),
         What::Report(args) => report::run(&args),
         What::Prove(args) => prove::run(&args),
         What::Archive(args) => archive::run(&args),
+        What::Retention(args) => retention::show(&args),
+        What::Hold(args) => retention::hold(&args),
+        What::Purge(args) => retention::purge(&args),
         What::Keys(args) => keys::run(&args),
         What::Verify(args) => verify::run(&args),
     }

@@ -55,11 +55,11 @@ pub(super) struct Args {
     unmask: bool,
 }
 
-fn rule(name: &str) -> Result<Rule, String> {
+pub(super) fn rule(name: &str) -> Result<Rule, String> {
     Rule::from_name(name).ok_or_else(|| "not a rule; `consentry check` lists them".to_owned())
 }
 
-fn verdict(name: &str) -> Result<u8, String> {
+pub(super) fn verdict(name: &str) -> Result<u8, String> {
     match name {
         "pass" => Ok(audit::PASS),
         "refuse" => Ok(audit::REFUSE),

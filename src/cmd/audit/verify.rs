@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use super::super::record::{fields, hex};
 use super::{Answer, Failure, Place};
+use crate::archive::bundle::{Wrong, check};
 use crate::audit::keys::{self, PublicKey};
 use crate::audit::proof::{Proof, Signed};
 use crate::audit::{self, Against, ReadFault, Verified};
@@ -27,6 +28,10 @@ pub(super) struct Args {
     /// Checks the proofs in this file instead, one a line as `audit prove` prints them. Needs --key.
     #[arg(long, value_name = "FILE", requires = "key", conflicts_with_all = ["config", "path"])]
     proof: Option<PathBuf>,
+    /// Checks what `audit export` made in this folder instead. Needs --key.
+    #[arg(long, value_name = "DIR", requires = "key",
+        conflicts_with_all = ["config", "path", "proof", "checkpoint"])]
+    bundle: Option<PathBuf>,
     /// One JSON object a line.
     #[arg(long)]
     json: bool,
@@ -37,9 +42,10 @@ pub(super) struct Args {
 
 /// Runs it.
 pub(super) fn run(args: &Args) -> Result<Answer, Failure> {
-    match &args.proof {
-        Some(file) => proofs(args, file),
-        None => journal(args),
+    match (&args.proof, &args.bundle) {
+        (Some(file), _) => proofs(args, file),
+        (None, Some(folder)) => bundle(args, folder),
+        (None, None) => journal(args),
     }
 }
 
@@ -94,6 +100,8 @@ fn whole(verified: &Verified) -> Value {
         "chain": hex(&verified.chain),
         "sidecars": verified.sidecars.whole,
         "sidecars_missing": verified.sidecars.missing,
+        "purged_segments": verified.purged,
+        "kept_records": verified.kept,
         "checkpoints": verified.checkpoints,
         "signed_through": (verified.signed_through > 0).then_some(verified.signed_through),
     })
@@ -107,12 +115,42 @@ fn sentence(verified: &Verified, keyless: bool) -> String {
         (0, _) => String::new(),
         _ => format!("; signed up to record {signed_through} by {checkpoints} checkpoints"),
     };
-    format!("whole: {records} records in {segments} segments, {octets} octets{signed}")
+    let purged = match (verified.purged, verified.kept) {
+        (0, _) => String::new(),
+        (purged, kept) => format!("; {purged} segments purged, {kept} records of them kept"),
+    };
+    format!("whole: {records} records in {segments} segments, {octets} octets{purged}{signed}")
 }
 
 fn given(files: &[PathBuf]) -> Result<Vec<PublicKey>, Failure> {
     let keys = files.iter().map(|file| PublicKey::read(file));
     Ok(keys.collect::<Result<_, _>>()?)
+}
+
+/// Checks an export with nothing but the keys.
+fn bundle(args: &Args, folder: &Path) -> Result<Answer, Failure> {
+    match check(folder, &given(&args.key)?) {
+        Ok(checked) => {
+            let (rows, records, key) = (checked.rows, checked.records, hex(&checked.key));
+            match args.json {
+                true => println!(
+                    "{}",
+                    json!({ "whole": true, "rows": rows, "records": records, "key": key,
+                        "asked": checked.asked })
+                ),
+                false => println!("whole: {rows} rows on {records} records, signed by {key}"),
+            }
+            Ok(Answer::Yes)
+        }
+        Err(Wrong::Broken(why)) => {
+            match args.json {
+                true => println!("{}", json!({ "whole": false, "why": why })),
+                false => println!("broken: {why}"),
+            }
+            Ok(Answer::No)
+        }
+        Err(other) => Err(other.into()),
+    }
 }
 
 /// Checks every proof of a file and tells what each proves.

@@ -14,7 +14,7 @@ const PATIENCE: Duration = Duration::from_secs(15);
 const ANSWER_OCTETS_MAX: u64 = 64 << 20;
 
 /// The admin API of a running proxy.
-pub(super) struct Api {
+pub(in crate::cmd) struct Api {
     address: SocketAddr,
     token: Option<String>,
 }

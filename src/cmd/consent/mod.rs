@@ -23,6 +23,8 @@ mod import;
 mod place;
 mod standing;
 
+pub(super) use http::Api;
+pub(super) use place::reachable;
 use place::{Opened, print};
 pub(super) use standing::{ask_proxy, standing};
 

@@ -111,7 +111,7 @@ pub(super) fn place(config: &Config) -> Result<Place, Failure> {
 }
 
 /// Where an address that is listened on is reached from this machine.
-fn reachable(listening: SocketAddr) -> SocketAddr {
+pub(in crate::cmd) fn reachable(listening: SocketAddr) -> SocketAddr {
     let ip = match listening.ip() {
         IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
         IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),

@@ -1,0 +1,486 @@
+//! Records go when the calendar says so, not before and not unrecorded. Every time is given: nothing
+//! here reads a clock.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use consentry::audit::keys::{PublicKey, SigningKey};
+use consentry::audit::proof::{NotaryOptions, Prover};
+use consentry::audit::retention::{Gone, Hold, Plan, Retention, RetentionFault, Term, plan};
+use consentry::audit::{
+    Address, Against, Durability, Journal, OpenFault, Options, PASS, ReadFault, Reader, Record,
+    Records, References, ReplyRecord, VerdictRecord, Verified, verify_against,
+};
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+
+fn at(time: &str) -> u64 {
+    time.parse::<Timestamp>().expect("a time").as_microsecond() as u64
+}
+
+fn term() -> Term {
+    Term::new(6, TimeZone::get("Asia/Shanghai").expect("a zone"))
+}
+
+struct Place(tempfile::TempDir);
+
+impl Place {
+    fn new() -> Place {
+        Place(tempfile::tempdir().expect("a directory"))
+    }
+
+    fn journal(&self) -> PathBuf {
+        self.0.path().join("audit")
+    }
+
+    fn try_open(&self, now_us: u64, signs: bool) -> Result<Journal, OpenFault> {
+        let mut options = Options::new(Durability::Written);
+        let key = SigningKey::open_or_create(&self.0.path().join("keys")).expect("a key");
+        options.notary = signs.then(|| NotaryOptions {
+            key,
+            records: 1,
+            every: Duration::from_secs(3600),
+            now_us: Box::new(move || now_us),
+            on_fault: Box::new(|why| eprintln!("the notary: {why}")),
+        });
+        Journal::open(&self.journal(), options, now_us).map(|(journal, _)| journal)
+    }
+
+    fn open(&self, time: &str) -> Journal {
+        self.try_open(at(time), true).expect("the journal opens")
+    }
+
+    /// One segment: two messages, a word that gives consent and one that ends it.
+    fn record(&self, time: &str) {
+        let journal = self.open(time);
+        let mut records = Records::new();
+        for number in 1..3 {
+            records.verdict(at(time) + u64::from(number), &verdict(number));
+        }
+        records.reply(at(time) + 3, &reply(ReplyRecord::OPT_IN));
+        records.reply(at(time) + 4, &reply(ReplyRecord::OPT_OUT));
+        let ticket = journal.append(&mut records).expect("taken");
+        journal.wait(ticket).expect("kept");
+        journal.close(at(time) + 5).expect("closed");
+    }
+
+    /// Purges at this time; consent that was given has not ended, consent that was ended has.
+    fn purge(&self, time: &str) -> Result<Vec<Gone>, RetentionFault> {
+        self.purge_with(time, |record, time_us| match record {
+            Record::Reply(reply) if reply.reply == ReplyRecord::OPT_OUT => Some(time_us),
+            _ => None,
+        })
+    }
+
+    fn purge_with(
+        &self,
+        time: &str,
+        ended: impl Fn(&Record<'_>, u64) -> Option<u64>,
+    ) -> Result<Vec<Gone>, RetentionFault> {
+        let journal = self.open(time);
+        self.wait_until_signed(time);
+        let purged = self.with(&journal, &ended, |retention| retention.purge(at(time), "test"));
+        journal.close(at(time) + 1).expect("closed");
+        purged
+    }
+
+    /// The notary signs what an opening before left; 20 seconds at most.
+    fn wait_until_signed(&self, time: &str) {
+        let deadline = std::time::Instant::now() + Duration::from_secs(20);
+        let mut prover = Prover::new(&self.journal());
+        for due in self.plan(time).segments {
+            while prover.prove(due.first).is_err() {
+                assert!(std::time::Instant::now() < deadline, "not signed within 20 seconds");
+                std::thread::sleep(Duration::from_millis(20));
+            }
+        }
+    }
+
+    fn with<T>(
+        &self,
+        journal: &Journal,
+        ended: &dyn Fn(&Record<'_>, u64) -> Option<u64>,
+        act: impl FnOnce(&Retention<'_>) -> T,
+    ) -> T {
+        let (directory, term) = (self.journal(), term());
+        let derived = |_| Ok(());
+        let (directory, term, derived) = (&directory, &term, &derived);
+        act(&Retention { directory, journal, term, ended, derived })
+    }
+
+    fn hold(&self, time: &str, from: &str, until: &str) -> u64 {
+        let journal = self.open(time);
+        let hold = Hold {
+            id: 0,
+            from_us: at(from),
+            until_us: at(until),
+            segments: Vec::new(),
+            reason: "案件 2026-7".to_owned(),
+            by: "法务".to_owned(),
+            set_us: 0,
+        };
+        let set = self.with(&journal, &|_, _| None, |retention| retention.set_hold(hold, at(time)));
+        journal.close(at(time) + 1).expect("closed");
+        set.expect("set").id
+    }
+
+    fn lift(&self, time: &str, id: u64) -> bool {
+        let journal = self.open(time);
+        let lifted = self.with(&journal, &|_, _| None, |one| one.lift_hold(id, "法务", at(time)));
+        journal.close(at(time) + 1).expect("closed");
+        lifted.expect("lifted").is_some()
+    }
+
+    fn plan(&self, time: &str) -> Plan {
+        plan(&self.journal(), &term(), at(time)).expect("a plan")
+    }
+
+    fn verify(&self) -> Result<Verified, ReadFault> {
+        let keys = [PublicKey::read(&self.0.path().join("keys/signing.pub")).expect("a key")];
+        verify_against(&self.journal(), &Against { keys: &keys, checkpoints: &[] })
+    }
+
+    fn broken(&self, what: &str) -> String {
+        match self.verify() {
+            Err(ReadFault::Broken(fault)) => fault.to_string(),
+            other => panic!("{what}: {other:?}"),
+        }
+    }
+
+    fn copy(&self) -> Place {
+        let copy = Place::new();
+        for folder in ["audit", "keys"] {
+            std::fs::create_dir(copy.0.path().join(folder)).expect("made");
+            for file in std::fs::read_dir(self.0.path().join(folder)).expect("listed") {
+                let file = file.expect("an entry");
+                let to = copy.0.path().join(folder).join(file.file_name());
+                std::fs::copy(file.path(), to).expect("copied");
+            }
+        }
+        copy
+    }
+
+    fn segments(&self) -> Vec<PathBuf> {
+        files(&self.journal(), "seg")
+    }
+}
+
+fn files(folder: &Path, extension: &str) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(folder).expect("listed");
+    let mut files: Vec<PathBuf> = entries.map(|entry| entry.expect("an entry").path()).collect();
+    files.retain(|file| file.extension().is_some_and(|found| found == extension));
+    files.sort();
+    files
+}
+
+fn verdict(sequence_number: u32) -> VerdictRecord<'static> {
+    VerdictRecord {
+        session: 1,
+        command_id: 4,
+        sequence_number,
+        verdict: PASS,
+        rule: 0,
+        observed: 0,
+        status: 0,
+        command_length: 120,
+        source: Address { ton: 0, npi: 1, raw: b"106900001234" },
+        destination: Address { ton: 1, npi: 1, raw: b"8613800000000" },
+        esm_class: 0,
+        data_coding: 8,
+        part: None,
+        class: 0,
+        consent: 0,
+        references: References::default(),
+        asks_receipt: false,
+    }
+}
+
+fn reply(reply: u8) -> ReplyRecord<'static> {
+    ReplyRecord {
+        session: 1,
+        command_id: 5,
+        sequence_number: 9,
+        reply,
+        source: Address { ton: 1, npi: 1, raw: b"8613800000000" },
+        destination: Address { ton: 0, npi: 1, raw: b"106900001234" },
+        data_coding: 8,
+        text: b"Y",
+    }
+}
+
+/// Three segments of three months, and then some quiet openings so that no silence is long.
+fn three_months() -> Place {
+    let place = Place::new();
+    place.record("2026-05-31T10:00:00+08:00");
+    place.record("2026-06-15T10:00:00+08:00");
+    place.record("2026-07-15T10:00:00+08:00");
+    quiet(&place, &["2026-08-10", "2026-09-05", "2026-10-01", "2026-10-25", "2026-11-20"]);
+    place
+}
+
+fn quiet(place: &Place, days: &[&str]) {
+    for day in days {
+        let time = format!("{day}T09:00:00+08:00");
+        place.open(&time).close(at(&time) + 1).expect("closed");
+    }
+}
+
+fn numbers(gone: &[Gone]) -> Vec<u64> {
+    gone.iter().map(|gone| gone.first).collect()
+}
+
+#[test]
+fn a_segment_goes_when_its_term_has_passed_and_not_a_moment_before() {
+    let place = three_months();
+    let firsts: Vec<u64> =
+        place.plan("2026-11-20T10:00:00+08:00").segments.iter().map(|due| due.first).collect();
+    assert_eq!(place.purge("2026-11-30T23:59:59.999999+08:00").expect("nothing"), []);
+    let whole = place.verify().expect("whole");
+    let gone = place.purge("2026-12-01T00:00:00+08:00").expect("one");
+    assert_eq!(numbers(&gone), firsts[..1]);
+    let verified = place.verify().expect("whole across the purge");
+    assert_eq!((verified.purged, verified.kept), (1, 1));
+    assert!(verified.records > whole.records - 8, "only its own records went");
+    assert_eq!(place.purge("2026-12-10T00:00:00+08:00").expect("nothing"), []);
+    assert_eq!(numbers(&place.purge("2026-12-16T00:00:00+08:00").expect("one")), firsts[1..2]);
+    quiet(&place, &["2027-01-05"]);
+    assert_eq!(numbers(&place.purge("2027-01-16T00:00:00+08:00").expect("one")), firsts[2..3]);
+    assert_eq!(place.verify().expect("whole").purged, 3);
+    // Whoever reads begins with what is there.
+    let mut reader = Reader::open(&place.journal()).expect("readable");
+    let first = reader.next().expect("readable").expect("a record").number;
+    assert_eq!(first, firsts[3]);
+}
+
+#[test]
+fn the_purge_is_on_record_and_says_what_went() {
+    let place = three_months();
+    let before = place.segments().remove(0);
+    let octets = std::fs::read(&before).expect("read");
+    place.purge("2026-12-01T00:00:00+08:00").expect("one");
+    assert!(!before.exists() && !octets.is_empty());
+    let mut reader = Reader::open(&place.journal()).expect("readable");
+    let mut found = Vec::new();
+    while let Some(entry) = reader.next().expect("whole") {
+        if let Record::Purge(purge) = entry.record() {
+            found.push((
+                purge.sequence,
+                purge.first,
+                purge.messages,
+                purge.kept,
+                purge.by.to_owned(),
+            ));
+            assert_eq!(purge.newest_us, at("2026-05-31T10:00:00+08:00") + 5);
+            assert_eq!(entry.time_us, at("2026-12-01T00:00:00+08:00"));
+        }
+    }
+    assert_eq!(found, [(1, 1, 2, 1, "test".to_owned())]);
+}
+
+#[test]
+fn what_a_hold_touches_stays_and_the_rest_goes_around_it() {
+    let place = three_months();
+    let id = place.hold(
+        "2026-11-21T09:00:00+08:00",
+        "2026-06-01T00:00:00+08:00",
+        "2026-07-01T00:00:00+08:00",
+    );
+    let held: Vec<Vec<u64>> = place
+        .plan("2026-11-22T00:00:00+08:00")
+        .segments
+        .iter()
+        .map(|due| due.holds.clone())
+        .collect();
+    assert_eq!(held[..3], [vec![], vec![id], vec![]]);
+    quiet(&place, &["2026-12-15", "2027-01-05"]);
+    let gone = place.purge("2027-01-16T00:00:00+08:00").expect("two");
+    assert_eq!(gone.len(), 2, "the first and the third");
+    let verified = place.verify().expect("whole around the hold");
+    assert_eq!(verified.purged, 2);
+    assert!(!place.lift("2027-01-17T00:00:00+08:00", id + 1), "there is no such hold");
+    assert!(place.lift("2027-01-17T00:00:00+08:00", id));
+    assert_eq!(place.purge("2027-01-18T00:00:00+08:00").expect("one").len(), 1);
+    assert_eq!(place.verify().expect("whole").purged, 3);
+    let mut reader = Reader::open(&place.journal()).expect("readable");
+    let mut events = Vec::new();
+    while let Some(entry) = reader.next().expect("whole") {
+        if let Record::Hold(hold) = entry.record() {
+            assert_eq!((hold.id, hold.by, hold.reason), (id, "法务", "案件 2026-7"));
+            events.push(hold.event());
+        }
+    }
+    assert_eq!(events, ["set", "lifted"]);
+}
+
+#[test]
+fn consent_outlives_its_segment_with_its_proof() {
+    let place = three_months();
+    place.purge("2026-12-01T00:00:00+08:00").expect("one");
+    let keys = [PublicKey::read(&place.0.path().join("keys/signing.pub")).expect("a key")];
+    // Of records 1 to 8, start, link, 2 verdicts, the yes, the no, link, stop, the yes is left.
+    let mut prover = Prover::new(&place.journal());
+    let kept: Vec<u64> = (1..=8).filter(|number| prover.prove(*number).is_ok()).collect();
+    assert_eq!(kept, [5]);
+    let proof = prover.prove(5).expect("kept");
+    assert_eq!(proof.check(&keys), Ok(()));
+    assert!(
+        matches!(proof.kept().record(), Record::Reply(reply) if reply.reply == ReplyRecord::OPT_IN)
+    );
+    let file = files(&place.journal(), "kept").remove(0);
+    let sound = std::fs::read_to_string(&file).expect("read");
+    std::fs::write(&file, sound.replacen("\"octets\":\"", "\"octets\":\"00", 1)).expect("written");
+    assert!(place.broken("a kept record that was changed").contains("is kept of record 5"));
+    std::fs::write(&file, &sound).expect("written");
+    // The relation ended: it goes when the term has passed since.
+    quiet(&place, &["2026-12-20", "2027-01-15", "2027-02-10"]);
+    let ended = at("2026-08-31T10:00:00+08:00");
+    place.purge_with("2027-02-28T00:00:00+08:00", |_, _| Some(ended)).expect("purged");
+    assert!(file.exists());
+    place.purge_with("2027-03-01T00:00:00+08:00", |_, _| Some(ended)).expect("purged");
+    assert!(!file.exists());
+    place.verify().expect("whole");
+}
+
+#[test]
+fn a_purge_that_was_broken_off_is_finished_or_done_again() {
+    let place = three_months();
+    let whole = place.copy();
+    let segment = place.segments().remove(0);
+    let octets = std::fs::read(&segment).expect("read");
+    place.purge("2026-12-01T00:00:00+08:00").expect("one");
+
+    // Killed before the segment was removed: it is passed over, and removed at the next opening.
+    std::fs::write(&segment, &octets).expect("written");
+    assert_eq!(place.verify().expect("whole").purged, 1);
+    quiet(&place, &["2026-12-02"]);
+    assert!(!segment.exists());
+    place.verify().expect("whole");
+
+    // Killed before purged.json: the segment is there, and the purge on record. It is done again.
+    std::fs::write(&segment, &octets).expect("written");
+    std::fs::remove_file(place.journal().join("purged.json")).expect("removed");
+    assert_eq!(place.verify().expect("whole").purged, 0);
+    assert_eq!(place.purge("2026-12-03T00:00:00+08:00").expect("one").len(), 1);
+    assert_eq!(place.verify().expect("whole").purged, 1);
+
+    // Killed before it was recorded: only what is kept was written.
+    let kept = files(&place.journal(), "kept").remove(0);
+    std::fs::copy(&kept, whole.journal().join(kept.file_name().expect("a name"))).expect("copied");
+    whole.verify().expect("whole");
+    assert_eq!(whole.purge("2026-12-01T00:00:00+08:00").expect("one").len(), 1);
+    assert_eq!(whole.verify().expect("whole").kept, 1);
+}
+
+#[test]
+fn a_segment_that_is_missing_without_a_purge_is_found() {
+    let place = three_months();
+    let opens = |place: &Place| place.try_open(at("2026-12-02T00:00:00+08:00"), true).is_ok();
+    let forged = place.copy();
+    place.purge("2026-12-01T00:00:00+08:00").expect("one");
+    let file = place.journal().join("purged.json");
+    let purged = std::fs::read_to_string(&file).expect("read");
+
+    // Somebody removes it and writes the file, but cannot write the record.
+    std::fs::remove_file(forged.segments().remove(0)).expect("removed");
+    assert!(forged.broken("a segment was removed").contains("missing"));
+    assert!(!opens(&forged));
+    std::fs::write(forged.journal().join("purged.json"), &purged).expect("written");
+    assert!(forged.broken("and a file written").contains("no purge of it is on record"));
+
+    // The file of a purge that was recorded is lost or changed.
+    for at in (0..purged.len()).step_by(3) {
+        let mut octets = purged.clone().into_bytes();
+        octets[at] ^= 1;
+        std::fs::write(&file, octets).expect("written");
+        let told = place.verify();
+        let trusted = purged.find("trusted_us").expect("a key");
+        assert!(told.is_err() || at >= trusted, "octet {at}: {told:?}");
+    }
+    std::fs::remove_file(&file).expect("removed");
+    place.broken("the file is lost");
+    assert!(!opens(&place));
+    std::fs::write(&file, &purged).expect("written");
+    place.verify().expect("whole");
+    assert!(opens(&place));
+}
+
+#[test]
+fn a_clock_that_is_not_believed_purges_nothing() {
+    let doubts: [(&str, &str); 3] = [
+        ("2026-11-20T08:00:00+08:00", "set back"),
+        ("2026-12-22T00:00:00+08:00", "set ahead"),
+        ("2036-01-01T00:00:00+08:00", "set ahead"),
+    ];
+    for (now, says) in doubts {
+        let place = three_months();
+        match place.purge(now) {
+            Err(RetentionFault::Doubt(why)) => assert!(why.contains(says), "{now}: {why}"),
+            other => panic!("{now}: {other:?}"),
+        }
+        assert_eq!(place.verify().expect("whole").purged, 0);
+        assert!(place.plan(now).doubt.is_some());
+    }
+    // An operator says that the silence was one.
+    let place = three_months();
+    let now = "2026-12-22T00:00:00+08:00";
+    let journal = place.open(now);
+    place.wait_until_signed(now);
+    place.with(&journal, &|_, _| None, |retention| {
+        retention.trust(at(now)).expect("trusted");
+        assert_eq!(retention.purge(at(now), "test").expect("two").len(), 2);
+    });
+    journal.close(at(now) + 1).expect("closed");
+    place.verify().expect("whole");
+}
+
+#[test]
+fn what_nothing_signs_is_not_torn_from_its_segment() {
+    let place = Place::new();
+    let journal = place.try_open(at("2026-05-01T00:00:00+08:00"), false).expect("opens");
+    let mut records = Records::new();
+    records.reply(at("2026-05-01T00:00:01+08:00"), &reply(ReplyRecord::OPT_IN));
+    journal.append_synced(&mut records).expect("kept");
+    journal.rotate();
+    records.verdict(at("2026-05-01T00:00:02+08:00"), &verdict(1));
+    journal.append_synced(&mut records).expect("kept");
+    let now = at("2026-11-20T00:00:00+08:00");
+    place.with(&journal, &|_, _| None, |retention| {
+        retention.trust(now).expect("trusted");
+        assert_eq!(retention.purge(now, "test").expect("nothing"), []);
+    });
+    assert_eq!(place.segments().len(), 2);
+}
+
+#[test]
+fn a_hold_says_why_and_who_and_keeps_something() {
+    let place = three_months();
+    let journal = place.open("2026-11-21T09:00:00+08:00");
+    let good = Hold {
+        id: 0,
+        from_us: 0,
+        until_us: 1,
+        segments: Vec::new(),
+        reason: "why".to_owned(),
+        by: "who".to_owned(),
+        set_us: 0,
+    };
+    let bad = [
+        Hold { reason: " ".to_owned(), ..good.clone() },
+        Hold { by: String::new(), ..good.clone() },
+        Hold { reason: "w".repeat(256), ..good.clone() },
+        Hold { until_us: 0, ..good.clone() },
+        Hold { segments: vec![1; 4097], ..good.clone() },
+    ];
+    place.with(&journal, &|_, _| None, |retention| {
+        for hold in bad {
+            let told = retention.set_hold(hold.clone(), 1);
+            assert!(matches!(told, Err(RetentionFault::Refused(_))), "{hold:?}: {told:?}");
+        }
+        for n in 0..256 {
+            assert_eq!(retention.set_hold(good.clone(), 1).expect("set").id, n + 1);
+        }
+        assert!(retention.set_hold(good.clone(), 1).is_err(), "the limit");
+        retention.lift_hold(7, "who", 2).expect("lifted").expect("there");
+        assert_eq!(retention.set_hold(good.clone(), 3).expect("set").id, 257, "no number twice");
+    });
+}
