@@ -73,6 +73,8 @@ pub(super) struct Walk {
     /// What the next header must say: sequence, first record, previous chain.
     expect: (u64, u64, Chain),
     stopped: bool,
+    /// Whether it reads behind the writer, whose chain values need not be made again at once.
+    pub trusts_chain: bool,
     pub segments: u64,
     purged: PurgedFile,
     /// Purged segments that the walk went across.
@@ -96,6 +98,7 @@ impl Walk {
             segment: None,
             expect: (1, 1, [0; 32]),
             stopped: false,
+            trusts_chain: false,
             segments: 0,
             purged,
             bridged: Vec::new(),
@@ -188,7 +191,7 @@ impl Walk {
             }
         };
         let Some(file) = self.files.get(self.at) else { return Ok(false) };
-        let Some(segment) = segment else {
+        let Some(mut segment) = segment else {
             if self.at + 1 == self.files.len() && self.at > 0 {
                 return Ok(false);
             }
@@ -217,6 +220,7 @@ impl Walk {
             return Err(ReadFault::Broken(segment.fault_here(what)));
         }
         self.segments += 1;
+        segment.trusts_chain = self.trusts_chain;
         self.segment = Some(segment);
         Ok(true)
     }

@@ -41,7 +41,8 @@ pub use validate::{NEVER_LOOSENED, RETRIED};
 const REGISTRY_FILE: &str = "registry.toml";
 const CONSENT_PATH: &str = "state/consent";
 const AUDIT_PATH: &str = "state/audit";
-const AUDIT_ZONE: &str = "Asia/Shanghai";
+/// The zone whose days and months count, unless the file says otherwise.
+pub const AUDIT_ZONE: &str = "Asia/Shanghai";
 const MIRROR_TABLE: &str = "consentry_records";
 const CAPTURE_PATH: &str = "state/capture";
 

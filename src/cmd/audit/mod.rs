@@ -105,6 +105,15 @@ impl Place {
         }))
     }
 
+    /// The zone whose days and months count: the configuration's, with `--path` that of the law.
+    fn zone(&self) -> Result<jiff::tz::TimeZone, Failure> {
+        let name = match &self.config {
+            Some(config) => knowledge::load_config(config)?.audit.zone,
+            None => config::AUDIT_ZONE.to_owned(),
+        };
+        Ok(jiff::tz::TimeZone::get(&name)?)
+    }
+
     /// The journal's folder and that of the keys: with `--path`, the one that is the default.
     fn folders(&self) -> Result<(PathBuf, PathBuf), Failure> {
         match (&self.path, &self.config) {
@@ -116,11 +125,6 @@ impl Place {
             (None, None) => Err(Failure("name the journal: -c FILE or --path DIR".to_owned())),
         }
     }
-}
-
-/// The zone whose days and months count: the law's, which has had one offset since 1991.
-fn zone() -> jiff::tz::TimeZone {
-    jiff::tz::TimeZone::fixed(jiff::tz::offset(8))
 }
 
 /// Microseconds since the Unix epoch.

@@ -5,7 +5,7 @@ use std::io::{self, BufWriter, Write};
 use jiff::civil::Date;
 use serde_json::{Value, json};
 
-use super::{Answer, Failure, Place, zone};
+use super::{Answer, Failure, Place};
 use crate::archive::{Counts, Report};
 use crate::audit::Reader;
 
@@ -41,7 +41,7 @@ pub(super) fn run(args: &Args) -> Result<Answer, Failure> {
     if days.1 < days.0 {
         return Err(Failure("the last day is before the first".to_owned()));
     }
-    let mut report = Report::new(zone(), days);
+    let mut report = Report::new(args.place.zone()?, days);
     let mut reader = Reader::open(&args.place.folder()?)?.with_keys(args.place.keys()?);
     while let Some(entry) = reader.next()? {
         report.look(&entry);

@@ -11,16 +11,17 @@ use crate::policy::Rule;
 use crate::smpp::{Command, CommandStatus};
 
 mod day;
+mod handed;
 mod scene;
 mod shop;
 
 use shop::Shop;
 
 /// Shows the main job on loopback: proxy, SMSC and ESMEs, real PDUs, each verdict with its reason,
-/// and the journal verified at the end.
+/// the journal verified, and its records handed over, at the end.
 #[derive(clap::Args)]
 pub struct Args {
-    /// Leave consentry.toml, registry.toml, state/ and traces/ in this new folder, for the other commands.
+    /// Leave consentry.toml, registry.toml, state/, traces/ and export/ in this new folder, for the other commands.
     #[arg(long, value_name = "DIR")]
     keep: Option<PathBuf>,
 }
@@ -109,7 +110,10 @@ pub fn run(args: Args) -> Result<Answer, Failure> {
     })?;
     let answer = play(&folder);
     if keep {
-        println!("\nkept in {}: consentry.toml, registry.toml, state/, traces/", folder.display());
+        println!(
+            "\nkept in {}: consentry.toml, registry.toml, state/, traces/, export/",
+            folder.display()
+        );
     } else {
         // What is left in the temporary folder harms nobody, if it cannot be removed.
         let _ = std::fs::remove_dir_all(&folder);
@@ -126,7 +130,7 @@ fn play(folder: &Path) -> Result<Answer, Failure> {
     std::fs::write(&consents, CONSENTS)?;
     let imported = consent::import(&config_file, &consents)?;
     let loaded = knowledge::load(&config_file)?;
-    let journal = loaded.config.audit.path.clone();
+    let (journal, keys) = (loaded.config.audit.path.clone(), loaded.config.audit.keys.clone());
     let rule_set = loaded.knowledge.rule_set;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let mut right = runtime.block_on(async {
@@ -160,6 +164,7 @@ fn play(folder: &Path) -> Result<Answer, Failure> {
     println!("\njournal   {whole} records, every one under the hash chain, verified");
     right &= whole > 0 && imported == Answer::Yes;
     right &= day::replay(&folder.join("traces"))?;
+    right &= handed::over(folder, &journal, &keys)?;
     println!("{}", if right { "all as it should be" } else { "NOT as it should be: see above" });
     Ok(if right { Answer::Yes } else { Answer::No })
 }
