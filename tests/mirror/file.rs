@@ -21,7 +21,7 @@ fn files(folder: &Path, extension: &str) -> Vec<PathBuf> {
 }
 
 /// All lines, of finished files and of the one that grows.
-fn lines(folder: &Path) -> Vec<Value> {
+pub fn lines(folder: &Path) -> Vec<Value> {
     let mut all = files(folder, ".ndjson");
     all.extend(files(folder, ".ndjson.part"));
     let texts = all.iter().map(|path| std::fs::read_to_string(path).expect("text"));

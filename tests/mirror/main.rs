@@ -18,11 +18,14 @@ mod file;
 mod forward;
 #[cfg(feature = "kafka")]
 mod kafka;
+mod kills;
 mod postgres;
 #[path = "../proxy/running.rs"]
 #[allow(dead_code)] // its other users need more of it
 mod running;
 mod server;
+#[path = "../shim/mod.rs"]
+mod shim;
 
 /// Configuration behind the listener: a journal, metrics, and `mirrors`.
 fn config(mirrors: &str) -> String {
