@@ -180,7 +180,8 @@ fn what_is_stripped_goes_on_in_its_place_among_others() {
     let came = give(&mut session, &knowledge, &sent);
     // Each is asked for its receipt, too.
     let mut asked = plain.clone();
-    let place = asked.len() - 8 - 4 - 5;
+    // Behind registered_delivery: three octets, the text's length, the text, the reference.
+    let place = asked.len() - (1 + 3 + 1 + 4 + 6);
     assert_eq!(asked[place], 0);
     asked[place] = 1;
     assert_eq!(came.cleared, asked.repeat(4));
