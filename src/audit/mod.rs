@@ -24,6 +24,7 @@
 //! | `verify` | the whole proof, or the first place where it fails |
 //! | `search` | messages and binds by what an inspector asks for |
 //! | [`proof`] | Merkle trees, signed checkpoints, and the proof of one record |
+//! | [`index`] | which segments a search need not read |
 //! | [`sealed`] | what is encrypted in the journal, and how it is read |
 //! | `receipts` | receipts with the messages that they belong to |
 //! | `recent` | a map that forgets its oldest half |
@@ -37,6 +38,7 @@ mod content;
 mod disk;
 mod flusher;
 pub mod format;
+pub mod index;
 mod journal;
 pub mod keys;
 pub mod message_id;

@@ -5,11 +5,12 @@
 //! what became of those at hand, and the first goes on behind them. So memory is bounded whatever is
 //! asked for: results, the binds of open sessions, and receipts that were earlier than the response.
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::Arc;
 
+use super::index::{Indexed, Plan, Planned};
 use super::message_id::{self, Tail, is_same, is_same_recipient};
 use super::read::{Ending, Entry, Kept, ReadFault, Reader};
 use super::receipt::{ReceiptRecord, UnsuccessRecord};
@@ -24,6 +25,8 @@ pub const HELD_MAX: usize = 1 << 16;
 /// Receipts held whose message has no id yet, each under a key for every form of its ids; beyond it the
 /// oldest are given up.
 const EARLY_MAX: usize = 1 << 16;
+/// Numbers in common with receipts that are asked of the indexes; of more, every segment is read.
+const TOKENS_MAX: usize = 1 << 8;
 /// Receipts shown of one message: the first ones, and the last.
 pub const RECEIPTS_A_MESSAGE_MAX: usize = 16;
 /// command_id of submit_multi (SMPP 3.4 5.1.2.1), which has a verdict for each destination.
@@ -56,6 +59,8 @@ pub struct Query<'a> {
     pub reference: Option<&'a [u8]>,
     /// The keys to read numbers with. Without them, and where they are gone, no number is found.
     pub keys: Option<&'a Arc<KeyRing>>,
+    /// What segments are passed over by; none reads them all.
+    pub index: Option<&'a Indexed<'a>>,
     /// How many results are wanted, where it is known: no more are held at a time.
     pub most: Option<usize>,
 }
@@ -109,7 +114,7 @@ pub enum Found {
         answer: Answer,
         /// The bind of its session.
         bind: Option<Arc<Kept>>,
-        /// What the SMSC told of it later, oldest first: at most [`RECEIPTS_A_MESSAGE_MAX`].
+        /// What the SMSC told of it later, oldest first: at most sixteen.
         receipts: Vec<Kept>,
     },
 }
@@ -123,6 +128,10 @@ pub struct Searched {
     pub found: u64,
     /// Messages and replies that were not looked at for the number, as it cannot be read.
     pub unreadable: u64,
+    /// Segments that the journal had.
+    pub segments: u64,
+    /// Segments that were read for what is looked for, or for what became of it; some more than once.
+    pub segments_read: u64,
     /// How the journal ended; none when the caller broke off or nothing later could match.
     pub ending: Option<Ending>,
 }
@@ -133,18 +142,100 @@ pub fn search(
     query: &Query<'_>,
     each: &mut dyn FnMut(Found) -> ControlFlow<()>,
 ) -> Result<Searched, ReadFault> {
+    match query.index {
+        Some(indexed) => {
+            let plan = Plan::new(directory, query, indexed)?;
+            match query.provider.is_some() && plan.is_incomplete() {
+                true => search_all(directory, query, each),
+                false => search_planned(directory, query, &plan, each),
+            }
+        }
+        None => search_all(directory, query, each),
+    }
+}
+
+/// Reads what a plan says may match, and what may tell what became of that.
+fn search_planned(
+    directory: &Path,
+    query: &Query<'_>,
+    plan: &Plan<'_>,
+    each: &mut dyn FnMut(Found) -> ControlFlow<()>,
+) -> Result<Searched, ReadFault> {
+    let mut join = Join::new();
+    join.of_provider = query.provider.map(|name| plan.sessions_of(name));
+    let mut searched = Searched::of(plan.segments.len() as u64);
+    let held_max = query.most.unwrap_or(HELD_MAX).clamp(1, HELD_MAX);
+    for (at, planned) in plan.segments.iter().enumerate() {
+        let is_last = at + 1 == plan.segments.len();
+        if !planned.may_match {
+            join.go_on(query, directory, planned, 0, &mut searched)?;
+            continue;
+        }
+        searched.segments_read += 1;
+        let mut reader = open_at(directory, planned, query)?;
+        while let Some(entry) = reader.next()? {
+            if !is_last && entry.segment_first != planned.first {
+                break;
+            }
+            searched.looks_at(query, &entry);
+            join.look(query, &entry);
+            if join.held.len() >= held_max {
+                join.finish(query, directory, plan, (at, entry.number), &mut searched)?;
+                if join.give(&mut searched, query, each).is_break() {
+                    return Ok(searched);
+                }
+            }
+        }
+        join.looked_at.insert(planned.first);
+        searched.ending = reader.ending();
+    }
+    let end = (plan.segments.len(), u64::MAX);
+    join.finish(query, directory, plan, end, &mut searched)?;
+    let _ = join.give(&mut searched, query, each);
+    Ok(searched)
+}
+
+fn open_at(directory: &Path, planned: &Planned, query: &Query<'_>) -> Result<Reader, ReadFault> {
+    let reader = Reader::open_at(directory, planned.first, &planned.rule_set)?;
+    Ok(match query.keys {
+        Some(keys) => reader.with_keys(keys.clone()),
+        None => reader,
+    })
+}
+
+impl Searched {
+    fn of(segments: u64) -> Searched {
+        Searched { records: 0, found: 0, unreadable: 0, segments, segments_read: 0, ending: None }
+    }
+
+    fn looks_at(&mut self, query: &Query<'_>, entry: &Entry<'_>) {
+        self.records += 1;
+        let has_numbers = entry.kind() != Kind::Content as u8;
+        let is_missed = query.number.is_some() && has_numbers && entry.gone().is_some();
+        self.unreadable += u64::from(is_missed);
+    }
+}
+
+/// Reads the whole journal.
+fn search_all(
+    directory: &Path,
+    query: &Query<'_>,
+    each: &mut dyn FnMut(Found) -> ControlFlow<()>,
+) -> Result<Searched, ReadFault> {
     let mut reader = Reader::open(directory)?;
     if let Some(keys) = query.keys {
         reader = reader.with_keys(keys.clone());
     }
     let mut join = Join::new();
-    let mut searched = Searched { records: 0, found: 0, unreadable: 0, ending: None };
+    let mut searched = Searched::of(0);
+    let mut segment = None;
     let held_max = query.most.unwrap_or(HELD_MAX).clamp(1, HELD_MAX);
     while let Some(entry) = reader.next()? {
-        searched.records += 1;
-        let has_numbers = entry.kind() != Kind::Content as u8;
-        let is_missed = query.number.is_some() && has_numbers && entry.gone().is_some();
-        searched.unreadable += u64::from(is_missed);
+        searched.looks_at(query, &entry);
+        if segment.replace(entry.segment_first) != Some(entry.segment_first) {
+            (searched.segments, searched.segments_read) =
+                (searched.segments + 1, searched.segments_read + 1);
+        }
         join.look(query, &entry);
         if join.held.len() >= held_max {
             join.look_ahead(query, directory, entry.number)?;
@@ -171,6 +262,10 @@ struct Join {
     by_key: HashMap<u64, Vec<u64>>,
     /// Receipts that came before the id of their message, by the same keys.
     early: Recent<u64, Vec<Arc<Kept>>>,
+    /// The sessions of the provider that is looked for, where they are known beforehand.
+    of_provider: Option<HashSet<u64>>,
+    /// First records of the segments that were read whole since anything was held.
+    looked_at: HashSet<u64>,
 }
 
 /// A request that went on.
@@ -191,6 +286,8 @@ impl Join {
             open: HashMap::new(),
             by_key: HashMap::new(),
             early: Recent::new(EARLY_MAX),
+            of_provider: None,
+            looked_at: HashSet::new(),
         }
     }
 
@@ -298,7 +395,7 @@ impl Join {
             return;
         }
         let bind = self.binds.get(&session).cloned();
-        if query.provider.is_some_and(|name| provider(bind.as_deref()) != Some(name)) {
+        if !self.is_of(query, session, bind.as_deref()) {
             return;
         }
         let refused = verdict.verdict == REFUSE;
@@ -340,10 +437,142 @@ impl Join {
             && query.rule.is_none()
             && query.means(entry.time_us, reply.session, 0, 0, 0)
             && query.number.is_none_or(|is| is(reply.source.raw, reply.destination.raw))
-            && query.provider.is_none_or(|name| provider(bind.as_deref()) == Some(name));
+            && self.is_of(query, reply.session, bind.as_deref());
         if meant {
             self.held.insert(entry.number, Found::Reply { reply: entry.keep(), bind });
         }
+    }
+
+    /// Whether a session is of the provider that is looked for: by its bind, or by all binds.
+    fn is_of(&self, query: &Query<'_>, session: u64, bind: Option<&Kept>) -> bool {
+        let listed = || self.of_provider.as_ref().is_some_and(|all| all.contains(&session));
+        query.provider.is_none_or(|name| provider(bind) == Some(name) || listed())
+    }
+
+    /// Reads a segment, from behind record `from`, for the answers to what waits for one. It is passed
+    /// over where it has none.
+    fn go_on(
+        &mut self,
+        query: &Query<'_>,
+        directory: &Path,
+        planned: &Planned,
+        from: u64,
+        searched: &mut Searched,
+    ) -> Result<(), ReadFault> {
+        if self.open.is_empty() {
+            return Ok(());
+        }
+        if !planned.may_answer(self.open.keys().map(|(session, _)| *session)) {
+            // No session lives on in the next opening.
+            if planned.has_start() && planned.first > from {
+                self.open.clear();
+            }
+            return Ok(());
+        }
+        searched.segments_read += 1;
+        let mut reader = open_at(directory, planned, query)?;
+        while let Some(entry) = reader.next()? {
+            if entry.segment_first != planned.first || self.open.is_empty() {
+                break;
+            }
+            if entry.number > from {
+                searched.records += 1;
+                self.became(query, &entry, entry.record());
+            }
+        }
+        Ok(())
+    }
+
+    /// Looks for all that became of the messages at hand: answers behind the place that was reached
+    /// (a segment of the plan, and a record), receipts wherever they may be, the binds of their sessions.
+    fn finish(
+        &mut self,
+        query: &Query<'_>,
+        directory: &Path,
+        plan: &Plan<'_>,
+        (at, number): (usize, u64),
+        searched: &mut Searched,
+    ) -> Result<(), ReadFault> {
+        for planned in plan.segments.iter().skip(at) {
+            self.go_on(query, directory, planned, number, searched)?;
+        }
+        let is_held = |verdicts: &[u64]| verdicts.iter().any(|one| self.held.contains_key(one));
+        let held = self.by_key.iter().filter(|(_, verdicts)| is_held(verdicts));
+        let common: Vec<u64> = held.map(|(key, _)| *key).collect();
+        let first = self.held.keys().next().copied().unwrap_or(u64::MAX);
+        let begin = plan.segments.iter().rposition(|planned| planned.first <= first).unwrap_or(0);
+        for planned in plan.segments.iter().skip(begin) {
+            let is_done = self.looked_at.contains(&planned.first);
+            let is_wanted = !common.is_empty()
+                && !is_done
+                && (common.len() > TOKENS_MAX || plan.may_have_receipts(planned, &common));
+            if is_wanted {
+                self.read_each(query, directory, planned, searched, &mut |join, entry| {
+                    if let Record::Receipt(receipt) = entry.record() {
+                        join.receipt(entry, &receipt);
+                    }
+                })?;
+            }
+        }
+        self.find_binds(query, directory, plan, searched)?;
+        self.looked_at.clear();
+        Ok(())
+    }
+
+    fn find_binds(
+        &mut self,
+        query: &Query<'_>,
+        directory: &Path,
+        plan: &Plan<'_>,
+        searched: &mut Searched,
+    ) -> Result<(), ReadFault> {
+        let without = |found: &Found| match found {
+            Found::Message { verdict, bind: None, .. } => session_of(verdict),
+            Found::Reply { reply, bind: None } => session_of(reply),
+            _ => None,
+        };
+        let wanted: HashSet<u64> = self.held.values().filter_map(without).collect();
+        let mut binds = HashMap::new();
+        for planned in plan.binds_of(&wanted) {
+            if binds.len() == wanted.len() {
+                break;
+            }
+            self.read_each(query, directory, planned, searched, &mut |_, entry| {
+                if let Record::Bind(bind) = entry.record()
+                    && wanted.contains(&bind.session)
+                {
+                    binds.insert(bind.session, Arc::new(entry.keep()));
+                }
+            })?;
+        }
+        for found in self.held.values_mut() {
+            if let Found::Message { verdict: record, bind: bind @ None, .. }
+            | Found::Reply { reply: record, bind: bind @ None } = found
+            {
+                *bind = session_of(record).and_then(|session| binds.get(&session).cloned());
+            }
+        }
+        Ok(())
+    }
+
+    fn read_each(
+        &mut self,
+        query: &Query<'_>,
+        directory: &Path,
+        planned: &Planned,
+        searched: &mut Searched,
+        look: &mut dyn FnMut(&mut Join, &Entry<'_>),
+    ) -> Result<(), ReadFault> {
+        searched.segments_read += 1;
+        let mut reader = open_at(directory, planned, query)?;
+        while let Some(entry) = reader.next()? {
+            if entry.segment_first != planned.first {
+                break;
+            }
+            searched.records += 1;
+            look(self, &entry);
+        }
+        Ok(())
     }
 
     fn take_request(&mut self, key: (u64, u32)) -> Option<Request> {
@@ -502,6 +731,14 @@ impl Query<'_> {
             && self.session.is_none_or(|wanted| wanted == session)
             && self.verdict.is_none_or(|wanted| wanted == verdict)
             && self.rule.is_none_or(fires)
+    }
+}
+
+fn session_of(kept: &Kept) -> Option<u64> {
+    match kept.record() {
+        Record::Verdict(record) => Some(record.session),
+        Record::Reply(record) => Some(record.session),
+        _ => None,
     }
 }
 

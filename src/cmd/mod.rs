@@ -14,6 +14,7 @@ mod demo;
 mod disk;
 mod duration;
 mod explain;
+mod indexing;
 mod init;
 mod key_watch;
 mod keywords;

@@ -13,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::blind::blind_ports;
+use super::indexing::{self, Indexing};
 use super::knowledge::{self, Loaded};
 use super::retention::{self, Desk};
 use super::rewriting::{self, Rewriting};
@@ -54,6 +55,7 @@ pub(super) struct Running {
     audit: PathBuf,
     /// What rewrites segments.
     rewriting: Option<Rewriting>,
+    _indexing: Indexing,
     /// What goes on to others.
     mirrors: mirrors::Mirrors,
 }
@@ -129,6 +131,7 @@ pub(super) async fn start(loaded: Loaded) -> Result<Running, Failure> {
     tokio::spawn(originals::watch(shared.clone(), originals_file.clone()));
     tokio::spawn(asked::watch(shared.clone(), config.audit.path.clone()));
     tokio::spawn(ledger::watch(ledger.clone(), shared.metrics.clone()));
+    let _indexing = indexing::start(config.audit.path.clone(), config.audit.keys.clone())?;
     let keys = Arc::new(KeyRing::open(&config.audit.keys)?);
     let rewriting = match config.audit.parquet {
         true => Some(rewriting::start(config.audit.path.clone(), keys.clone(), None)?),
@@ -146,6 +149,7 @@ pub(super) async fn start(loaded: Loaded) -> Result<Running, Failure> {
         originals_file,
         audit,
         rewriting,
+        _indexing,
         mirrors,
     })
 }
@@ -199,9 +203,13 @@ fn take_addresses(config: &Config) -> Result<Vec<Listening>, Failure> {
     for one in &config.listen {
         let listening =
             listen(one.address, Route::ToSmsc(one.smsc.clone()), knowledge::text_options(one))?;
-        listeners.push(match one.receipts {
+        let listening = match one.receipts {
             config::Receipts::AsAsked => listening,
             config::Receipts::Ask => listening.asking_for_receipts(),
+        };
+        listeners.push(match one.second_sender {
+            config::SecondSender::Refuse => listening,
+            config::SecondSender::Strip => listening.stripping_second_senders(),
         });
     }
     for one in &config.outbind {

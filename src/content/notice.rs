@@ -48,16 +48,19 @@ const REPLY_STOP: [&str; 5] = ["reply with", "reply", "text", "txt", "send"];
 /// Whether any of these ways may begin so: with one of 退拒取停不免, or with these letters.
 fn may_begin(three: &[u8]) -> bool {
     let &[first, ref behind @ ..] = three else { return false };
-    match (first, behind) {
-        (0xe9, b"\x80\x80") => true,
-        (0xe6, b"\x8b\x92") => true,
-        (0xe5, b"\x8f\x96" | b"\x81\x9c" | b"\x85\x8d") => true,
-        (0xe4, b"\xb8\x8d") => true,
-        (b'u', b"ns") | (b'o', b"pt") | (b'b', b"e ") | (b'r', b"ep") => true,
-        (b's', b"to" | b"en") => true,
-        (b't', b"o " | b"ex" | b"xt") => true,
-        _ => false,
-    }
+    matches!(
+        (first, behind),
+        (0xe9, b"\x80\x80")
+            | (0xe6, b"\x8b\x92")
+            | (0xe5, b"\x8f\x96" | b"\x81\x9c" | b"\x85\x8d")
+            | (0xe4, b"\xb8\x8d")
+            | (b'u', b"ns")
+            | (b'o', b"pt")
+            | (b'b', b"e ")
+            | (b'r', b"ep")
+            | (b's', b"to" | b"en")
+            | (b't', b"o " | b"ex" | b"xt")
+    )
 }
 
 /// Words that only refuse when what to reply follows: 拒回R, 不想收到请回N.

@@ -59,13 +59,14 @@ impl Session {
             Reply::OptOut { .. } => ReplyRecord::OPT_OUT,
             Reply::OptIn { .. } => ReplyRecord::OPT_IN,
         };
-        let (Some(entity), Ok(handset)) =
-            (self.addressee(knowledge, &message.destination), recipient(&address(&message.source)))
-        else {
+        let (Some(entity), Some(handset)) = (
+            self.addressee(knowledge, &message.destination),
+            handset(&address(&message.source), reply == ReplyRecord::OPT_OUT),
+        ) else {
             return false;
         };
         self.record_reply(header, &message, reply, now);
-        self.heard.push(event(said, entity, handset.msisdn, &message, now));
+        self.heard.push(event(said, entity, handset, &message, now));
         true
     }
 
@@ -98,6 +99,15 @@ impl Session {
         };
         self.reply_records.reply(now.wall_us, &record);
     }
+}
+
+/// Whose number it is. SMSCs are careless with type and plan of the numbers of handsets: who refuses is
+/// meant however his number is labelled, who agrees must be certain.
+fn handset(from: &Address<'_>, refuses: bool) -> Option<Msisdn> {
+    let labelled = recipient(from).ok();
+    let unlabelled = || recipient(&Address { ton: Ton::UNKNOWN, npi: Npi::ISDN, ..*from }).ok();
+    let found = if refuses { labelled.or_else(unlabelled) } else { labelled };
+    found.map(|found| found.msisdn)
 }
 
 /// What a handset's text says; none where it cannot be read.
@@ -183,4 +193,30 @@ fn event(
         }),
     };
     Event { entity, recipient, time_us: now.wall_us, source: Source::Reply, happened }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_refuses_is_meant_however_the_number_is_labelled() {
+        let rows: &[(u8, u8, &str, [bool; 2])] = &[
+            (1, 1, "8613800138000", [true, true]),
+            (2, 1, "13800138000", [true, true]),
+            (0, 0, "13800138000", [true, true]),
+            (1, 1, "13800138000", [true, false]),
+            (2, 8, "8613800138000", [true, false]),
+            (3, 1, "13800138000", [true, false]),
+            (6, 9, "+8613800138000", [true, false]),
+            (5, 0, "SHOP", [false, false]),
+            (1, 1, "", [false, false]),
+        ];
+        for &(ton, npi, digits, expected) in rows {
+            let from = Address { ton: Ton(ton), npi: Npi(npi), value: digits.as_bytes() };
+            let found = [true, false].map(|refuses| handset(&from, refuses));
+            assert_eq!(found.map(|one| one.is_some()), expected, "{ton} {npi} {digits}");
+            assert!(found.iter().flatten().all(|one| one.unmasked().ends_with("13800138000")));
+        }
+    }
 }

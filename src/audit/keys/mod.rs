@@ -7,10 +7,13 @@
 //! | `signing.key` | 0600 | the ed25519 key that signs checkpoints: PKCS #8 (RFC 8410), PEM |
 //! | `signing.pub` | 0644 | its public half: SubjectPublicKeyInfo, PEM; what third parties are given |
 //! | `numbers-<month>.key` | 0600 | what this node reads its numbers with: 64 hexadecimal digits ([`NumbersKey`]) |
+//! | `index.key` | 0600 | what the tokens of segment indexes are made with, alike ([`IndexKey`]) |
 //!
 //! A file with a secret is whole when it is there, and is refused where others may read it.
 
 mod auditor;
+mod hex_key;
+mod index;
 mod numbers;
 mod pem;
 mod signing;
@@ -20,6 +23,7 @@ use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 pub use auditor::{Auditor, AuditorKey};
+pub use index::IndexKey;
 pub use numbers::NumbersKey;
 pub use signing::{PublicKey, SIGNATURE_OCTETS, SigningKey};
 

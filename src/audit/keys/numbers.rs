@@ -5,7 +5,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::{KeyFault, create, make_folder, read_secret};
+use super::{KeyFault, create, hex_key, make_folder, read_secret};
 
 /// Octets of a key.
 const KEY_OCTETS: usize = 32;
@@ -65,7 +65,7 @@ impl NumbersKey {
         }
         let file = NumbersKey::file(folder, name);
         let Some(octets) = read_secret(&file)? else { return Ok(None) };
-        let secret = unhex(&octets).ok_or_else(|| {
+        let secret = hex_key::read(&octets).ok_or_else(|| {
             KeyFault::new(&file, "is no numbers key, which is 64 hexadecimal digits; put it back")
         })?;
         Ok(Some(NumbersKey { name: name.to_owned(), secret }))
@@ -114,9 +114,8 @@ impl NumbersKey {
         let mut secret = [0; KEY_OCTETS];
         aws_lc_rs::rand::fill(&mut secret)
             .map_err(|_| KeyFault::new(folder, "the machine gives no random octets for a key"))?;
-        let mut text: String = secret.iter().map(|octet| format!("{octet:02x}")).collect();
-        text.push('\n');
-        create(&NumbersKey::file(folder, &name), text.as_bytes(), 0o600)?;
+        let file = NumbersKey::file(folder, &name);
+        create(&file, hex_key::text(&secret).as_bytes(), 0o600)?;
         Ok(NumbersKey { name, secret })
     }
 }
@@ -141,18 +140,6 @@ fn order(name: &str) -> Option<Order> {
         _ => format!("{year:04}-{month:02}-{count}"),
     };
     (written == name && (1..=12).contains(&month)).then_some((year, month, count))
-}
-
-fn unhex(text: &[u8]) -> Option<[u8; KEY_OCTETS]> {
-    let text = std::str::from_utf8(text).ok()?.trim_end();
-    if text.len() != 2 * KEY_OCTETS || !text.bytes().all(|digit| digit.is_ascii_hexdigit()) {
-        return None;
-    }
-    let mut key = [0; KEY_OCTETS];
-    for (at, octet) in key.iter_mut().enumerate() {
-        *octet = u8::from_str_radix(text.get(2 * at..2 * at + 2)?, 16).ok()?;
-    }
-    Some(key)
 }
 
 #[cfg(test)]

@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use super::super::index::index_name;
 use super::super::journal::{Journal, Unavailable};
 use super::super::keys::{KeyFault, NumbersKey};
 use super::super::read::segment_firsts;
@@ -136,6 +137,8 @@ impl Order {
             destroy(&directory.join(Purpose::Content.name(*first)))?;
             if !self.content_only {
                 destroy(&directory.join(Purpose::Numbers.name(*first)))?;
+                // It would still tell whether a number that somebody names is there.
+                destroy(&directory.join(index_name(*first)))?;
             }
         }
         if !self.content_only {

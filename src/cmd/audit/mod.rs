@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::{Answer, Failure, knowledge};
 use crate::audit::KeyRing;
-use crate::audit::keys::AuditorKey;
+use crate::audit::keys::{AuditorKey, IndexKey};
 use crate::config;
 
 mod archive;
@@ -19,6 +19,8 @@ mod retention;
 mod search;
 mod show;
 mod verify;
+
+pub(super) use number::canonical_octets;
 
 /// The records: search them, show one, verify them all.
 #[derive(clap::Args)]
@@ -94,6 +96,15 @@ impl Place {
     /// The keys to read with.
     fn keys(&self) -> Result<Arc<KeyRing>, Failure> {
         Ok(Arc::new(KeyRing::open(&self.folders()?.1)?))
+    }
+
+    /// The key of the indexes; none where there are no keys, and none can be made.
+    fn index_key(&self) -> Result<Option<IndexKey>, Failure> {
+        let (_, keys) = self.folders()?;
+        Ok(match IndexKey::open(&keys)? {
+            None if keys.is_dir() => IndexKey::open_or_create(&keys).ok(),
+            found => found,
+        })
     }
 
     /// The keys to read with, and an auditor's where one is given.

@@ -15,6 +15,11 @@ impl Wanted {
         Wanted { canonical: canonical(&written), written }
     }
 
+    /// As it was written.
+    pub(super) fn written(&self) -> &[u8] {
+        &self.written
+    }
+
     /// Whether it is one of two raw addresses.
     pub(super) fn is_one_of(&self, source: &[u8], destination: &[u8]) -> bool {
         [source, destination].into_iter().any(|octets| {
@@ -22,6 +27,14 @@ impl Wanted {
                 || (self.canonical.is_some() && canonical(octets) == self.canonical)
         })
     }
+}
+
+/// The same as octets, for the tokens of an index.
+pub(in crate::cmd) fn canonical_octets(value: &[u8]) -> Option<Vec<u8>> {
+    Some(match canonical(value)? {
+        Canonical::Code(digits) => [b"c", digits.as_bytes()].concat(),
+        Canonical::Number(digits) => [b"n", &digits[..]].concat(),
+    })
 }
 
 /// A number in the form in which all its spellings are one: as a recipient, else as a sender.

@@ -4,8 +4,9 @@ use std::io::{self, BufWriter, Write};
 use std::ops::ControlFlow;
 
 use super::super::record::{line, plain};
-use super::number::Wanted;
+use super::number::{Wanted, canonical_octets};
 use super::{Answer, Failure, Place, micros};
+use crate::audit::index::Indexed;
 use crate::audit::{self, Query};
 use crate::policy::Rule;
 
@@ -76,8 +77,15 @@ pub(super) fn run(args: &Args) -> Result<Answer, Failure> {
         wanted.as_ref().is_some_and(|wanted| wanted.is_one_of(source, destination))
     };
     let keys = args.place.keys()?;
+    let index_key = args.place.index_key()?;
+    let indexed = index_key.as_ref().map(|key| Indexed {
+        key,
+        canonical: &canonical_octets,
+        number: wanted.as_ref().map(Wanted::written),
+    });
     let query = Query {
         keys: Some(&keys),
+        index: indexed.as_ref(),
         since_us: args.from.map(micros),
         until_us: args.to.map(micros),
         number: wanted.is_some().then_some(&is_meant),
