@@ -49,7 +49,8 @@
 //! # Invariants
 //!
 //! 1. No message leaves for the SMSC but inside a [`session::Cleared`], which only `session` makes. What
-//!    passes is the octets that came; a submit_multi may be narrowed to those who may get it.
+//!    passes is the octets that came; by configuration a submit_multi may be narrowed to those who may get
+//!    it, a message stripped of a second sender, and one bit set that asks for a receipt.
 //! 2. No verdict without a record; the record is accepted before the step is carried out.
 //! 3. The pure rooms (`smpp`, `text`, `registry`, `content`, `policy`, `session`, `replay`) name no clock,
 //!    socket, file, task or log; `tests/architecture.rs` holds them to it.

@@ -6,12 +6,12 @@ use bytes::BytesMut;
 use consentry::smpp::broadcast::{BroadcastSm, CancelBroadcastSm, QueryBroadcastSm};
 use consentry::smpp::message::{Message, WireAddress};
 use consentry::smpp::multi::{Destination, SubmitMulti};
-use consentry::smpp::narrow;
 use consentry::smpp::operation::{CancelSm, QuerySm, ReplaceSm};
 use consentry::smpp::response::{SubmitMultiResp, Unsuccess};
 use consentry::smpp::tlv::Tag;
 use consentry::smpp::write::{self, BindFields, MessageFields};
 use consentry::smpp::{Command, CommandStatus, Header};
+use consentry::smpp::{narrow, strip};
 use proptest::prelude::*;
 use rusmpp_core::decode::owned::DecodeWithLength;
 use rusmpp_core::encode::{Encode, Length};
@@ -170,6 +170,76 @@ fn a_narrowed_submit_multi_keeps_all_but_its_destinations() {
         assert_eq!(out, expected.clone().unwrap_or_default(), "{kept:?}");
         if expected.is_some() {
             assert_eq!(their_destinations(&out).len(), kept.len());
+        }
+    }
+}
+
+/// The parameters that rusmpp-core reads.
+fn their_parameters(frame: &[u8]) -> Vec<String> {
+    let tlvs = match second(frame) {
+        Some(theirs::Pdu::SubmitSm(submit)) => submit.tlvs().to_vec(),
+        Some(theirs::Pdu::DataSm(data)) => data.tlvs().to_vec(),
+        other => panic!("no message to the other reader: {other:?}"),
+    };
+    tlvs.iter().map(|tlv| format!("{tlv:?}")).collect()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, cases: 500, ..Default::default() })]
+
+    #[test]
+    fn what_is_stripped_keeps_all_but_its_second_sender(
+        is_data_sm in any::<bool>(),
+        chosen in prop::collection::vec(0_usize..8, 0..12),
+        sequence in 1_u32..0x8000_0000,
+    ) {
+        let all: [(Tag, &[u8]); 8] = [
+            (Tag::CALLBACK_NUM, b"\x01\x01\x0112345"),
+            (Tag::CALLBACK_NUM_PRES_IND, &[1]),
+            (Tag::CALLBACK_NUM_ATAG, b"\x08\x4e\x2d"),
+            (Tag::SOURCE_SUBADDRESS, b"\x88\x011"),
+            (Tag::USER_MESSAGE_REFERENCE, &[0, 7]),
+            (Tag(0x1401), b"template"),
+            (Tag::LANGUAGE_INDICATOR, &[1]),
+            (Tag::MESSAGE_PAYLOAD, b"\x4f\x60"),
+        ];
+        // Some repeat: what may not is for others to refuse.
+        let is_second = |at: &usize| *at < 4;
+        let build = |kept: &dyn Fn(&usize) -> bool| {
+            let mut out = Vec::new();
+            let address = |value| WireAddress { ton: 1, npi: 1, value };
+            let fields = MessageFields {
+                source: address(b"106900001234"),
+                destination: address(b"8613800138000"),
+                esm_class: 0,
+                registered_delivery: 1,
+                data_coding: 8,
+                short_message: b"",
+            };
+            let tlvs = |out: &mut Vec<u8>| {
+                for at in chosen.iter().filter(|at| kept(at)) {
+                    write::tlv(out, all[*at].0, all[*at].1);
+                }
+            };
+            if is_data_sm {
+                write::data_sm(&mut out, sequence, fields, tlvs);
+            } else {
+                write::message(&mut out, Command::SubmitSm, sequence, fields, tlvs);
+            }
+            out
+        };
+        let frame = build(&|_| true);
+        let mut stripped = Vec::new();
+        strip::second_senders(&mut stripped, &frame).expect("well-formed");
+        prop_assert_eq!(&stripped, &build(&|at| !is_second(at)));
+        let seconds = ["CallbackNum", "SourceSubaddress"];
+        let mut theirs = their_parameters(&frame);
+        theirs.retain(|one| !seconds.iter().any(|name| one.contains(name)));
+        prop_assert_eq!(their_parameters(&stripped), theirs);
+        // What the strict reader took before, it takes still.
+        if !is_data_sm && Pdu::parse(&mut frame.as_slice()).is_ok() {
+            let read = Pdu::parse(&mut stripped.as_slice()).map(|pdu| pdu.command_id().value).ok();
+            prop_assert_eq!(read, Some(Command::SubmitSm.id()));
         }
     }
 }

@@ -116,7 +116,8 @@ fn judge(registry: Registry, resumed_as: Option<&str>) -> Judge {
 
 fn way(esme: &str) -> Way {
     let esme: SocketAddr = esme.parse().expect("an address");
-    Way { esme, listener: "test".to_owned(), text_options: Default::default() }
+    let (listener, text_options) = ("test".to_owned(), Default::default());
+    Way { esme, listener, text_options, strips_second_sender: false }
 }
 
 fn told(judged: &Judged<'_>) -> String {

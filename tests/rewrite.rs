@@ -354,7 +354,7 @@ fn traffic(path: &Path, messages: u32) -> u64 {
         sequence[bind] += 1;
         let person = format!("861{:010}", 3_800_000_000 + random(&mut seed) % 2_000_000 * 997);
         let code = format!("10690000{:04}{:02}", bind * 7, random(&mut seed) % 4);
-        let refused = random(&mut seed) % 40 == 0;
+        let refused = random(&mut seed).is_multiple_of(40);
         let verdict = VerdictRecord {
             source: Address { ton: 0, npi: 1, raw: code.as_bytes() },
             command_length: 100 + (random(&mut seed) % 90) as u32,

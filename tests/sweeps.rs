@@ -192,16 +192,17 @@ fn a_block_counts_at_its_edge_and_a_number_once() {
 #[test]
 fn providers_that_share_a_room_are_not_taken_for_one() {
     let sweeps = Sweeps::new(10_000);
-    let providers: Vec<u32> = (0..9).map(|n| n * ROOMS_MAX as u32).collect();
-    for number in counted(BASE, 1, 18) {
-        for provider in &providers {
-            let found = sweeps.see(ProviderId(*provider), Msisdn::new(number).expect("a number"));
-            assert_eq!(found, Sweep::None);
-        }
+    let see = |provider: u64, number: u64| {
+        let provider = ProviderId((provider * ROOMS_MAX as u64) as u32);
+        sweeps.see(provider, Msisdn::new(number).expect("a number"))
+    };
+    // Each sends to every ninth number, and all of them together to each.
+    for (at, number) in (0..).zip(counted(BASE, 1, 9 * 18)) {
+        assert_eq!(see(at % 9, number), Sweep::None, "of them {at}");
     }
-    for (at, number) in counted(BASE, 1, 40).into_iter().enumerate() {
-        let found = sweeps.see(ProviderId(9_999), Msisdn::new(number).expect("a number"));
-        assert_eq!(found != Sweep::None, at >= 31, "the last provider, {at}");
+    // One that counts is found among them, whatever the others sent.
+    for (at, number) in (0..).zip(counted(BASE + 9 * 18, 1, 40)) {
+        assert_eq!(see(9, number) != Sweep::None, at >= 31, "by itself {at}");
     }
 }
 

@@ -120,7 +120,7 @@ pub enum Found {
         answer: Answer,
         /// The bind of its session.
         bind: Option<Arc<Kept>>,
-        /// What the SMSC told of it later, oldest first: at most [`RECEIPTS_A_MESSAGE_MAX`].
+        /// What the SMSC told of it later, oldest first: at most sixteen.
         receipts: Vec<Kept>,
     },
 }

@@ -23,6 +23,7 @@ use crate::smpp::operation::{
     AlertNotification, CancelSm, MESSAGE_ID_OCTETS_MAX, QuerySm, ReplaceSm,
 };
 use crate::smpp::response::SubmitMultiResp;
+use crate::smpp::strict::octets;
 use crate::smpp::tlv::{Tag, Tlv, Tlvs};
 use crate::smpp::{Command, HEADER_OCTETS, Header, Malformed};
 use crate::text::udh::{
@@ -232,57 +233,23 @@ fn behind_query_sm_resp(frame: &[u8]) -> Result<Tlvs<'_>, Malformed> {
 /// specification lets it be (SMPP 3.4 5.3.2, SMPP 5.0 4.8.4).
 pub fn kept(tlv: Tlv<'_>) -> bool {
     let octets_max = match tlv.tag {
-        Tag::DEST_ADDR_SUBUNIT
-        | Tag::DEST_NETWORK_TYPE
-        | Tag::DEST_BEARER_TYPE
-        | Tag::SOURCE_ADDR_SUBUNIT
-        | Tag::SOURCE_NETWORK_TYPE
-        | Tag::SOURCE_BEARER_TYPE
-        | Tag::SOURCE_TELEMATICS_ID
-        | Tag::PAYLOAD_TYPE
-        | Tag::MS_MSG_WAIT_FACILITIES
-        | Tag::PRIVACY_INDICATOR
-        | Tag::USER_RESPONSE_CODE
-        | Tag::LANGUAGE_INDICATOR
-        | Tag::SAR_TOTAL_SEGMENTS
-        | Tag::SAR_SEGMENT_SEQNUM
-        | Tag::SC_INTERFACE_VERSION
-        | Tag::CALLBACK_NUM_PRES_IND
-        | Tag::NUMBER_OF_MESSAGES
-        | Tag::DPF_RESULT
-        | Tag::SET_DPF
-        | Tag::MS_AVAILABILITY_STATUS
-        | Tag::DELIVERY_FAILURE_REASON
-        | Tag::MORE_MESSAGES_TO_SEND
-        | Tag::MESSAGE_STATE
-        | Tag::CONGESTION_STATE
-        | Tag::USSD_SERVICE_OP
-        | Tag::BROADCAST_CHANNEL_INDICATOR
+        // Texts, and addresses of any kind.
+        Tag::CALLBACK_NUM_ATAG
+        | Tag::ADDITIONAL_STATUS_INFO_TEXT
+        | Tag::SOURCE_SUBADDRESS
+        | Tag::DEST_SUBADDRESS => 0,
+        Tag::BROADCAST_CHANNEL_INDICATOR
         | Tag::BROADCAST_MESSAGE_CLASS
         | Tag::BROADCAST_AREA_SUCCESS
-        | Tag::DEST_ADDR_NP_RESOLUTION
-        | Tag::DISPLAY_TIME
-        | Tag::ALERT_ON_MESSAGE_DELIVERY
-        | Tag::ITS_REPLY_TYPE => 1,
-        Tag::DEST_TELEMATICS_ID
-        | Tag::USER_MESSAGE_REFERENCE
-        | Tag::SOURCE_PORT
-        | Tag::DESTINATION_PORT
-        | Tag::SAR_MSG_REF_NUM
-        | Tag::BROADCAST_REP_NUM
-        | Tag::SMS_SIGNAL
-        | Tag::ITS_SESSION_INFO => 2,
-        Tag::NETWORK_ERROR_CODE
-        | Tag::BROADCAST_CONTENT_TYPE
+        | Tag::DEST_ADDR_NP_RESOLUTION => 1,
+        Tag::BROADCAST_REP_NUM => 2,
+        Tag::BROADCAST_CONTENT_TYPE
         | Tag::BROADCAST_FREQUENCY_INTERVAL
-        | Tag::MS_VALIDITY => 4,
-        Tag::QOS_TIME_TO_LIVE | Tag::BROADCAST_ERROR_STATUS => 4,
+        | Tag::BROADCAST_ERROR_STATUS => 4,
         Tag::SOURCE_NODE_ID | Tag::DEST_NODE_ID => 6,
         Tag::DEST_ADDR_NP_INFORMATION => 10,
         Tag::BROADCAST_END_TIME => 17,
-        Tag::CALLBACK_NUM => 19,
-        Tag::RECEIPTED_MESSAGE_ID => 65,
-        _ => 0,
+        other => octets(other).map_or(0, |(_, most)| most),
     };
     tlv.value.len() <= octets_max
 }

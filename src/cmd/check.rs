@@ -77,6 +77,7 @@ fn facts(loaded: &Loaded) -> Vec<Fact> {
             ("default_alphabet", alphabet.into()),
             ("packing", listen.packing.name().into()),
             ("receipts", listen.receipts.name().into()),
+            ("second_sender", listen.second_sender.name().into()),
         ];
         facts.push(fact("listen", listen.address, fields));
     }

@@ -9,7 +9,9 @@ use super::knowledge::{self, Loaded};
 use super::shown::{masked, time};
 use super::{Answer, Failure, consent};
 use crate::content::{Normal, Reading, Scratch, signatures};
-use crate::policy::{self, Consent, Facts, Looked, Mode, Nature, Parts, Rule, Standing};
+use crate::policy::{
+    self, Consent, Facts, Looked, Mode, Nature, Parts, Rule, SecondSender, Standing,
+};
 use crate::registry::{Address, Allotment, Npi, Ton};
 use crate::session::{Desk, Gathered, gather, unread};
 use crate::smpp::message::{Message, WireAddress};
@@ -207,6 +209,11 @@ fn find<'a>(
     let now_us = u64::try_from(jiff::Timestamp::now().as_microsecond()).unwrap_or(0);
     let mut facts = Facts::fetch(&knowledge.registry, now_us, provider, &source, &destination);
     gathered.put(&mut facts, message);
+    let listen = loaded.config.listen.first();
+    let strips = listen.is_some_and(|one| one.second_sender == crate::config::SecondSender::Strip);
+    if strips && gathered.can_be_stripped() {
+        facts.second_sender = Some(SecondSender::Stripped);
+    }
     let unsaid = args.hex.is_none() && args.text.is_none();
     facts.no_body &= !unsaid;
     facts.review = knowledge.review;

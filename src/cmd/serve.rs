@@ -207,9 +207,13 @@ fn take_addresses(config: &Config) -> Result<Vec<Listening>, Failure> {
     for one in &config.listen {
         let listening =
             listen(one.address, Route::ToSmsc(one.smsc.clone()), knowledge::text_options(one))?;
-        listeners.push(match one.receipts {
+        let listening = match one.receipts {
             config::Receipts::AsAsked => listening,
             config::Receipts::Ask => listening.asking_for_receipts(),
+        };
+        listeners.push(match one.second_sender {
+            config::SecondSender::Refuse => listening,
+            config::SecondSender::Strip => listening.stripping_second_senders(),
         });
     }
     for one in &config.outbind {

@@ -102,6 +102,8 @@ pub struct Listen {
     pub packing: Packing,
     /// Whether it is asked for receipts that the ESME did not ask for.
     pub receipts: Receipts,
+    /// What becomes of parameters that name another sender.
+    pub second_sender: SecondSender,
 }
 
 /// An `[[outbind]]`: a connecting SMSC is led to the ESME.
@@ -472,6 +474,13 @@ choices! {
         AsAsked "as-asked"
         /// Those of all messages; what the ESME did not ask for is kept back from it.
         Ask "ask"
+    }
+    /// What becomes of a message whose parameters name another sender.
+    SecondSender {
+        /// It is refused.
+        Refuse "refuse"
+        /// It goes on without them.
+        Strip "strip"
     }
     /// How septets of GSM 7 bit text stand in octets (TS 23.038 6.1.2.1).
     Packing {

@@ -25,7 +25,7 @@ use super::{
 };
 use super::{
     Alphabet, CaptureText, Durability, LogFormat, LogLevel, Mode, OverrideMode, Packing, Receipts,
-    RuleSet, Rules, Statuses,
+    RuleSet, Rules, SecondSender, Statuses,
 };
 use crate::smpp::CommandStatus;
 
@@ -129,6 +129,7 @@ fn listeners(
             default_alphabet: written.default_alphabet.unwrap_or(Alphabet::Gsm7),
             packing: written.packing.unwrap_or(Packing::Unpacked),
             receipts: written.receipts.unwrap_or(Receipts::AsAsked),
+            second_sender: written.second_sender.unwrap_or(SecondSender::Refuse),
         });
     }
     let mut outbinds = Vec::new();

@@ -14,7 +14,7 @@ use super::{
     Alphabet, CaptureText, CaptureVerdict, Durability, LogFormat, LogLevel, Mode, OverrideMode,
     PartsMode, Review, RuleSet, Statuses,
 };
-use super::{MirrorFormat, MirrorNumbers, Packing, Receipts, bounds, duration, size};
+use super::{MirrorFormat, MirrorNumbers, Packing, Receipts, SecondSender, bounds, duration, size};
 
 /// A duration with its unit.
 #[derive(Debug, Clone, Copy)]
@@ -83,6 +83,10 @@ pub(super) struct Listen {
     /// Which receipts the SMSC is asked for: those that the ESME asks for, or all.
     #[schemars(extend("default" = "as-asked"))]
     pub receipts: Option<Receipts>,
+    /// What becomes of a submit_sm or data_sm whose parameters name another sender (callback_num,
+    /// callback_num_pres_ind, callback_num_atag, source_subaddress): refused, or stripped of them.
+    #[schemars(extend("default" = "refuse"))]
+    pub second_sender: Option<SecondSender>,
 }
 
 /// An SMSC that connects here and sends outbind is led to the ESME.

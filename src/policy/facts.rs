@@ -113,6 +113,8 @@ pub enum SecondSender {
     ReplyAddress,
     /// The reply path bit of esm_class (SMPP 3.4 5.2.12).
     ReplyPath,
+    /// In parameters with which the message does not go on.
+    Stripped,
 }
 
 /// How a recipient stands to the others that the same provider sent to.

@@ -47,6 +47,7 @@ reasons! {
     SourceSubaddress => SourceSecond, "source_subaddress names another sender.";
     ReplyAddress => SourceSecond, "A reply address element in the user data names another sender.";
     ReplyPath => SourceSecond, "esm_class asks for a reply path, past the sender.";
+    SenderStripped => SourceSecond, "Another sender: it goes on without those parameters.";
     CodeLength => CodeLength, "source_addr has more digits than the code was allotted with.";
     CodeRegion => CodeRegion, "The recipient is outside the code's regions.";
     CodePurpose => CodePurpose, "The text advertises, and the code may not.";
@@ -125,6 +126,6 @@ reasons! {
 impl Reason {
     /// Whether it is only put on record, whatever the mode: the message goes on.
     pub fn is_noted(self) -> bool {
-        self == Self::PublicEmergency
+        matches!(self, Self::PublicEmergency | Self::SenderStripped)
     }
 }

@@ -38,5 +38,6 @@ pub(super) fn second(facts: &Facts<'_>) -> Option<Reason> {
         SecondSender::SourceSubaddress => Reason::SourceSubaddress,
         SecondSender::ReplyAddress => Reason::ReplyAddress,
         SecondSender::ReplyPath => Reason::ReplyPath,
+        SecondSender::Stripped => Reason::SenderStripped,
     })
 }

@@ -34,6 +34,7 @@ pub(super) struct Way {
     pub(super) name: String,
     pub(super) text_options: text::Options,
     pub(super) asks_receipts: bool,
+    pub(super) strips_second_sender: bool,
 }
 
 /// An address that is listened on.
@@ -45,6 +46,7 @@ pub struct Listening {
     route: Route,
     text_options: text::Options,
     asks_receipts: bool,
+    strips_second_sender: bool,
 }
 
 /// Why an address cannot be listened on.
@@ -70,7 +72,8 @@ pub fn listen(
     let fault = |source| ListenFault { address, source };
     let listener = take().map_err(fault)?;
     let address = listener.local_addr().map_err(fault)?;
-    Ok(Listening { address, listener, route, text_options, asks_receipts: false })
+    let (asks_receipts, strips_second_sender) = (false, false);
+    Ok(Listening { address, listener, route, text_options, asks_receipts, strips_second_sender })
 }
 
 impl Listening {
@@ -80,11 +83,20 @@ impl Listening {
         self
     }
 
+    /// The address where parameters that name another sender are taken away, and not refused.
+    pub fn stripping_second_senders(mut self) -> Listening {
+        self.strips_second_sender = true;
+        self
+    }
+
     /// Accepts until the shutdown begins.
     pub async fn serve(self, shared: Arc<Shared>) {
         let name = self.address.to_string();
-        let Listening { listener, route, text_options, asks_receipts, .. } = self;
-        let way = Arc::new(Way { route, name, text_options, asks_receipts });
+        let Listening {
+            listener, route, text_options, asks_receipts, strips_second_sender, ..
+        } = self;
+        let way = Way { route, name, text_options, asks_receipts, strips_second_sender };
+        let way = Arc::new(way);
         loop {
             let accepted = tokio::select! {
                 accepted = listener.accept() => accepted,

@@ -125,6 +125,9 @@ pub async fn run(shared: &Arc<Shared>, way: &Way, first: FirstLeg, peer: SocketA
     if way.asks_receipts {
         session = session.asking_for_receipts();
     }
+    if way.strips_second_sender {
+        session = session.stripping_second_senders();
+    }
     let live = Arc::new(Live::new(&session, peer));
     shared.live.insert(id, live.clone());
     shared.metrics.sessions(SessionState::Open).inc();

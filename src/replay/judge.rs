@@ -29,6 +29,8 @@ pub struct Way {
     pub listener: String,
     /// How the SMSC behind that reads texts.
     pub text_options: text::Options,
+    /// Whether parameters that name another sender are taken away.
+    pub strips_second_sender: bool,
 }
 
 /// One verdict, with the PDU that it is about.
@@ -212,7 +214,8 @@ impl Bench {
     fn session(&mut self, way: &Way, now: Moment) -> Session {
         self.sessions += 1;
         let (id, timeouts) = (self.sessions, self.timeouts);
-        Session::new(id, way.esme, &way.listener, timeouts, way.text_options, now)
+        let session = Session::new(id, way.esme, &way.listener, timeouts, way.text_options, now);
+        if way.strips_second_sender { session.stripping_second_senders() } else { session }
     }
 
     /// A stream whose beginning is missing: a bind in it says whose it is, else the system_id that

@@ -18,8 +18,10 @@ use crate::text::udh::Udh;
 /// What one walk over a message finds besides its addresses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Gathered {
-    /// Another sender than source_addr, the first found.
+    /// Another sender than source_addr in the header or the text, the first found.
     pub second_sender: Option<SecondSender>,
+    /// Another one in the parameters, the first found.
+    pub second_sender_in_parameters: Option<SecondSender>,
     /// Whether there is more than one text.
     pub two_bodies: bool,
     /// What its fields and parameters carry beside a plain text.
@@ -38,9 +40,14 @@ impl Gathered {
         self.concatenation.unwrap_or(None)
     }
 
+    /// Whether it names another sender in parameters and nowhere else.
+    pub fn can_be_stripped(&self) -> bool {
+        self.second_sender.is_none() && self.second_sender_in_parameters.is_some()
+    }
+
     /// Puts what was found into the facts of the message, and what its fields say of its form.
     pub fn put(&self, facts: &mut Facts<'_>, message: &Message<'_>) {
-        facts.second_sender = self.second_sender;
+        facts.second_sender = self.second_sender.or(self.second_sender_in_parameters);
         facts.two_bodies = self.two_bodies;
         facts.no_body = message.text_octets().is_empty();
         if !self.oddities.is_empty() {
@@ -116,6 +123,7 @@ fn put_class(facts: &mut Facts<'_>, data_coding: u8) {
 pub fn gather(message: &Message<'_>) -> Result<Gathered, ParameterFault> {
     let mut found = Gathered {
         second_sender: None,
+        second_sender_in_parameters: None,
         two_bodies: false,
         oddities: Oddities::of_fields(message),
         beyond_text: false,
@@ -147,10 +155,12 @@ fn walk_parameters(message: &Message<'_>, found: &mut Gathered) -> Result<(), Pa
         match (tlv.tag, tlv.value) {
             (Tag::MESSAGE_PAYLOAD, _) => found.two_bodies = !message.short_message.is_empty(),
             (Tag::CALLBACK_NUM | Tag::CALLBACK_NUM_PRES_IND | Tag::CALLBACK_NUM_ATAG, _) => {
-                found.second_sender = found.second_sender.or(Some(SecondSender::CallbackNum));
+                let second = &mut found.second_sender_in_parameters;
+                *second = second.or(Some(SecondSender::CallbackNum));
             }
             (Tag::SOURCE_SUBADDRESS, _) => {
-                found.second_sender = found.second_sender.or(Some(SecondSender::SourceSubaddress));
+                let second = &mut found.second_sender_in_parameters;
+                *second = second.or(Some(SecondSender::SourceSubaddress));
             }
             (Tag::QOS_TIME_TO_LIVE, &[a, b, c, d]) => {
                 found.time_to_live_s = Some(u32::from_be_bytes([a, b, c, d]));

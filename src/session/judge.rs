@@ -44,6 +44,8 @@ pub(super) struct Judged<'a> {
     pub(super) original: Option<Original>,
     /// Who waits for its receipt, where the listener asks for receipts.
     awaited: Option<Awaited>,
+    /// Whether it goes on without parameters that name another sender.
+    is_stripped: bool,
 }
 
 /// Refusals that a peer may provoke, and have recorded, before it has bound.
@@ -67,6 +69,7 @@ impl<'a> Judged<'a> {
             content_if_refused: false,
             original: None,
             awaited: None,
+            is_stripped: false,
         }
     }
 
@@ -117,6 +120,7 @@ impl<'a> Judged<'a> {
             content_if_refused: keep == KeepContent::All,
             original: None,
             awaited: None,
+            is_stripped: false,
         }
     }
 
@@ -362,11 +366,13 @@ impl Session {
         prepared: &mut Prepared<'a>,
         now: Moment,
     ) -> (Judged<'a>, Decision) {
-        let Prepared { message, gathered, facts, question, key, new_part, .. } = prepared;
+        let Prepared { message, gathered, facts, question, key, new_part, is_stripped, .. } =
+            prepared;
         let mut judged = Judged::message(header, message, gathered, facts, knowledge.content);
         if self.remembers(knowledge, header.command) {
             judged.original = Original::of(self.owner, facts, message);
         }
+        judged.is_stripped = *is_stripped;
         let part = gathered.part();
         if part.is_some() {
             // A handset joins it with others: whoever put another text in its place would change a message
@@ -455,7 +461,8 @@ impl Session {
             self.window.await_receipt(judged.awaited);
             let (command, sequence_number) = (header.command, header.sequence_number);
             let asks_receipt = judged.asks_receipt();
-            return StepKind::Pass { command, sequence_number, observed, asks_receipt };
+            let strips = judged.is_stripped;
+            return StepKind::Pass { command, sequence_number, observed, asks_receipt, strips };
         };
         self.tally.refused[usize::from(reason.rule().code())] += 1;
         self.refused += 1;

@@ -179,7 +179,13 @@ impl Session {
         if is_narrowed {
             StepKind::Narrowed { sequence_number, observed }
         } else {
-            StepKind::Pass { command, sequence_number, observed, asks_receipt: false }
+            StepKind::Pass {
+                command,
+                sequence_number,
+                observed,
+                asks_receipt: false,
+                strips: false,
+            }
         }
     }
 

@@ -14,7 +14,7 @@ use super::table::{self, Place};
 use super::texts::Form;
 use crate::consent::{Question, Scope};
 use crate::content::reply::Keyword;
-use crate::policy::{Consent, Earlier, Facts, Nature, Stated, nature};
+use crate::policy::{Consent, Earlier, Facts, Nature, SecondSender, Stated, nature};
 use crate::registry::{Address, Allotment, Npi, ProviderId, RecipientFault, Ton, recipient};
 use crate::smpp::broadcast::BroadcastSm;
 use crate::smpp::message::Message;
@@ -61,6 +61,8 @@ struct Found<'a> {
     due: Option<Due>,
     /// Whether it may wait for other parts.
     may_wait: bool,
+    /// Whether it goes on without parameters that name another sender.
+    is_stripped: bool,
 }
 
 /// Where a message says whom it is for.
@@ -119,6 +121,8 @@ pub(super) struct Prepared<'a> {
     pub(super) new_part: Option<u8>,
     /// Whether it waits for the other parts.
     pub(super) waits: bool,
+    /// Whether it goes on without parameters that name another sender.
+    pub(super) is_stripped: bool,
 }
 
 impl Session {
@@ -166,7 +170,8 @@ impl Session {
                 Destination::DistributionList(_) => To::List,
             };
             // Its parts do not wait: they go to many.
-            let found = Found { message, gathered, to, due: None, may_wait: false };
+            let (may_wait, is_stripped) = (false, false);
+            let found = Found { message, gathered, to, due: None, may_wait, is_stripped };
             let prepared = self.prepare_one(knowledge, found, &mut heard, desk, now);
             frames.push(Frame { octets, message: Some(prepared), due: None, destinations });
         }
@@ -192,7 +197,10 @@ impl Session {
             && due.is_none()
             && !self.draining
             && !self.hold.is_lockstep;
-        let found = Found { message, gathered, to, due, may_wait };
+        let is_stripped = self.strips_second_sender
+            && matches!(command, Command::SubmitSm | Command::DataSm)
+            && gathered.can_be_stripped();
+        let found = Found { message, gathered, to, due, may_wait, is_stripped };
         Ok(self.prepare_one(knowledge, found, &mut None, desk, now))
     }
 
@@ -226,7 +234,7 @@ impl Session {
         desk: &mut Desk,
         now: Moment,
     ) -> Prepared<'a> {
-        let Found { message, gathered, to, due, may_wait } = found;
+        let Found { message, gathered, to, due, may_wait, is_stripped } = found;
         let mut facts = Facts::fetch(
             &knowledge.registry,
             now.wall_us,
@@ -235,6 +243,9 @@ impl Session {
             &address(&message.destination),
         );
         gathered.put(&mut facts, &message);
+        if is_stripped {
+            facts.second_sender = Some(SecondSender::Stripped);
+        }
         let takes_a_place = matches!(to, To::OfOriginal(_));
         to.put(&mut facts, &message);
         facts.review = knowledge.review;
@@ -259,7 +270,7 @@ impl Session {
         facts.text = heard.text;
         let question = if waits { None } else { self.question(knowledge, &mut facts) };
         let keyword = heard.keyword;
-        Prepared { message, gathered, facts, question, keyword, key, new_part, waits }
+        Prepared { message, gathered, facts, question, keyword, key, new_part, waits, is_stripped }
     }
 
     /// What has to be asked of the ledger. Where that cannot even be asked, nobody knows.

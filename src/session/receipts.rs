@@ -94,7 +94,8 @@ impl Session {
     }
 
     /// Sets the one bit that asks for a receipt in the messages that go on and do not ask for one. This,
-    /// and the list of a submit_multi that is narrowed, is all that is ever changed.
+    /// the list of a submit_multi that is narrowed, and the second sender of a message that is stripped, is all
+    /// that is ever changed.
     pub(super) fn ask_for_receipts(&mut self) {
         if !self.asks_receipts || self.under_way {
             return;

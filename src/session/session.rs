@@ -19,7 +19,7 @@ use crate::consent::Event;
 use crate::policy::Rule;
 use crate::registry::ProviderId;
 use crate::smpp::frame::FrameBuf;
-use crate::smpp::{Command, CommandStatus, write};
+use crate::smpp::{Command, CommandStatus, strip, write};
 use crate::text;
 
 /// Most frames that one batch holds. What is left waits for the next, in the same turn.
@@ -59,8 +59,9 @@ pub(super) struct Step {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum StepKind {
     /// A judged request that goes on; `observed` is the code of the rule that would have refused
-    /// it, or 0. With `asks_receipt` one of its octets is changed, to ask for a receipt.
-    Pass { command: Command, sequence_number: u32, observed: u8, asks_receipt: bool },
+    /// it, or 0. With `asks_receipt` one of its octets is changed, to ask for a receipt; with `strips` it
+    /// goes on without the parameters that name another sender.
+    Pass { command: Command, sequence_number: u32, observed: u8, asks_receipt: bool, strips: bool },
     /// A submit_multi that goes on to some of its destinations, in octets of its own.
     Narrowed { sequence_number: u32, observed: u8 },
     /// A frame without text that goes on.
@@ -77,6 +78,8 @@ enum Run {
     Came(Range<usize>),
     /// The submit_multi of that step, narrowed.
     Narrowed(usize),
+    /// The message of that step, without its second sender.
+    Stripped(usize),
 }
 
 /// What became of a frame from the ESME. A bind that was let through crosses.
@@ -130,6 +133,10 @@ pub struct Session {
     pub(super) listened_octets: usize,
     /// Whether receipts are asked for that the ESME did not ask for.
     pub(super) asks_receipts: bool,
+    /// Whether messages go on without the parameters that name another sender; else they are refused.
+    pub(super) strips_second_sender: bool,
+    /// The messages of the batch that do, by their steps, as they go on.
+    stripped: Vec<(usize, Vec<u8>)>,
     /// Our answers to receipts that are kept back, and the records that they wait for.
     pub(super) kept_answers: Vec<u8>,
     pub(super) kept_records: Records,
@@ -186,6 +193,8 @@ impl Session {
             reply_records: Records::new(),
             listened_octets: 0,
             asks_receipts: false,
+            strips_second_sender: false,
+            stripped: Vec::new(),
             kept_answers: Vec::new(),
             kept_records: Records::new(),
             window: Window::default(),
@@ -216,6 +225,12 @@ impl Session {
     /// The session on a listener that asks the SMSC for receipts that the ESME did not ask for.
     pub fn asking_for_receipts(mut self) -> Session {
         self.asks_receipts = true;
+        self
+    }
+
+    /// The session on a listener that takes parameters away that name another sender.
+    pub fn stripping_second_senders(mut self) -> Session {
+        self.strips_second_sender = true;
         self
     }
 
@@ -279,6 +294,7 @@ impl Session {
     /// and again after [`Session::release`].
     pub fn cleared(&mut self) -> impl Iterator<Item = Cleared<'_>> {
         self.ask_for_receipts();
+        self.strip();
         let octets = self.esme.octets();
         let own =
             (!self.under_way && !self.own_frame.is_empty()).then(|| Cleared::of(&self.own_frame));
@@ -286,8 +302,31 @@ impl Session {
         let cleared = this.runs().filter_map(move |run| match run {
             Run::Came(range) => octets.get(range).map(Cleared::of),
             Run::Narrowed(step) => this.multi(step).map(|multi| Cleared::of(&multi.narrowed)),
+            Run::Stripped(step) => {
+                let stripped = this.stripped.iter().find(|(at, _)| *at == step);
+                stripped.map(|(_, octets)| Cleared::of(octets))
+            }
         });
         cleared.chain(own)
+    }
+
+    /// Writes the messages of the batch that go on without the parameters that name another sender.
+    fn strip(&mut self) {
+        self.stripped.clear();
+        if !self.strips_second_sender || self.under_way {
+            return;
+        }
+        let mut rest = self.esme.octets();
+        for (at, step) in self.steps.iter().enumerate() {
+            let Some((frame, behind)) = rest.split_at_checked(step.octets as usize) else { return };
+            rest = behind;
+            if let StepKind::Pass { strips: true, .. } = step.kind {
+                let mut octets = Vec::with_capacity(frame.len());
+                if strip::second_senders(&mut octets, frame).is_ok() {
+                    self.stripped.push((at, octets));
+                }
+            }
+        }
     }
 
     /// Neighbouring frames that go on as they came are one run: they are written as one slice.
@@ -302,6 +341,9 @@ impl Session {
                 at += step.octets as usize;
                 if matches!(step.kind, StepKind::Narrowed { .. }) {
                     return Some(Run::Narrowed(index));
+                }
+                if matches!(step.kind, StepKind::Pass { strips: true, .. }) {
+                    return Some(Run::Stripped(index));
                 }
                 if !step.kind.goes_on_as_it_came() {
                     continue;
@@ -376,6 +418,7 @@ impl Session {
         self.steps.clear();
         self.vouched.clear();
         self.own_frame.clear();
+        self.stripped = Vec::new();
         if self.esme.is_empty() {
             // An idle session holds no room: ten thousand of them stay small.
             self.steps = Vec::new();
@@ -601,7 +644,8 @@ impl StepKind {
 
     fn goes_on_as_it_came(self) -> bool {
         match self {
-            StepKind::Pass { .. } | StepKind::Cross => true,
+            StepKind::Pass { strips, .. } => !strips,
+            StepKind::Cross => true,
             StepKind::Narrowed { .. } | StepKind::Refused { .. } | StepKind::Kept => false,
         }
     }

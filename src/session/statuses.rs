@@ -57,6 +57,7 @@ fn compatible(reason: Reason) -> CommandStatus {
         | Reason::SourceSubaddress
         | Reason::ReplyAddress
         | Reason::ReplyPath
+        | Reason::SenderStripped
         | Reason::BodyAmbiguous => CommandStatus::ESME_ROPTPARNOTALLWD,
         Reason::CodeLength => CommandStatus::ESME_RINVSRCADR,
         Reason::BodyEmpty => CommandStatus::ESME_RINVMSGLEN,
@@ -142,7 +143,8 @@ fn precise(reason: Reason) -> Option<CommandStatus> {
         Reason::CallbackNumber
         | Reason::SourceSubaddress
         | Reason::ReplyAddress
-        | Reason::ReplyPath => 0x0407,
+        | Reason::ReplyPath
+        | Reason::SenderStripped => 0x0407,
         Reason::ProviderUnknown => 0x0408,
         Reason::ProviderIdentity => 0x0409,
         Reason::BindLocation => 0x040a,

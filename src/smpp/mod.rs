@@ -1,7 +1,7 @@
 //! Octets to PDUs: the SMPP specification (3.4 issue 1.2 and 5.0) and nothing else.
 //!
 //! Everything here borrows: a frame is a slice of the octets that came, a PDU is a view into that
-//! slice, and nothing but a narrowed submit_multi is ever re-encoded. A view is checked once, when it is parsed; afterwards
+//! slice, and nothing but a narrowed submit_multi, and a message that is stripped of a second sender, is ever re-encoded. A view is checked once, when it is parsed; afterwards
 //! its accessors cannot fail.
 //!
 //! | file | subject |
@@ -17,7 +17,8 @@
 //! | [`strict`] | what optional parameters may not be |
 //! | [`oddity`] | what a message carries beside a plain text |
 //! | [`time`] | schedule_delivery_time and validity_period |
-//! | [`narrow`] | the one PDU that is rewritten: submit_multi, to fewer recipients |
+//! | [`narrow`] | a PDU that is rewritten: submit_multi, to fewer recipients |
+//! | [`strip`] | another one, where it is configured: a message without its second sender |
 //! | [`mod@write`] | the few PDUs that we write ourselves |
 
 pub mod bind;
@@ -34,6 +35,7 @@ pub mod operation;
 pub mod response;
 pub mod status;
 pub mod strict;
+pub mod strip;
 pub mod time;
 pub mod tlv;
 pub mod write;

@@ -1,6 +1,6 @@
 //! A submit_multi to fewer destinations, and the response that tells of those left out.
 //!
-//! The one place where a PDU of a peer's is rewritten. Everything but the destinations goes on octet
+//! One of two places where a PDU of a peer's is rewritten; the other is [`super::strip`]. Everything but the destinations goes on octet
 //! for octet, optional parameters and the sequence_number included; the response gets the destinations
 //! that were left out added to those that the SMSC did not take (SMPP 3.4 4.5.2.1).
 

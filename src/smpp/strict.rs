@@ -99,7 +99,7 @@ fn may_repeat(tag: Tag) -> bool {
 
 /// Shortest and longest value of a parameter, octets (SMPP 3.4 5.3.2, SMPP 5.0 4.8.4); `None` where the
 /// specification sets no limit or the parameter is a vendor's.
-fn octets(tag: Tag) -> Option<(usize, usize)> {
+pub fn octets(tag: Tag) -> Option<(usize, usize)> {
     Some(match tag {
         Tag::DEST_ADDR_SUBUNIT
         | Tag::DEST_NETWORK_TYPE

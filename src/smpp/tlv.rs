@@ -126,6 +126,11 @@ impl<'a> Tlvs<'a> {
         TlvIter { rest: self.octets }
     }
 
+    /// All of them as they stand.
+    pub fn octets(self) -> &'a [u8] {
+        self.octets
+    }
+
     /// The first parameter with that tag.
     pub fn find(self, tag: Tag) -> Option<&'a [u8]> {
         self.iter().find(|tlv| tlv.tag == tag).map(|tlv| tlv.value)

@@ -1,7 +1,7 @@
 //! The few PDUs that we write ourselves: refusals and shutdown in the proxy, everything in `peer`.
 //!
 //! Nothing here is ever used on what a peer sent, that goes on as the octets it came in, but by
-//! [`super::narrow`].
+//! [`super::narrow`] and [`super::strip`].
 
 use super::command::Command;
 use super::header::HEADER_OCTETS;

@@ -125,6 +125,36 @@ def ids_in_vendor_parameters(stage):
     return None if sorted(verdicts) == ["pass", "refuse"] else f"on record are {verdicts}"
 
 
+def second_sender_stripped(stage):
+    """Parameters that name another sender are taken away, and nothing else; a reply path or reply address is refused still."""
+    callback, presentation, name, subaddress = "0381 01010139353538 38", "0302 01", "0303 084e2d", "0202 880131"
+    kept = ["0204 0007", "1401 74656d706c617465"]
+    with bound(stage.ports[0], "shop1") as esme:
+        before, expected = stage.tap.of("shop1"), []
+        for sequence, (command, second) in enumerate([("submit_sm", [callback]), ("submit_sm", [name, presentation, callback]),
+                                                      ("data_sm", [subaddress, callback])], 2):
+            send = {**HELLO, "command": command}
+            status = esme.status(pdu_of({"reference": 0}, {**send, "more": [second[0], *kept, *second[1:]]}, sequence))
+            expected.append(pdu_of({"reference": 0}, {**send, "more": kept}, sequence))
+            if status != "ESME_ROK":
+                return f"{command} was answered {status}"
+        refused = [{"fields": {"esm_class": 0x80}, "more": [callback]}, {"header": "22 02 91 19", "more": [callback]},
+                   {"command": "submit_multi", "also": ["granted"], "more": [callback]}]
+        statuses = [esme.status(pdu_of({"reference": 0}, {**HELLO, **one}, at)) for at, one in enumerate(refused, 10)]
+        if wrong := differs(statuses, ["ESME_ROPTPARNOTALLWD"] * 3):
+            return wrong
+        arrived = stage.tap.of("shop1")[len(before):]
+        if arrived != b"".join(expected):
+            return f"the SMSC was sent {arrived.hex()}"
+        seen = dissected(expected, "smpp.opt_param_tag", "_ws.malformed")
+        tags = [[int(tag, 16) & 0xFFFF for tag in one["smpp.opt_param_tag"]] for one in seen]
+        if any(one["_ws.malformed"] for one in seen) or any({0x0381, 0x0302, 0x0303, 0x0202} & set(one) for one in tags):
+            return f"tshark reads {seen}"
+    found = stage.run("audit", "search", "--path", str(stage.directory / "audit"), "--rule", "source.second", "--json")
+    verdicts = sorted(json.loads(line)["verdict"] for line in found.splitlines())
+    return differs(verdicts, ["observe"] * 3 + ["refuse"] * 4)
+
+
 # submit_multi, narrowed.
 
 
@@ -284,6 +314,7 @@ CASES = {
     "ids-of-two-smscs": (ids_of_two_smscs, {}),
     "ids-in-vendor-parameters": (ids_in_vendor_parameters, {
         "provider": "vendor_tlv = { entity = 0x1400, template = 0x1401, consent = 0x1402 }"}),
+    "second-sender-stripped": (second_sender_stripped, {"listen": 'second_sender = "strip"'}),
     "submit-multi-narrowed": (submit_multi_narrowed, {"more": NARROW}),
     "submit-multi-narrowed-late": (refuses_while_it_waits, {"more": NARROW, "durability": "synced", "disk": True}),
     "submit-multi-refused-late": (refuses_while_it_waits, {"durability": "synced", "disk": True}),

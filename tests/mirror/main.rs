@@ -14,6 +14,7 @@ use consentry::smpp::{Command, CommandStatus, Header};
 use running::Proxy;
 use serde_json::Value;
 
+mod check;
 mod file;
 mod forward;
 #[cfg(feature = "kafka")]

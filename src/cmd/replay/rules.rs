@@ -137,6 +137,8 @@ impl Rules {
             esme: opened.esme,
             listener: one.map_or_else(String::new, |one| one.address.to_string()),
             text_options: one.map(knowledge::text_options).unwrap_or_default(),
+            strips_second_sender: one
+                .is_some_and(|one| one.second_sender == config::SecondSender::Strip),
         };
         self.judge.opened(opened.stream, way, opened.from_start, opened.time_us);
     }
