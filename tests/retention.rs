@@ -8,8 +8,9 @@ use consentry::audit::keys::{PublicKey, SigningKey};
 use consentry::audit::proof::{NotaryOptions, Prover};
 use consentry::audit::retention::{Gone, Hold, Plan, Retention, RetentionFault, Term, plan};
 use consentry::audit::{
-    Address, Against, Durability, Journal, OpenFault, Options, PASS, ReadFault, Reader, Record,
-    Records, References, ReplyRecord, VerdictRecord, Verified, verify_against,
+    Address, Against, Durability, Journal, KeyRing, OpenFault, Options, PASS, ReadFault, Reader,
+    Record, Records, References, ReplyRecord, Sealing, VerdictRecord, Verified, show,
+    verify_against,
 };
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
@@ -35,7 +36,9 @@ impl Place {
 
     fn try_open(&self, now_us: u64, signs: bool) -> Result<Journal, OpenFault> {
         let mut options = Options::new(Durability::Written);
-        let key = SigningKey::open_or_create(&self.0.path().join("keys")).expect("a key");
+        let keys = self.0.path().join("keys");
+        let key = SigningKey::open_or_create(&keys).expect("a key");
+        options.sealing = Some(Sealing { keys, auditors: Vec::new(), content: false });
         options.notary = signs.then(|| NotaryOptions {
             key,
             records: 1,
@@ -337,27 +340,34 @@ fn consent_outlives_its_segment_with_its_proof() {
     let place = three_months();
     place.purge("2026-12-01T00:00:00+08:00").expect("one");
     let keys = [PublicKey::read(&place.0.path().join("keys/signing.pub")).expect("a key")];
-    // Of records 1 to 8, start, link, 2 verdicts, the yes, the no, link, stop, the yes is left.
+    // Of its first nine records, keys, start, link, two verdicts, the yes, the no, link, stop, the yes
+    // is left, and so is the key of its numbers.
     let mut prover = Prover::new(&place.journal());
-    let kept: Vec<u64> = (1..=8).filter(|number| prover.prove(*number).is_ok()).collect();
-    assert_eq!(kept, [5]);
-    let proof = prover.prove(5).expect("kept");
+    let kept: Vec<u64> = (1..=9).filter(|number| prover.prove(*number).is_ok()).collect();
+    assert_eq!(kept, [6]);
+    let proof = prover.prove(6).expect("kept");
     assert_eq!(proof.check(&keys), Ok(()));
     assert!(
         matches!(proof.kept().record(), Record::Reply(reply) if reply.reply == ReplyRecord::OPT_IN)
     );
+    let ring = std::sync::Arc::new(KeyRing::open(&place.0.path().join("keys")).expect("keys"));
+    let shown = show(&place.journal(), 6, &ring).expect("readable").expect("there");
+    assert_eq!(shown.record(), Record::Reply(reply(ReplyRecord::OPT_IN)));
+    assert_eq!(show(&place.journal(), 5, &ring).expect("readable"), None);
     let file = files(&place.journal(), "kept").remove(0);
     let sound = std::fs::read_to_string(&file).expect("read");
     std::fs::write(&file, sound.replacen("\"octets\":\"", "\"octets\":\"00", 1)).expect("written");
-    assert!(place.broken("a kept record that was changed").contains("is kept of record 5"));
+    assert!(place.broken("a kept record that was changed").contains("is kept of record 6"));
     std::fs::write(&file, &sound).expect("written");
     // The relation ended: it goes when the term has passed since.
     quiet(&place, &["2026-12-20", "2027-01-15", "2027-02-10"]);
     let ended = at("2026-08-31T10:00:00+08:00");
     place.purge_with("2027-02-28T00:00:00+08:00", |_, _| Some(ended)).expect("purged");
     assert!(file.exists());
+    let sidecar = file.with_extension("numbers");
+    assert!(sidecar.exists());
     place.purge_with("2027-03-01T00:00:00+08:00", |_, _| Some(ended)).expect("purged");
-    assert!(!file.exists());
+    assert!(!file.exists() && !sidecar.exists());
     place.verify().expect("whole");
 }
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::format::{Chain, Header, LINK_OCTETS, RECORD_HEAD_OCTETS, segment_name, u16_at, u64_at};
 use super::record::{Kind, Record, RulesRecord, StartRecord};
-use super::retention::{Purged, PurgedFile};
+use super::retention::{Purged, PurgedFile, kept_proof};
 use super::sealed::{Gone, KeyRing, Unsealer};
 use super::segment::{Failed, Fault, Next, Segment, SegmentFile, Tail, list};
 
@@ -377,10 +377,10 @@ pub struct Kept {
 }
 
 impl Kept {
-    /// The record with these octets, its rule set unknown.
-    pub(super) fn of(number: u64, octets: &[u8]) -> Kept {
+    /// The record with these octets, its rule set unknown; `gone` says why it cannot be read whole.
+    pub(super) fn of(number: u64, octets: &[u8], gone: Option<Gone>) -> Kept {
         let time_us = u64_at(octets, 8);
-        Kept { number, time_us, rule_set: Arc::from(""), octets: octets.into(), gone: None }
+        Kept { number, time_us, rule_set: Arc::from(""), octets: octets.into(), gone }
     }
 
     /// What it says; numbers that cannot be read are empty.
@@ -538,7 +538,7 @@ pub fn segment_firsts(directory: &Path) -> io::Result<Vec<u64>> {
     Ok(list(directory)?.iter().map(|file| file.first).collect())
 }
 
-/// The record with this number, if the journal has it.
+/// The record with this number, if the journal has it, or it outlived its segment.
 pub fn show(directory: &Path, number: u64, keys: &Arc<KeyRing>) -> Result<Option<Kept>, ReadFault> {
     let mut reader = Reader::open(directory)?.with_keys(keys.clone());
     while let Some(entry) = reader.next()? {
@@ -549,7 +549,10 @@ pub fn show(directory: &Path, number: u64, keys: &Arc<KeyRing>) -> Result<Option
             break;
         }
     }
-    Ok(None)
+    let io = |source| ReadFault::Io { path: directory.to_owned(), source };
+    let Some(proof) = kept_proof(directory, number).map_err(io)? else { return Ok(None) };
+    // Without its key it is shown as far as it can be read.
+    Ok(Some(proof.clone().disclose(directory, keys).unwrap_or(proof).kept()))
 }
 
 const _: () = assert!(LINK_OCTETS > RECORD_HEAD_OCTETS);

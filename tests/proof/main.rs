@@ -10,8 +10,8 @@ use std::time::{Duration, Instant};
 use consentry::audit::keys::{PublicKey, SigningKey};
 use consentry::audit::proof::{NotaryOptions, Signed};
 use consentry::audit::{
-    Address, Against, Durability, Journal, OpenFault, Options, PASS, ReadFault, Reader, Record,
-    Records, References, VerdictRecord, Verified, verify_against,
+    Address, Against, Durability, Journal, KeyRing, OpenFault, Options, PASS, ReadFault, Reader,
+    Record, Records, References, Sealing, VerdictRecord, Verified, verify_against,
 };
 
 const NOW_US: u64 = 1_790_000_000_000_000;

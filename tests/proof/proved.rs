@@ -191,3 +191,59 @@ fn openssl_checks_the_note_of_a_proof() {
     assert!(check(note));
     assert!(!check(&note.replace("size", "Size")));
 }
+
+/// A journal with numbers encrypted: start, keys, link, two verdicts, link.
+fn sealed() -> Place {
+    let place = Place::new();
+    let mut options = Options::new(Durability::Written);
+    options.sealing = Some(Sealing { keys: place.keys(), auditors: Vec::new(), content: false });
+    options.notary = Some(NotaryOptions {
+        key: SigningKey::open_or_create(&place.keys()).expect("a key"),
+        records: 1,
+        every: Duration::from_secs(3600),
+        now_us: Box::new(|| NOW_US),
+        on_fault: Box::new(|why| eprintln!("the notary: {why}")),
+    });
+    let (journal, _) = Journal::open(&place.journal(), options, NOW_US).expect("opens");
+    append(&journal, 1..3);
+    journal.close(NOW_US + 9).expect("closed");
+    place
+}
+
+#[test]
+fn a_proof_shows_numbers_only_with_the_key_of_its_record() {
+    let place = sealed();
+    let public = [place.key()];
+    let keys = KeyRing::open(&place.keys()).expect("keys");
+    let whole = b"8613800000000".as_slice();
+    let number = |proof: &Proof| match proof.kept().record() {
+        Record::Verdict(verdict) => Some(verdict.destination.raw.to_vec()),
+        _ => None,
+    };
+    let verdicts: Vec<Proof> =
+        proofs(&place).into_iter().filter(|proof| number(proof).is_some()).collect();
+    assert_eq!(verdicts.len(), 2);
+    for (proof, other) in verdicts.iter().zip(verdicts.iter().rev()) {
+        assert_eq!(proof.check(&public), Ok(()));
+        assert_eq!((number(proof), proof.kept().gone.is_some()), (Some(Vec::new()), true));
+        let in_clear = proof.octets.windows(whole.len()).any(|octets| octets == whole);
+        assert!(!in_clear, "the octets that are proved are those of the journal");
+        let disclosed = proof.clone().disclose(&place.journal(), &keys).expect("a key");
+        assert_eq!((disclosed.check(&public), number(&disclosed)), (Ok(()), Some(whole.to_vec())));
+        assert_eq!(Proof::from_json(&disclosed.to_json()).as_ref(), Ok(&disclosed));
+        let wrong = Proof { key: disclosed.key.clone(), ..other.clone() };
+        assert_ne!(number(&wrong), Some(whole.to_vec()), "the key of another record");
+    }
+    let at = |name: &str| place.folder.path().join(name).display().to_string();
+    let record = verdicts[0].record.to_string();
+    for (more, shown) in [(&[][..], false), (&["--disclose"], true)] {
+        let prove = ["audit", "prove", "--path", &at("audit"), &record];
+        let (code, out, err) = consentry(&[&prove, more].concat());
+        assert_eq!(code, Some(0), "{err}");
+        std::fs::write(at("proof"), out).unwrap();
+        let key = at("keys/signing.pub");
+        let verify = ["audit", "verify", "--proof", &at("proof"), "--key", &key, "--unmask"];
+        let (code, out, _) = consentry(&verify);
+        assert_eq!((code, out.contains("8613800000000")), (Some(0), shown), "{more:?}: {out}");
+    }
+}

@@ -16,7 +16,7 @@
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -35,6 +35,9 @@ use super::tree::{self, Frontier};
 const NICE: i32 = 10;
 /// How often the notary looks at what was written.
 const LOOK: Duration = Duration::from_millis(200);
+/// Records that are still read when the journal is closed: some seconds of work. What is left is signed at
+/// the next start.
+const LAST_RECORDS_MAX: u64 = 1_000_000;
 
 /// Who signs, and how often.
 pub struct NotaryOptions {
@@ -61,8 +64,15 @@ impl std::fmt::Debug for NotaryOptions {
 
 /// The notary at work.
 pub(in crate::audit) struct Notary {
-    stop: Arc<(Mutex<bool>, Condvar)>,
+    stop: Arc<Stop>,
     thread: JoinHandle<()>,
+}
+
+/// How the notary is asked to stop.
+#[derive(Default)]
+struct Stop {
+    asked: AtomicBool,
+    bell: (Mutex<()>, Condvar),
 }
 
 impl Notary {
@@ -74,15 +84,15 @@ impl Notary {
         accepted: Arc<AtomicU64>,
         newest: Option<Newest>,
     ) -> std::io::Result<Notary> {
-        let stop = Arc::new((Mutex::new(false), Condvar::new()));
+        let stop = Arc::new(Stop::default());
         let asked = stop.clone();
         let directory = directory.to_owned();
         let thread = std::thread::Builder::new().name("notary".to_owned()).spawn(move || {
             // Of Linux's priorities each thread has its own. Without it the notary is only less polite.
             let _ = rustix::process::setpriority_process(None, NICE);
-            let mut work = Work::new(directory, options, shared, accepted, newest);
+            let mut work = Work::new(directory, options, shared, accepted, newest, asked.clone());
             work.look();
-            while !wait(&asked) {
+            while !asked.wait() {
                 work.look();
             }
             work.finish();
@@ -92,20 +102,25 @@ impl Notary {
 
     /// Call when the journal is closed: signs its end, beside it. Blocks until that is done.
     pub fn finish(self) {
-        *self.stop.0.lock().unwrap_or_else(PoisonError::into_inner) = true;
-        self.stop.1.notify_all();
+        self.stop.asked.store(true, Ordering::Release);
+        // Under the mutex: a notary between looking at it and sleeping would not hear the bell.
+        drop(self.stop.bell.0.lock().unwrap_or_else(PoisonError::into_inner));
+        self.stop.bell.1.notify_all();
         let _ = self.thread.join();
     }
 }
 
-/// Waits until it is time to look again; whether the notary is to stop.
-fn wait(stop: &(Mutex<bool>, Condvar)) -> bool {
-    let asked = stop.0.lock().unwrap_or_else(PoisonError::into_inner);
-    *stop
-        .1
-        .wait_timeout_while(asked, LOOK, |asked| !*asked)
-        .unwrap_or_else(PoisonError::into_inner)
-        .0
+impl Stop {
+    fn is_asked(&self) -> bool {
+        self.asked.load(Ordering::Acquire)
+    }
+
+    /// Waits until it is time to look again; whether the notary is to stop.
+    fn wait(&self) -> bool {
+        let held = self.bell.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let _ = self.bell.1.wait_timeout_while(held, LOOK, |()| !self.is_asked());
+        self.is_asked()
+    }
 }
 
 /// Why signing ends, or pauses.
@@ -140,6 +155,7 @@ struct Work {
     signed_at: Instant,
     /// Checkpoints that were due and could not be appended.
     owed: Vec<Signed>,
+    stop: Arc<Stop>,
     /// What was said last, so that it is said once.
     told: String,
     ended: bool,
@@ -166,6 +182,7 @@ impl Work {
         shared: Arc<Shared>,
         accepted: Arc<AtomicU64>,
         newest: Option<Newest>,
+        stop: Arc<Stop>,
     ) -> Work {
         Work {
             directory,
@@ -178,6 +195,7 @@ impl Work {
             at: At::default(),
             signed_at: Instant::now(),
             owed: Vec::new(),
+            stop,
             told: String::new(),
             ended: false,
         }
@@ -249,7 +267,15 @@ impl Work {
 
     fn read_groups(&mut self, walk: &mut Walk) -> Result<(), Halt> {
         // A segment that is begun and not accepted may still be undone: it is not entered.
-        while walk.number() < self.accepted.load(Ordering::Acquire) {
+        loop {
+            let accepted = self.accepted.load(Ordering::Acquire);
+            if walk.number() >= accepted {
+                return Ok(());
+            }
+            if self.stop.is_asked() && accepted - walk.number() > LAST_RECORDS_MAX {
+                let says = "the journal is closed before it was signed to its end: that goes on at the next start";
+                return Err(Halt::Io(says.to_owned()));
+            }
             let mut halted = Ok(());
             let ending = walk.next(&mut |walked| halted = self.take(&walked))?;
             halted?;
@@ -258,7 +284,6 @@ impl Work {
                 return Err(Halt::Broken(says.to_owned()));
             }
         }
-        Ok(())
     }
 
     /// Takes a group; the first one of a segment ends the segment before.

@@ -7,9 +7,9 @@ use serde_json::{Value, json};
 use super::super::format::record_sum;
 use super::super::keys::PublicKey;
 use super::super::read::{Kept, ReadFault, decode, fault};
-use super::super::record::Record;
+use super::super::record::{Kind, Record};
 use super::super::retention::kept_proof;
-use super::super::sealed::{RecordKey, disclosed};
+use super::super::sealed::{FORM_SEALED, Gone, KeyRing, Purpose, RecordKey, disclosed};
 use super::super::segment::{Fault, Next, Segment, SegmentFile, list};
 use super::checkpoint::{CheckpointFault, Signed};
 use super::leaves::Leaves;
@@ -30,6 +30,8 @@ pub struct Proof {
     pub path: Vec<Hash>,
     /// The root, signed.
     pub checkpoint: Signed,
+    /// The key of what is encrypted in this record and in no other, where that is to be shown.
+    pub key: Option<RecordKey>,
 }
 
 /// Why a proof proves nothing.
@@ -47,19 +49,26 @@ pub enum ProofFault {
     /// The record's own sum does not fit its number.
     #[error("the record's own sum is wrong")]
     Sum,
+    /// What is encrypted in the record does not open with the key that comes with it.
+    #[error("the key that comes with it does not open the record")]
+    Key,
 }
 
 impl Proof {
     /// As one JSON object; its keys are stable and stand in the order of the alphabet.
     pub fn to_json(&self) -> Value {
         let path: Vec<String> = self.path.iter().map(|hash| hex(hash)).collect();
-        json!({
+        let mut value = json!({
             TITLE.0: TITLE.1,
             "record": self.record,
             "octets": hex(&self.octets),
             "path": path,
             "checkpoint": self.checkpoint.to_json(),
-        })
+        });
+        if let Some(key) = &self.key {
+            value["record_key"] = hex(&key.0).into();
+        }
+        value
     }
 
     /// Reads [`Proof::to_json`] back; other keys are passed over.
@@ -72,6 +81,10 @@ impl Proof {
                 octets: unhex(value.get("octets")?.as_str()?)?,
                 path: path.collect::<Option<Vec<Hash>>>()?,
                 checkpoint: Signed::from_json(value.get("checkpoint")?)?,
+                key: match value.get("record_key") {
+                    Some(key) => Some(RecordKey(unhex_array(key.as_str()?)?)),
+                    None => None,
+                },
             })
         };
         read().ok_or(ProofFault::Malformed)
@@ -83,7 +96,26 @@ impl Proof {
         if !keys.iter().any(|key| self.checkpoint.is_by(*key)) {
             return Err(ProofFault::Signature);
         }
-        self.check_path()
+        self.check_path()?;
+        match &self.key {
+            Some(key) if disclosed(&self.octets, self.record, key).is_none() => {
+                Err(ProofFault::Key)
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Adds the key of what is encrypted in the record, so that whoever gets the proof can read it.
+    pub fn disclose(mut self, journal: &Path, keys: &KeyRing) -> Result<Proof, Gone> {
+        if self.octets.get(3) == Some(&FORM_SEALED) {
+            let purpose = match self.octets.get(2) == Some(&(Kind::Content as u8)) {
+                true => Purpose::Content,
+                false => Purpose::Numbers,
+            };
+            let first = self.checkpoint.checkpoint.first;
+            self.key = Some(keys.record_key(journal, purpose, first, self.record)?);
+        }
+        Ok(self)
     }
 
     /// Everything but the signature.
@@ -101,13 +133,20 @@ impl Proof {
 
     /// The record, to be shown. The rule set of its time is not in a proof.
     pub fn kept(&self) -> Kept {
-        Kept::of(self.record, &self.octets)
+        let legible = self.key.as_ref().and_then(|key| disclosed(&self.octets, self.record, key));
+        match legible {
+            Some(octets) => Kept::of(self.record, &octets, None),
+            None => {
+                let is_sealed = self.octets.get(3) == Some(&FORM_SEALED);
+                Kept::of(self.record, &self.octets, is_sealed.then_some(Gone::NoKeys))
+            }
+        }
     }
 
     /// The same, legible by the record's own key; none where the key does not open it.
     pub fn kept_with(&self, key: &RecordKey) -> Option<Kept> {
         let octets = disclosed(&self.octets, self.record, key)?;
-        Some(Kept::of(self.record, &octets))
+        Some(Kept::of(self.record, &octets, None))
     }
 }
 
@@ -256,6 +295,7 @@ impl Provable {
             octets: leaves.record(&file.path, index).map_err(io)?,
             path: leaves.path(&file.path, index, checkpoint.checkpoint.size).map_err(io)?,
             checkpoint: checkpoint.clone(),
+            key: None,
         };
         match proof.check_path() {
             Ok(()) => Ok(proof),
