@@ -153,16 +153,15 @@ fn every_count_is_what_the_records_say() {
         json!({
             "what": "day", "day": "2026-09-21", "provider": SHOP, "passed": 2, "refused": 1,
             "commercial": 2, "blind_codes": 2, "blind_messages": 2, "opt_outs_per_thousand": 0.0,
-            "complaints_per_million": 0.0,
         }),
         json!({
             "what": "day", "day": "2026-09-22", "provider": OTHER, "refused": 1, "observed": 1,
-            "unfiled_public": 1, "complaints_per_million": 0.0,
+            "unfiled_public": 1,
         }),
         json!({
             "what": "day", "day": "2026-09-22", "provider": SHOP, "passed": 3, "refused": 1,
             "observed": 1, "commercial": 3, "opt_outs": 1, "opt_ins": 1, "sweeps": 2,
-            "opt_outs_per_thousand": 1000.0 / 3.0, "complaints_per_million": 0.0,
+            "opt_outs_per_thousand": 1000.0 / 3.0,
             "blind_codes": 1, "blind_messages": 1,
         }),
     ];

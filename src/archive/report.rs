@@ -44,8 +44,9 @@ pub struct Counts {
     pub opt_outs: u64,
     /// Replies that give consent.
     pub opt_ins: u64,
-    /// Complaints that were entered.
-    pub complaints: u64,
+    /// Complaints that were entered; none where the journal has no records of consent events, and so
+    /// cannot say.
+    pub complaints: Option<u64>,
     /// Messages that `recipients.swept` refused or observed.
     pub sweeps: u64,
     /// Messages that `public.unfiled` refused or, as emergencies, let go on.
@@ -71,9 +72,10 @@ impl Counts {
         rate(self.opt_outs, self.commercial, 1e3)
     }
 
-    /// Complaints a million messages that went on; none without such messages.
+    /// Complaints a million messages that went on; none without such messages, or where complaints are
+    /// not known.
     pub fn complaint_rate(&self) -> Option<f64> {
-        rate(self.complaints, self.passed + self.observed, 1e6)
+        rate(self.complaints?, self.passed + self.observed, 1e6)
     }
 
     /// Adds what another place counts; codes that both have are one.
@@ -85,7 +87,6 @@ impl Counts {
             (&mut self.commercial, other.commercial),
             (&mut self.opt_outs, other.opt_outs),
             (&mut self.opt_ins, other.opt_ins),
-            (&mut self.complaints, other.complaints),
             (&mut self.sweeps, other.sweeps),
             (&mut self.unfiled, other.unfiled),
             (&mut self.binds_refused, other.binds_refused),
@@ -94,6 +95,10 @@ impl Counts {
         for (sum, more) in pairs {
             *sum += more;
         }
+        self.complaints = match (self.complaints, other.complaints) {
+            (Some(one), Some(more)) => Some(one + more),
+            (one, more) => one.or(more),
+        };
         self.blind_codes.extend(other.blind_codes.iter().cloned());
         for (key, [refused, observed]) in &other.rules {
             let sum = self.rules.entry(*key).or_default();

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""The tables that leave the journal, read by DuckDB and pandas as they are.
+"""The tables that leave the journal, as Parquet files and exports, read by DuckDB and pandas as they are.
 
 tests/interop/tables.py --consentry target/debug/consentry
 
@@ -88,6 +88,27 @@ def by_pandas(file):
     return plain, table
 
 
+def exported(consentry, folder):
+    """The three tables of an export, each by another reader: the same records with the same whole numbers."""
+    def export(form):
+        out = folder / f"export-{form}"
+        run(consentry, "audit", "export", "-c", str(folder / "consentry.toml"), "--format", form, "--out", str(out))
+        return out / f"records.{form}"
+
+    lines = export("ndjson").read_text(encoding="utf-8").splitlines()
+    objects = [json.loads(line) for line in lines]
+    expected = [(one["record"], one.get("destination"), one.get("rule")) for one in objects]
+    csv = pandas.read_csv(export("csv"), dtype={"destination": str, "source": str})
+    keys = ["record", "destination", "rule"]
+    plain = [tuple(None if pandas.isna(one) else one for one in row) for row in csv[keys].values.tolist()]
+    check("pandas reads the CSV as the NDJSON", plain, expected)
+    check("its first column has its name", csv.columns[0], "record")
+    file = export("parquet")
+    rows = duckdb.connect().execute(f"select record, destination, rule from '{file}'").fetchall()
+    check("DuckDB reads the Parquet as the NDJSON", rows, expected)
+    check("numbers are whole", any(one[1] == "8613800138000" for one in expected), True)
+
+
 def main():
     arguments = argparse.ArgumentParser()
     arguments.add_argument("--consentry", required=True)
@@ -109,6 +130,7 @@ def main():
         masked = table["destination"].dropna()
         whole = [number for number in masked if len(number) > 8 and number.startswith(("13", "8613", "+86")) and "*" not in number]
         check("persons are masked", whole, [])
+        exported(consentry, folder)
     print(f"{failed} failed")
     sys.exit(1 if failed else 0)
 
