@@ -108,7 +108,7 @@ impl Place {
         let (directory, term) = (self.journal(), term());
         let derived = |_| Ok(());
         let (directory, term, derived) = (&directory, &term, &derived);
-        act(&Retention { directory, journal, term, ended, derived })
+        act(&Retention { directory, journal, term, ended, derived, needed_from: None })
     }
 
     fn hold(&self, time: &str, from: &str, until: &str) -> u64 {
@@ -253,6 +253,26 @@ fn a_segment_goes_when_its_term_has_passed_and_not_a_moment_before() {
     let mut reader = Reader::open(&place.journal()).expect("readable");
     let first = reader.next().expect("readable").expect("a record").number;
     assert_eq!(first, firsts[3]);
+}
+
+#[test]
+fn what_a_mirror_needs_stays_although_it_is_due() {
+    let place = three_months();
+    let now = "2026-12-16T00:00:00+08:00";
+    let firsts: Vec<u64> = place.plan(now).segments.iter().map(|due| due.first).collect();
+    let journal = place.open(now);
+    place.wait_until_signed(now);
+    let purge = |needed: u64| -> Vec<u64> {
+        let purged = place.with(&journal, &|_, _| None, |retention| {
+            Retention { needed_from: Some(needed), ..*retention }.purge(at(now), "test")
+        });
+        numbers(&purged.expect("purged"))
+    };
+    assert!(purge(1).is_empty());
+    assert!(purge(firsts[1] - 1).is_empty(), "the last record of the first one");
+    assert_eq!(purge(firsts[1]), firsts[..1]);
+    assert_eq!(purge(u64::MAX), firsts[1..2]);
+    journal.close(at(now) + 1).expect("closed");
 }
 
 #[test]

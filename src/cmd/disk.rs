@@ -11,7 +11,7 @@ const COUNT: Duration = Duration::from_secs(5);
 /// The same while messages are refused: a purge should be felt soon.
 const COUNT_WHEN_FULL: Duration = Duration::from_secs(1);
 /// Share of the budget from which the operator is warned, percent.
-const HIGH_WATER_PERCENT: u64 = 90;
+pub(super) const HIGH_WATER_PERCENT: u64 = 90;
 
 /// Shows what the journal takes: in the metrics always, in the log when it crosses the high-water mark.
 pub(super) async fn watch(journal: Journal, metrics: Arc<Metrics>) {

@@ -8,6 +8,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::Failure;
+use super::disk::HIGH_WATER_PERCENT;
 use super::shown::time;
 use crate::archive;
 use crate::audit::retention::{
@@ -15,6 +16,7 @@ use crate::audit::retention::{
 };
 use crate::audit::{Journal, Record, ReplyRecord, State};
 use crate::config::Config;
+use crate::mirror;
 use crate::proxy::Clock;
 
 /// How often a running proxy looks for what is due.
@@ -28,6 +30,8 @@ pub(super) struct Desk {
     term: Term,
     journal: Journal,
     clock: Clock,
+    /// The mirrors that are configured.
+    mirrors: Vec<String>,
     watch: Mutex<Watch>,
 }
 
@@ -76,6 +80,7 @@ impl Desk {
             term: term(config)?,
             journal,
             clock,
+            mirrors: config.mirrors.iter().map(|mirror| mirror.name.clone()).collect(),
             watch,
         };
         desk.doubt();
@@ -106,6 +111,20 @@ impl Desk {
             term: &self.term,
             ended: &ended,
             derived: &derived,
+            needed_from: self.needed_from(),
+        })
+    }
+
+    /// From where on a mirror still needs the journal. Near the budget none does: a mirror that is behind
+    /// for so long loses records rather than that messages are refused.
+    fn needed_from(&self) -> Option<u64> {
+        if self.journal.disk_use().is_above(HIGH_WATER_PERCENT) {
+            return None;
+        }
+        let names = self.mirrors.iter().map(String::as_str);
+        mirror::needed_from(&self.directory, names).unwrap_or_else(|error| {
+            tracing::warn!(%error, "where the mirrors are cannot be read: nothing is purged");
+            Some(0)
         })
     }
 

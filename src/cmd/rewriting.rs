@@ -27,7 +27,7 @@ pub(super) struct Rewriting {
 pub(super) fn start(
     journal: PathBuf,
     keys: Arc<KeyRing>,
-    token: Option<Arc<Token<'static>>>,
+    token: Arc<Token<'static>>,
 ) -> Result<Rewriting, Failure> {
     let (stop, stopped) = mpsc::channel();
     let thread = std::thread::Builder::new().name("parquet".to_owned()).spawn(move || {
@@ -37,7 +37,7 @@ pub(super) fn start(
         let mut rewriter = None;
         loop {
             let done = match &mut rewriter {
-                None => Rewriter::open(&journal, token.clone()).map(|open| {
+                None => Rewriter::open(&journal, Some(token.clone())).map(|open| {
                     rewriter = Some(open.with_keys(keys.clone()));
                     Step::More
                 }),

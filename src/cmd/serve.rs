@@ -12,6 +12,7 @@ use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use super::audit::tokens;
 use super::blind::blind_ports;
 use super::indexing::{self, Indexing};
 use super::knowledge::{self, Loaded};
@@ -137,11 +138,12 @@ pub(super) async fn start(loaded: Loaded) -> Result<Running, Failure> {
     tokio::spawn(ledger::watch(ledger.clone(), shared.metrics.clone()));
     let _indexing = indexing::start(config.audit.path.clone(), config.audit.keys.clone())?;
     let keys = Arc::new(KeyRing::open(&config.audit.keys)?);
+    let token = tokens(&config.audit.keys)?;
     let rewriting = match config.audit.parquet {
-        true => Some(rewriting::start(config.audit.path.clone(), keys.clone(), None)?),
+        true => Some(rewriting::start(config.audit.path.clone(), keys.clone(), token.clone())?),
         false => None,
     };
-    let mirrors = mirrors::start(&config, &shared.journal, &shared.metrics, &keys, None)?;
+    let mirrors = mirrors::start(&config, &shared.journal, &shared.metrics, &keys, Some(&token))?;
     let drain = config.timeouts.drain;
     let audit = config.audit.path.clone();
     Ok(Running {

@@ -24,7 +24,7 @@ const SENDERS_MAX: usize = 1 << 12;
 /// The token of an address: of its canonical form, else of its octets.
 pub(super) fn number_token(key: &IndexKey, canonical: &Canonical<'_>, raw: &[u8]) -> u64 {
     match canonical(raw) {
-        Some(form) => key.token(b'c', &form),
+        Some(form) => key.number(&form),
         None => key.token(b'r', raw),
     }
 }

@@ -67,6 +67,11 @@ impl IndexKey {
         self.name
     }
 
+    /// The token of a number in canonical form.
+    pub fn number(&self, canonical: &[u8]) -> u64 {
+        self.token(b'c', canonical)
+    }
+
     /// The first 64 bits of the HMAC-SHA-256 of what something is and says.
     pub fn token(&self, kind: u8, octets: &[u8]) -> u64 {
         let mut context = hmac::Context::with_key(&self.key);

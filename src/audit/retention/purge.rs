@@ -40,6 +40,9 @@ pub struct Retention<'a> {
     pub ended: &'a Ended<'a>,
     /// What else is made of segments.
     pub derived: &'a Derived<'a>,
+    /// Number of the first record that a mirror has not delivered yet: its segment and those behind it
+    /// stay, due or not.
+    pub needed_from: Option<u64>,
 }
 
 impl std::fmt::Debug for Retention<'_> {
@@ -68,7 +71,8 @@ impl Retention<'_> {
             return Err(RetentionFault::Doubt(doubt));
         }
         let mut gone = Vec::new();
-        for due in plan.segments.iter().filter(|due| due.may_go(now_us)) {
+        let is_needed = |due: &&Due| self.needed_from.is_some_and(|needed| due.next > needed);
+        for due in plan.segments.iter().filter(|due| due.may_go(now_us) && !is_needed(due)) {
             gone.extend(self.purge_one(due, now_us, by)?);
         }
         self.purge_kept(now_us)?;

@@ -1,5 +1,12 @@
 //! A number that is looked for, in every spelling.
 
+use std::path::Path;
+use std::sync::Arc;
+
+use super::super::Failure;
+use crate::archive::Token;
+use crate::audit::Address;
+use crate::audit::keys::IndexKey;
 use crate::registry::{self, Digits, Npi, Sender, Ton};
 
 /// A sender or recipient.
@@ -35,6 +42,15 @@ pub(in crate::cmd) fn canonical_octets(value: &[u8]) -> Option<Vec<u8>> {
         Canonical::Code(digits) => [b"c", digits.as_bytes()].concat(),
         Canonical::Number(digits) => [b"n", &digits[..]].concat(),
     })
+}
+
+/// Makes the tokens of masked numbers: those of one person are one, whoever has not the key cannot try
+/// numbers.
+pub(in crate::cmd) fn tokens(keys: &Path) -> Result<Arc<Token<'static>>, Failure> {
+    let key = IndexKey::open_or_create(keys)?;
+    Ok(Arc::new(move |address: &Address<'_>| {
+        canonical_octets(address.raw).map(|form| key.number(&form))
+    }))
 }
 
 /// A number in the form in which all its spellings are one: as a recipient, else as a sender.
