@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 use consentry::audit::{
-    Address, BindRecord, Durability, EndRecord, Journal, OBSERVE, Options, PASS, REFUSE, Records,
-    References, ReplyRecord, VerdictRecord,
+    Address, BindRecord, ConsentRecord, Durability, EndRecord, Journal, OBSERVE, Options, PASS,
+    REFUSE, Records, References, ReplyRecord, VerdictRecord,
 };
 use consentry::policy::{Rule, RuleSet};
 use serde_json::{Value, json};
@@ -106,6 +106,29 @@ fn fill(records: &mut Records) {
         ..message(4, REFUSE, Some(Rule::ConsentMissing))
     };
     records.verdict(LAST_US + 5, &both);
+    for (cause, entity) in
+        [(ConsentRecord::COMPLAINT, SHOP), (ConsentRecord::COMPLAINT, SHOP), (1, OTHER)]
+    {
+        records.consent(LAST_US + 5, &revoked(cause, entity));
+    }
+}
+
+fn revoked(cause: u8, entity: &'static str) -> ConsentRecord<'static> {
+    ConsentRecord {
+        event: 1,
+        happened_us: LAST_US,
+        until_us: 0,
+        count: 1,
+        source: 1,
+        happened: ConsentRecord::REVOKED,
+        cause,
+        review: 0,
+        class: 0,
+        recipient: Address { ton: 1, npi: 1, raw: b"8613800138000" },
+        entity,
+        scope: "",
+        proof: b"",
+    }
 }
 
 fn journal(path: &Path) {
@@ -153,15 +176,17 @@ fn every_count_is_what_the_records_say() {
         json!({
             "what": "day", "day": "2026-09-21", "provider": SHOP, "passed": 2, "refused": 1,
             "commercial": 2, "blind_codes": 2, "blind_messages": 2, "opt_outs_per_thousand": 0.0,
+            "complaints_per_million": 0.0,
         }),
         json!({
             "what": "day", "day": "2026-09-22", "provider": OTHER, "refused": 1, "observed": 1,
-            "unfiled_public": 1,
+            "unfiled_public": 1, "complaints_per_million": 0.0,
         }),
         json!({
             "what": "day", "day": "2026-09-22", "provider": SHOP, "passed": 3, "refused": 1,
             "observed": 1, "commercial": 3, "opt_outs": 1, "opt_ins": 1, "sweeps": 2,
-            "opt_outs_per_thousand": 1000.0 / 3.0,
+            "opt_outs_per_thousand": 1000.0 / 3.0, "complaints": 2,
+            "complaints_per_million": 500_000.0,
             "blind_codes": 1, "blind_messages": 1,
         }),
     ];

@@ -10,7 +10,9 @@ use jiff::civil::Date;
 use jiff::tz::TimeZone;
 
 use super::sessions::SESSIONS_MAX;
-use crate::audit::{BindRecord, Entry, OBSERVE, REFUSE, Record, ReplyRecord, VerdictRecord};
+use crate::audit::{
+    BindRecord, ConsentRecord, Entry, OBSERVE, REFUSE, Record, ReplyRecord, VerdictRecord,
+};
 use crate::content::Class;
 use crate::policy::{Rule, RuleSet};
 
@@ -44,9 +46,8 @@ pub struct Counts {
     pub opt_outs: u64,
     /// Replies that give consent.
     pub opt_ins: u64,
-    /// Complaints that were entered; none where the journal has no records of consent events, and so
-    /// cannot say.
-    pub complaints: Option<u64>,
+    /// Complaints that somebody entered: revocations with that cause.
+    pub complaints: u64,
     /// Messages that `recipients.swept` refused or observed.
     pub sweeps: u64,
     /// Messages that `public.unfiled` refused or, as emergencies, let go on.
@@ -72,10 +73,9 @@ impl Counts {
         rate(self.opt_outs, self.commercial, 1e3)
     }
 
-    /// Complaints a million messages that went on; none without such messages, or where complaints are
-    /// not known.
+    /// Complaints a million messages that went on; none without such messages.
     pub fn complaint_rate(&self) -> Option<f64> {
-        rate(self.complaints?, self.passed + self.observed, 1e6)
+        rate(self.complaints, self.passed + self.observed, 1e6)
     }
 
     /// Adds what another place counts; codes that both have are one.
@@ -87,6 +87,7 @@ impl Counts {
             (&mut self.commercial, other.commercial),
             (&mut self.opt_outs, other.opt_outs),
             (&mut self.opt_ins, other.opt_ins),
+            (&mut self.complaints, other.complaints),
             (&mut self.sweeps, other.sweeps),
             (&mut self.unfiled, other.unfiled),
             (&mut self.binds_refused, other.binds_refused),
@@ -95,10 +96,6 @@ impl Counts {
         for (sum, more) in pairs {
             *sum += more;
         }
-        self.complaints = match (self.complaints, other.complaints) {
-            (Some(one), Some(more)) => Some(one + more),
-            (one, more) => one.or(more),
-        };
         self.blind_codes.extend(other.blind_codes.iter().cloned());
         for (key, [refused, observed]) in &other.rules {
             let sum = self.rules.entry(*key).or_default();
@@ -176,6 +173,7 @@ impl Report {
             Record::Bind(bind) => self.bind(time_us, rule_set, &bind),
             Record::Verdict(verdict) => self.verdict(time_us, rule_set, &verdict),
             Record::Reply(reply) => self.reply(time_us, &reply),
+            Record::Consent(consent) => self.consent(time_us, &consent),
             Record::End(end) => self.end(end.session),
             Record::Start(_) => {
                 self.sessions.clear();
@@ -244,6 +242,14 @@ impl Report {
             ReplyRecord::OPT_OUT => counts.opt_outs += 1,
             ReplyRecord::OPT_IN => counts.opt_ins += 1,
             _ => {}
+        }
+    }
+
+    fn consent(&mut self, time_us: u64, consent: &ConsentRecord<'_>) {
+        let is_complaint =
+            consent.happened == ConsentRecord::REVOKED && consent.cause == ConsentRecord::COMPLAINT;
+        if let (true, Some(counts)) = (is_complaint, self.at(time_us, consent.entity)) {
+            counts.complaints += 1;
         }
     }
 

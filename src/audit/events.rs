@@ -52,6 +52,8 @@ impl ConsentRecord<'_> {
     pub const ASKED: u8 = 4;
     /// A file of events was imported.
     pub const IMPORTED: u8 = 5;
+    /// The cause of a revocation: somebody complained.
+    pub const COMPLAINT: u8 = 3;
 
     /// What happened, in the ledger's words.
     pub fn happened_name(&self) -> &'static str {

@@ -2,7 +2,7 @@
 
 use crate::audit::{Address, ConsentRecord, Journal, Records};
 use crate::consent::desk::Told;
-use crate::consent::{Event, Happened, Source};
+use crate::consent::{Cause, Event, Happened, Source};
 use crate::policy::{ConsentClass, Review};
 
 /// Records it; returns when that is kept. Blocks. The error is a sentence for who told it.
@@ -93,3 +93,5 @@ fn review(review: Review) -> u8 {
         Review::Rejected => 3,
     }
 }
+
+const _: () = assert!(Cause::Complaint.code() == ConsentRecord::COMPLAINT);

@@ -140,7 +140,7 @@ fn row(out: &mut impl Write, day: &str, counts: &Counts, provider: &str) -> io::
         counts.commercial.to_string(),
         counts.opt_outs.to_string(),
         rate(counts.opt_out_rate()),
-        counts.complaints.map_or("-".to_owned(), |count| count.to_string()),
+        counts.complaints.to_string(),
         rate(counts.complaint_rate()),
         counts.sweeps.to_string(),
         counts.unfiled.to_string(),
