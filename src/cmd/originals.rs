@@ -1,10 +1,11 @@
-//! What the ids of SMSCs stand for, kept beside the journal over restarts: one line each, oldest first.
+//! What the ids of SMSCs stand for, kept beside the journal over restarts: one line each, oldest first,
+//! encrypted as the journal's numbers are.
 //!
 //! It is written anew while the proxy runs and when it stops. After it was killed, the ids of the last
 //! half minute are not known, and what names them is refused.
 
 use std::fs::OpenOptions;
-use std::io::{BufWriter, Read, Write};
+use std::io::{Read, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -12,6 +13,7 @@ use std::time::Duration;
 
 use super::Failure;
 use super::record::hex;
+use crate::audit::keys;
 use crate::proxy::Shared;
 use crate::registry::Msisdn;
 use crate::session::Knowledge;
@@ -26,13 +28,23 @@ const PAGE_ENTRIES: usize = 1_000;
 /// The longest file that is read: at 200 octets a line, five million entries.
 const FILE_OCTETS_MAX: u64 = 1 << 30;
 
-/// Where they are kept, beside the journal in `audit`.
-pub(super) fn file(audit: &Path) -> PathBuf {
-    audit.with_extension("originals")
+/// Where they are kept, and with whose keys.
+#[derive(Debug, Clone)]
+pub(super) struct Place {
+    path: PathBuf,
+    keys: PathBuf,
+}
+
+impl Place {
+    /// Beside the journal in `audit`, under the keys of that folder.
+    pub(super) fn new(audit: &Path, keys: &Path) -> Place {
+        Place { path: audit.with_extension("originals"), keys: keys.to_owned() }
+    }
 }
 
 /// Fills `originals` from the file, where there is one.
-pub(super) fn load(path: &Path, originals: &mut Originals) -> Result<(), Failure> {
+pub(super) fn load(place: &Place, originals: &mut Originals) -> Result<(), Failure> {
+    let path = &place.path;
     let failure = |error: std::io::Error| {
         Failure(format!(
             "{} cannot be read: {error}; make it readable or remove it",
@@ -45,6 +57,16 @@ pub(super) fn load(path: &Path, originals: &mut Originals) -> Result<(), Failure
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
         Err(error) => return Err(failure(error)),
     };
+    if keys::is_sealed(&octets) {
+        match keys::open_file(&place.keys, path, &octets)? {
+            Some(content) => octets = content,
+            None => {
+                let path = path.display();
+                tracing::warn!(%path, "its key is gone: no message is known by its message_id");
+                return Ok(());
+            }
+        }
+    }
     for (number, line) in (1..).zip(String::from_utf8_lossy(&octets).lines()) {
         match read(line) {
             Some((smsc, id, original)) => _ = originals.remember(smsc, &id, original),
@@ -79,11 +101,9 @@ fn octets(hex: &str) -> Option<Vec<u8>> {
     odd.is_empty().then(|| pairs.iter().map(octet).collect())?
 }
 
-/// Writes all of them, in place of what the file held.
-pub(super) fn save(path: &Path, knowledge: &Knowledge) -> std::io::Result<()> {
-    let new = path.with_extension("originals.new");
-    let file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&new)?;
-    let mut out = BufWriter::new(file);
+/// Writes all of them, in place of what the file held. `now_us` chooses the key.
+pub(super) fn save(place: &Place, knowledge: &Knowledge, now_us: u64) -> std::io::Result<()> {
+    let mut out = Vec::new();
     let mut from = 0;
     loop {
         let page = knowledge.originals().page(from, PAGE_ENTRIES);
@@ -99,12 +119,17 @@ pub(super) fn save(path: &Path, knowledge: &Knowledge) -> std::io::Result<()> {
             )?;
         }
     }
-    out.into_inner().map_err(std::io::IntoInnerError::into_error)?.sync_all()?;
-    std::fs::rename(new, path)
+    let sealed = keys::seal_file(&place.keys, out, now_us).map_err(std::io::Error::other)?;
+    let new = place.path.with_extension("originals.new");
+    let mut file =
+        OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&new)?;
+    file.write_all(&sealed)?;
+    file.sync_all()?;
+    std::fs::rename(new, &place.path)
 }
 
 /// Writes the file from time to time until the proxy drains.
-pub(super) async fn watch(shared: Arc<Shared>, path: PathBuf) {
+pub(super) async fn watch(shared: Arc<Shared>, place: Place) {
     let mut written_at = shared.knowledge.originals().changes();
     loop {
         tokio::select! {
@@ -116,8 +141,11 @@ pub(super) async fn watch(shared: Arc<Shared>, path: PathBuf) {
             continue;
         }
         written_at = changes;
-        let (shared, path) = (shared.clone(), path.clone());
-        let saved = tokio::task::spawn_blocking(move || save(&path, &shared.knowledge)).await;
+        let (shared, place) = (shared.clone(), place.clone());
+        let saved = tokio::task::spawn_blocking(move || {
+            save(&place, &shared.knowledge, shared.clock.now().wall_us)
+        });
+        let saved = saved.await;
         if let Ok(Err(error)) = saved {
             tracing::error!(%error, "after a restart no message is known by its message_id");
         }
@@ -141,9 +169,9 @@ mod tests {
     #[test]
     fn what_ids_stand_for_is_known_after_a_restart() {
         let folder = tempfile::tempdir().unwrap();
-        let path = file(&folder.path().join("audit"));
+        let place = Place::new(&folder.path().join("audit"), &folder.path().join("keys"));
         let (before, after) = (knowledge(), knowledge());
-        load(&path, &mut before.originals()).unwrap();
+        load(&place, &mut before.originals()).unwrap();
         let originals: Vec<_> = (0..2_500_u64)
             .map(|at| {
                 let to = Msisdn::new(8_613_800_138_000 + at).filter(|_| at % 2 == 0);
@@ -155,9 +183,10 @@ mod tests {
         for (smsc, id, one) in &originals {
             assert!(before.originals().remember(*smsc, id, *one));
         }
-        save(&path, &before).unwrap();
-        std::fs::OpenOptions::new().append(true).open(&path).unwrap().write_all(b"torn").unwrap();
-        load(&path, &mut after.originals()).unwrap();
+        save(&place, &before, 1_795_651_200_000_000).unwrap();
+        let written = std::fs::read(&place.path).unwrap();
+        assert!(!written.windows(5).any(|five| five == b"13800"), "no number is written in clear");
+        load(&place, &mut after.originals()).unwrap();
         let of = |one: &mut Originals| {
             one.entries().map(|(smsc, id, one)| (smsc, id.to_vec(), *one)).collect::<Vec<_>>()
         };

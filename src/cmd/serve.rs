@@ -54,7 +54,7 @@ pub(super) struct Running {
     pub(super) admin: Option<SocketAddr>,
     drain: Duration,
     /// Where it is kept what message_ids stand for.
-    originals_file: PathBuf,
+    originals_at: originals::Place,
     /// The journal's folder.
     audit: PathBuf,
     /// What rewrites segments.
@@ -90,8 +90,8 @@ pub(super) async fn start(loaded: Loaded) -> Result<Running, Failure> {
     let ledger = ledger::open(&config)?;
     knowledge.parties = ledger::parties(&ledger, &knowledge.registry)?;
     let keep_keyword = ledger::keywords(&config, &knowledge.announced)?;
-    let originals_file = originals::file(&config.audit.path);
-    originals::load(&originals_file, &mut knowledge.originals())?;
+    let originals_at = originals::Place::new(&config.audit.path, &config.audit.keys);
+    originals::load(&originals_at, &mut knowledge.originals())?;
     if knowledge.asks_receipts {
         asked::load(&config.audit.path, &config.audit.keys, &mut knowledge.asked())?;
     }
@@ -133,7 +133,7 @@ pub(super) async fn start(loaded: Loaded) -> Result<Running, Failure> {
         config.audit.path.clone(),
         config.audit.keys.clone(),
     ));
-    tokio::spawn(originals::watch(shared.clone(), originals_file.clone()));
+    tokio::spawn(originals::watch(shared.clone(), originals_at.clone()));
     tokio::spawn(asked::watch(shared.clone(), config.audit.path.clone()));
     tokio::spawn(ledger::watch(ledger.clone(), shared.metrics.clone()));
     let _indexing = indexing::start(config.audit.path.clone(), config.audit.keys.clone())?;
@@ -152,7 +152,7 @@ pub(super) async fn start(loaded: Loaded) -> Result<Running, Failure> {
         listening,
         admin,
         drain,
-        originals_file,
+        originals_at,
         audit,
         rewriting,
         _indexing,
@@ -171,12 +171,12 @@ impl Running {
         let (journal, ledger) = (self.shared.journal.clone(), self.ledger);
         let capture = self.shared.capture.clone();
         let now_us = self.shared.clock.now().wall_us;
-        let (shared, path, audit) = (self.shared.clone(), self.originals_file, self.audit);
+        let (shared, path, audit) = (self.shared.clone(), self.originals_at, self.audit);
         let saved = tokio::task::spawn_blocking(move || {
             if let Err(error) = asked::save(&audit, &shared.knowledge) {
                 tracing::error!(%error, "receipts may cross that no ESME asked for");
             }
-            originals::save(&path, &shared.knowledge)
+            originals::save(&path, &shared.knowledge, now_us)
         });
         if let Ok(Err(error)) = saved.await {
             tracing::error!(%error, "no message will be known by its message_id");

@@ -19,7 +19,7 @@
 //! | 56..64 | rules | bit n: rule n decided or was observed |
 //! | 64..96 | chain | value at the segment's end, as the header of the next one has it |
 //! | 96..104 | key | name of the index key |
-//! | 104..108 | blocks of numbers | [`filter`] of the tokens of senders and recipients |
+//! | 104..108 | blocks of numbers | a filter of the tokens of senders and recipients |
 //! | 108..112 | blocks of ids | of message_ids that were answered here |
 //! | 112..116 | blocks of receipts | of the messages that receipts here are of |
 //! | 116.. | rule set | in force at its end, if that was said here: a length octet, text |

@@ -16,6 +16,7 @@ mod hex_key;
 mod index;
 mod numbers;
 mod pem;
+mod sealed_file;
 mod signing;
 
 use std::io::{Read, Write};
@@ -25,6 +26,7 @@ use std::path::{Path, PathBuf};
 pub use auditor::{Auditor, AuditorKey};
 pub use index::IndexKey;
 pub use numbers::NumbersKey;
+pub use sealed_file::{is_sealed, open as open_file, seal as seal_file};
 pub use signing::{PublicKey, SIGNATURE_OCTETS, SigningKey};
 
 /// Octets of the longest file that is read as a key.
