@@ -35,7 +35,7 @@
 //! | [`content`] | what a text is: classes, templates, signatures, how to refuse |
 //! | [`policy`] | facts in, decision out |
 //! | [`session`] | one pair without sockets; where SMPP, text and policy meet |
-//! | [`audit`] | what was decided: records, journal, hash chain, search |
+//! | [`audit`] | what was decided: records, journal, chain, proofs, keys, retention, search |
 //! | [`archive`] | records as tables: columns, CSV, NDJSON, Parquet, reports, what is handed over |
 //! | [`mirror`] | what was recorded, delivered to files, PostgreSQL, Kafka as the journal grows |
 //! | [`capture`] | the proxy's own traces: redacted, bounded, as Wireshark reads them |
