@@ -41,8 +41,8 @@ TEXT_RULES = """code.purpose consent.missing consent.revoked consent.expired con
 signature.unregistered content.prohibited content.undecodable body.empty body.stored ledger.unavailable parts.malformed
 parts.limit recipients.swept public.unfiled form.binary form.display""".split()
 # Rules on the form of a message, whatever its text says.
-FORM_RULES = """form.replacing form.service form.protocol form.mode form.program schedule.beyond earlier.unknown destination.list
-multi.refused""".split()
+FORM_RULES = """form.replacing form.service form.protocol form.mode form.program schedule.beyond earlier.unknown
+destination.list""".split()
 
 PATHS = {
     "direct": None,
