@@ -108,8 +108,9 @@ impl<'a> Parts<'a> {
         let (session, sequence_number, recipient) = match self.record.record() {
             Record::Verdict(found) => (found.session, found.sequence_number, found.destination.raw),
             Record::Reply(found) => (found.session, 0, found.source.raw),
-            Record::Bind(_) => (0, 0, &[][..]),
-            _ => return Some("the record is no message, bind or reply"),
+            // Of no session: nothing else belongs to them.
+            Record::Bind(_) | Record::Consent(_) => (0, 0, &[][..]),
+            _ => return Some("the record is no message, bind, reply or event of consent"),
         };
         let number = self.record.number;
         let before = |kept: &Kept| kept.number < number;
