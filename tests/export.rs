@@ -11,9 +11,9 @@ use consentry::archive::bundle::{Wrong, check};
 use consentry::audit::keys::{PublicKey, SigningKey};
 use consentry::audit::proof::{NotaryOptions, Prover};
 use consentry::audit::{
-    Address, BindRecord, Durability, Journal, OBSERVE, Options, PASS, REFUSE, ReceiptRecord,
-    Records, References, ReplyRecord, ResponseRecord, RulesRecord, Sealing, UnsuccessRecord,
-    VerdictRecord,
+    Address, BindRecord, ConsentRecord, Durability, Journal, OBSERVE, Options, PASS, REFUSE,
+    ReceiptRecord, Records, References, ReplyRecord, ResponseRecord, RulesRecord, Sealing,
+    UnsuccessRecord, VerdictRecord,
 };
 use consentry::policy::{Rule, RuleSet};
 use serde_json::{Value, json};
@@ -209,6 +209,22 @@ fn place() -> Place {
             text: b"\0T\0D",
         };
         records.reply(NOW_US + 2 * SECOND, &reply);
+        let revoked = ConsentRecord {
+            event: 1,
+            happened_us: NOW_US,
+            until_us: 0,
+            count: 1,
+            source: 1,
+            happened: ConsentRecord::REVOKED,
+            cause: ConsentRecord::COMPLAINT,
+            review: 0,
+            class: 0,
+            recipient: address(PERSON.as_bytes()),
+            entity: "示例商城有限公司",
+            scope: "",
+            proof: b"",
+        };
+        records.consent(NOW_US + 2 * SECOND + 1, &revoked);
     });
     // The notary looks now and then: the first segment is signed in the second one.
     let deadline = Instant::now() + Duration::from_secs(20);
@@ -268,11 +284,11 @@ fn an_export_is_the_same_each_time_and_the_public_key_alone_verifies_it() {
         let bundle = moved.to_str().unwrap();
         let (code, out, err) = consentry(&["verify", "--bundle", bundle, "--key", key]);
         assert_eq!(code, Some(0), "{format}: {out}{err}");
-        assert!(out.starts_with("whole: 7 rows on 13 records"), "{out}");
+        assert!(out.starts_with("whole: 8 rows on 14 records"), "{out}");
         let proofs = moved.join("proofs.ndjson");
         let (code, out, _) =
             consentry(&["verify", "--proof", proofs.to_str().unwrap(), "--key", key, "--json"]);
-        assert_eq!((code, out.lines().count()), (Some(0), 13), "each proof stands alone");
+        assert_eq!((code, out.lines().count()), (Some(0), 14), "each proof stands alone");
     }
     let (code, out, err) = consentry(&["verify", "--bundle", "/nowhere", "--key", key]);
     assert_eq!((code, out.as_str()), (Some(2), ""), "{err}");
@@ -344,6 +360,7 @@ fn a_row_is_a_message_with_what_became_of_it() {
             shop,
         ],
         ["reply", "10", "-", "-", "-", "-", "-", "opt-out", PERSON, code, "-", shop],
+        ["consent", "-", "-", "-", "-", "-", "-", "-", "-", PERSON, "-", "-"],
     ];
     assert_eq!(shown, expected);
     let cover = read(&folder, "cover.txt");
@@ -352,8 +369,8 @@ fn a_row_is_a_message_with_what_became_of_it() {
         "全部记录",
         "完整内容",
         "are whole",
-        "7 行",
-        "7 rows",
+        "8 行",
+        "8 rows",
         "示例商城有限公司",
         "verdict 5",
         "refuse 1",
@@ -368,13 +385,13 @@ fn a_row_is_a_message_with_what_became_of_it() {
 fn what_is_asked_for_is_handed_over_and_nothing_else() {
     let place = place();
     let cases: &[(&[&str], usize)] = &[
-        (&["--number", "13800138000"], 4),
+        (&["--number", "13800138000"], 5),
         (&["--number", "+8613900139001"], 2),
         (&["--provider", "示例商城有限公司"], 7),
         (&["--verdict", "refuse"], 1),
         (&["--rule", "notice.missing"], 1),
         (&["--message-id", "1E240"], 1),
-        (&["--from", "2026-09-21T22:13:21+08:00"], 3),
+        (&["--from", "2026-09-21T22:13:21+08:00"], 4),
         (&["--to", "2026-09-21T14:13:20.000002Z"], 2),
     ];
     for (at, (asked, count)) in cases.iter().enumerate() {
@@ -598,7 +615,7 @@ fn not_even_the_signer_can_let_a_row_say_what_its_records_do_not() {
     // Signed again as it was, it is whole.
     let folder = place.export("again", &[]);
     sign_again(&place, &folder);
-    assert_eq!(check(&folder, &key).unwrap().rows, 7);
+    assert_eq!(check(&folder, &key).unwrap().rows, 8);
 }
 
 #[test]
