@@ -46,20 +46,23 @@ def run(consentry, *args):
 
 
 def rewritten(consentry, folder):
-    """Starts the kept proxy and stops it when the file of the first segment is there."""
+    """Starts the kept proxy and stops it when each segment that was there before has its file."""
     config = folder / "consentry.toml"
-    file = folder / "state/audit/parquet/records-00000000000000000001.parquet"
+    segments = sorted((folder / "state/audit").glob("journal-*.seg"))
+    names = [segment.name.replace("journal-", "records-").replace(".seg", ".parquet") for segment in segments]
+    files = [folder / "state/audit/parquet" / name for name in names]
+    there = lambda: all(file.exists() for file in files)
     log = open(folder / "log", "wb")
     proxy = subprocess.Popen([consentry, "run", "-c", str(config)], stderr=log)
     try:
         until = time.monotonic() + REWRITTEN_MAX
-        while not file.exists() and proxy.poll() is None and time.monotonic() < until:
+        while not there() and proxy.poll() is None and time.monotonic() < until:
             time.sleep(0.1)
     finally:
         proxy.send_signal(signal.SIGTERM)
         proxy.wait(timeout=60)
-    check("the running proxy rewrites the sealed segment", file.exists(), True)
-    return file
+    check("the running proxy rewrites the sealed segments", there() and bool(files), True)
+    return files
 
 
 def said(consentry, folder):
@@ -70,7 +73,8 @@ def said(consentry, folder):
     return sorted(tuple(one.get(key) for key in keys) for one in found if one["kind"] == "verdict")
 
 
-def by_duckdb(file):
+def by_duckdb(files):
+    file = files[0].parent / "*.parquet"
     table = duckdb.connect()
     table.execute("set TimeZone = 'UTC'")
     rows = table.execute(
@@ -80,8 +84,8 @@ def by_duckdb(file):
     return rows, types
 
 
-def by_pandas(file):
-    table = pandas.read_parquet(file)
+def by_pandas(files):
+    table = pandas.concat([pandas.read_parquet(file) for file in files])
     messages = table[table["kind"] == "verdict"].sort_values("record")
     keys = ["record", "provider", "verdict", "rule", "became", "message_id"]
     plain = [tuple(None if pandas.isna(one) else one for one in row) for row in messages[keys].values.tolist()]
@@ -118,13 +122,13 @@ def main():
         run(consentry, "demo", "--keep", str(folder))
         expected = said(consentry, folder)
         check("the demo leaves messages", len(expected) > 10, True)
-        file = rewritten(consentry, folder)
-        rows, types = by_duckdb(file)
+        files = rewritten(consentry, folder)
+        rows, types = by_duckdb(files)
         check("DuckDB reads what search says", rows, expected)
         names = ("record", "time", "kind", "latency_us", "destination")
         kinds = ["BIGINT", "TIMESTAMP WITH TIME ZONE", "VARCHAR", "BIGINT", "VARCHAR"]
         check("DuckDB finds the types", [types[name] for name in names], kinds)
-        rows, table = by_pandas(file)
+        rows, table = by_pandas(files)
         check("pandas reads what search says", rows, expected)
         check("pandas finds times in UTC", str(table["time"].dt.tz), "UTC")
         masked = table["destination"].dropna()
