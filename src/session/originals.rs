@@ -144,7 +144,7 @@ impl std::fmt::Debug for Given {
 ///
 /// Every message that goes on is remembered, and most networks never ask after one: until the first
 /// question, what is remembered is only written down, one behind the other. The first question sorts in all
-/// that there is (a hundred thousand in about 15 ms); from then on each is sorted in as it comes.
+/// that there is; from then on each is sorted in as it comes.
 pub struct Originals {
     /// A ring: the next place written holds the oldest.
     places: Vec<Option<(Key, Original)>>,

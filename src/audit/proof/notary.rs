@@ -3,7 +3,7 @@
 //! It reads the segment files as any reader does, a fraction of a second after they were written and
 //! so out of the page cache; the path of a message knows nothing of it. It never reads beyond what
 //! the writer has accepted: what a failure rolls back is never signed. It hashes every record for the tree,
-//! which costs as much as all else that is done for the record; the chain, which the writer has just made, is
+//! which is about a quarter of what a message costs (BENCHMARKS.md, "of it signing"); the chain, which the writer has just made, is
 //! not made a second time: that is for `verify`.
 //!
 //! When a checkpoint is due, its record is appended like any other. When the record is read back it
