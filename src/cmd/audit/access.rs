@@ -57,7 +57,7 @@ pub(super) fn run(args: &Args) -> Result<Answer, Failure> {
 }
 
 /// What is asked for, in one line: the filters that have a value.
-pub(super) fn said<const N: usize>(filters: [(&str, Option<String>); N]) -> String {
+pub(super) fn said<'n>(filters: impl IntoIterator<Item = (&'n str, Option<String>)>) -> String {
     let said = filters.into_iter().filter_map(|(name, value)| Some(format!("{name} {}", value?)));
     said.collect::<Vec<_>>().join(", ")
 }

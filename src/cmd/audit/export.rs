@@ -57,9 +57,12 @@ fn format(name: &str) -> Result<Format, String> {
 /// Runs it: no, when nothing was found and so nothing is handed over.
 pub(super) fn run(args: &Args) -> Result<Answer, Failure> {
     let (journal, keys_folder) = args.place.folders()?;
-    let number = args.number.as_deref().map(|number| masked(number.as_bytes(), false));
-    let filters = [("number", number), ("provider", args.provider.clone())];
-    access::note(&args.place, "export", &access::said(filters), true)?;
+    let asked = asked(args);
+    let said = asked.iter().map(|(name, value)| match name.as_str() {
+        "number" => ("number", Some(masked(value.as_bytes(), false))),
+        name => (name, Some(value.clone())),
+    });
+    access::note(&args.place, "export", &access::said(said), true)?;
     let signing = SigningKey::open(&keys_folder)?.ok_or_else(|| {
         Failure(format!(
             "{} has no signing.key, so nothing can be signed: the proxy makes it at its start",
@@ -87,7 +90,7 @@ pub(super) fn run(args: &Args) -> Result<Answer, Failure> {
         keys: &keys,
         signing: &signing,
         query: &query,
-        asked: &asked(args),
+        asked: &asked,
         format: args.format,
         out: &args.out,
     })?;
