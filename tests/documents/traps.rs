@@ -1,8 +1,6 @@
-//! The documents name only what there is.
+//! Every trap of docs/traps.md names tests and cases that there are.
 
 use std::path::Path;
-
-use consentry::archive::{Column, Holds};
 
 /// Each `` `path.rs` name, name; `` of a table's third column: the file and the tests in it.
 fn named_tests(cell: &str) -> Vec<(String, Vec<String>)> {
@@ -80,25 +78,4 @@ fn every_trap_names_tests_that_exist() {
     }
     assert!(rows > 60, "the tables were read");
     assert!(faults.is_empty(), "\n{}\n", faults.join("\n"));
-}
-
-#[test]
-fn the_columns_stand_in_the_document_as_they_are() {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let text = std::fs::read_to_string(root.join("docs/records.md")).expect("docs/records.md");
-    let (_, table) =
-        text.split_once("| column | holds | what it says |\n|---|---|---|\n").expect("the table");
-    let lines: Vec<&str> = table.lines().take_while(|line| line.starts_with('|')).collect();
-    let expected: Vec<String> = Column::ALL
-        .iter()
-        .map(|column| {
-            let holds = match column.holds() {
-                Holds::Number => "number",
-                Holds::Time => "time",
-                Holds::Text => "text",
-            };
-            format!("| `{}` | {holds} | {} |", column.name(), column.says())
-        })
-        .collect();
-    assert_eq!(lines, expected);
 }
