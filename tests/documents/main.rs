@@ -5,5 +5,6 @@ mod columns;
 mod commands;
 mod generated;
 mod keys;
+mod rules;
 mod template;
 mod traps;

@@ -20,6 +20,14 @@ fn named_cases(cell: &str) -> Vec<&str> {
         .collect()
 }
 
+/// Whether a file of tests has one of that name.
+pub fn is_test(source: &str, name: &str) -> bool {
+    source.match_indices(&format!("fn {name}(")).any(|(at, _)| {
+        let mut before = source[..at].lines().rev().take(4);
+        before.any(|line| line.contains("test]") || line.contains("test("))
+    })
+}
+
 /// Whether `tests/interop` plays a case of that name.
 fn is_played(root: &Path, name: &str) -> bool {
     let read = |path: &str| std::fs::read_to_string(root.join(path)).unwrap_or_default();
@@ -63,13 +71,7 @@ fn every_trap_names_tests_that_exist() {
         for (path, names) in named {
             let source = std::fs::read_to_string(root.join(&path)).unwrap_or_default();
             for name in names {
-                let is_there = source.match_indices(&format!("fn {name}(")).any(|(at, _)| {
-                    source[..at]
-                        .lines()
-                        .rev()
-                        .take(4)
-                        .any(|l| l.contains("test]") || l.contains("test("))
-                });
+                let is_there = is_test(&source, &name);
                 if !is_there {
                     faults.push(format!("docs/traps.md:{number}: no test {name} in {path}"));
                 }
