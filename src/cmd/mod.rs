@@ -34,6 +34,7 @@ mod serve;
 mod shown;
 mod smsc;
 mod told;
+mod traces;
 
 /// What a command found out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -18,7 +18,9 @@ use super::indexing::{self, Indexing};
 use super::knowledge::{self, Loaded};
 use super::retention::{self, Desk};
 use super::rewriting::{self, Rewriting};
-use super::{Failure, asked, capture, disk, key_watch, ledger, licences, mirrors, originals, told};
+use super::{
+    Failure, asked, capture, disk, key_watch, ledger, licences, mirrors, originals, told, traces,
+};
 use crate::admin::{self, Token, Told};
 use crate::audit::keys::{Auditor, SigningKey};
 use crate::audit::proof::NotaryOptions;
@@ -95,6 +97,7 @@ pub(super) async fn start(loaded: Loaded) -> Result<Running, Failure> {
     if knowledge.asks_receipts {
         asked::load(&config.audit.path, &config.audit.keys, &mut knowledge.asked())?;
     }
+    let spans = traces::start(&config, &metrics)?;
     let waiting = Waiting::new(knowledge.registry.providers().len());
     let shared = Arc::new(Shared {
         knowledge,
@@ -104,6 +107,7 @@ pub(super) async fn start(loaded: Loaded) -> Result<Running, Failure> {
         keep_keyword,
         capture: Arc::new(capture),
         metrics,
+        spans,
         settings: settings(&config),
         clock,
         drain: CancellationToken::new(),
@@ -182,12 +186,14 @@ impl Running {
             tracing::error!(%error, "no message will be known by its message_id");
         }
         let (rewriting, mirrors) = (self.rewriting, self.mirrors);
+        let shared = self.shared.clone();
         let closed = tokio::task::spawn_blocking(move || {
             if let Some(rewriting) = rewriting {
                 rewriting.stop();
             }
             mirrors.stop();
             capture.stop();
+            traces::stop(&shared.spans);
             ledger.close();
             journal.close(now_us)
         });

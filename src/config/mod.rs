@@ -5,6 +5,7 @@
 //! | `written` | every key as it stands in the file, and its JSON schema |
 //! | [`bounds`] | defaults, and how far each number may go |
 //! | `mirrors` | what is written of a mirror to what is meant |
+//! | `traces` | where spans go |
 //! | `validate` | what is written to what is meant |
 //! | [`fault`] | a mistake's line and key, in one sentence |
 //! | [`nearest`] | the name that was probably meant |
@@ -31,11 +32,13 @@ pub mod fault;
 mod mirrors;
 pub mod nearest;
 pub mod size;
+mod traces;
 mod validate;
 mod warnings;
 mod written;
 
 pub use fault::Fault;
+pub use traces::Traces;
 pub use validate::{NEVER_LOOSENED, RETRIED};
 
 const REGISTRY_FILE: &str = "registry.toml";
@@ -79,6 +82,8 @@ pub struct Config {
     pub mirrors: Vec<Mirror>,
     /// The proxy's own traces.
     pub capture: Capture,
+    /// Where spans of sessions and messages go; `None` = nowhere.
+    pub traces: Option<Traces>,
     /// What the metrics tell apart.
     pub metrics: Metrics,
     /// The HTTP listener; `None` without one.

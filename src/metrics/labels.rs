@@ -105,6 +105,15 @@ labels! {
         /// The writer was behind: it stands nowhere.
         Dropped "dropped"
     }
+    /// What became of a span.
+    SpanOutcome {
+        /// The collector took it.
+        Sent "sent"
+        /// Too many waited for the collector.
+        Dropped "dropped"
+        /// The collector was not there, or refused it.
+        Failed "failed"
+    }
     /// Why a capture ended.
     CaptureEnd {
         /// It was stopped.

@@ -35,12 +35,18 @@ mod scratch;
 mod shards;
 mod socket;
 mod tap;
+#[cfg(feature = "otlp")]
+mod traced;
+#[cfg(not(feature = "otlp"))]
+#[path = "untraced.rs"]
+mod traced;
 
 pub use clock::Clock;
 pub use hold::Waiting;
 pub use listen::{ListenFault, Listening, Route, listen};
 pub use live::{Live, Named};
 pub use shards::{Shards, THREADS_MAX};
+pub use traced::SpansTo;
 
 /// Limits and times of this room. Every one has its unit in its name or type.
 #[derive(Debug, Clone, Copy)]
@@ -86,6 +92,8 @@ pub struct Shared {
     pub capture: Arc<Capture>,
     /// What is counted.
     pub metrics: Arc<Metrics>,
+    /// Where spans go.
+    pub spans: SpansTo,
     /// Limits and times.
     pub settings: Settings,
     /// Time.

@@ -23,6 +23,7 @@ use super::listen::{Route, Way};
 use super::live::Live;
 use super::out::{ToEsme, ToSmsc};
 use super::tap::Tap;
+use super::traced::Traced;
 use super::{Shared, count, dial, scratch};
 use crate::audit::Ticket;
 use crate::consent::Ledger;
@@ -83,6 +84,8 @@ pub(super) struct Pair {
     pub(super) is_esmes: bool,
     /// Its place in a capture, since one ran.
     pub(super) tap: Option<Box<Tap>>,
+    /// Its spans.
+    pub(super) traced: Traced,
     ticket: Option<(Ticket, bool)>,
     smsc_wanted: bool,
     drain: Drain,
@@ -140,6 +143,7 @@ pub async fn run(shared: &Arc<Shared>, way: &Way, first: FirstLeg, peer: SocketA
         live,
         is_esmes,
         tap: None,
+        traced: Traced::begin(&shared.spans, now),
         ticket: None,
         smsc_wanted: false,
         drain: Drain::No,
@@ -236,10 +240,14 @@ impl Pair {
 
     fn judge(&mut self, shared: &Shared, now: Moment) -> bool {
         self.asked_at_change = shared.ledger.as_ref().map_or(0, Ledger::changes);
+        self.traced.judging(&shared.clock);
         let any = scratch::with_desk(|desk| {
             let mut ask = shared.ask(now);
             self.session.judge(&shared.knowledge, desk, &mut ask, now)
         });
+        if any {
+            self.traced.judged(&shared.clock);
+        }
         self.wake_holders();
         any
     }
@@ -248,6 +256,7 @@ impl Pair {
     /// have ended a consent.
     fn recorded(&mut self, shared: &Shared, now: Moment) {
         self.session.recorded();
+        self.traced.recorded(&shared.clock);
         let change = shared.ledger.as_ref().map_or(0, Ledger::changes);
         if change != self.asked_at_change && self.session.is_vouched() {
             scratch::with_desk(|desk| {
@@ -426,7 +435,7 @@ impl Pair {
         self.session.system_id().escape_ascii().to_string()
     }
 
-    fn provider_name(&self) -> &str {
+    pub(super) fn provider_name(&self) -> &str {
         let registry = &self.shared.knowledge.registry;
         self.session.provider().map_or("", |id| registry.provider(id).name.as_str())
     }
@@ -507,6 +516,7 @@ impl Pair {
             let waited = self.shared.clock.now().steady_us.saturating_sub(since_us);
             let passes = self.shared.metrics.added_latency(Verdict::Pass);
             passes.observe_n(Duration::from_micros(waited), count);
+            self.traced.written(&self.shared.clock);
         }
         any
     }
