@@ -33,6 +33,7 @@ mod run;
 mod serve;
 mod shown;
 mod smsc;
+mod tls;
 mod told;
 mod traces;
 
