@@ -14,6 +14,7 @@ mod demo;
 mod disk;
 mod duration;
 mod explain;
+mod health;
 mod indexing;
 mod init;
 mod key_watch;
@@ -32,6 +33,7 @@ mod run;
 mod serve;
 mod shown;
 mod smsc;
+mod tls;
 mod told;
 
 /// What a command found out.
@@ -68,6 +70,7 @@ enum Command {
     Check(check::Args),
     Demo(demo::Args),
     Run(run::Args),
+    Health(health::Args),
     Audit(audit::Args),
     Consent(consent::Args),
     Explain(explain::Args),
@@ -85,6 +88,7 @@ impl Cli {
             Command::Check(args) => check::run(args),
             Command::Demo(args) => demo::run(args),
             Command::Run(args) => run::run(args),
+            Command::Health(args) => health::run(args),
             Command::Audit(args) => audit::run(args),
             Command::Consent(args) => consent::run(args),
             Command::Explain(args) => explain::run(args),
