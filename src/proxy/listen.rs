@@ -4,15 +4,18 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::net::{TcpListener, TcpSocket, TcpStream};
+use socket2::{Domain, Socket, Type};
+use tokio::net::{TcpListener, TcpStream};
 
 use super::pump::{self, FirstLeg};
-use super::{Shared, socket};
+use super::stream::Stream;
+use super::tls::{ClientTls, ServerTls};
+use super::{Shared, enter, socket};
 use crate::metrics::Refused;
 use crate::text;
 
 /// Connections that the system may hold ready to be accepted.
-const BACKLOG: u32 = 1024;
+const BACKLOG: i32 = 1024;
 
 /// Pause after the system refused to accept (no file descriptor left), before trying again.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
@@ -35,6 +38,10 @@ pub(super) struct Way {
     pub(super) text_options: text::Options,
     pub(super) asks_receipts: bool,
     pub(super) strips_second_sender: bool,
+    /// TLS towards who connects; `None` = plain.
+    pub(super) tls: Option<Arc<ServerTls>>,
+    /// TLS towards the SMSC.
+    pub(super) smsc_tls: Option<Arc<ClientTls>>,
 }
 
 /// An address that is listened on.
@@ -47,6 +54,8 @@ pub struct Listening {
     text_options: text::Options,
     asks_receipts: bool,
     strips_second_sender: bool,
+    tls: Option<Arc<ServerTls>>,
+    smsc_tls: Option<Arc<ClientTls>>,
 }
 
 /// Why an address cannot be listened on.
@@ -57,23 +66,37 @@ pub struct ListenFault {
     source: std::io::Error,
 }
 
-/// Takes an address. `text_options` say how the SMSC behind it reads texts. Nothing is accepted before [`Listening::serve`].
+/// Takes an address. What connects waits in the system's queue until [`Listening::serve`] accepts it.
+pub fn take(address: SocketAddr) -> Result<std::net::TcpListener, ListenFault> {
+    let take = || -> std::io::Result<std::net::TcpListener> {
+        let socket = Socket::new(Domain::for_address(address), Type::STREAM, None)?;
+        socket.set_reuse_address(true)?;
+        socket.bind(&address.into())?;
+        socket.listen(BACKLOG)?;
+        socket.set_nonblocking(true)?;
+        Ok(socket.into())
+    };
+    take().map_err(|source| ListenFault { address, source })
+}
+
+/// What is to be done with an address that was taken, as a socket that does not block. `text_options` say
+/// how the SMSC behind it reads texts. Nothing is accepted before [`Listening::serve`]. Call inside a tokio
+/// runtime.
 pub fn listen(
-    address: SocketAddr,
+    listener: std::net::TcpListener,
     route: Route,
     text_options: text::Options,
-) -> Result<Listening, ListenFault> {
-    let take = || -> std::io::Result<TcpListener> {
-        let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
-        socket.set_reuseaddr(true)?;
-        socket.bind(address)?;
-        socket.listen(BACKLOG)
-    };
-    let fault = |source| ListenFault { address, source };
-    let listener = take().map_err(fault)?;
-    let address = listener.local_addr().map_err(fault)?;
-    let (asks_receipts, strips_second_sender) = (false, false);
-    Ok(Listening { address, listener, route, text_options, asks_receipts, strips_second_sender })
+) -> std::io::Result<Listening> {
+    Ok(Listening {
+        address: listener.local_addr()?,
+        listener: TcpListener::from_std(listener)?,
+        route,
+        text_options,
+        asks_receipts: false,
+        strips_second_sender: false,
+        tls: None,
+        smsc_tls: None,
+    })
 }
 
 impl Listening {
@@ -89,13 +112,32 @@ impl Listening {
         self
     }
 
+    /// The address where ESMEs speak TLS, if there is any, with the SMSC behind it by TLS, if there is any.
+    pub fn encrypted(
+        mut self,
+        tls: Option<Arc<ServerTls>>,
+        smsc_tls: Option<Arc<ClientTls>>,
+    ) -> Listening {
+        self.tls = tls;
+        self.smsc_tls = smsc_tls;
+        self
+    }
+
     /// Accepts until the shutdown begins.
     pub async fn serve(self, shared: Arc<Shared>) {
         let name = self.address.to_string();
         let Listening {
-            listener, route, text_options, asks_receipts, strips_second_sender, ..
+            listener,
+            route,
+            text_options,
+            asks_receipts,
+            strips_second_sender,
+            tls,
+            smsc_tls,
+            ..
         } = self;
-        let way = Way { route, name, text_options, asks_receipts, strips_second_sender };
+        let way =
+            Way { route, name, text_options, asks_receipts, strips_second_sender, tls, smsc_tls };
         let way = Arc::new(way);
         loop {
             let accepted = tokio::select! {
@@ -139,13 +181,7 @@ fn admit(shared: &Arc<Shared>, way: &Arc<Way>, stream: TcpStream, peer: SocketAd
     let sharing = shared.clone();
     sharing.shards.spawn(&sharing.tasks, async move {
         match TcpStream::from_std(stream) {
-            Ok(stream) => {
-                let first = match way.route {
-                    Route::ToSmsc(_) => FirstLeg::Esme(stream),
-                    Route::ToEsme(_) => FirstLeg::Smsc(stream),
-                };
-                pump::run(&shared, &way, first, peer).await;
-            }
+            Ok(stream) => serve(&shared, &way, stream, peer).await,
             Err(error) => {
                 shared.metrics.connections_refused(Refused::System).inc();
                 tracing::warn!(%peer, %error, "a connection could not be taken over");
@@ -153,4 +189,20 @@ fn admit(shared: &Arc<Shared>, way: &Arc<Way>, stream: TcpStream, peer: SocketAd
         }
         shared.dismiss(peer);
     });
+}
+
+async fn serve(shared: &Arc<Shared>, way: &Way, stream: TcpStream, peer: SocketAddr) {
+    let first = match way.route {
+        Route::ToSmsc(_) => match enter::enter(shared, way, stream).await {
+            Ok(entered) => FirstLeg::Esme(entered),
+            Err((reason, why)) => {
+                shared.metrics.connections_refused(reason).inc();
+                let listener = &way.name;
+                tracing::info!(%peer, listener, reason = reason.name(), why, "connection refused");
+                return;
+            }
+        },
+        Route::ToEsme(_) => FirstLeg::Smsc(Stream::Plain(stream)),
+    };
+    pump::run(shared, way, first, peer).await;
 }

@@ -13,14 +13,18 @@ use consentry::smpp::write::{self, MessageFields};
 use consentry::smpp::{Command, CommandStatus, Header};
 use running::Proxy;
 
+mod activation;
 mod budget;
 mod capture;
 mod disks;
+mod hand_over;
 mod held;
 mod hold;
 mod idle;
 mod lifetimes;
 mod metrics;
+mod notified;
+mod openssl;
 mod outbind;
 #[path = "../pcapng/mod.rs"]
 mod pcapng;
@@ -32,6 +36,7 @@ mod sealed;
 mod shim;
 mod sockets;
 mod start;
+mod tls;
 mod wire;
 
 const OURS: &[u8] = b"106900001234";
