@@ -18,7 +18,9 @@ use super::indexing::{self, Indexing};
 use super::knowledge::{self, Loaded};
 use super::retention::{self, Desk};
 use super::rewriting::{self, Rewriting};
-use super::{Failure, asked, capture, disk, key_watch, ledger, licences, mirrors, originals, told};
+use super::{
+    Failure, asked, capture, console, disk, key_watch, ledger, licences, mirrors, originals, told,
+};
 use crate::admin::{self, Token, Told};
 use crate::audit::keys::{Auditor, SigningKey};
 use crate::audit::proof::NotaryOptions;
@@ -390,6 +392,7 @@ fn serve_admin(
                 | RetentionFault::Unavailable(_) => Told::Unavailable(why.to_string()),
             })
         })),
+        console: Some(admin::console::Desk::new(console::answers(config, shared, ledger)?)),
         token,
     };
     let address = listener.local_addr()?;
