@@ -16,6 +16,7 @@ mod disk;
 mod duration;
 mod explain;
 mod explained;
+mod health;
 mod indexing;
 mod init;
 mod key_watch;
@@ -34,6 +35,7 @@ mod run;
 mod serve;
 mod shown;
 mod smsc;
+mod tls;
 mod told;
 
 /// What a command found out.
@@ -70,6 +72,7 @@ enum Command {
     Check(check::Args),
     Demo(demo::Args),
     Run(run::Args),
+    Health(health::Args),
     Audit(audit::Args),
     Consent(consent::Args),
     Explain(explain::Args),
@@ -87,6 +90,7 @@ impl Cli {
             Command::Check(args) => check::run(args),
             Command::Demo(args) => demo::run(args),
             Command::Run(args) => run::run(args),
+            Command::Health(args) => health::run(args),
             Command::Audit(args) => audit::run(args),
             Command::Consent(args) => consent::run(args),
             Command::Explain(args) => explain::run(args),

@@ -56,15 +56,18 @@ async function turn() {
   const mine = page;
   try {
     const status = await object("status");
+    if (mine !== page) return;
     answeredAt = new Date();
     glance(status.glance.level, status.glance.line);
     byId("node").textContent = `${status.version}, up ${ago(status.since)}`;
     await mine.renew?.(status);
   } catch (fault) {
+    if (mine !== page) return;
     if (fault instanceof Refused && [401, 403, 404, 429].includes(fault.status)) return askToken(fault);
     const since = answeredAt ? ` since ${moment(answeredAt)}` : "";
     glance("bad", fault instanceof Refused ? `The proxy answers: ${fault.message}` : `No answer from the proxy${since}. What is shown below is old.`);
   }
+  if (mine !== page) return;
   clearTimeout(timer);
   timer = setTimeout(turn, EVERY_MS);
 }

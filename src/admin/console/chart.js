@@ -19,10 +19,11 @@ export function chart(title, series, said, logarithmic) {
       width: plot.clientWidth || 300,
       height: plot.clientHeight || 190,
       legend: { show: false },
+      padding: [10, 12, 0, 0],
       cursor: { y: false, drag: { setScale: false } },
       scales: { x: { time: true }, y: logarithmic ? { distr: 3, log: 10 } : { range: (_, low, high) => [0, Math.max(high * 1.1, 1)] } },
       axes: [
-        { ...axis, values: [[60, "{HH}:{mm}", null, null, null, null, null, null, 1], [1, "{HH}:{mm}:{ss}", null, null, null, null, null, null, 1]], space: 70 },
+        { ...axis, size: 26, gap: 3, values: [[60, "{HH}:{mm}", null, null, null, null, null, null, 1], [1, "{HH}:{mm}:{ss}", null, null, null, null, null, null, 1]], space: 70 },
         { ...axis, size: 62, values: (_, values) => values.map((value) => (value === null ? "" : said(value))) },
       ],
       series: [{}, ...series.map(([name, colourName, dashed]) => ({

@@ -39,7 +39,7 @@ export function table(caption, columns, keyOf, nothing) {
   let rows = new Map();
 
   function row(item) {
-    const cells = columns.map(([name, cell, kind]) => h("td", { "data-name": name, class: kind }, cell(item)));
+    const cells = columns.map(([name, cell, kind]) => h("td", { "data-name": name, class: kind }, h("div", {}, cell(item))));
     return h("tr", {}, cells);
   }
 

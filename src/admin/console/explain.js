@@ -78,7 +78,7 @@ function shown(found) {
 
 /** The text with these parts of it marked. */
 function marked(text, parts) {
-  const there = [...new Set(parts.filter((part) => part && text.includes(part)))].sort((a, b) => b.length - a.length);
+  const there = [...new Set(parts.filter((part) => part && part.length < text.length && text.includes(part)))].sort((a, b) => b.length - a.length);
   const shown = h("span", { lang: "zh-CN" });
   for (let rest = text; rest;) {
     const next = there.map((part) => [rest.indexOf(part), part]).filter(([at]) => at >= 0).sort((a, b) => a[0] - b[0] || b[1].length - a[1].length)[0];

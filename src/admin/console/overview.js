@@ -3,7 +3,7 @@
 import { Refused, object, lines } from "./api.js";
 import { chart } from "./chart.js";
 import { card, h, record, table, zh } from "./dom.js";
-import { chinese, count, latency, moment, octets, rate } from "./words.js";
+import { chinese, count, counted, latency, moment, octets, rate } from "./words.js";
 
 const REFUSALS_EVERY_MS = 5000;
 
@@ -20,7 +20,7 @@ export function overview() {
     ["Since start", (one) => count(one.refused + one.observed), "number"],
   ], (one) => one.rule, "Nothing has been refused since the start.");
   const who = table("The newest refusals, by who sent them", [
-    ["Provider", (one) => one.provider ? zh(one.provider) : h("span", { class: "quiet" }, "not admitted")],
+    ["Provider", (one) => one.provider ? zh(one.provider) : h("span", { class: "quiet" }, "not admitted"), "provider"],
     ["Refused", (one) => count(one.refused), "number"],
     ["Most by", (one) => [h("span", { class: "rule" }, one.most), zh(chinese(one.most), "zh")]],
     ["Last", (one) => moment(one.last), "fit"],
@@ -31,8 +31,8 @@ export function overview() {
   const root = h("div", {}, heading, said, h("div", { class: "cards" }, figures,
     card("Messages a second", "half", rates.legend, rates.plot),
     card("Latency", "half", times.legend, times.plot),
-    card("Refused now, and why", "two-thirds", h("a", { href: "#refusals" }, "All refusals"), why.root),
-    card("Who is affected", "third", null, who.root),
+    card("Refused now, and why", "half", h("a", { href: "#refusals" }, "All refusals"), why.root),
+    card("Who is affected", "half", null, who.root),
     card("Records, consent, mirrors", "", null, behindIt), upstreams));
 
   let columns = null;
@@ -85,8 +85,8 @@ export function overview() {
     figures.replaceChildren(
       figure("Pass", rate(status.a_second.pass), "a second", `${count(status.total.pass)} since start`),
       figure("Refused", rate(status.a_second.refuse), "a second", `${count(status.total.refuse)} since start`),
-      figure("Latency added", latency(status.added_us.p99), null, `99 % below; half below ${latency(status.added_us.p50)}`),
-      figure("SMSC answers in", latency(status.smsc_us.p99), null, `99 % below; half below ${latency(status.smsc_us.p50)}`),
+      figure("Latency added", latency(status.added_us.p99), null, `99 % within it, half within ${latency(status.added_us.p50)}`),
+      figure("SMSC answers in", latency(status.smsc_us.p99), null, `99 % within it, half within ${latency(status.smsc_us.p50)}`),
       figure("Sessions bound", count(status.sessions.bound), null, `${count(status.sessions.all)} connected`),
       figure("Open requests", count(status.sessions.open_requests), null, status.sessions.windows_full ? `${status.sessions.windows_full} windows full` : "no window full"));
     why.renew(status.rules);
@@ -108,7 +108,7 @@ function behind({ journal, consent, mirrors, capture_running: capturing, blind_p
     one.failures ? `, ${count(one.failures)} failures` : "", one.rejected ? `, ${count(one.rejected)} rejected` : "", one.skipped ? `, ${count(one.skipped)} lost` : ""];
   return record([
     ["Journal", [word(journal.available, "records", "takes no record"), ` ${count(journal.records)} since start, ${count(journal.backlog_records)} wait, ${disk} on disk`, journal.why ? `. ${journal.why}` : ""]],
-    ["Consent ledger", [word(consent.available, "answers", "cannot be asked"), ` ${count(consent.pairs)} pairs known`, consent.why ? `. ${consent.why}` : ""]],
+    ["Consent ledger", [word(consent.available, "answers", "cannot be asked"), ` ${counted(consent.pairs, "pair", "pairs")} known`, consent.why ? `. ${consent.why}` : ""]],
     ...mirrors.map((one) => ["Mirror", mirror(one)]),
     ["Blind codes", blind ? `${count(blind)}: answers to them do not pass here` : "none"],
     ["Trace", capturing ? "a capture is being written" : null],

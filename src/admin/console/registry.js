@@ -2,7 +2,7 @@
 
 import { object, post } from "./api.js";
 import { card, h, record, table, zh } from "./dom.js";
-import { chinese, count } from "./words.js";
+import { chinese, count, counted } from "./words.js";
 
 export function registry() {
   const about = h("p", { class: "quiet small" });
@@ -32,7 +32,7 @@ export function registry() {
 
   async function load() {
     const found = await object(`registry?query=${encodeURIComponent(query.value.trim())}`);
-    about.replaceChildren(`${count(found.providers)} providers, ${count(found.codes)} codes, rule set `, h("code", {}, found.rule_set), ", registry ", h("code", {}, found.sha256.slice(0, 16)));
+    about.replaceChildren(`${counted(found.providers, "provider", "providers")}, ${counted(found.codes, "code", "codes")}, rule set `, h("code", {}, found.rule_set), ", registry ", h("code", {}, found.sha256.slice(0, 16)));
     ends.renew(found.expiring);
     rules.renew(found.rules);
     const more = found.found > found.shown.length ? h("p", { class: "quiet small" }, `${count(found.shown.length)} of ${count(found.found)} shown; find the others by name.`) : "";
@@ -82,7 +82,7 @@ function provider(one) {
     ["Templates", (code) => count(code.templates), "number"],
   ], (code) => code.number, "No code.");
   codes.renew(one.codes_shown);
-  return h("details", {}, h("summary", {}, h("strong", {}, zh(one.name)), " ", standing, " ", identity, " ", h("span", { class: "quiet small" }, `${one.system_ids.join(", ")}, ${count(one.codes)} codes`)),
+  return h("details", {}, h("summary", {}, h("strong", {}, zh(one.name)), " ", standing, " ", identity, " ", h("span", { class: "quiet small" }, `${one.system_ids.join(", ")}, ${counted(one.codes, "code", "codes")}`)),
     record([
       ["Licence", licence ? `${licence.number}, until ${licence.valid_until}` : "none"],
       ["system_ids", one.system_ids.join(", ")],

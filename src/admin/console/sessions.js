@@ -15,7 +15,7 @@ export function sessions() {
     ["From", (one) => h("code", {}, one.esme)],
     ["SMSC", (one) => h("code", {}, one.smsc ?? "–")],
     ["Since", (one) => one.ago, "fit"],
-    ["Session", (one) => count(one.id), "number"],
+    ["Session", (one) => h("span", { class: "quiet" }, String(one.id)), "number"],
   ], (one) => one.id, "No session.");
   const root = h("div", {}, h("h1", { tabindex: "-1" }, "Sessions"), card("Sessions now", "", null, list.root));
   let before = new Map();

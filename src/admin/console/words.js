@@ -54,6 +54,7 @@ export const chinese = (rule) => RULES[rule] ?? "";
 const whole = new Intl.NumberFormat("en", { maximumFractionDigits: 0 });
 const tenth = new Intl.NumberFormat("en", { maximumFractionDigits: 1 });
 export const count = (value) => (value === null || value === undefined ? "–" : whole.format(value));
+export const counted = (value, one, many) => `${count(value)} ${value === 1 ? one : many}`;
 export const rate = (value) => (value >= 100 ? whole : tenth).format(value ?? 0);
 
 /** Microseconds as a length of time. */

@@ -58,8 +58,8 @@ pub(super) struct Seen {
     pub blind_ports: u64,
     /// Providers without a licence in force.
     pub unlicensed: u64,
-    /// Days until the next licence ends.
-    pub licence_days: Option<i64>,
+    /// The licence that ends next: whose, and in how many days.
+    pub licence: Option<(String, i64)>,
 }
 
 /// A share of refusals from which it is said, percent, and how many they must be.
@@ -70,7 +70,7 @@ const BACKLOG_RECORDS: u64 = 10_000;
 /// How full the budget of the disk is from which it is said, percent.
 const DISK_PERCENT: u64 = 90;
 /// Days before a licence ends from which it is said.
-pub(super) const LAPSING_DAYS: i64 = 30;
+const LAPSING_DAYS: i64 = 30;
 
 /// What is to be said of it, the worst first.
 pub(super) fn said(seen: &Seen) -> Vec<(Level, String)> {
@@ -124,9 +124,9 @@ pub(super) fn said(seen: &Seen) -> Vec<(Level, String)> {
         let many = counted(seen.unlicensed, "provider has", "providers have");
         say(Level::Watch, format!("{many} no licence in force: all they send is refused."));
     }
-    if let Some(days) = seen.licence_days.filter(|days| *days <= LAPSING_DAYS) {
-        let days = counted(days.max(0) as u64, "day", "days");
-        say(Level::Watch, format!("A licence ends in {days}."));
+    if let Some((whose, days)) = seen.licence.as_ref().filter(|(_, days)| *days <= LAPSING_DAYS) {
+        let days = counted(u64::try_from(*days).unwrap_or(0), "day", "days");
+        say(Level::Watch, format!("The licence of {whose} ends in {days}."));
     }
     if seen.bound == 0 && !seen.draining {
         say(Level::Watch, "Nobody is bound: nothing is sent.".to_owned());
@@ -140,11 +140,11 @@ pub(super) fn glance(seen: &Seen) -> Value {
     let said = said(seen);
     let level = said.first().map_or(Level::Good, |(level, _)| *level);
     let more = said.len().saturating_sub(1);
-    let more = if more > 0 { format!(" And {more} more below.") } else { String::new() };
+    let more = if more > 0 { format!(" And {more} more.") } else { String::new() };
     let first = said.first().map_or("", |(_, text)| text.as_str());
     let line = match level {
         Level::Good => format!("All is well. {}", well(seen)),
-        Level::Watch => format!("Have a look: {first}{more}"),
+        Level::Watch => format!("Have a look: {first}{more} {}", well(seen)),
         Level::Bad => format!("Act now: {first}{more}"),
     };
     let said: Vec<Value> =
@@ -178,6 +178,7 @@ mod tests {
         let well = Seen { bound: 2, minutes: 5, passed: 100, ..Seen::default() };
         let mirror = |behind| vec![("copy".to_owned(), behind)];
         let most_by = Some(("source.forged", 15));
+        let licence = |days| Some(("示例".to_owned(), days));
         for (seen, level, line) in [
             (
                 well.clone(),
@@ -234,7 +235,7 @@ mod tests {
                     disk: Some((89, 100)),
                     backlog_records: 10_000,
                     mirrors: mirror(10_000),
-                    licence_days: Some(31),
+                    licence: licence(31),
                     ..well.clone()
                 },
                 "good",
@@ -251,24 +252,24 @@ mod tests {
                 "Have a look: 2 commercial codes are blind: 退订 to them is not heard.",
             ),
             (
-                Seen { unlicensed: 1, licence_days: Some(30), ..well.clone() },
+                Seen { unlicensed: 1, licence: licence(30), ..well.clone() },
                 "watch",
-                "Have a look: 1 provider has no licence in force: all they send is refused. And 1 more below.",
+                "Have a look: 1 provider has no licence in force: all they send is refused. And 1 more.",
             ),
             (
-                Seen { licence_days: Some(1), ..well.clone() },
+                Seen { licence: licence(1), ..well.clone() },
                 "watch",
-                "Have a look: A licence ends in 1 day.",
+                "Have a look: The licence of 示例 ends in 1 day.",
             ),
             (
                 Seen { ledger: Some("closed".into()), draining: true, ..well.clone() },
                 "bad",
-                "Act now: All advertising is refused, the ledger cannot be asked: closed. And 1 more below.",
+                "Act now: All advertising is refused, the ledger cannot be asked: closed. And 1 more.",
             ),
             (
                 Seen { journal: Some("disk full".into()), unlicensed: 1, ..well.clone() },
                 "bad",
-                "Act now: Nothing goes on, the journal takes no record: disk full. And 1 more below.",
+                "Act now: Nothing goes on, the journal takes no record: disk full. And 1 more.",
             ),
         ] {
             let shown = glance(&seen);

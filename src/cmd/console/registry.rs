@@ -117,7 +117,7 @@ fn expiring(providers: &[Provider], now_us: u64) -> Vec<Value> {
 }
 
 /// Whole days left; negative when it has ended.
-fn days(until_us: u64, now_us: u64) -> i64 {
+pub(super) fn days(until_us: u64, now_us: u64) -> i64 {
     let micros = |us: u64| i64::try_from(us).unwrap_or(i64::MAX);
     micros(until_us).saturating_sub(micros(now_us)).div_euclid(DAY_US)
 }

@@ -9,6 +9,7 @@ use super::super::blind::blind_ports;
 use super::super::shown::time;
 use super::glance::{self, Seen};
 use super::history::{History, Span, micros};
+use super::registry::days;
 use crate::audit::State;
 use crate::config::Config;
 use crate::consent::Ledger;
@@ -120,8 +121,11 @@ impl Figures {
         let most = Rule::ALL.iter().zip(&lately.refused).max_by_key(|(_, refused)| **refused);
         let bound = shared.live.iter().filter(|one| one.value().named().bind_mode.is_some());
         let budget = positive(metrics.audit_disk_budget.get());
-        let ends = positive(metrics.licence_ends.get());
-        let days = |end_s: u64| (end_s as i64 - (now_us / 1_000_000) as i64).div_euclid(86_400);
+        let licensed = shared.knowledge.registry.providers().iter().filter_map(|one| {
+            let licence = one.licence.as_ref().filter(|licence| licence.is_in_force(now_us))?;
+            Some((licence.valid_until_us, &one.name))
+        });
+        let next = licensed.min_by_key(|(until_us, _)| *until_us);
         Seen {
             draining: shared.drain.is_cancelled(),
             journal: match shared.journal.state() {
@@ -143,7 +147,7 @@ impl Figures {
             mirrors: self.mirrors.iter().map(behind).collect(),
             blind_ports: blind_ports(shared) as u64,
             unlicensed: positive(metrics.providers_unlicensed.get()).unwrap_or(0),
-            licence_days: ends.map(days),
+            licence: next.map(|(until_us, name)| (name.clone(), days(until_us, now_us))),
         }
     }
 }
