@@ -161,7 +161,7 @@ async function scenes() {
 
   await check("sessions show their windows", async () => {
     await goTo("Sessions");
-    await page.getByText("江南银行股份有限公司").waitFor();
+    await page.getByText("江南银行股份有限公司", { exact: true }).waitFor();
     must(await page.locator("tbody tr").count() >= 4, "all four");
     await shot("sessions");
   });
@@ -249,10 +249,10 @@ async function scenes() {
     await tabTo(/^Log out$/);
     await page.keyboard.press("Enter");
     await page.getByLabel("Token", { exact: true }).waitFor();
-    must(!/示例商城/.test(await page.content()), "nothing is left");
+    must(!/有限公司|source\.forged/.test(await page.content()), "nothing is left");
     await page.keyboard.type(TOKEN);
     await page.keyboard.press("Enter");
-    await page.getByRole("heading", { name: "Overview", level: 1 }).waitFor();
+    await page.getByRole("heading", { name: "Refusals", level: 1 }).waitFor();
   });
 
   await check("light and dark, wide and on a phone: contrast, names, no sideways scrolling", async () => {

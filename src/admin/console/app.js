@@ -41,12 +41,13 @@ function show(moveFocus) {
   turn();
 }
 
-function glance(level, line) {
+function glance(level, line, figures = "") {
   const shown = byId("glance");
   shown.hidden = false;
   shown.className = `glance ${level}`;
   const said = shown.querySelector(".line");
-  if (said.textContent !== line) said.textContent = line;
+  if (said.firstElementChild?.textContent === line && said.lastElementChild?.textContent === figures) return;
+  said.replaceChildren(h("strong", {}, line), " ", h("span", { class: "figures-now" }, figures));
 }
 
 /** Asks for what is shown, shows it, and sets the clock again. */
@@ -58,7 +59,7 @@ async function turn() {
     const status = await object("status");
     if (mine !== page) return;
     answeredAt = new Date();
-    glance(status.glance.level, status.glance.line);
+    glance(status.glance.level, status.glance.line, status.glance.figures);
     byId("node").textContent = `${status.version}, up ${ago(status.since)}`;
     await mine.renew?.(status);
   } catch (fault) {
@@ -78,7 +79,10 @@ function askToken(fault) {
   pages.clear();
   byId("glance").hidden = byId("leave").hidden = document.querySelector("nav").hidden = true;
   byId("node").textContent = "";
+  // Nothing of what was shown stays in the page.
   byId("dialog").close();
+  byId("dialog").replaceChildren();
+  byId("told").textContent = document.querySelector("#glance .line").textContent = "";
   document.title = "Log in · Consentry";
   const here = fault?.status === 404 || fault?.status === 403;
   const input = h("input", { type: "password", name: "token", autocomplete: "current-password", required: true, "aria-describedby": "login-said" });

@@ -4,10 +4,10 @@ import { h } from "./dom.js";
 
 const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim();
 
-/** Series: [name, colour's name, how a value is said, whether it is dashed]. */
+/** Series: [name, colour's name, whether it is dashed]. `said` makes words of a value. */
 export function chart(title, series, said, logarithmic) {
   const plot = h("div", { class: "plot", role: "img", "aria-label": title });
-  const now = series.map(([name, colourName]) => h("li", { class: colourName }, name));
+  const now = series.map(([name, colourName, dashed]) => h("li", { class: `${colourName} ${dashed ? "dashed" : ""}` }, name));
   const legend = h("ul", { class: "legend" }, now);
   let drawn = null;
   let data = [[], ...series.map(() => [])];

@@ -23,7 +23,7 @@ export function zh(text, className) {
 export function card(title, width, beside, ...children) {
   const id = `h-${title.toLowerCase().replace(/[^a-z]+/g, "-")}`;
   return h("section", { class: `card ${width}`, "aria-labelledby": id },
-    h("header", {}, h("h2", { id }, title), beside), ...children);
+    h("header", {}, h("h2", { id }, title), beside ?? ""), ...children);
 }
 
 /**

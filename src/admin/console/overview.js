@@ -12,7 +12,7 @@ export function overview() {
   const said = h("div", {});
   const figures = h("dl", { class: "figures" });
   const rates = chart("Messages a second", [["pass", "pass"], ["refused", "refuse"], ["observed", "observe", true]], rate);
-  const times = chart("Latency", [["added, half", "pass", true], ["added, 99 %", "pass"], ["SMSC, half", "other", true], ["SMSC, 99 %", "other"]], latency, true);
+  const times = chart("Latency", [["added 50 %", "pass", true], ["added 99 %", "pass"], ["SMSC 50 %", "other", true], ["SMSC 99 %", "other"]], latency, true);
   const why = table("", [
     ["Rule", (one) => [h("a", { class: "rule", href: `#refusals/${one.rule}` }, one.rule), zh(chinese(one.rule), "zh")]],
     ["What it refuses", (one) => [one.summary, one.mode === "enforce" ? null : [" ", h("span", { class: "word watch" }, one.mode)]]],
@@ -29,8 +29,8 @@ export function overview() {
   const upstreams = card("Upstreams", "", null);
   upstreams.hidden = true;
   const root = h("div", {}, heading, said, h("div", { class: "cards" }, figures,
-    card("Messages a second", "half", rates.legend, rates.plot),
-    card("Latency", "half", times.legend, times.plot),
+    card("Messages a second", "half", null, rates.plot, rates.legend),
+    card("Latency", "half", null, times.plot, times.legend),
     card("Refused now, and why", "half", h("a", { href: "#refusals" }, "All refusals"), why.root),
     card("Who is affected", "half", null, who.root),
     card("Records, consent, mirrors", "", null, behindIt), upstreams));

@@ -5,6 +5,7 @@ const RULES = {
   "provider.unknown": "未登记的接入方",
   "provider.licence": "许可缺失或失效",
   "provider.location": "接入地点不符",
+  "provider.certificate": "客户端证书不符",
   "provider.identity": "真实身份未核验",
   "source.missing": "缺少发送号码",
   "source.malformed": "发送号码格式错误",

@@ -135,7 +135,7 @@ pub(super) fn said(seen: &Seen) -> Vec<(Level, String)> {
     said
 }
 
-/// Level, the line that is read first, and what it is made of.
+/// Level, the line that is read first, the figures beside it, and all that the line is made of.
 pub(super) fn glance(seen: &Seen) -> Value {
     let said = said(seen);
     let level = said.first().map_or(Level::Good, |(level, _)| *level);
@@ -143,16 +143,16 @@ pub(super) fn glance(seen: &Seen) -> Value {
     let more = if more > 0 { format!(" And {more} more.") } else { String::new() };
     let first = said.first().map_or("", |(_, text)| text.as_str());
     let line = match level {
-        Level::Good => format!("All is well. {}", well(seen)),
-        Level::Watch => format!("Have a look: {first}{more} {}", well(seen)),
+        Level::Good => "All is well.".to_owned(),
+        Level::Watch => format!("Have a look: {first}{more}"),
         Level::Bad => format!("Act now: {first}{more}"),
     };
     let said: Vec<Value> =
         said.iter().map(|(level, text)| json!({ "level": level.name(), "text": text })).collect();
-    json!({ "level": level.name(), "line": line, "said": said })
+    json!({ "level": level.name(), "line": line, "figures": figures(seen), "said": said })
 }
 
-fn well(seen: &Seen) -> String {
+fn figures(seen: &Seen) -> String {
     let bound = counted(seen.bound as u64, "session is", "sessions are");
     let rate = seen.pass_a_second;
     let refused = match seen.refused {
@@ -175,58 +175,58 @@ mod tests {
 
     #[test]
     fn each_trouble_is_said_from_its_limit_on_and_the_worst_first() {
-        let well = Seen { bound: 2, minutes: 5, passed: 100, ..Seen::default() };
+        let calm = Seen { bound: 2, minutes: 5, passed: 100, ..Seen::default() };
         let mirror = |behind| vec![("copy".to_owned(), behind)];
         let most_by = Some(("source.forged", 15));
         let licence = |days| Some(("示例".to_owned(), days));
         for (seen, level, line) in [
             (
-                well.clone(),
+                calm.clone(),
                 "good",
                 "All is well. 2 sessions are bound, 0 messages a second pass, nothing was refused in the last 5 min.",
             ),
             (
-                Seen { refused: 19, bound: 1, ..well.clone() },
+                Seen { refused: 19, bound: 1, ..calm.clone() },
                 "good",
                 "All is well. 1 session is bound, 0 messages a second pass, 19 refused in the last 5 min.",
             ),
             (
-                Seen { refused: 20, passed: 80, most_by, ..well.clone() },
+                Seen { refused: 20, passed: 80, most_by, ..calm.clone() },
                 "watch",
                 "Have a look: 20 of 100 requests were refused in the last 5 min, 15 by source.forged.",
             ),
             (
-                Seen { refused: 20, passed: 81, most_by, pass_a_second: 0.3, ..well.clone() },
+                Seen { refused: 20, passed: 81, most_by, pass_a_second: 0.3, ..calm.clone() },
                 "good",
                 "All is well. 2 sessions are bound, 0.3 messages a second pass, 20 refused in the last 5 min.",
             ),
             (
-                Seen { bound: 0, ..well.clone() },
+                Seen { bound: 0, ..calm.clone() },
                 "watch",
                 "Have a look: Nobody is bound: nothing is sent.",
             ),
             (
-                Seen { bound: 0, draining: true, ..well.clone() },
+                Seen { bound: 0, draining: true, ..calm.clone() },
                 "watch",
                 "Have a look: It is shutting down: no session is taken, those there end.",
             ),
             (
-                Seen { windows_full: 1, ..well.clone() },
+                Seen { windows_full: 1, ..calm.clone() },
                 "watch",
                 "Have a look: 1 session waits for the SMSC, the window is full.",
             ),
             (
-                Seen { unanswered: 1, ..well.clone() },
+                Seen { unanswered: 1, ..calm.clone() },
                 "watch",
                 "Have a look: The SMSC left 1 request unanswered in the last 5 min.",
             ),
             (
-                Seen { backlog_records: 10_001, ..well.clone() },
+                Seen { backlog_records: 10_001, ..calm.clone() },
                 "watch",
                 "Have a look: 10001 records wait for the disk.",
             ),
             (
-                Seen { disk: Some((90, 100)), ..well.clone() },
+                Seen { disk: Some((90, 100)), ..calm.clone() },
                 "watch",
                 "Have a look: The journal takes 90 % of its disk budget.",
             ),
@@ -236,47 +236,49 @@ mod tests {
                     backlog_records: 10_000,
                     mirrors: mirror(10_000),
                     licence: licence(31),
-                    ..well.clone()
+                    ..calm.clone()
                 },
                 "good",
                 "All is well. 2 sessions are bound, 0 messages a second pass, nothing was refused in the last 5 min.",
             ),
             (
-                Seen { mirrors: mirror(10_001), ..well.clone() },
+                Seen { mirrors: mirror(10_001), ..calm.clone() },
                 "watch",
                 "Have a look: Mirror copy is 10001 records behind.",
             ),
             (
-                Seen { blind_ports: 2, ..well.clone() },
+                Seen { blind_ports: 2, ..calm.clone() },
                 "watch",
                 "Have a look: 2 commercial codes are blind: 退订 to them is not heard.",
             ),
             (
-                Seen { unlicensed: 1, licence: licence(30), ..well.clone() },
+                Seen { unlicensed: 1, licence: licence(30), ..calm.clone() },
                 "watch",
                 "Have a look: 1 provider has no licence in force: all they send is refused. And 1 more.",
             ),
             (
-                Seen { licence: licence(1), ..well.clone() },
+                Seen { licence: licence(1), ..calm.clone() },
                 "watch",
                 "Have a look: The licence of 示例 ends in 1 day.",
             ),
             (
-                Seen { ledger: Some("closed".into()), draining: true, ..well.clone() },
+                Seen { ledger: Some("closed".into()), draining: true, ..calm.clone() },
                 "bad",
                 "Act now: All advertising is refused, the ledger cannot be asked: closed. And 1 more.",
             ),
             (
-                Seen { journal: Some("disk full".into()), unlicensed: 1, ..well.clone() },
+                Seen { journal: Some("disk full".into()), unlicensed: 1, ..calm.clone() },
                 "bad",
                 "Act now: Nothing goes on, the journal takes no record: disk full. And 1 more.",
             ),
         ] {
             let shown = glance(&seen);
-            assert_eq!(
-                (shown["level"].as_str(), shown["line"].as_str()),
-                (Some(level), Some(line))
-            );
+            let figures = shown["figures"].as_str().unwrap_or_default();
+            let said = match (shown["line"].as_str().unwrap_or_default(), level) {
+                (said, "good") => format!("{said} {figures}"),
+                (said, _) => said.to_owned(),
+            };
+            assert_eq!((shown["level"].as_str(), said.as_str()), (Some(level), line));
         }
     }
 }
