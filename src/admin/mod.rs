@@ -8,6 +8,7 @@
 //! | `GET /api/v1/sessions` | live sessions, one JSON object a line |
 //! | `POST /api/v1/consents...` | the consent ledger, see [`consents`] |
 //! | `POST /api/v1/retention/...` | purges, sets and lifts holds, see [`retention`] |
+//! | `POST /api/v1/hand-over` | lets the program as it is on the disk now take over, see [`hand_over`] |
 //! | `GET`, `POST`, `DELETE /api/v1/capture` | the proxy's own traces, see [`capture`] |
 //! | `GET /`, and what it asks | the console, see [`console`] |
 //!
@@ -34,11 +35,13 @@ pub mod capture;
 pub mod connection;
 pub mod consents;
 pub mod console;
+pub mod hand_over;
 pub mod logins;
 pub mod retention;
 pub mod session;
 
 pub use access::{Token, TokenFault};
+pub use hand_over::HandOver;
 pub use retention::{Act, Told};
 pub use session::Session;
 
@@ -78,6 +81,8 @@ pub struct State {
     pub retention: Option<Act>,
     /// What the console asks, if it may.
     pub console: Option<console::Desk>,
+    /// Lets another process take over, where there can be one.
+    pub hand_over: Option<HandOver>,
     /// What `/api/v1` asks for; without it, only this machine is served.
     pub token: Option<Arc<Token>>,
 }
@@ -106,6 +111,7 @@ fn router(state: State) -> Router {
         .route("/refusals", get(console::refusals))
         .route("/records/{number}", get(console::record))
         .route("/explain", post(console::explain))
+        .route("/hand-over", post(hand_over::answer))
         .fallback(nothing_here)
         .route_layer(middleware::from_fn_with_state(Door::new(state.token.clone()), access::check));
     Router::new()
