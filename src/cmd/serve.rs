@@ -33,7 +33,7 @@ use crate::config::{self, Config};
 use crate::consent::Ledger;
 use crate::metrics::Metrics;
 use crate::policy::Rule;
-use crate::proxy::{Clock, Listening, Route, Settings, Shards, Shared, Waiting, listen};
+use crate::proxy::{Clock, Failures, Listening, Route, Settings, Shards, Shared, Waiting, listen};
 use crate::registry::Registry;
 use crate::session::Timeouts;
 use crate::text;
@@ -115,6 +115,7 @@ pub(super) async fn start(loaded: Loaded) -> Result<Running, Failure> {
         tasks: TaskTracker::new(),
         live: DashMap::new(),
         by_address: DashMap::new(),
+        failures: Failures::new(u32::try_from(config.limits.bind_failures).unwrap_or(u32::MAX)),
         buffered_octets: AtomicUsize::new(0),
     });
     capture::show_limits(&shared.metrics, &shared.capture);
@@ -214,7 +215,7 @@ fn take_addresses(config: &Config, tls: &[tls::Legs]) -> Result<Vec<Listening>, 
     for (one, tls) in config.listen.iter().zip(tls) {
         let listening =
             listen(one.address, Route::ToSmsc(one.smsc.clone()), knowledge::text_options(one))?
-                .encrypted(tls.esme.clone(), tls.smsc.clone());
+                .leading(tls::entrance(one, tls), tls::outward(one, tls));
         let listening = match one.receipts {
             config::Receipts::AsAsked => listening,
             config::Receipts::Ask => listening.asking_for_receipts(),
