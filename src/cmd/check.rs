@@ -80,14 +80,9 @@ fn facts(loaded: &Loaded, ends: &[End]) -> Vec<Fact> {
             ("packing", listen.packing.name().into()),
             ("receipts", listen.receipts.name().into()),
             ("second_sender", listen.second_sender.name().into()),
-            ("allow", networks(&listen.allow, "everybody")),
-            ("proxy_protocol", networks(&listen.proxy_protocol, "none")),
-            (
-                "smsc_proxy_protocol",
-                listen.smsc_proxy_protocol.map_or("none", |version| version.name()).into(),
-            ),
         ];
         facts.push(fact("listen", listen.address, fields));
+        facts.extend(entrance(listen));
         facts.extend(encryption(listen));
     }
     facts.extend(ends.iter().map(|end| {
@@ -117,6 +112,19 @@ fn facts(loaded: &Loaded, ends: &[End]) -> Vec<Fact> {
     let warnings = config.warnings().into_iter().chain(lapsing(loaded)).chain(ending);
     facts.extend(warnings.map(|text| fact("warnings", text, Vec::new())));
     facts
+}
+
+/// Who may connect and who speaks for others, where that is written.
+fn entrance(listen: &config::Listen) -> Option<Fact> {
+    let header = listen.smsc_proxy_protocol;
+    let is_written =
+        header.is_some() || !listen.allow.is_empty() || !listen.proxy_protocol.is_empty();
+    let fields = vec![
+        ("allow", networks(&listen.allow, "everybody")),
+        ("proxy_protocol", networks(&listen.proxy_protocol, "none")),
+        ("smsc_proxy_protocol", header.map_or("none", |version| version.name()).into()),
+    ];
+    is_written.then(|| fact("entrance", listen.address, fields))
 }
 
 fn networks(networks: &[ipnet::IpNet], none: &str) -> Value {
