@@ -47,7 +47,7 @@ pub use clock::Clock;
 pub use enter::Entrance;
 pub use failures::Failures;
 pub use hold::Waiting;
-pub use listen::{ListenFault, Listening, Route, listen};
+pub use listen::{ListenFault, Listening, Route, listen, take};
 pub use live::{Live, Named};
 pub use outward::Outward;
 pub use shards::{Shards, THREADS_MAX};

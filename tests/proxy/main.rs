@@ -13,16 +13,19 @@ use consentry::smpp::write::{self, MessageFields};
 use consentry::smpp::{Command, CommandStatus, Header};
 use running::Proxy;
 
+mod activation;
 mod budget;
 mod capture;
 mod disks;
 mod entrance;
+mod hand_over;
 mod held;
 mod hold;
 mod idle;
 mod lifetimes;
 mod many;
 mod metrics;
+mod notified;
 mod openssl;
 mod outbind;
 #[path = "../pcapng/mod.rs"]
