@@ -26,6 +26,7 @@ mod load;
 mod mirrors;
 mod originals;
 mod record;
+mod relation;
 mod replay;
 mod retention;
 mod rewriting;

@@ -119,7 +119,8 @@ pub(super) async fn start(loaded: Loaded) -> Result<Running, Failure> {
     });
     capture::show_limits(&shared.metrics, &shared.capture);
     capture::begin(&shared.capture, &config.capture);
-    let retention = Arc::new(Desk::new(&config, shared.journal.clone(), clock)?);
+    let retention =
+        Arc::new(Desk::new(&config, shared.journal.clone(), Some(ledger.clone()), clock)?);
     let listening: Vec<SocketAddr> = listeners.iter().map(|listener| listener.address).collect();
     for listener in listeners {
         tracing::info!(address = %listener.address, "listening");
