@@ -134,7 +134,8 @@ pub(super) async fn start(
     });
     capture::show_limits(&shared.metrics, &shared.capture);
     capture::begin(&shared.capture, &config.capture);
-    let retention = Arc::new(Desk::new(&config, shared.journal.clone(), clock)?);
+    let retention =
+        Arc::new(Desk::new(&config, shared.journal.clone(), Some(ledger.clone()), clock)?);
     let listening: Vec<SocketAddr> = listeners.iter().map(|listener| listener.address).collect();
     let mut acceptors = Vec::new();
     for listener in listeners {
