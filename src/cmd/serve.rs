@@ -22,8 +22,8 @@ use super::retention::{self, Desk};
 use super::rewriting::{self, Rewriting};
 use super::sockets::Addresses;
 use super::{
-    Failure, asked, capture, disk, hand_over, key_watch, ledger, licences, mirrors, originals, tls,
-    told,
+    Failure, asked, capture, console, disk, hand_over, key_watch, ledger, licences, mirrors,
+    originals, tls, told,
 };
 use crate::admin::{self, Token, Told};
 use crate::audit::keys::{Auditor, SigningKey};
@@ -37,7 +37,9 @@ use crate::config::{self, Config};
 use crate::consent::Ledger;
 use crate::metrics::Metrics;
 use crate::policy::Rule;
-use crate::proxy::{Clock, Listening, Live, Route, Settings, Shards, Shared, Waiting, listen};
+use crate::proxy::{
+    Clock, Failures, Listening, Live, Route, Settings, Shards, Shared, Waiting, listen,
+};
 use crate::registry::Registry;
 use crate::session::Timeouts;
 use crate::text;
@@ -130,6 +132,7 @@ pub(super) async fn start(
         tasks: TaskTracker::new(),
         live: DashMap::new(),
         by_address: DashMap::new(),
+        failures: Failures::new(u32::try_from(config.limits.bind_failures).unwrap_or(u32::MAX)),
         buffered_octets: AtomicUsize::new(0),
     });
     capture::show_limits(&shared.metrics, &shared.capture);
@@ -272,7 +275,7 @@ fn listen_on(
     for ((one, tls), socket) in config.listen.iter().zip(tls).zip(&mut sockets) {
         let listening =
             listen(socket, Route::ToSmsc(one.smsc.clone()), knowledge::text_options(one))?
-                .encrypted(tls.esme.clone(), tls.smsc.clone());
+                .leading(tls::entrance(one, tls), tls::outward(one, tls));
         let listening = match one.receipts {
             config::Receipts::AsAsked => listening,
             config::Receipts::Ask => listening.asking_for_receipts(),
@@ -445,6 +448,7 @@ fn serve_admin(
                 | RetentionFault::Unavailable(_) => Told::Unavailable(why.to_string()),
             })
         })),
+        console: Some(admin::console::Desk::new(console::answers(config, shared, ledger)?)),
         hand_over: Some(hand_over),
         token,
     };
