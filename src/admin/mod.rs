@@ -8,6 +8,7 @@
 //! | `GET /api/v1/sessions` | live sessions, one JSON object a line |
 //! | `POST /api/v1/consents...` | the consent ledger, see [`consents`] |
 //! | `POST /api/v1/retention/...` | purges, sets and lifts holds, see [`retention`] |
+//! | `POST /api/v1/reload` | puts changed files in force, see [`reload`] |
 //! | `GET`, `POST`, `DELETE /api/v1/capture` | the proxy's own traces, see [`capture`] |
 //!
 //! It has a listener of its own and is given what it shows as plain values, so that it knows no
@@ -32,10 +33,12 @@ pub mod access;
 pub mod capture;
 pub mod connection;
 pub mod consents;
+pub mod reload;
 pub mod retention;
 pub mod session;
 
 pub use access::{Token, TokenFault};
+pub use reload::Reload;
 pub use retention::{Act, Told};
 pub use session::Session;
 
@@ -71,6 +74,8 @@ pub struct State {
     pub blind_ports: Arc<dyn Fn() -> usize + Send + Sync>,
     /// Purges, sets and lifts holds, if there are records to keep.
     pub retention: Option<Act>,
+    /// Puts changed files in force.
+    pub reload: Option<Reload>,
     /// What `/api/v1` asks for; without it, only this machine is served.
     pub token: Option<Arc<Token>>,
 }
@@ -92,6 +97,7 @@ fn router(state: State) -> Router {
         .route("/consents", post(consents::events))
         .route("/consents/{ask}", post(consents::ask).get(consents::ask))
         .route("/capture", get(capture::answer).post(capture::answer).delete(capture::answer))
+        .route("/reload", post(reload::answer))
         .route("/retention/{ask}", post(retention::answer))
         .fallback(nothing_here)
         .route_layer(middleware::from_fn_with_state(state.clone(), access::check));

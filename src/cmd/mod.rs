@@ -23,8 +23,11 @@ mod ledger;
 mod licences;
 mod load;
 mod mirrors;
+mod needs_restart;
 mod originals;
 mod record;
+mod reload;
+mod reloading;
 mod replay;
 mod retention;
 mod rewriting;
@@ -68,6 +71,7 @@ enum Command {
     Check(check::Args),
     Demo(demo::Args),
     Run(run::Args),
+    Reload(reload::Args),
     Audit(audit::Args),
     Consent(consent::Args),
     Explain(explain::Args),
@@ -85,6 +89,7 @@ impl Cli {
             Command::Check(args) => check::run(args),
             Command::Demo(args) => demo::run(args),
             Command::Run(args) => run::run(args),
+            Command::Reload(args) => reload::run(args),
             Command::Audit(args) => audit::run(args),
             Command::Consent(args) => consent::run(args),
             Command::Explain(args) => explain::run(args),

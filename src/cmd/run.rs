@@ -9,7 +9,7 @@ use tracing_subscriber::EnvFilter;
 use super::{Answer, Failure, knowledge, serve};
 use crate::config::{Log, LogFormat};
 
-/// Runs the proxy until SIGTERM or SIGINT.
+/// Runs the proxy until SIGTERM or SIGINT. SIGHUP reloads its files.
 #[derive(clap::Args)]
 pub struct Args {
     /// The consentry.toml.
@@ -27,11 +27,21 @@ pub fn run(args: Args) -> Result<Answer, Failure> {
     runtime.block_on(async {
         let mut terminate = signal(SignalKind::terminate())?;
         let mut interrupt = signal(SignalKind::interrupt())?;
+        let mut hang_up = signal(SignalKind::hangup())?;
         let running = serve::start(loaded).await?;
+        let reloader = running.reloader.clone();
+        let reloads = tokio::spawn(async move {
+            // Signals that come meanwhile are one.
+            while hang_up.recv().await.is_some() {
+                let reloader = reloader.clone();
+                let _ = tokio::task::spawn_blocking(move || reloader.reload("SIGHUP")).await;
+            }
+        });
         tokio::select! {
             _ = terminate.recv() => tracing::info!("SIGTERM: draining"),
             _ = interrupt.recv() => tracing::info!("SIGINT: draining"),
         }
+        reloads.abort();
         let in_time = running.stop().await?;
         tracing::info!(in_time, "stopped");
         Ok(if in_time { Answer::Yes } else { Answer::No })

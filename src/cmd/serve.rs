@@ -17,6 +17,7 @@ use super::blind::blind_ports;
 use super::indexing::{self, Indexing};
 use super::knowledge::{self, Loaded};
 use super::retention::{self, Desk};
+use super::reloading::{self, Reloader};
 use super::rewriting::{self, Rewriting};
 use super::{Failure, asked, capture, disk, key_watch, ledger, licences, mirrors, originals, told};
 use crate::admin::{self, Token, Told};
@@ -31,9 +32,9 @@ use crate::config::{self, Config};
 use crate::consent::Ledger;
 use crate::metrics::Metrics;
 use crate::policy::Rule;
-use crate::proxy::{Clock, Listening, Route, Settings, Shards, Shared, Waiting, listen};
+use crate::proxy::{Clock, InForce, Listening, Route, Settings, Shards, Shared, Waiting, listen};
 use crate::registry::Registry;
-use crate::session::Timeouts;
+use crate::session::{Parties, Timeouts};
 use crate::text;
 
 /// How often the journal's state is looked at.
@@ -52,7 +53,8 @@ pub(super) struct Running {
     pub(super) listening: Vec<SocketAddr>,
     /// Where the admin API is served.
     pub(super) admin: Option<SocketAddr>,
-    drain: Duration,
+    /// What puts changed files in force.
+    pub(super) reloader: Arc<Reloader>,
     /// Where it is kept what message_ids stand for.
     originals_at: originals::Place,
     /// The journal's folder.
@@ -67,15 +69,14 @@ pub(super) struct Running {
 /// Opens the journal, takes the addresses and begins to serve. Call inside a tokio runtime.
 pub(super) async fn start(loaded: Loaded) -> Result<Running, Failure> {
     let capture = capture::capture(&loaded)?;
-    let Loaded { config, mut knowledge, digest } = loaded;
+    let Loaded { file, files, config, mut knowledge, digest } = loaded;
     let rule_names: Vec<&str> = Rule::ALL.iter().map(|rule| rule.name()).collect();
     let mut metrics = Metrics::new(&rule_names);
     if config.metrics.providers {
-        let providers = knowledge.registry.providers().iter();
-        metrics.by_provider(&providers.map(|one| one.name.as_str()).collect::<Vec<_>>());
+        metrics.by_provider();
     }
     let metrics = Arc::new(metrics);
-    metrics.config(&config.digest_hex());
+    reloading::show(&metrics, &config, &knowledge.registry);
     // Addresses first: a second proxy fails on them before it touches anything.
     let listeners = take_addresses(&config)?;
     let admin_listener = match &config.admin {
@@ -83,30 +84,30 @@ pub(super) async fn start(loaded: Loaded) -> Result<Running, Failure> {
         None => None,
     };
     let clock = Clock::start();
+    metrics.reload_last_success.set((clock.now().wall_us / 1_000_000) as i64);
     let rule_set = knowledge.rule_set.name();
     let reading = knowledge.texts.version();
     let made_with = (rule_set, reading.as_str());
     let journal = open_journal(&config, &knowledge.registry, digest, made_with, &metrics, clock)?;
     let ledger = ledger::open(&config)?;
-    knowledge.parties = ledger::parties(&ledger, &knowledge.registry)?;
+    knowledge.parties = ledger::parties(&ledger, &knowledge.registry, &Parties::default())?;
     let keep_keyword = ledger::keywords(&config, &knowledge.announced)?;
     let originals_at = originals::Place::new(&config.audit.path, &config.audit.keys);
     originals::load(&originals_at, &mut knowledge.originals())?;
     if knowledge.asks_receipts {
         asked::load(&config.audit.path, &config.audit.keys, &mut knowledge.asked())?;
     }
-    let waiting = Waiting::new(knowledge.registry.providers().len());
+    let drain = CancellationToken::new();
     let shared = Arc::new(Shared {
-        knowledge,
-        waiting,
+        in_force: InForce::new(knowledge, settings(&config), &drain),
+        waiting: Waiting::default(),
         journal,
         ledger: Some(ledger.clone()),
         keep_keyword,
         capture: Arc::new(capture),
         metrics,
-        settings: settings(&config),
         clock,
-        drain: CancellationToken::new(),
+        drain,
         shards: Shards::start(threads(&config))?,
         tasks: TaskTracker::new(),
         live: DashMap::new(),
@@ -121,8 +122,11 @@ pub(super) async fn start(loaded: Loaded) -> Result<Running, Failure> {
         tracing::info!(address = %listener.address, "listening");
         tokio::spawn(listener.serve(shared.clone()));
     }
+    let reloader = Arc::new(Reloader::new((file, files), &config, digest, &shared, &ledger));
     let admin = match admin_listener {
-        Some(listener) => Some(serve_admin(&config, listener, &shared, &ledger, &retention)?),
+        Some(listener) => {
+            Some(serve_admin(&config, listener, &shared, &ledger, &retention, &reloader)?)
+        }
         None => None,
     };
     tokio::spawn(watch(shared.clone()));
@@ -144,14 +148,13 @@ pub(super) async fn start(loaded: Loaded) -> Result<Running, Failure> {
         false => None,
     };
     let mirrors = mirrors::start(&config, &shared.journal, &shared.metrics, &keys, Some(&token))?;
-    let drain = config.timeouts.drain;
     let audit = config.audit.path.clone();
     Ok(Running {
         shared,
         ledger,
         listening,
         admin,
-        drain,
+        reloader,
         originals_at,
         audit,
         rewriting,
@@ -166,17 +169,19 @@ impl Running {
     pub(super) async fn stop(self) -> Result<bool, Failure> {
         self.shared.drain.cancel();
         self.shared.tasks.close();
-        let most = self.drain + 2 * self.shared.settings.close + LAST_GRACE;
+        let settings = self.shared.in_force.now().settings;
+        let most = settings.drain + 2 * settings.close + LAST_GRACE;
         let in_time = timeout(most, self.shared.tasks.wait()).await.is_ok();
         let (journal, ledger) = (self.shared.journal.clone(), self.ledger);
         let capture = self.shared.capture.clone();
         let now_us = self.shared.clock.now().wall_us;
         let (shared, path, audit) = (self.shared.clone(), self.originals_at, self.audit);
         let saved = tokio::task::spawn_blocking(move || {
-            if let Err(error) = asked::save(&audit, &shared.knowledge) {
+            let terms = shared.in_force.now();
+            if let Err(error) = asked::save(&audit, &terms.knowledge) {
                 tracing::error!(%error, "receipts may cross that no ESME asked for");
             }
-            originals::save(&path, &shared.knowledge, now_us)
+            originals::save(&path, &terms.knowledge, now_us)
         });
         if let Ok(Err(error)) = saved.await {
             tracing::error!(%error, "no message will be known by its message_id");
@@ -335,7 +340,8 @@ fn sealing(config: &Config) -> Result<Sealing, Failure> {
     })
 }
 
-fn settings(config: &Config) -> Settings {
+/// Limits and times of the proxy.
+pub(super) fn settings(config: &Config) -> Settings {
     let us = |time: Duration| time.as_micros() as u64;
     let (limits, times) = (&config.limits, &config.timeouts);
     Settings {
@@ -363,6 +369,7 @@ fn serve_admin(
     shared: &Arc<Shared>,
     ledger: &Ledger,
     retention: &Arc<Desk>,
+    reloader: &Arc<Reloader>,
 ) -> Result<SocketAddr, Failure> {
     let token_file = config.admin.as_ref().and_then(|admin| admin.token_file.as_deref());
     let token = match token_file {
@@ -390,6 +397,7 @@ fn serve_admin(
                 | RetentionFault::Unavailable(_) => Told::Unavailable(why.to_string()),
             })
         })),
+        reload: Some(reloader.clone().by_api()),
         token,
     };
     let address = listener.local_addr()?;
@@ -441,7 +449,7 @@ async fn watch(shared: Arc<Shared>) {
     let mut captured = Figures::default();
     loop {
         capture::count(&shared.metrics, &mut captured, shared.capture.figures());
-        licences::show(&shared.metrics, &shared.knowledge.registry, shared.clock.now().wall_us);
+        licences::show(&shared.metrics, &shared.in_force.now().knowledge.registry, shared.clock.now().wall_us);
         let state = shared.journal.state();
         shared.metrics.audit_available.set(i64::from(state == State::Available));
         let stats = shared.journal.stats();

@@ -19,7 +19,7 @@ use crate::content::reply::Keyword;
 use crate::metrics::Metrics;
 use crate::policy::Consent;
 use crate::registry::Digits;
-use crate::session::{Knowledge, Moment, Timeouts};
+use crate::session::{Announced, Moment, Timeouts};
 
 mod clock;
 mod close;
@@ -27,6 +27,7 @@ mod count;
 mod dial;
 mod heed;
 mod hold;
+mod in_force;
 mod listen;
 mod live;
 mod out;
@@ -38,6 +39,7 @@ mod tap;
 
 pub use clock::Clock;
 pub use hold::Waiting;
+pub use in_force::{InForce, Terms};
 pub use listen::{ListenFault, Listening, Route, listen};
 pub use live::{Live, Named};
 pub use shards::{Shards, THREADS_MAX};
@@ -74,8 +76,8 @@ pub type KeepKeyword = Box<dyn Fn(Digits, Keyword) + Send + Sync>;
 
 /// What all sessions share.
 pub struct Shared {
-    /// Rules and registry.
-    pub knowledge: Knowledge,
+    /// What is in force.
+    pub in_force: InForce,
     /// Where records go.
     pub journal: Journal,
     /// Who consented; `None` where there is no ledger: then nothing is known of anybody.
@@ -86,8 +88,6 @@ pub struct Shared {
     pub capture: Arc<Capture>,
     /// What is counted.
     pub metrics: Arc<Metrics>,
-    /// Limits and times.
-    pub settings: Settings,
     /// Time.
     pub clock: Clock,
     /// Cancelled when the shutdown begins.
@@ -122,11 +122,12 @@ impl Shared {
         if self.drain.is_cancelled() {
             return Err(Refused::Draining);
         }
-        if self.tasks.len() >= self.settings.sessions_max {
+        let settings = self.in_force.now().settings;
+        if self.tasks.len() >= settings.sessions_max {
             return Err(Refused::Sessions);
         }
         let mut count = self.by_address.entry(peer.ip()).or_insert(0);
-        if *count >= self.settings.sessions_per_address_max {
+        if *count >= settings.sessions_per_address_max {
             return Err(Refused::SessionsPerAddress);
         }
         *count += 1;
@@ -134,8 +135,8 @@ impl Shared {
     }
 
     /// Remembers a keyword that a message announced for refusing.
-    fn learn(&self, code: Digits, keyword: Keyword) {
-        if self.knowledge.announced.learn(code, keyword)
+    fn learn(&self, announced: &Announced, code: Digits, keyword: Keyword) {
+        if announced.learn(code, keyword)
             && let Some(keep) = &self.keep_keyword
         {
             keep(code, keyword);

@@ -395,7 +395,7 @@ impl Work {
         });
         let mut records = Records::new();
         self.owed.iter().for_each(|signed| records.checkpoint(signed));
-        if records.is_empty() || self.shared.accept(&mut records, false).is_ok() {
+        if records.is_empty() || self.shared.accept(&mut records, None, false).is_ok() {
             self.owed.clear();
         }
     }
