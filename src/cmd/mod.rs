@@ -14,6 +14,7 @@ mod demo;
 mod disk;
 mod duration;
 mod explain;
+mod health;
 mod indexing;
 mod init;
 mod key_watch;
@@ -72,6 +73,7 @@ enum Command {
     Demo(demo::Args),
     Run(run::Args),
     Reload(reload::Args),
+    Health(health::Args),
     Audit(audit::Args),
     Consent(consent::Args),
     Explain(explain::Args),
@@ -90,6 +92,7 @@ impl Cli {
             Command::Demo(args) => demo::run(args),
             Command::Run(args) => run::run(args),
             Command::Reload(args) => reload::run(args),
+            Command::Health(args) => health::run(args),
             Command::Audit(args) => audit::run(args),
             Command::Consent(args) => consent::run(args),
             Command::Explain(args) => explain::run(args),

@@ -45,6 +45,7 @@ struct ProviderTable {
     licence: Option<LicenceTable>,
     /// How far its identity was verified. Only "verified" may send.
     #[serde(default)]
+    #[schemars(extend("default" = "pending"))]
     identity: Identity,
     /// Networks it may connect from, as address or address/prefix; empty = anywhere.
     #[serde(default)]
@@ -55,8 +56,9 @@ struct ProviderTable {
     /// Whether its advertising is watched for numbers that it counts through. "off" is for who writes to
     /// neighbouring numbers rightly: an operator's own customers, a company's own staff.
     #[serde(default)]
+    #[schemars(extend("default" = "on"))]
     sweep: Watch,
-    /// Tags under which its messages name ids, for the record.
+    /// Tags under which its messages name ids, for the record: 0x1400 to 0x3FFF.
     vendor_tlv: Option<VendorTlvTable>,
     /// The codes allotted to it.
     #[serde(default)]
@@ -108,11 +110,12 @@ struct CodeTable {
     /// Its digits as allotted; a foreign number begins with `+`.
     #[schemars(with = "String")]
     number: Spanned<String>,
-    /// The most digits with its extension; without it the code takes no extension.
+    /// The most digits with its extension, 20 at most; without it the code takes no extension.
     #[schemars(with = "Option<u8>")]
     digits_max: Option<Spanned<u8>>,
     /// What it was approved for.
     #[serde(default)]
+    #[schemars(extend("default" = "mixed"))]
     purpose: Purpose,
     /// Destination prefixes: `138` or `0571` at home, `+44` abroad; empty = everywhere.
     #[serde(default)]
@@ -140,7 +143,7 @@ struct CodeTable {
     #[schemars(with = "Option<FilingTable>")]
     filing: Option<Spanned<FilingTable>>,
     /// Whether it is for emergencies: they go at once and are filed afterwards. Only for purpose "public".
-    #[schemars(with = "Option<bool>")]
+    #[schemars(with = "Option<bool>", extend("default" = false))]
     emergency: Option<Spanned<bool>>,
 }
 

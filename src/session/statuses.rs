@@ -154,7 +154,7 @@ fn precise(reason: Reason) -> Option<CommandStatus> {
         Reason::ConsentUnreviewed => 0x0413,
         Reason::ConsentAskedAgain => 0x0414,
         Reason::ConsentUsedUp => 0x0415,
-        Reason::ScheduleConsentEnds => 0x0416,
+        Reason::ScheduleConsentEnds => 0x0417,
         Reason::RecipientsSequence | Reason::RecipientsBlock => 0x0416,
         Reason::PublicUnfiled | Reason::PublicLapsed | Reason::PublicEmergency => 0x0418,
         Reason::NoticeMissing => 0x0420,
@@ -233,6 +233,18 @@ mod tests {
                 assert!(!status.is_ok());
                 let own = (0x0401..=0x0430).contains(&status.0);
                 assert!(status.name().is_some() || own, "{reason:?} answers {status}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_status_of_our_own_means_one_rule() {
+        let statuses = Statuses::new(StatusStyle::Precise);
+        for &one in Reason::ALL {
+            for &other in Reason::ALL {
+                let same = statuses.of(one) == statuses.of(other);
+                let ours = statuses.of(one).name().is_none();
+                assert!(!(same && ours) || one.rule() == other.rule(), "{one:?} and {other:?}");
             }
         }
     }

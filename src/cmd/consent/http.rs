@@ -1,4 +1,4 @@
-//! Just enough HTTP/1.1 to ask our own admin API: one POST a connection, answered whole.
+//! Just enough HTTP/1.1 to ask our own admin API: one request a connection, answered whole.
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -17,6 +17,7 @@ const ANSWER_OCTETS_MAX: u64 = 64 << 20;
 pub(in crate::cmd) struct Api {
     address: SocketAddr,
     token: Option<String>,
+    patience: Duration,
 }
 
 impl Api {
@@ -37,21 +38,38 @@ impl Api {
             }
             None => None,
         };
-        Ok(Api { address, token })
+        Ok(Api { address, token, patience: PATIENCE })
+    }
+
+    /// With another time for connecting, and for each read and write.
+    pub fn within(self, patience: Duration) -> Api {
+        Api { patience, ..self }
     }
 
     /// The body of the answer to a POST; a failure unless it is 200.
     pub fn post(&self, path: &str, body: &str) -> Result<String, Failure> {
+        let (status, body) = self.ask("POST", path, body)?;
+        match status {
+            200 => Ok(body),
+            401 => {
+                Err(Failure("the admin API wants another token than [admin] token_file has".into()))
+            }
+            _ => Err(Failure(format!("the proxy answered {status}: {}", body.trim_end()))),
+        }
+    }
+
+    /// Status and body of an answer, whatever it is.
+    pub fn ask(&self, method: &str, path: &str, body: &str) -> Result<(u16, String), Failure> {
         let lost = |error: std::io::Error| {
             Failure(format!("the proxy's admin API at {} was lost: {error}", self.address))
         };
-        let mut stream = TcpStream::connect_timeout(&self.address, PATIENCE).map_err(lost)?;
-        stream.set_read_timeout(Some(PATIENCE)).map_err(lost)?;
-        stream.set_write_timeout(Some(PATIENCE)).map_err(lost)?;
+        let mut stream = TcpStream::connect_timeout(&self.address, self.patience).map_err(lost)?;
+        stream.set_read_timeout(Some(self.patience)).map_err(lost)?;
+        stream.set_write_timeout(Some(self.patience)).map_err(lost)?;
         let token = self.token.as_ref();
         let token = token.map(|token| format!("Authorization: Bearer {token}\r\n"));
         let head = format!(
-            "POST {path} HTTP/1.1\r\nHost: {}\r\n{}Content-Length: {}\r\nConnection: close\r\n\r\n",
+            "{method} {path} HTTP/1.1\r\nHost: {}\r\n{}Content-Length: {}\r\nConnection: close\r\n\r\n",
             self.address,
             token.unwrap_or_default(),
             body.len(),
@@ -61,16 +79,9 @@ impl Api {
         let mut answer = Vec::new();
         stream.take(ANSWER_OCTETS_MAX).read_to_end(&mut answer).map_err(lost)?;
         let answer = String::from_utf8_lossy(&answer);
-        let (status, body) = parsed(&answer).ok_or_else(|| {
+        parsed(&answer).ok_or_else(|| {
             Failure(format!("what answers at {} is not the admin API", self.address))
-        })?;
-        match status {
-            200 => Ok(body),
-            401 => {
-                Err(Failure("the admin API wants another token than [admin] token_file has".into()))
-            }
-            _ => Err(Failure(format!("the proxy answered {status}: {}", body.trim_end()))),
-        }
+        })
     }
 }
 
