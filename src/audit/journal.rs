@@ -22,8 +22,8 @@ use super::format::{GROUP_OCTETS_MAX, SESSION_BITS, u64_at};
 use super::proof::{Notary, NotaryOptions};
 use super::record::StartRecord;
 use super::records::Records;
-use super::ruling::Ruling;
 use super::recover::{OpenFault, Recovered, newest_within, recover};
+use super::ruling::Ruling;
 use super::sealed::Sealing;
 use super::writer::{Rotation, Writer};
 
@@ -355,11 +355,7 @@ impl Journal {
 
     /// The same for a batch that was judged by these rules. Where the one before it was judged by others,
     /// records that say so go in front.
-    pub fn append_judged(
-        &self,
-        records: &mut Records,
-        by: &Ruling,
-    ) -> Result<Ticket, Unavailable> {
+    pub fn append_judged(&self, records: &mut Records, by: &Ruling) -> Result<Ticket, Unavailable> {
         self.append_by(records, Some(by))
     }
 

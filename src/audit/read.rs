@@ -4,8 +4,8 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::format::{Chain, Header, LINK_OCTETS, RECORD_HEAD_OCTETS, segment_name, u16_at, u64_at};
 use super::events::RegistryRecord;
+use super::format::{Chain, Header, LINK_OCTETS, RECORD_HEAD_OCTETS, segment_name, u16_at, u64_at};
 use super::record::{Kind, Record, RulesRecord, StartRecord};
 use super::retention::{Purged, PurgedFile, kept_proof};
 use super::sealed::{Gone, KeyRing, Unsealer};
@@ -535,7 +535,8 @@ impl Reader {
         }
         match decode(octets) {
             Record::Start(StartRecord { rules, rule_set, reading, .. }) => {
-                (self.rules, self.rule_set, self.reading) = (rules, rule_set.into(), reading.into());
+                (self.rules, self.rule_set, self.reading) =
+                    (rules, rule_set.into(), reading.into());
             }
             Record::Rules(RulesRecord { rules, rule_set }) => {
                 (self.rules, self.rule_set) = (rules, rule_set.into());

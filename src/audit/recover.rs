@@ -5,9 +5,9 @@ use std::io::{self, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
 use super::format::{Chain, HEADER_OCTETS, LINK_OCTETS, Link};
+use super::proof::{CheckpointFault, Newest, Signed};
 use super::read::{decode, split_record};
 use super::record::Record;
-use super::proof::{CheckpointFault, Newest, Signed};
 use super::retention::{PurgedFile, remove};
 use super::sealed::Purpose;
 use super::segment::{Failed, Fault, Next, Segment, SegmentFile, list};

@@ -36,6 +36,7 @@ mod run;
 mod serve;
 mod shown;
 mod smsc;
+mod tls;
 mod told;
 
 /// What a command found out.

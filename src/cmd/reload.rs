@@ -21,7 +21,8 @@ pub struct Args {
 pub fn run(args: Args) -> Result<Answer, Failure> {
     let config = knowledge::load_config(&args.config)?;
     let Some(admin) = &config.admin else {
-        let why = "the proxy is asked through its [admin] address, and there is none; send it SIGHUP";
+        let why =
+            "the proxy is asked through its [admin] address, and there is none; send it SIGHUP";
         return Err(Failure(why.to_owned()));
     };
     if admin.address.port() == 0 {

@@ -1,7 +1,7 @@
 //! Changed files put in force while sessions go on.
 //!
 //! Everything is read and built beside what is in force, then put in its place at once: a file that is
-//! invalid changes nothing. One reload at a time. What was remembered goes on (rates, long messages, sweeps,
+//! invalid changes nothing. Certificates are read anew each time. One reload at a time. What was remembered goes on (rates, long messages, sweeps,
 //! message_ids, keywords), by the same ids. What cannot change while the proxy runs is named, and stays as it
 //! was at the start ([`needs_restart`]).
 
@@ -149,6 +149,7 @@ impl Reloader {
             providers: knowledge.registry.providers().len(),
         };
         if digest == now.digest {
+            self.shared.certificates.reload()?;
             return Ok(done(false));
         }
         let done = done(true);
@@ -165,6 +166,8 @@ impl Reloader {
         let parties = ledger::parties(&self.ledger, &knowledge.registry, &before.knowledge.parties);
         knowledge.parties = parties?;
         drop(before);
+        // The last that can fail; from here on everything is done.
+        self.shared.certificates.reload()?;
         show(&self.shared.metrics, &config, &knowledge.registry);
         let ruling = knowledge.ruling.clone();
         now.retired.push(self.shared.in_force.replace(knowledge, serve::settings(&config)));

@@ -16,10 +16,12 @@ use super::audit::tokens;
 use super::blind::blind_ports;
 use super::indexing::{self, Indexing};
 use super::knowledge::{self, Loaded};
-use super::retention::{self, Desk};
 use super::reloading::{self, Reloader};
+use super::retention::{self, Desk};
 use super::rewriting::{self, Rewriting};
-use super::{Failure, asked, capture, disk, key_watch, ledger, licences, mirrors, originals, told};
+use super::{
+    Failure, asked, capture, disk, key_watch, ledger, licences, mirrors, originals, tls, told,
+};
 use crate::admin::{self, Token, Told};
 use crate::audit::keys::{Auditor, SigningKey};
 use crate::audit::proof::NotaryOptions;
@@ -77,8 +79,9 @@ pub(super) async fn start(loaded: Loaded) -> Result<Running, Failure> {
     }
     let metrics = Arc::new(metrics);
     reloading::show(&metrics, &config, &knowledge.registry);
+    let tls = tls::read(&config)?;
     // Addresses first: a second proxy fails on them before it touches anything.
-    let listeners = take_addresses(&config)?;
+    let listeners = take_addresses(&config, &tls)?;
     let admin_listener = match &config.admin {
         Some(admin) => Some(take_admin(admin.address).await?),
         None => None,
@@ -106,6 +109,7 @@ pub(super) async fn start(loaded: Loaded) -> Result<Running, Failure> {
         keep_keyword,
         capture: Arc::new(capture),
         metrics,
+        certificates: tls::together(&tls),
         clock,
         drain,
         shards: Shards::start(threads(&config))?,
@@ -130,6 +134,7 @@ pub(super) async fn start(loaded: Loaded) -> Result<Running, Failure> {
         None => None,
     };
     tokio::spawn(watch(shared.clone()));
+    tokio::spawn(tls::watch(shared.clone()));
     tokio::spawn(retention::watch(retention));
     tokio::spawn(disk::watch(shared.journal.clone(), shared.metrics.clone()));
     tokio::spawn(key_watch::watch(
@@ -209,11 +214,12 @@ fn threads(config: &Config) -> usize {
     config.limits.threads.unwrap_or_else(cores)
 }
 
-fn take_addresses(config: &Config) -> Result<Vec<Listening>, Failure> {
+fn take_addresses(config: &Config, tls: &[tls::Legs]) -> Result<Vec<Listening>, Failure> {
     let mut listeners = Vec::new();
-    for one in &config.listen {
+    for (one, tls) in config.listen.iter().zip(tls) {
         let listening =
-            listen(one.address, Route::ToSmsc(one.smsc.clone()), knowledge::text_options(one))?;
+            listen(one.address, Route::ToSmsc(one.smsc.clone()), knowledge::text_options(one))?
+                .encrypted(tls.esme.clone(), tls.smsc.clone());
         let listening = match one.receipts {
             config::Receipts::AsAsked => listening,
             config::Receipts::Ask => listening.asking_for_receipts(),
@@ -355,6 +361,7 @@ pub(super) fn settings(config: &Config) -> Settings {
             response_us: us(times.response),
         },
         connect: times.connect,
+        handshake: times.handshake,
         write: times.write,
         keepalive: times.keepalive,
         user_timeout: times.user_timeout,
@@ -449,7 +456,11 @@ async fn watch(shared: Arc<Shared>) {
     let mut captured = Figures::default();
     loop {
         capture::count(&shared.metrics, &mut captured, shared.capture.figures());
-        licences::show(&shared.metrics, &shared.in_force.now().knowledge.registry, shared.clock.now().wall_us);
+        licences::show(
+            &shared.metrics,
+            &shared.in_force.now().knowledge.registry,
+            shared.clock.now().wall_us,
+        );
         let state = shared.journal.state();
         shared.metrics.audit_available.set(i64::from(state == State::Available));
         let stats = shared.journal.stats();

@@ -5,6 +5,7 @@
 //! | `written` | every key as it stands in the file, and its JSON schema |
 //! | [`bounds`] | defaults, and how far each number may go |
 //! | `mirrors` | what is written of a mirror to what is meant |
+//! | `tls` | what is written of TLS, and what is meant |
 //! | `validate` | what is written to what is meant |
 //! | [`fault`] | a mistake's line and key, in one sentence |
 //! | [`nearest`] | the name that was probably meant |
@@ -31,11 +32,13 @@ pub mod fault;
 mod mirrors;
 pub mod nearest;
 pub mod size;
+mod tls;
 mod validate;
 mod warnings;
 mod written;
 
 pub use fault::Fault;
+pub use tls::{SmscTls, Tls};
 pub use validate::{NEVER_LOOSENED, RETRIED};
 
 const REGISTRY_FILE: &str = "registry.toml";
@@ -104,6 +107,10 @@ pub struct Listen {
     pub receipts: Receipts,
     /// What becomes of parameters that name another sender.
     pub second_sender: SecondSender,
+    /// How TLS is spoken to ESMEs; `None` = plain SMPP.
+    pub tls: Option<Tls>,
+    /// How TLS is spoken to the SMSC; `None` = plain SMPP.
+    pub smsc_tls: Option<SmscTls>,
 }
 
 /// An `[[outbind]]`: a connecting SMSC is led to the ESME.
@@ -143,6 +150,8 @@ pub struct Timeouts {
     pub bind: Duration,
     /// For one SMSC address to take a connection.
     pub connect: Duration,
+    /// For a TLS handshake, of either leg.
+    pub handshake: Duration,
     /// Without a PDU either way.
     pub idle: Duration,
     /// For the response to a request.
@@ -481,6 +490,22 @@ choices! {
         Refuse "refuse"
         /// It goes on without them.
         Strip "strip"
+    }
+    /// Whether ESMEs are asked for a TLS certificate.
+    ClientCertificates {
+        /// They are not.
+        None "none"
+        /// They are, and who has none is served all the same.
+        Optional "optional"
+        /// They are, and who has none is not served.
+        Required "required"
+    }
+    /// The oldest version of TLS that is spoken.
+    TlsVersion {
+        /// TLS 1.2, and 1.3.
+        Tls12 "1.2"
+        /// TLS 1.3 alone.
+        Tls13 "1.3"
     }
     /// How septets of GSM 7 bit text stand in octets (TS 23.038 6.1.2.1).
     Packing {

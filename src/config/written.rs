@@ -87,6 +87,12 @@ pub(super) struct Listen {
     /// callback_num_pres_ind, callback_num_atag, source_subaddress): refused, or stripped of them.
     #[schemars(extend("default" = "refuse"))]
     pub second_sender: Option<SecondSender>,
+    /// TLS towards ESMEs. Without it, plain SMPP.
+    #[schemars(with = "Option<super::tls::WrittenTls>")]
+    pub tls: Option<super::tls::WrittenTls>,
+    /// TLS towards the SMSC. Without it, plain SMPP.
+    #[schemars(with = "Option<super::tls::WrittenSmscTls>")]
+    pub smsc_tls: Option<super::tls::WrittenSmscTls>,
 }
 
 /// An SMSC that connects here and sends outbind is led to the ESME.
@@ -166,6 +172,12 @@ pub(super) struct Timeouts {
     /// For one SMSC address to take a connection.
     #[schemars(with = "Option<Time>", extend("default" = duration::text(bounds::CONNECT.default)))]
     pub connect: Option<Spanned<Time>>,
+    /// For a TLS handshake, of either leg.
+    #[schemars(
+        with = "Option<Time>",
+        extend("default" = duration::text(bounds::HANDSHAKE.default))
+    )]
+    pub handshake: Option<Spanned<Time>>,
     /// Without a PDU either way.
     #[schemars(with = "Option<Time>", extend("default" = duration::text(bounds::IDLE.default)))]
     pub idle: Option<Spanned<Time>>,

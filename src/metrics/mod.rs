@@ -48,6 +48,7 @@ pub struct Metrics {
     capture_frames: Vec<IntCounter>,
     capture_ended: Vec<IntCounter>,
     config_info: IntGaugeVec,
+    certificate_expiry: IntGaugeVec,
     /// By provider and verdict; none without [`Metrics::by_provider`].
     provider_verdicts: Option<IntCounterVec>,
     reloads: Vec<IntCounter>,
@@ -212,6 +213,11 @@ impl Metrics {
             reload_last_success: make.gauge(
                 "consentry_reload_last_success_seconds",
                 "When the configuration in force was loaded, since the Unix epoch.",
+            )?,
+            certificate_expiry: make.gauges(
+                "consentry_certificate_expiry_seconds",
+                "Until a TLS certificate ends; below zero when it has.",
+                &["certificate"],
             )?,
             providers_unlicensed: make.gauge(
                 "consentry_providers_unlicensed",
@@ -420,6 +426,12 @@ impl Metrics {
         }
     }
 
+    /// `consentry_certificate_expiry_seconds{certificate}` of a configured certificate, from then on shown.
+    /// Its name is the listener's number and the file's part, never what stands in it.
+    pub fn certificate(&self, name: &str) -> IntGauge {
+        self.certificate_expiry.with_label_values(&[name])
+    }
+
     /// Makes `hash` the only one of `consentry_config_info{hash}`.
     pub fn config(&self, hash: &str) {
         self.config_info.reset();
@@ -491,7 +503,12 @@ impl Maker {
         self.register(IntCounterVec::new(Opts::new(name, help), &[label])?)
     }
 
-    fn family2(&self, name: &str, help: &str, labels: &[&str]) -> prometheus::Result<IntCounterVec> {
+    fn family2(
+        &self,
+        name: &str,
+        help: &str,
+        labels: &[&str],
+    ) -> prometheus::Result<IntCounterVec> {
         self.register(IntCounterVec::new(Opts::new(name, help), labels)?)
     }
 

@@ -6,21 +6,27 @@ use std::net::SocketAddr;
 use tokio::net::{TcpStream, lookup_host};
 use tokio::time::timeout;
 
+use super::stream::Stream;
+use super::tls::ClientTls;
 use super::{Settings, socket};
 
 /// A connection to one of several peers.
 pub struct Dialled<'a> {
     /// The connection.
-    pub stream: TcpStream,
+    pub(super) stream: Stream,
     /// Where it leads.
     pub address: SocketAddr,
     /// The same as it was configured.
     pub target: &'a str,
 }
 
-/// Tries each `host:port` in order, each of its addresses for at most the connect time. The
-/// error is the last one met.
-pub async fn dial<'a>(targets: &'a [String], settings: &Settings) -> io::Result<Dialled<'a>> {
+/// Tries each `host:port` in order, each of its addresses for at most the connect time and, with TLS,
+/// the handshake time. The error is the last one met.
+pub(super) async fn dial<'a>(
+    targets: &'a [String],
+    tls: Option<&ClientTls>,
+    settings: &Settings,
+) -> io::Result<Dialled<'a>> {
     let mut last = io::Error::from(io::ErrorKind::NotFound);
     for target in targets {
         let found = match timeout(settings.connect, lookup_host(target.as_str())).await {
@@ -38,7 +44,10 @@ pub async fn dial<'a>(targets: &'a [String], settings: &Settings) -> io::Result<
             match timeout(settings.connect, TcpStream::connect(address)).await {
                 Ok(Ok(stream)) => {
                     socket::prepare(&stream, settings)?;
-                    return Ok(Dialled { stream, address, target });
+                    match begin(stream, target, tls, settings).await {
+                        Ok(stream) => return Ok(Dialled { stream, address, target }),
+                        Err(error) => last = error,
+                    }
                 }
                 Ok(Err(error)) => last = error,
                 Err(_) => last = io::ErrorKind::TimedOut.into(),
@@ -46,4 +55,18 @@ pub async fn dial<'a>(targets: &'a [String], settings: &Settings) -> io::Result<
         }
     }
     Err(last)
+}
+
+/// What comes before SMPP on a connection that was taken.
+async fn begin(
+    socket: TcpStream,
+    target: &str,
+    tls: Option<&ClientTls>,
+    settings: &Settings,
+) -> io::Result<Stream> {
+    let Some(tls) = tls else { return Ok(Stream::Plain(socket)) };
+    match timeout(settings.handshake, tls.connect(socket, target)).await {
+        Ok(done) => done,
+        Err(_) => Err(io::Error::new(io::ErrorKind::TimedOut, "no TLS handshake in time")),
+    }
 }

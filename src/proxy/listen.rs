@@ -7,7 +7,9 @@ use std::time::Duration;
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 
 use super::pump::{self, FirstLeg};
-use super::{Shared, socket};
+use super::stream::Stream;
+use super::tls::{ClientTls, ServerTls};
+use super::{Shared, enter, socket};
 use crate::metrics::Refused;
 use crate::text;
 
@@ -35,6 +37,10 @@ pub(super) struct Way {
     pub(super) text_options: text::Options,
     pub(super) asks_receipts: bool,
     pub(super) strips_second_sender: bool,
+    /// TLS towards who connects; `None` = plain.
+    pub(super) tls: Option<Arc<ServerTls>>,
+    /// TLS towards the SMSC.
+    pub(super) smsc_tls: Option<Arc<ClientTls>>,
 }
 
 /// An address that is listened on.
@@ -47,6 +53,8 @@ pub struct Listening {
     text_options: text::Options,
     asks_receipts: bool,
     strips_second_sender: bool,
+    tls: Option<Arc<ServerTls>>,
+    smsc_tls: Option<Arc<ClientTls>>,
 }
 
 /// Why an address cannot be listened on.
@@ -72,8 +80,16 @@ pub fn listen(
     let fault = |source| ListenFault { address, source };
     let listener = take().map_err(fault)?;
     let address = listener.local_addr().map_err(fault)?;
-    let (asks_receipts, strips_second_sender) = (false, false);
-    Ok(Listening { address, listener, route, text_options, asks_receipts, strips_second_sender })
+    Ok(Listening {
+        address,
+        listener,
+        route,
+        text_options,
+        asks_receipts: false,
+        strips_second_sender: false,
+        tls: None,
+        smsc_tls: None,
+    })
 }
 
 impl Listening {
@@ -89,13 +105,32 @@ impl Listening {
         self
     }
 
+    /// The address where ESMEs speak TLS, if there is any, with the SMSC behind it by TLS, if there is any.
+    pub fn encrypted(
+        mut self,
+        tls: Option<Arc<ServerTls>>,
+        smsc_tls: Option<Arc<ClientTls>>,
+    ) -> Listening {
+        self.tls = tls;
+        self.smsc_tls = smsc_tls;
+        self
+    }
+
     /// Accepts until the shutdown begins.
     pub async fn serve(self, shared: Arc<Shared>) {
         let name = self.address.to_string();
         let Listening {
-            listener, route, text_options, asks_receipts, strips_second_sender, ..
+            listener,
+            route,
+            text_options,
+            asks_receipts,
+            strips_second_sender,
+            tls,
+            smsc_tls,
+            ..
         } = self;
-        let way = Way { route, name, text_options, asks_receipts, strips_second_sender };
+        let way =
+            Way { route, name, text_options, asks_receipts, strips_second_sender, tls, smsc_tls };
         let way = Arc::new(way);
         loop {
             let accepted = tokio::select! {
@@ -139,13 +174,7 @@ fn admit(shared: &Arc<Shared>, way: &Arc<Way>, stream: TcpStream, peer: SocketAd
     let sharing = shared.clone();
     sharing.shards.spawn(&sharing.tasks, async move {
         match TcpStream::from_std(stream) {
-            Ok(stream) => {
-                let first = match way.route {
-                    Route::ToSmsc(_) => FirstLeg::Esme(stream),
-                    Route::ToEsme(_) => FirstLeg::Smsc(stream),
-                };
-                pump::run(&shared, &way, first, peer).await;
-            }
+            Ok(stream) => serve(&shared, &way, stream, peer).await,
             Err(error) => {
                 shared.metrics.connections_refused(Refused::System).inc();
                 tracing::warn!(%peer, %error, "a connection could not be taken over");
@@ -153,4 +182,20 @@ fn admit(shared: &Arc<Shared>, way: &Arc<Way>, stream: TcpStream, peer: SocketAd
         }
         shared.dismiss(peer);
     });
+}
+
+async fn serve(shared: &Arc<Shared>, way: &Way, stream: TcpStream, peer: SocketAddr) {
+    let first = match way.route {
+        Route::ToSmsc(_) => match enter::enter(shared, way, stream).await {
+            Ok(entered) => FirstLeg::Esme(entered),
+            Err((reason, why)) => {
+                shared.metrics.connections_refused(reason).inc();
+                let listener = &way.name;
+                tracing::info!(%peer, listener, reason = reason.name(), why, "connection refused");
+                return;
+            }
+        },
+        Route::ToEsme(_) => FirstLeg::Smsc(Stream::Plain(stream)),
+    };
+    pump::run(shared, way, first, peer).await;
 }

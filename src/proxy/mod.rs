@@ -21,10 +21,12 @@ use crate::policy::Consent;
 use crate::registry::Digits;
 use crate::session::{Announced, Moment, Timeouts};
 
+mod certificate;
 mod clock;
 mod close;
 mod count;
 mod dial;
+mod enter;
 mod heed;
 mod hold;
 mod in_force;
@@ -35,7 +37,9 @@ mod pump;
 mod scratch;
 mod shards;
 mod socket;
+mod stream;
 mod tap;
+pub mod tls;
 
 pub use clock::Clock;
 pub use hold::Waiting;
@@ -59,6 +63,8 @@ pub struct Settings {
     pub timeouts: Timeouts,
     /// For one SMSC address to take a connection.
     pub connect: Duration,
+    /// For a TLS handshake, of either leg.
+    pub handshake: Duration,
     /// For a peer to take anything at all of what waits for it.
     pub write: Duration,
     /// Silence after which TCP probes a peer.
@@ -88,6 +94,8 @@ pub struct Shared {
     pub capture: Arc<Capture>,
     /// What is counted.
     pub metrics: Arc<Metrics>,
+    /// The certificates of all listeners.
+    pub certificates: tls::Certificates,
     /// Time.
     pub clock: Clock,
     /// Cancelled when the shutdown begins.

@@ -411,6 +411,7 @@ mod tests {
             identity: Identity::Verified,
             from: vec![],
             rate: None,
+            certificates: vec![],
             service_types: vec![],
             sweep: crate::registry::Watch::On,
             vendor_tlv: crate::registry::VendorTlv::default(),
@@ -563,7 +564,10 @@ mod tests {
             assert_eq!(now.places(), places, "{names:?}");
             before = now;
         }
-        assert_eq!(registry(&["a"]).following(&before).unwrap().provider_by_id(ProviderId(1)), None);
+        assert_eq!(
+            registry(&["a"]).following(&before).unwrap().provider_by_id(ProviderId(1)),
+            None
+        );
     }
 
     #[test]

@@ -10,7 +10,7 @@ use crate::audit::Record;
 use crate::consent::{Event, Happened, Question, Rehearsal};
 use crate::content::reply::Keyword;
 use crate::policy::Consent;
-use crate::registry::{Digits, ProviderId};
+use crate::registry::{Digits, Presented, ProviderId};
 use crate::session::{
     BindKind, BindState, Desk, EndReason, Knowledge, LongMessages, Moment, Session, Side, Timeouts,
 };
@@ -214,7 +214,8 @@ impl Bench {
     fn session(&mut self, way: &Way, now: Moment) -> Session {
         self.sessions += 1;
         let (id, timeouts) = (self.sessions, self.timeouts);
-        let session = Session::new(id, way.esme, &way.listener, timeouts, way.text_options, now);
+        let session = Session::new(id, way.esme, &way.listener, timeouts, way.text_options, now)
+            .presenting(Presented::Unseen);
         if way.strips_second_sender { session.stripping_second_senders() } else { session }
     }
 
@@ -344,7 +345,8 @@ impl Bench {
 
 /// The provider that alone may connect from there by name of its networks.
 fn the_only_one_from(registry: &crate::registry::Registry, esme: SocketAddr) -> Option<ProviderId> {
-    let mut named = registry.ids().filter(|(_, one)| !one.from.is_empty() && one.may_connect_from(esme.ip()));
+    let mut named =
+        registry.ids().filter(|(_, one)| !one.from.is_empty() && one.may_connect_from(esme.ip()));
     let (only, _) = named.next()?;
     named.next().is_none().then_some(only)
 }

@@ -44,7 +44,9 @@ impl Statuses {
 fn compatible(reason: Reason) -> CommandStatus {
     match reason {
         Reason::BindUnknown => CommandStatus::ESME_RINVSYSID,
-        Reason::BindLicence | Reason::BindLocation => CommandStatus::ESME_RBINDFAIL,
+        Reason::BindLicence | Reason::BindLocation | Reason::BindCertificate => {
+            CommandStatus::ESME_RBINDFAIL
+        }
         Reason::ProviderUnknown | Reason::ProviderLicence | Reason::ProviderIdentity => {
             CommandStatus::ESME_RSUBMITFAIL
         }
@@ -148,6 +150,7 @@ fn precise(reason: Reason) -> Option<CommandStatus> {
         Reason::ProviderUnknown => 0x0408,
         Reason::ProviderIdentity => 0x0409,
         Reason::BindLocation => 0x040a,
+        Reason::BindCertificate => 0x040b,
         Reason::ConsentMissing | Reason::ConsentSilent | Reason::ConsentOther => 0x0410,
         Reason::ConsentRevoked => 0x0411,
         Reason::ConsentExpired => 0x0412,

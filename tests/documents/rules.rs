@@ -168,6 +168,11 @@ fn shown(rule: Rule) -> Shown {
             "proto-fixtures/policy/cases.toml",
             "from elsewhere",
         ),
+        Rule::ProviderCertificate => done(
+            "Bind without a client certificate of those in the provider's `certificates`; ESME_RBINDFAIL answers the bind",
+            "proto-fixtures/policy/cases.toml",
+            "without its certificate",
+        ),
         Rule::ProviderIdentity => {
             plain("pending1", CODE, ANYBODY, SERVICE, "`identity = \"pending\"`")
         }

@@ -21,6 +21,7 @@ mod hold;
 mod idle;
 mod lifetimes;
 mod metrics;
+mod openssl;
 mod outbind;
 #[path = "../pcapng/mod.rs"]
 mod pcapng;
@@ -33,6 +34,7 @@ mod sealed;
 mod shim;
 mod sockets;
 mod start;
+mod tls;
 mod wire;
 
 const OURS: &[u8] = b"106900001234";

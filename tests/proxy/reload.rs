@@ -223,16 +223,14 @@ async fn a_live_session_is_judged_by_what_is_in_force_at_once() {
     let config = std::fs::read_to_string(folder.path().join("consentry.toml")).expect("written");
     let mut esme = bound(&proxy).await;
     std::fs::write(folder.path().join("words.txt"), "你好\n").expect("a word list");
-    std::fs::write(folder.path().join("offer.txt"), "全场五折优惠，立即抢购\n").expect("a template");
+    std::fs::write(folder.path().join("offer.txt"), "全场五折优惠，立即抢购\n")
+        .expect("a template");
     let ours = |more: &str| provider("测试有限公司", "test", more, &[CODE]);
     let other = |codes: &[&str]| provider("另一有限公司", "other", "", codes);
     let suspended = "licence = { number = \"B2-1\", valid_until = 2099-12-31, suspended = true }\n";
     let templates = ours("") + "templates = [\"offer.txt\"]\n";
-    let (ok, invalid, failed) = (
-        CommandStatus::ESME_ROK,
-        CommandStatus::ESME_RINVSRCADR,
-        CommandStatus::ESME_RSUBMITFAIL,
-    );
+    let (ok, invalid, failed) =
+        (CommandStatus::ESME_ROK, CommandStatus::ESME_RINVSRCADR, CommandStatus::ESME_RSUBMITFAIL);
     // What, registry, behind the configuration, what a greeting and an advertisement are answered.
     let rows: [(&str, String, &str, CommandStatus, CommandStatus); 14] = [
         ("as at the start", ours(""), "", ok, failed),
@@ -342,7 +340,11 @@ async fn an_invalid_file_changes_nothing_and_says_why() {
     let content = |key: &str| format!("{config}[content]\n{key}\n");
     // Configuration, registry, what the answer says.
     let rows = [
-        (config.replace("[[listen]]", "[[listen"), registry.clone(), "consentry.toml line 1: this is not TOML"),
+        (
+            config.replace("[[listen]]", "[[listen"),
+            registry.clone(),
+            "consentry.toml line 1: this is not TOML",
+        ),
         (
             format!("{config}[limits]\nsesions = 5\n"),
             registry.clone(),
@@ -353,7 +355,11 @@ async fn an_invalid_file_changes_nothing_and_says_why() {
             registry.clone(),
             "did you mean source.forged?",
         ),
-        (config.clone(), registry.replace("name ", "nmae "), "registry.toml:3: `nmae` is not known"),
+        (
+            config.clone(),
+            registry.replace("name ", "nmae "),
+            "registry.toml:3: `nmae` is not known",
+        ),
         (config.clone(), registry[..registry.len() - 4].to_owned(), "registry.toml:9: "),
         (config.clone(), String::from("[[provider]]\nname = \"半"), "registry.toml:2: "),
         (
@@ -507,10 +513,8 @@ async fn only_who_has_the_token_reloads() {
     assert_eq!(status, Some(2), "{why}");
     assert!(why.contains("[admin] address has port 0"), "{why}");
     let text = std::fs::read_to_string(&config).expect("written");
-    let admin_port = text.replace(
-        "[admin]\naddress = \"127.0.0.1:0\"",
-        &format!("[admin]\naddress = \"{admin}\""),
-    );
+    let admin_port = text
+        .replace("[admin]\naddress = \"127.0.0.1:0\"", &format!("[admin]\naddress = \"{admin}\""));
     put(folder.path(), "consentry.toml", &admin_port);
     let (status, said, why) = command(&config);
     assert_eq!(status, Some(0), "{why}");
