@@ -3,17 +3,21 @@
 
 use std::process::ExitCode;
 
+use clap::CommandFactory;
+
 mod asked;
 mod audit;
 mod blind;
 mod capture;
 mod check;
+mod completions;
 mod consent;
 mod content;
 mod demo;
 mod disk;
 mod duration;
 mod explain;
+mod hand_over;
 mod health;
 mod indexing;
 mod init;
@@ -23,8 +27,10 @@ mod knowledge;
 mod ledger;
 mod licences;
 mod load;
+mod man;
 mod mirrors;
 mod needs_restart;
+mod notify;
 mod originals;
 mod record;
 mod reload;
@@ -36,8 +42,10 @@ mod run;
 mod serve;
 mod shown;
 mod smsc;
+mod sockets;
 mod tls;
 mod told;
+mod watchdog;
 
 /// What a command found out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -74,6 +82,7 @@ enum Command {
     Demo(demo::Args),
     Run(run::Args),
     Reload(reload::Args),
+    HandOver(hand_over::Args),
     Health(health::Args),
     Audit(audit::Args),
     Consent(consent::Args),
@@ -82,6 +91,8 @@ enum Command {
     Content(content::Args),
     Smsc(smsc::Args),
     Load(load::Args),
+    Completions(completions::Args),
+    Man(man::Args),
 }
 
 impl Cli {
@@ -93,6 +104,7 @@ impl Cli {
             Command::Demo(args) => demo::run(args),
             Command::Run(args) => run::run(args),
             Command::Reload(args) => reload::run(args),
+            Command::HandOver(args) => hand_over::run(args),
             Command::Health(args) => health::run(args),
             Command::Audit(args) => audit::run(args),
             Command::Consent(args) => consent::run(args),
@@ -101,6 +113,8 @@ impl Cli {
             Command::Content(args) => content::run(args),
             Command::Smsc(args) => smsc::run(args),
             Command::Load(args) => load::run(args),
+            Command::Completions(args) => completions::run(args, Cli::command()),
+            Command::Man(args) => man::run(args, Cli::command()),
         };
         match answer {
             Ok(Answer::Yes) => ExitCode::SUCCESS,

@@ -44,7 +44,7 @@ pub mod tls;
 pub use clock::Clock;
 pub use hold::Waiting;
 pub use in_force::{InForce, Terms};
-pub use listen::{ListenFault, Listening, Route, listen};
+pub use listen::{ListenFault, Listening, Route, listen, take};
 pub use live::{Live, Named};
 pub use shards::{Shards, THREADS_MAX};
 
