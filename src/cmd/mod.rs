@@ -33,6 +33,7 @@ mod needs_restart;
 mod notify;
 mod originals;
 mod record;
+mod relation;
 mod reload;
 mod reloading;
 mod replay;

@@ -39,7 +39,7 @@ use crate::consent::Ledger;
 use crate::metrics::Metrics;
 use crate::policy::Rule;
 use crate::proxy::{
-    Clock, InForce, Listening, Live, Route, Settings, Shards, Shared, Waiting, listen,
+    Clock, Failures, InForce, Listening, Live, Route, Settings, Shards, Shared, Waiting, listen,
 };
 use crate::registry::Registry;
 use crate::session::{Parties, Timeouts};
@@ -133,11 +133,13 @@ pub(super) async fn start(
         tasks: TaskTracker::new(),
         live: DashMap::new(),
         by_address: DashMap::new(),
+        failures: Failures::new(u32::try_from(config.limits.bind_failures).unwrap_or(u32::MAX)),
         buffered_octets: AtomicUsize::new(0),
     });
     capture::show_limits(&shared.metrics, &shared.capture);
     capture::begin(&shared.capture, &config.capture);
-    let retention = Arc::new(Desk::new(&config, shared.journal.clone(), clock)?);
+    let retention =
+        Arc::new(Desk::new(&config, shared.journal.clone(), Some(ledger.clone()), clock)?);
     let listening: Vec<SocketAddr> = listeners.iter().map(|listener| listener.address).collect();
     let mut acceptors = Vec::new();
     for listener in listeners {
@@ -276,7 +278,7 @@ fn listen_on(
     for ((one, tls), socket) in config.listen.iter().zip(tls).zip(&mut sockets) {
         let listening =
             listen(socket, Route::ToSmsc(one.smsc.clone()), knowledge::text_options(one))?
-                .encrypted(tls.esme.clone(), tls.smsc.clone());
+                .leading(tls::entrance(one, tls), tls::outward(one, tls));
         let listening = match one.receipts {
             config::Receipts::AsAsked => listening,
             config::Receipts::Ask => listening.asking_for_receipts(),

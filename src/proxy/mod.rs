@@ -3,7 +3,7 @@
 //! One task a pair (`pump`); what it does with the octets is decided in
 //! [`crate::session`]. This room only waits, reads, writes and counts.
 
-use std::net::SocketAddr;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 use std::time::Duration;
@@ -16,7 +16,7 @@ use crate::audit::Journal;
 use crate::capture::Capture;
 use crate::consent::{Ledger, Question};
 use crate::content::reply::Keyword;
-use crate::metrics::Metrics;
+use crate::metrics::{Metrics, Refused};
 use crate::policy::Consent;
 use crate::registry::Digits;
 use crate::session::{Announced, Moment, Timeouts};
@@ -27,12 +27,15 @@ mod close;
 mod count;
 mod dial;
 mod enter;
+mod failures;
+pub mod header;
 mod heed;
 mod hold;
 mod in_force;
 mod listen;
 mod live;
 mod out;
+mod outward;
 mod pump;
 mod scratch;
 mod shards;
@@ -42,10 +45,13 @@ mod tap;
 pub mod tls;
 
 pub use clock::Clock;
+pub use enter::Entrance;
+pub use failures::Failures;
 pub use hold::Waiting;
 pub use in_force::{InForce, Terms};
 pub use listen::{ListenFault, Listening, Route, listen, take};
 pub use live::{Live, Named};
+pub use outward::Outward;
 pub use shards::{Shards, THREADS_MAX};
 
 /// Limits and times of this room. Every one has its unit in its name or type.
@@ -63,7 +69,7 @@ pub struct Settings {
     pub timeouts: Timeouts,
     /// For one SMSC address to take a connection.
     pub connect: Duration,
-    /// For a TLS handshake, of either leg.
+    /// For a PROXY protocol header to come, and for a TLS handshake, of either leg.
     pub handshake: Duration,
     /// For a peer to take anything at all of what waits for it.
     pub write: Duration,
@@ -109,7 +115,9 @@ pub struct Shared {
     /// The sessions that live, by their journal number.
     pub live: DashMap<u64, Arc<Live>>,
     /// Sessions by the ESME's address.
-    pub by_address: DashMap<std::net::IpAddr, usize>,
+    pub by_address: DashMap<IpAddr, usize>,
+    /// Who failed to bind lately.
+    pub failures: Failures,
     /// Octets that wait in all sessions.
     pub buffered_octets: AtomicUsize,
 }
@@ -124,9 +132,8 @@ impl Shared {
         }
     }
 
-    /// Whether one more session may begin from that address; it is counted when it may.
-    fn admit(&self, peer: SocketAddr) -> Result<(), crate::metrics::Refused> {
-        use crate::metrics::Refused;
+    /// Whether one more connection may be looked at.
+    fn has_room(&self) -> Result<(), Refused> {
         if self.drain.is_cancelled() {
             return Err(Refused::Draining);
         }
@@ -134,8 +141,13 @@ impl Shared {
         if self.tasks.len() >= settings.sessions_max {
             return Err(Refused::Sessions);
         }
-        let mut count = self.by_address.entry(peer.ip()).or_insert(0);
-        if *count >= settings.sessions_per_address_max {
+        Ok(())
+    }
+
+    /// Whether one more session may begin from that address; it is counted when it may.
+    fn admit(&self, from: IpAddr) -> Result<(), Refused> {
+        let mut count = self.by_address.entry(from).or_insert(0);
+        if *count >= self.in_force.now().settings.sessions_per_address_max {
             return Err(Refused::SessionsPerAddress);
         }
         *count += 1;
@@ -151,9 +163,9 @@ impl Shared {
         }
     }
 
-    fn dismiss(&self, peer: SocketAddr) {
+    fn dismiss(&self, from: IpAddr) {
         use dashmap::mapref::entry::Entry;
-        if let Entry::Occupied(mut count) = self.by_address.entry(peer.ip()) {
+        if let Entry::Occupied(mut count) = self.by_address.entry(from) {
             *count.get_mut() -= 1;
             if *count.get() == 0 {
                 count.remove();

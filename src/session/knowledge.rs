@@ -10,6 +10,7 @@ use super::originals::{ENTRIES_DEFAULT, Originals};
 use super::parts::Joinings;
 use super::prepare::Parties;
 use super::rates::Rates;
+use super::seats::Seats;
 use super::statuses::Statuses;
 use super::sweeps::Sweeps;
 use super::table::UnknownCommand;
@@ -60,6 +61,10 @@ pub struct Knowledge {
     pub submit_multi: MultiPolicy,
     /// The providers' rates.
     pub rates: Rates,
+    /// How many sessions each provider has.
+    pub seats: Arc<Seats>,
+    /// Most of them at once.
+    pub sessions_per_provider_max: usize,
     /// Where the providers' advertising went to lately.
     pub sweeps: Sweeps,
     /// What texts are read with.
@@ -131,6 +136,7 @@ impl Knowledge {
         self.originals = before.originals.clone();
         self.originals_max = before.originals_max;
         self.asked = before.asked.clone();
+        self.seats = before.seats.clone();
         self.announced = before.announced.clone();
         self.content = before.content;
         self.asks_receipts = before.asks_receipts;
@@ -144,6 +150,8 @@ impl Knowledge {
         Knowledge {
             ruling: Ruling::default(),
             rates: Rates::new(&registry),
+            seats: Arc::default(),
+            sessions_per_provider_max: usize::MAX,
             sweeps: Sweeps::new(registry.providers().len()),
             joinings: Joinings::new(registry.providers().len(), Limits::default()),
             long_messages: LongMessages::Progressive,

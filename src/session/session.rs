@@ -12,6 +12,7 @@ use super::left_out::LeftOuts;
 use super::moment::Moment;
 use super::multi::{Multi, Outcome, has_outcomes};
 use super::originals::mark;
+use super::seats::Seat;
 use super::table::{BindKind, BindState};
 use super::tally::Tally;
 use super::window::Window;
@@ -107,6 +108,8 @@ pub struct Session {
     pub(super) provider: Option<ProviderId>,
     /// Whose it was, where the registry does not have him any more.
     pub(super) last_provider: Option<ProviderId>,
+    /// Its place among the provider's sessions.
+    pub(super) seat: Option<Seat>,
     /// [`mark`] of the provider's name, and of the SMSC: of its address as configured, once there is a
     /// connection; before that, and where nobody says, of the listener.
     pub(super) owner: u64,
@@ -180,6 +183,7 @@ impl Session {
             state: BindState::Open,
             provider: None,
             last_provider: None,
+            seat: None,
             owner: 0,
             smsc_mark: mark(listener.as_bytes()),
             system_id: Vec::new(),
@@ -258,6 +262,8 @@ impl Session {
         }
         // What handsets answer to who is gone still counts for him.
         self.last_provider = self.provider.or(self.last_provider);
+        // It is up, and stays up: how many sessions the other may have is asked at binds.
+        self.seat = provider.and_then(|id| knowledge.seats.take(id, usize::MAX));
         self.provider = provider;
         self.owner = provider
             .and_then(|id| registry.provider_by_id(id))
