@@ -15,6 +15,8 @@ use super::records::Records;
 pub struct Ruling {
     /// SHA-256 of configuration, registry, templates, weights and lists.
     pub rules: [u8; 32],
+    /// SHA-256 of the configuration alone.
+    pub config: [u8; 32],
     /// Name of the rule set.
     pub rule_set: String,
     /// SHA-256 of the registry alone.

@@ -73,7 +73,7 @@ pub(super) fn load_after(
     let asks_receipts = config.listen.iter().any(|one| one.receipts == config::Receipts::Ask);
     let rule_set = RuleSet::from_name(config.rules.set.name()).unwrap_or_default();
     let knowledge = Knowledge {
-        ruling: ruling(digest.into(), rule_set, &registry, &texts),
+        ruling: ruling((digest.into(), config.digest), rule_set, &registry, &texts),
         long_messages: long_messages(&config.long_messages),
         joinings: Joinings::new(providers, part_limits(&config.long_messages)),
         review: match config.consent.review {
@@ -127,11 +127,17 @@ impl Files {
 }
 
 /// How the journal names what is in force.
-fn ruling(rules: [u8; 32], rule_set: RuleSet, registry: &Registry, texts: &Texts) -> Ruling {
+fn ruling(
+    (rules, config): ([u8; 32], [u8; 32]),
+    rule_set: RuleSet,
+    registry: &Registry,
+    texts: &Texts,
+) -> Ruling {
     let count = |count: usize| u32::try_from(count).unwrap_or(u32::MAX);
     let providers = registry.providers();
     Ruling {
         rules,
+        config,
         rule_set: rule_set.name().to_owned(),
         registry: *registry.digest(),
         providers: count(providers.len()),

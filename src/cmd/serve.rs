@@ -23,8 +23,8 @@ use super::retention::{self, Desk};
 use super::rewriting::{self, Rewriting};
 use super::sockets::Addresses;
 use super::{
-    Failure, asked, capture, disk, hand_over, key_watch, ledger, licences, mirrors, originals, tls,
-    told,
+    Failure, asked, capture, console, disk, hand_over, key_watch, ledger, licences, mirrors,
+    originals, tls, told,
 };
 use crate::admin::{self, Token, Told};
 use crate::audit::keys::{Auditor, SigningKey};
@@ -453,6 +453,7 @@ fn serve_admin(
             })
         })),
         reload: Some(reloader.clone().by_api()),
+        console: Some(admin::console::Desk::new(console::answers(config, shared, ledger)?)),
         hand_over: Some(hand_over),
         token,
     };
