@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use super::{Failure, keywords};
 use crate::config::{Config, Place};
-use crate::consent::{Cause, Ledger, OpenFault, Options};
+use crate::consent::{CACHE_OCTETS_MIN, Cause, Ledger, OpenFault, Options};
 use crate::metrics::{ConsentEvent, Metrics, Revocation};
 use crate::proxy::KeepKeyword;
 use crate::registry::Registry;
@@ -35,14 +35,35 @@ pub(super) fn open(config: &Config, patience: Duration) -> Result<Ledger, Failur
     Ok(ledger)
 }
 
-/// Who everybody in the registry is in the ledger.
-pub(super) fn parties(ledger: &Ledger, registry: &Registry) -> Result<Parties, Failure> {
-    let mut parties = Parties::default();
-    for provider in registry.providers() {
-        parties.entities.push(ledger.entity(&provider.name)?);
-        for code in &provider.codes {
-            parties.scopes.push(ledger.scope(&code.scope)?);
+/// Opens it for a look, where it is there and no process has it; else why not. Blocks.
+pub(super) fn look(config: &Config) -> Result<Ledger, Failure> {
+    let Place::Folder(path) = &config.consent.place else {
+        return Err(Failure("[consent] url is not served by this version".to_owned()));
+    };
+    if !path.is_dir() {
+        return Err(Failure(format!("{} is not there", path.display())));
+    }
+    Ok(Ledger::open(path, options(config, CACHE_OCTETS_MIN, false))?)
+}
+
+/// Who everybody in the registry is in the ledger. Who is gone since `before` is who he was: handsets may
+/// still answer him.
+pub(super) fn parties(
+    ledger: &Ledger,
+    registry: &Registry,
+    before: &Parties,
+) -> Result<Parties, Failure> {
+    let mut parties = Parties { entities: before.entities.clone(), scopes: Vec::new() };
+    for (id, provider) in registry.ids() {
+        let entity = ledger.entity(&provider.name)?;
+        match parties.entities.get_mut(id.0 as usize) {
+            Some(known) => *known = entity,
+            // Ids rise, and there is none that nobody has or had.
+            None => parties.entities.push(entity),
         }
+    }
+    for code in registry.providers().iter().flat_map(|provider| &provider.codes) {
+        parties.scopes.push(ledger.scope(&code.scope)?);
     }
     Ok(parties)
 }
