@@ -124,6 +124,15 @@ labels! {
         /// The collector was not there, or refused it.
         Failed "failed"
     }
+    /// What came of a reload.
+    Reloaded {
+        /// Other rules or settings are in force since.
+        Changed "changed"
+        /// What is in force is what stood in the files.
+        Unchanged "unchanged"
+        /// The files cannot be in force: nothing changed.
+        Failed "failed"
+    }
     /// Why a capture ended.
     CaptureEnd {
         /// It was stopped.
