@@ -25,7 +25,7 @@ fn good(text: &str) -> Config {
 fn unwritten_keys_take_their_defaults_and_paths_their_folder() {
     let config = good(LISTEN);
     assert_eq!(config.listen[0].address, SocketAddr::from(([127, 0, 0, 1], 0)));
-    assert_eq!(config.listen[0].smsc, ["192.0.2.10:2775"]);
+    assert_eq!(config.listen[0].smsc[0].address, "192.0.2.10:2775");
     assert_eq!(config.limits.sessions, 12_000);
     assert_eq!(config.limits.pdu_octets, 70_000);
     assert_eq!(config.limits.session_buffer_octets, 256 << 10);

@@ -6,6 +6,7 @@
 //! | `GET /healthz` | 200 while the process lives |
 //! | `GET /readyz` | 200 `ready`, or 503 and one reason a line |
 //! | `GET /api/v1/sessions` | live sessions, one JSON object a line |
+//! | `GET /api/v1/upstreams`, `POST /api/v1/upstreams/...` | the SMSCs, see [`upstreams`] |
 //! | `POST /api/v1/consents...` | the consent ledger, see [`consents`] |
 //! | `POST /api/v1/retention/...` | purges, sets and lifts holds, see [`retention`] |
 //! | `GET`, `POST`, `DELETE /api/v1/capture` | the proxy's own traces, see [`capture`] |
@@ -34,10 +35,12 @@ pub mod connection;
 pub mod consents;
 pub mod retention;
 pub mod session;
+pub mod upstreams;
 
 pub use access::{Token, TokenFault};
 pub use retention::{Act, Told};
 pub use session::Session;
+pub use upstreams::{Steer, Upstream};
 
 use connection::{Bounded, LIFE_MAX, Peer};
 
@@ -71,6 +74,8 @@ pub struct State {
     pub blind_ports: Arc<dyn Fn() -> usize + Send + Sync>,
     /// Purges, sets and lifts holds, if there are records to keep.
     pub retention: Option<Act>,
+    /// The SMSCs of the listeners, if there are any.
+    pub upstreams: Option<Arc<dyn Steer>>,
     /// What `/api/v1` asks for; without it, only this machine is served.
     pub token: Option<Arc<Token>>,
 }
@@ -92,6 +97,8 @@ fn router(state: State) -> Router {
         .route("/consents", post(consents::events))
         .route("/consents/{ask}", post(consents::ask).get(consents::ask))
         .route("/capture", get(capture::answer).post(capture::answer).delete(capture::answer))
+        .route("/upstreams", get(upstreams::list))
+        .route("/upstreams/{ask}", post(upstreams::steer))
         .route("/retention/{ask}", post(retention::answer))
         .fallback(nothing_here)
         .route_layer(middleware::from_fn_with_state(state.clone(), access::check));

@@ -33,6 +33,7 @@ mod serve;
 mod shown;
 mod smsc;
 mod told;
+mod upstreams;
 
 /// What a command found out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -68,6 +69,7 @@ enum Command {
     Check(check::Args),
     Demo(demo::Args),
     Run(run::Args),
+    Upstreams(upstreams::Args),
     Audit(audit::Args),
     Consent(consent::Args),
     Explain(explain::Args),
@@ -85,6 +87,7 @@ impl Cli {
             Command::Check(args) => check::run(args),
             Command::Demo(args) => demo::run(args),
             Command::Run(args) => run::run(args),
+            Command::Upstreams(args) => upstreams::run(args),
             Command::Audit(args) => audit::run(args),
             Command::Consent(args) => consent::run(args),
             Command::Explain(args) => explain::run(args),

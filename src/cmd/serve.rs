@@ -19,6 +19,7 @@ use super::knowledge::{self, Loaded};
 use super::retention::{self, Desk};
 use super::rewriting::{self, Rewriting};
 use super::{Failure, asked, capture, disk, key_watch, ledger, licences, mirrors, originals, told};
+use super::upstreams;
 use crate::admin::{self, Token, Told};
 use crate::audit::keys::{Auditor, SigningKey};
 use crate::audit::proof::NotaryOptions;
@@ -117,12 +118,14 @@ pub(super) async fn start(loaded: Loaded) -> Result<Running, Failure> {
     capture::begin(&shared.capture, &config.capture);
     let retention = Arc::new(Desk::new(&config, shared.journal.clone(), clock)?);
     let listening: Vec<SocketAddr> = listeners.iter().map(|listener| listener.address).collect();
+    let upstreams = Arc::new(upstreams::All::new(&listeners, clock));
+    tokio::spawn(upstreams::watch(upstreams.clone(), shared.metrics.clone()));
     for listener in listeners {
         tracing::info!(address = %listener.address, "listening");
         tokio::spawn(listener.serve(shared.clone()));
     }
     let admin = match admin_listener {
-        Some(listener) => Some(serve_admin(&config, listener, &shared, &ledger, &retention)?),
+        Some(listener) => Some(serve_admin(&config, listener, &shared, &ledger, &retention, &upstreams)?),
         None => None,
     };
     tokio::spawn(watch(shared.clone()));
@@ -207,8 +210,12 @@ fn threads(config: &Config) -> usize {
 fn take_addresses(config: &Config) -> Result<Vec<Listening>, Failure> {
     let mut listeners = Vec::new();
     for one in &config.listen {
-        let listening =
-            listen(one.address, Route::ToSmsc(one.smsc.clone()), knowledge::text_options(one))?;
+        let route = Route::ToSmsc(upstreams::of(one), upstreams::times(&config.timeouts));
+        let listening = listen(one.address, route, knowledge::text_options(one))?;
+        let listening = match one.enquire_link {
+            Some(idle) => listening.enquiring_after(idle),
+            None => listening,
+        };
         let listening = match one.receipts {
             config::Receipts::AsAsked => listening,
             config::Receipts::Ask => listening.asking_for_receipts(),
@@ -363,6 +370,7 @@ fn serve_admin(
     shared: &Arc<Shared>,
     ledger: &Ledger,
     retention: &Arc<Desk>,
+    upstreams: &Arc<upstreams::All>,
 ) -> Result<SocketAddr, Failure> {
     let token_file = config.admin.as_ref().and_then(|admin| admin.token_file.as_deref());
     let token = match token_file {
@@ -372,10 +380,12 @@ fn serve_admin(
     let (ready, listed, asked) = (shared.clone(), shared.clone(), ledger.clone());
     let recording = shared.clone();
     let (seen, desk) = (shared.clone(), retention.clone());
+    let (open, led) = (upstreams.clone(), upstreams.clone());
     let state = admin::State {
         told: Arc::new(move |told, now_us| told::keep(&recording.journal, told, now_us)),
         metrics: shared.metrics.clone(),
-        readiness: Arc::new(move || not_ready(&ready, &asked)),
+        readiness: Arc::new(move || not_ready(&ready, &asked, &open)),
+        upstreams: Some(led),
         sessions: Arc::new(move || listed.live.iter().map(|one| shown(one.value())).collect()),
         ledger: Some(ledger.clone()),
         capture: Some(shared.capture.clone()),
@@ -403,7 +413,7 @@ fn serve_admin(
     Ok(address)
 }
 
-fn not_ready(shared: &Shared, ledger: &Ledger) -> Vec<String> {
+fn not_ready(shared: &Shared, ledger: &Ledger, upstreams: &upstreams::All) -> Vec<String> {
     let mut reasons = Vec::new();
     if shared.drain.is_cancelled() {
         reasons.push("draining".to_owned());
@@ -412,6 +422,7 @@ fn not_ready(shared: &Shared, ledger: &Ledger) -> Vec<String> {
         reasons.push(why.to_string());
     }
     reasons.extend(ledger.unavailable().map(|why| why.to_string()));
+    reasons.extend(upstreams.closed());
     reasons
 }
 

@@ -27,6 +27,7 @@ mod count;
 mod dial;
 mod heed;
 mod hold;
+mod lead;
 mod listen;
 mod live;
 mod out;
@@ -35,12 +36,14 @@ mod scratch;
 mod shards;
 mod socket;
 mod tap;
+mod upstreams;
 
 pub use clock::Clock;
 pub use hold::Waiting;
 pub use listen::{ListenFault, Listening, Route, listen};
 pub use live::{Live, Named};
 pub use shards::{Shards, THREADS_MAX};
+pub use upstreams::{Listed, Upstreams};
 
 /// Limits and times of this room. Every one has its unit in its name or type.
 #[derive(Debug, Clone, Copy)]
@@ -55,7 +58,7 @@ pub struct Settings {
     pub buffered_octets_max: usize,
     /// The sessions' own waits.
     pub timeouts: Timeouts,
-    /// For one SMSC address to take a connection.
+    /// For one SMSC to take a connection; and, where there is another, to answer the bind.
     pub connect: Duration,
     /// For a peer to take anything at all of what waits for it.
     pub write: Duration,

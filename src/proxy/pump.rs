@@ -19,7 +19,8 @@ use tokio_util::sync::WaitForCancellationFutureOwned;
 
 use super::close;
 use super::heed::Heeding;
-use super::listen::{Route, Way};
+use super::lead::Leading;
+use super::listen::{Leads, Way};
 use super::live::Live;
 use super::out::{ToEsme, ToSmsc};
 use super::tap::Tap;
@@ -55,7 +56,7 @@ pub(super) struct Leg {
 }
 
 impl Leg {
-    fn new(stream: TcpStream) -> Leg {
+    pub(super) fn new(stream: TcpStream) -> Leg {
         Leg { stream, ended: false, deaf: false }
     }
 }
@@ -64,6 +65,9 @@ impl Leg {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Drain {
     No,
+    /// The upstream is drained: both sides are unbound as soon as nothing is open, and at that time (steady
+    /// clock) new messages are refused so that it comes to that.
+    Leaving(u64),
     /// Open requests may be answered until then (steady clock).
     Until(u64),
     /// Both sides were sent unbind; their answers may come until then.
@@ -84,7 +88,9 @@ pub(super) struct Pair {
     /// Its place in a capture, since one ran.
     pub(super) tap: Option<Box<Tap>>,
     ticket: Option<(Ticket, bool)>,
-    smsc_wanted: bool,
+    pub(super) smsc_wanted: bool,
+    /// Its way to an SMSC; `None` where the SMSC came to us.
+    pub(super) leading: Option<Leading>,
     drain: Drain,
     drain_begins: Pin<Box<WaitForCancellationFutureOwned>>,
     timer: Pin<Box<Sleep>>,
@@ -107,17 +113,19 @@ pub(super) struct Pair {
 pub async fn run(shared: &Arc<Shared>, way: &Way, first: FirstLeg, peer: SocketAddr) {
     let now = shared.clock.now();
     let is_esmes = matches!(first, FirstLeg::Esme(_));
-    let (esme, smsc, peer) = match (first, &way.route) {
-        (FirstLeg::Esme(esme), _) => (esme, None, peer),
-        (FirstLeg::Smsc(smsc), Route::ToEsme(targets) | Route::ToSmsc(targets)) => {
-            match dial::dial(targets, &shared.settings).await {
-                Ok(dialled) => (dialled.stream, Some(smsc), dialled.address),
-                Err(error) => {
-                    tracing::warn!(listener = way.name, smsc = %peer, %error, "no ESME takes the outbind");
-                    return;
-                }
+    let (leading, esmes) = match &way.leads {
+        Leads::ToSmsc(upstreams) => (Some(Leading::new(upstreams.clone())), &[][..]),
+        Leads::ToEsme(esmes) => (None, &esmes[..]),
+    };
+    let (esme, smsc, peer) = match first {
+        FirstLeg::Esme(esme) => (esme, None, peer),
+        FirstLeg::Smsc(smsc) => match dial::dial_one_of(esmes, &shared.settings).await {
+            Ok(dialled) => (dialled.stream, Some(smsc), dialled.address),
+            Err(error) => {
+                tracing::warn!(listener = way.name, smsc = %peer, %error, "no ESME takes the outbind");
+                return;
             }
-        }
+        },
     };
     let id = shared.journal.next_session_id();
     let timeouts = shared.settings.timeouts;
@@ -127,6 +135,12 @@ pub async fn run(shared: &Arc<Shared>, way: &Way, first: FirstLeg, peer: SocketA
     }
     if way.strips_second_sender {
         session = session.stripping_second_senders();
+    }
+    if let Some(idle) = way.enquire_link {
+        session = session.enquiring_after(idle.as_micros() as u64);
+    }
+    if matches!(&way.leads, Leads::ToSmsc(upstreams) if upstreams.are_several()) {
+        session = session.keeping_its_bind();
     }
     let live = Arc::new(Live::new(&session, peer));
     shared.live.insert(id, live.clone());
@@ -142,6 +156,7 @@ pub async fn run(shared: &Arc<Shared>, way: &Way, first: FirstLeg, peer: SocketA
         tap: None,
         ticket: None,
         smsc_wanted: false,
+        leading,
         drain: Drain::No,
         drain_begins: Box::pin(shared.drain.clone().cancelled_owned()),
         timer: Box::pin(tokio::time::sleep(Duration::ZERO)),
@@ -158,17 +173,17 @@ pub async fn run(shared: &Arc<Shared>, way: &Way, first: FirstLeg, peer: SocketA
         shown_octets: 0,
         shared: shared.clone(),
     };
-    pair.serve(&way.route).await;
+    pair.serve().await;
     close::close(&mut pair).await;
     pair.leave();
 }
 
 impl Pair {
-    async fn serve(&mut self, route: &Route) {
+    async fn serve(&mut self) {
         loop {
             self.turn();
             if self.smsc_wanted {
-                self.connect(route).await;
+                self.connect().await;
                 continue;
             }
             if self.session.ending().is_some() && self.ticket.is_none() {
@@ -193,7 +208,9 @@ impl Pair {
             }
         }
         while self.advance(&shared, now) {}
+        self.look_at_lead(now);
         self.drain_on(now);
+        self.enquire(now);
         self.notice_ends();
         self.hand_on_later_records(&shared);
         self.show(&shared, now);
@@ -258,7 +275,7 @@ impl Pair {
     }
 
     /// Carries out the batch whose records are accepted, once there is an SMSC to carry it to.
-    fn release(&mut self) -> bool {
+    pub(super) fn release(&mut self) -> bool {
         if self.smsc.is_none() && matches!(self.session.state(), BindState::Binding(_)) {
             self.smsc_wanted = true;
             return false;
@@ -305,27 +322,16 @@ impl Pair {
         }
     }
 
-    async fn connect(&mut self, route: &Route) {
-        let (Route::ToSmsc(targets) | Route::ToEsme(targets)) = route;
-        match dial::dial(targets, &self.shared.settings).await {
-            Ok(dialled) => {
-                self.live.name(|named| named.smsc = Some(dialled.address));
-                self.session.connected(dialled.target);
-                self.smsc = Some(Leg::new(dialled.stream));
-            }
-            Err(error) => {
-                tracing::warn!(session = self.session.id(), %error, "no SMSC can be reached");
-                self.show_batch();
-                self.session.unreachable();
-            }
-        }
-        self.smsc_wanted = false;
-        if self.smsc.is_some() {
-            self.release();
-        }
-    }
-
     fn drain_on(&mut self, now: Moment) {
+        if let Drain::Leaving(deadline) = self.drain {
+            let is_idle = self.is_idle();
+            if !is_idle && (now.steady_us < deadline || self.is_binding()) {
+                return;
+            }
+            let longer_us = self.shared.settings.drain.as_micros() as u64;
+            self.session.drain();
+            self.drain = Drain::Until(now.steady_us + if is_idle { 0 } else { longer_us });
+        }
         match self.drain {
             Drain::Until(deadline) if self.session.is_drained() || now.steady_us >= deadline => {
                 if self.ticket.is_some() || self.session.ending().is_some() {
@@ -344,7 +350,35 @@ impl Pair {
             Drain::Unbound(deadline) if now.steady_us >= deadline => {
                 self.session.end(EndReason::Drained);
             }
-            Drain::No | Drain::Until(_) | Drain::Unbound(_) => {}
+            Drain::No | Drain::Leaving(_) | Drain::Until(_) | Drain::Unbound(_) => {}
+        }
+    }
+
+    /// The pair has left the upstream that was drained before it was bound there.
+    pub(super) fn stays(&mut self) {
+        if let Drain::Leaving(_) = self.drain {
+            self.drain = Drain::No;
+        }
+    }
+
+    /// Whether its bind is with the SMSC.
+    pub(super) fn is_binding(&self) -> bool {
+        matches!(self.session.state(), BindState::Binding(_))
+    }
+
+    /// Whether nothing is open or under way in either direction.
+    fn is_idle(&self) -> bool {
+        let waits = self.to_esme.len() + self.to_smsc.len();
+        self.ticket.is_none() && waits == 0 && self.session.is_idle()
+    }
+
+    /// Sends an enquire_link of our own where the SMSC's leg has been idle.
+    fn enquire(&mut self, now: Moment) {
+        if self.ticket.is_none() && !self.smsc_wanted && self.session.enquires(now) {
+            for cleared in self.session.cleared() {
+                self.to_smsc.push(cleared);
+            }
+            self.session.release();
         }
     }
 
@@ -451,7 +485,8 @@ impl Pair {
 
     /// Waits until any source has something.
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        let mut any = self.poll_drain(cx);
+        let mut any = self.poll_leaving(cx);
+        any |= self.poll_drain(cx);
         any |= self.poll_ticket(cx);
         any |= self.poll_heeding(cx);
         any |= self.poll_hold(cx);
@@ -461,8 +496,18 @@ impl Pair {
         if any { Poll::Ready(()) } else { Poll::Pending }
     }
 
+    fn poll_leaving(&mut self, cx: &mut Context<'_>) -> bool {
+        let leaving = self.leading.as_mut().is_some_and(|leading| leading.poll_leaves(cx));
+        if leaving && self.drain == Drain::No {
+            let drain_us = self.shared.settings.drain.as_micros() as u64;
+            self.drain = Drain::Leaving(self.shared.clock.now().steady_us + drain_us);
+        }
+        leaving
+    }
+
     fn poll_drain(&mut self, cx: &mut Context<'_>) -> bool {
-        if self.drain != Drain::No || self.drain_begins.as_mut().poll(cx).is_pending() {
+        let begins = matches!(self.drain, Drain::No | Drain::Leaving(_));
+        if !begins || self.drain_begins.as_mut().poll(cx).is_pending() {
             return false;
         }
         let now = self.shared.clock.now();
@@ -594,8 +639,14 @@ impl Pair {
         }
         match self.drain {
             Drain::Until(at) if !is_held_up => deadline_us = deadline_us.min(at),
+            Drain::Leaving(at) if !is_held_up && !self.is_binding() => {
+                deadline_us = deadline_us.min(at);
+            }
             Drain::Unbound(at) => deadline_us = deadline_us.min(at),
-            Drain::No | Drain::Until(_) => {}
+            Drain::No | Drain::Leaving(_) | Drain::Until(_) => {}
+        }
+        if let Some(leading) = &self.leading {
+            deadline_us = deadline_us.min(leading.deadline_us());
         }
         if let Heeding::Failed { again_us, .. } = self.heeding {
             deadline_us = deadline_us.min(again_us);
@@ -611,6 +662,7 @@ impl Pair {
         let shared = self.shared.clone();
         let now = shared.clock.now();
         self.let_go();
+        self.leave_upstream(now);
         self.session.close(now);
         self.hand_on_later_records(&shared);
         self.to_esme = ToEsme::default();

@@ -15,6 +15,7 @@ use running::Proxy;
 
 mod budget;
 mod capture;
+mod choosing;
 mod disks;
 mod held;
 mod hold;
@@ -32,6 +33,7 @@ mod sealed;
 mod shim;
 mod sockets;
 mod start;
+mod upstreams;
 mod wire;
 
 const OURS: &[u8] = b"106900001234";

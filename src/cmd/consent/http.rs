@@ -1,4 +1,4 @@
-//! Just enough HTTP/1.1 to ask our own admin API: one POST a connection, answered whole.
+//! Just enough HTTP/1.1 to ask our own admin API: one request a connection, answered whole.
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -42,6 +42,15 @@ impl Api {
 
     /// The body of the answer to a POST; a failure unless it is 200.
     pub fn post(&self, path: &str, body: &str) -> Result<String, Failure> {
+        self.ask("POST", path, body)
+    }
+
+    /// The same of a GET.
+    pub fn get(&self, path: &str) -> Result<String, Failure> {
+        self.ask("GET", path, "")
+    }
+
+    fn ask(&self, method: &str, path: &str, body: &str) -> Result<String, Failure> {
         let lost = |error: std::io::Error| {
             Failure(format!("the proxy's admin API at {} was lost: {error}", self.address))
         };
@@ -51,7 +60,7 @@ impl Api {
         let token = self.token.as_ref();
         let token = token.map(|token| format!("Authorization: Bearer {token}\r\n"));
         let head = format!(
-            "POST {path} HTTP/1.1\r\nHost: {}\r\n{}Content-Length: {}\r\nConnection: close\r\n\r\n",
+            "{method} {path} HTTP/1.1\r\nHost: {}\r\n{}Content-Length: {}\r\nConnection: close\r\n\r\n",
             self.address,
             token.unwrap_or_default(),
             body.len(),
