@@ -154,3 +154,55 @@ fn check_lists_public_codes_with_their_filings() {
         assert!(!out.contains(silent), "{silent}: {out}");
     }
 }
+
+/// Answers each connection with `answer` until the test ends; where.
+fn answering(answer: &'static str) -> std::net::SocketAddr {
+    use std::io::{Read, Write};
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    std::thread::spawn(move || {
+        for mut stream in listener.incoming().flatten() {
+            let _ = stream.read(&mut [0; 1024]);
+            let _ = stream.write_all(answer.as_bytes());
+        }
+    });
+    address
+}
+
+#[test]
+fn health_says_yes_no_or_why_it_cannot_tell() {
+    let folder = tempfile::tempdir().unwrap();
+    let gone = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let ready = answering("HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nready\n");
+    let full =
+        answering("HTTP/1.1 503 Service Unavailable\r\nContent-Length: 12\r\n\r\nbudget used\n");
+    let other = answering("HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n");
+    let ssh = answering("SSH-2.0-OpenSSH_9.2\r\n");
+    let silent = answering("");
+    for (admin, code, says) in [
+        (Some(ready), 0, "ready\n"),
+        (Some(full), 1, "budget used\n"),
+        (Some(other), 2, "is not the admin API"),
+        (Some(ssh), 2, "is not the admin API"),
+        (Some(silent), 2, "is not the admin API"),
+        (Some(gone), 2, "was lost"),
+        (None, 2, "has no [admin] address"),
+    ] {
+        let section = admin.map(|at| format!("[admin]\naddress = \"{at}\"\n")).unwrap_or_default();
+        let text = format!(
+            "[[listen]]\naddress = \"127.0.0.1:0\"\nsmsc = [\"192.0.2.10:2775\"]\n{section}"
+        );
+        std::fs::write(folder.path().join("c.toml"), text).unwrap();
+        let (status, out, err) = consentry(folder.path(), &["health", "-c", "c.toml"]);
+        assert_eq!(status, Some(code), "{says}: {out}{err}");
+        assert!(out.contains(says) || err.contains(says), "{says}: {out}{err}");
+    }
+}
+
+#[test]
+fn an_auditors_keys_are_made_in_the_folder_one_is_in() {
+    let folder = tempfile::tempdir().unwrap();
+    let (code, _, err) = consentry(folder.path(), &["audit", "keys", "new-auditor", "auditor.key"]);
+    assert_eq!(code, Some(0), "{err}");
+    assert!(folder.path().join("auditor.pub").exists());
+}

@@ -9,7 +9,9 @@ use consentry::policy::{
     Nature, Parts, Period, Promise, Rate, Review, ReviewPolicy, Rule, Said, SecondSender, Signed,
     Standing, StandingState, Stated, Sweep, Text, decide, decide_bind, nature, trace, trace_bind,
 };
-use consentry::registry::{Address, Allotment, Npi, RecipientFault, Registry, Ton, parse};
+use consentry::registry::{
+    Address, Allotment, Npi, PeerCertificate, Presented, RecipientFault, Registry, Ton, parse,
+};
 use proptest::prelude::*;
 use serde::Deserialize;
 
@@ -38,6 +40,8 @@ struct Case {
     everybody: bool,
     earlier: String,
     peer: String,
+    /// DNS name of the client certificate that a bind shows; `unseen`, or none.
+    certificate: Option<String>,
     at: jiff::Timestamp,
     second_sender: Option<String>,
     two_bodies: bool,
@@ -163,6 +167,7 @@ impl Default for Case {
             everybody: false,
             earlier: String::new(),
             peer: "203.0.113.7".to_owned(),
+            certificate: None,
             at: "2026-05-02T00:00:00+08:00".parse().unwrap(),
             second_sender: None,
             two_bodies: false,
@@ -317,10 +322,18 @@ fn binds_are_judged_as_written() {
     let registry = registry();
     for case in cases().bind {
         let provider = registry.provider_of(case.system_id.as_bytes());
+        let presented = match case.certificate.clone() {
+            None => Presented::Nothing,
+            Some(unseen) if unseen == "unseen" => Presented::Unseen,
+            Some(name) => {
+                Presented::Certificate(PeerCertificate { dns: vec![name], ..Default::default() })
+            }
+        };
         let facts = BindFacts {
             now_us: case.now_us(),
             provider: provider.map(|id| registry.provider(id)),
             peer: case.peer.parse().unwrap(),
+            presented: &presented,
         };
         let decision = decide_bind(&facts, &case.modes());
         case.check(decision);

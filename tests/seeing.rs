@@ -27,6 +27,7 @@ fn families() -> BTreeSet<String> {
     metrics.by_provider(&["示例商城有限公司"]);
     metrics.config("ab");
     metrics.mirror("collector");
+    metrics.certificate("listen1.server");
     let text = metrics.render();
     let named = text.lines().filter_map(|line| line.strip_prefix("# TYPE ")?.split(' ').next());
     named.map(str::to_owned).collect()

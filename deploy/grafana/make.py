@@ -165,6 +165,8 @@ OVERVIEW = [
           "percentunit", limits=steps(GREEN, RED, 0.8)),
     table("Versions and configurations", "One line an instance. Proxies that should be alike show the same hash (consentry check prints it).",
           f"consentry_build_info{{{OF}}} * on (job, instance) group_left (hash) consentry_config_info{{{OF}}}", "instance", "is 1"),
+    stat("Next certificate ends", "The first of the TLS certificates and authorities; their names: consentry_certificate_expiry_seconds.",
+         gauge("consentry_certificate_expiry_seconds", how="min"), "s", steps(RED, YELLOW, 7 * 86400, GREEN, 14 * 86400)),
     stat("Up for", "Since the newest start of a process.", f"time() - max(process_start_time_seconds{{{OF}}})", "s", width=4),
 ]
 

@@ -24,7 +24,7 @@ use super::record::StartRecord;
 use super::records::Records;
 use super::recover::{OpenFault, Recovered, newest_within, recover};
 use super::sealed::Sealing;
-use super::writer::Writer;
+use super::writer::{Rotation, Writer};
 
 /// Octets of records that wait for the file; more are refused with [`Unavailable::Backlog`].
 pub const PENDING_OCTETS_MAX: usize = 64 << 20;
@@ -231,6 +231,8 @@ pub(super) enum Work {
 pub(super) struct Shared {
     path: PathBuf,
     disk: Disk,
+    /// Who signs, until the journal is closed.
+    notary: Mutex<Option<Notary>>,
     durability: Durability,
     pending_octets_max: usize,
     retry: Duration,
@@ -261,7 +263,6 @@ pub struct Journal {
 struct Handle {
     shared: Arc<Shared>,
     thread: Mutex<Option<JoinHandle<Result<(), Unavailable>>>>,
-    notary: Mutex<Option<Notary>>,
 }
 
 impl fmt::Debug for Journal {
@@ -313,7 +314,7 @@ impl Journal {
             },
         );
         writer.group.extend_from_slice(start.octets());
-        writer.write(false).and_then(|()| writer.unsynced().sync()).map_err(io_fault)?;
+        writer.write(Rotation::Due).and_then(|()| writer.unsynced().sync()).map_err(io_fault)?;
         writer.keep();
         // It is in the folder already when that is counted.
         writer.take_written();
@@ -327,14 +328,11 @@ impl Journal {
             .name("journal".to_owned())
             .spawn(move || flusher::run(&for_thread))
             .map_err(io_fault)?;
-        let notary = match notary {
-            Some(options) => Notary::start(path, options, shared.clone(), accepted, newest)
-                .map(Some)
-                .map_err(io_fault)?,
-            None => None,
-        };
-        let (thread, notary) = (Mutex::new(Some(thread)), Mutex::new(notary));
-        let handle = Arc::new(Handle { shared, thread, notary });
+        if let Some(options) = notary {
+            let notary = Notary::start(path, options, shared.clone(), accepted, newest);
+            *locked(&shared.notary) = Some(notary.map_err(io_fault)?);
+        }
+        let handle = Arc::new(Handle { shared, thread: Mutex::new(Some(thread)) });
         Ok((Journal { handle }, found.recovered))
     }
 
@@ -482,8 +480,8 @@ impl Journal {
         }
     }
 
-    /// Writes what is pending and a stop record of `now_us`, synchronises and lets the lock go. The
-    /// notary then signs the end, beside the journal.
+    /// Writes what is pending, the checkpoints that are owed and a stop record of `now_us`, synchronises and
+    /// lets the lock go. The notary then signs the end, beside the journal.
     ///
     /// Blocks until that is done. Later appends are refused. An error means that the end of the
     /// journal, possibly records that `queued` had accepted, could not be written.
@@ -502,13 +500,9 @@ impl Handle {
             pending.sleep = Sleep::Awake;
             self.shared.bell.notify_all();
         }
-        let closed = running
+        running
             .join()
-            .unwrap_or_else(|_| Err(Unavailable::Failed("the journal's thread panicked".into())));
-        if let Some(notary) = locked(&self.notary).take() {
-            notary.finish();
-        }
-        closed
+            .unwrap_or_else(|_| Err(Unavailable::Failed("the journal's thread panicked".into())))
     }
 }
 
@@ -580,6 +574,7 @@ impl Shared {
         Shared {
             path: path.to_owned(),
             disk: Disk::new(options.disk_octets_max),
+            notary: Mutex::new(None),
             durability: options.durability,
             pending_octets_max: options.pending_octets_max,
             retry: options.retry,
@@ -721,7 +716,9 @@ impl Shared {
 
     fn write_group(&self, writer: &mut Writer) -> std::io::Result<()> {
         let octets = writer.group.len() as u64;
-        let written = writer.write(self.rotate.swap(false, Ordering::AcqRel));
+        let rotation =
+            if self.rotate.swap(false, Ordering::AcqRel) { Rotation::Now } else { Rotation::Due };
+        let written = writer.write(rotation);
         self.disk.wrote(writer.take_written());
         written?;
         if self.durability != Durability::Written {
@@ -905,7 +902,7 @@ impl Shared {
         }
     }
 
-    /// Writes everything pending and the stop record, and synchronises.
+    /// Writes everything pending, the checkpoints that are owed and the stop record, and synchronises.
     pub(super) fn finish(&self, stop_us: u64) -> Result<(), Unavailable> {
         if locked(&self.pending).state != State::Available {
             self.retry();
@@ -915,10 +912,14 @@ impl Shared {
         while self.has_pending(&writer) {
             self.drain(&mut writer);
         }
+        // Nothing is accepted while the notary reads up: what it is asked for, it need not append.
+        let notary = locked(&self.notary).take();
+        let mut end = notary.as_ref().map(Notary::last_words).unwrap_or_default();
+        end.stop(stop_us);
         let state = locked(&self.pending).state.clone();
         let finished = match state {
             State::Unavailable(reason) => Err(reason),
-            _ => self.write_stop(&mut writer, stop_us),
+            _ => self.write_end(&mut writer, &end),
         };
         let mut pending = locked(&self.pending);
         pending.state = State::Closed;
@@ -927,6 +928,10 @@ impl Shared {
         drop(pending);
         woken.into_iter().for_each(|(_, waker)| waker.wake());
         writer.unlock();
+        drop(writer);
+        if let Some(notary) = notary {
+            notary.finish();
+        }
         finished
     }
 
@@ -936,11 +941,11 @@ impl Shared {
             && (!pending.octets.is_empty() || !writer.group.is_empty())
     }
 
-    fn write_stop(&self, writer: &mut Writer, stop_us: u64) -> Result<(), Unavailable> {
-        let mut stop = Records::new();
-        stop.stop(stop_us);
-        writer.group.extend_from_slice(stop.octets());
-        let written = writer.write(false).and_then(|()| self.timed_sync(writer.unsynced()));
+    fn write_end(&self, writer: &mut Writer, end: &Records) -> Result<(), Unavailable> {
+        writer.group.extend_from_slice(end.octets());
+        // A segment that were left now could not be signed whole before the next start.
+        let written =
+            writer.write(Rotation::Never).and_then(|()| self.timed_sync(writer.unsynced()));
         match written {
             Ok(()) => {
                 writer.keep();

@@ -39,6 +39,15 @@ struct Open {
     before: Mark,
 }
 
+/// Whether a group begins a segment of its own; the first one after a failure does in any case.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Rotation {
+    /// If the open one is as long as it may be.
+    Due,
+    Now,
+    Never,
+}
+
 pub(super) struct Writer {
     directory: PathBuf,
     /// The directory, open: it carries the lock and is synchronised when a segment is begun.
@@ -123,11 +132,15 @@ impl Writer {
         self.good.time_us
     }
 
-    /// Writes `group` behind the end, linked, beginning a new segment first where one is due.
+    /// Writes `group` behind the end, linked, beginning a new segment first as `rotation` says.
     ///
     /// On an error the caller rolls back.
-    pub fn write(&mut self, rotate: bool) -> io::Result<()> {
-        let due = rotate || self.end.octet >= self.segment_octets;
+    pub fn write(&mut self, rotation: Rotation) -> io::Result<()> {
+        let due = match rotation {
+            Rotation::Due => self.end.octet >= self.segment_octets,
+            Rotation::Now => true,
+            Rotation::Never => false,
+        };
         if due && self.open.is_some() && self.end.octet > HEADER_OCTETS as u64 {
             self.leave_segment()?;
         }

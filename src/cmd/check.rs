@@ -6,10 +6,11 @@ use std::path::PathBuf;
 use serde_json::{Map, Value};
 
 use super::knowledge::{self, Loaded};
-use super::{Answer, Failure, blind, capture, mirrors};
+use super::{Answer, Failure, blind, capture, mirrors, tls};
 use crate::admin::Token;
 use crate::config::{self, Config, MirrorKind, Place, duration, size};
 use crate::policy::Rule;
+use crate::proxy::tls::End;
 use crate::registry::{Code, Provider, Purpose};
 
 /// Validates a configuration and prints what is in force.
@@ -47,7 +48,8 @@ pub fn run(args: Args) -> Result<Answer, Failure> {
     }
     capture::capture(&loaded)?;
     mirrors::check(config)?;
-    let facts = facts(&loaded);
+    let ends = tls::together(&tls::read(config)?).ends();
+    let facts = facts(&loaded, &ends);
     let mut kind = "";
     for fact in &facts {
         if args.json {
@@ -67,7 +69,7 @@ fn fact(kind: &'static str, name: impl ToString, fields: Vec<(&'static str, Valu
     Fact { kind, name: name.to_string(), fields }
 }
 
-fn facts(loaded: &Loaded) -> Vec<Fact> {
+fn facts(loaded: &Loaded, ends: &[End]) -> Vec<Fact> {
     let config = &loaded.config;
     let mut facts = vec![fact("config", "sha256", vec![("value", config.digest_hex().into())])];
     for listen in &config.listen {
@@ -81,7 +83,12 @@ fn facts(loaded: &Loaded) -> Vec<Fact> {
             ("enquire_link", listen.enquire_link.map_or("none".into(), |idle| duration::text(idle).into())),
         ];
         facts.push(fact("listen", listen.address, fields));
+        facts.extend(encryption(listen));
     }
+    facts.extend(ends.iter().map(|end| {
+        let until = jiff::Timestamp::from_second(end.unix_s).unwrap_or_default().to_string();
+        fact("certificates", &end.certificate, vec![("valid_until", until.into())])
+    }));
     for outbind in &config.outbind {
         facts.push(fact("outbind", outbind.address, vec![("esme", outbind.esme.clone().into())]));
     }
@@ -100,7 +107,9 @@ fn facts(loaded: &Loaded) -> Vec<Fact> {
         fields.extend(own.map(|status| ("status", status.to_string().into())));
         facts.push(fact("rules", rule.name(), fields));
     }
-    let warnings = config.warnings().into_iter().chain(lapsing(loaded));
+    let now_s = jiff::Timestamp::now().as_second();
+    let ending = ends.iter().filter_map(|end| tls::ending(end, now_s));
+    let warnings = config.warnings().into_iter().chain(lapsing(loaded)).chain(ending);
     facts.extend(warnings.map(|text| fact("warnings", text, Vec::new())));
     facts
 }
@@ -111,6 +120,30 @@ fn shown_smsc(smsc: &config::Smsc) -> String {
     let weight = if *weight == 1 { String::new() } else { format!(" weight {weight}") };
     let standby = if *rank == 0 { "" } else { " standby" };
     format!("{address}{weight}{standby}")
+}
+
+/// What is encrypted of a listener, a line each leg.
+fn encryption(listen: &config::Listen) -> impl Iterator<Item = Fact> {
+    let shown = |path: &std::path::Path| Value::from(path.display().to_string());
+    let esme = listen.tls.as_ref().map(|tls| {
+        let fields = vec![
+            ("certificate", shown(&tls.certificate)),
+            ("client", tls.client.name().into()),
+            ("client_ca", tls.client_ca.as_deref().map_or("none".into(), shown)),
+            ("min", tls.min.name().into()),
+        ];
+        fact("tls", format!("{} esme", listen.address), fields)
+    });
+    let smsc = listen.smsc_tls.as_ref().map(|tls| {
+        let fields = vec![
+            ("ca", shown(&tls.ca)),
+            ("name", tls.name.clone().unwrap_or_else(|| "the host in smsc".to_owned()).into()),
+            ("certificate", tls.identity.as_ref().map_or("none".into(), |(one, _)| shown(one))),
+            ("min", tls.min.name().into()),
+        ];
+        fact("tls", format!("{} smsc", listen.address), fields)
+    });
+    esme.into_iter().chain(smsc)
 }
 
 /// Days before a licence ends from which `check` says so.
@@ -226,6 +259,7 @@ fn timeouts(config: &Config) -> Vec<(&'static str, Value)> {
         ("bind", timeouts.bind),
         ("connect", timeouts.connect),
         ("ejection", timeouts.ejection),
+        ("handshake", timeouts.handshake),
         ("idle", timeouts.idle),
         ("response", timeouts.response),
         ("write", timeouts.write),

@@ -14,6 +14,7 @@ mod demo;
 mod disk;
 mod duration;
 mod explain;
+mod health;
 mod indexing;
 mod init;
 mod key_watch;
@@ -32,6 +33,7 @@ mod run;
 mod serve;
 mod shown;
 mod smsc;
+mod tls;
 mod told;
 mod upstreams;
 
@@ -70,6 +72,7 @@ enum Command {
     Demo(demo::Args),
     Run(run::Args),
     Upstreams(upstreams::Args),
+    Health(health::Args),
     Audit(audit::Args),
     Consent(consent::Args),
     Explain(explain::Args),
@@ -88,6 +91,7 @@ impl Cli {
             Command::Demo(args) => demo::run(args),
             Command::Run(args) => run::run(args),
             Command::Upstreams(args) => upstreams::run(args),
+            Command::Health(args) => health::run(args),
             Command::Audit(args) => audit::run(args),
             Command::Consent(args) => consent::run(args),
             Command::Explain(args) => explain::run(args),

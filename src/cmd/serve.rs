@@ -18,8 +18,9 @@ use super::indexing::{self, Indexing};
 use super::knowledge::{self, Loaded};
 use super::retention::{self, Desk};
 use super::rewriting::{self, Rewriting};
-use super::{Failure, asked, capture, disk, key_watch, ledger, licences, mirrors, originals, told};
-use super::upstreams;
+use super::{
+    Failure, asked, capture, disk, key_watch, ledger, licences, mirrors, originals, tls, told, upstreams,
+};
 use crate::admin::{self, Token, Told};
 use crate::audit::keys::{Auditor, SigningKey};
 use crate::audit::proof::NotaryOptions;
@@ -77,8 +78,9 @@ pub(super) async fn start(loaded: Loaded) -> Result<Running, Failure> {
     }
     let metrics = Arc::new(metrics);
     metrics.config(&config.digest_hex());
+    let tls = tls::read(&config)?;
     // Addresses first: a second proxy fails on them before it touches anything.
-    let listeners = take_addresses(&config)?;
+    let listeners = take_addresses(&config, &tls)?;
     let admin_listener = match &config.admin {
         Some(admin) => Some(take_admin(admin.address).await?),
         None => None,
@@ -106,6 +108,7 @@ pub(super) async fn start(loaded: Loaded) -> Result<Running, Failure> {
         capture: Arc::new(capture),
         metrics,
         settings: settings(&config),
+        certificates: tls::together(&tls),
         clock,
         drain: CancellationToken::new(),
         shards: Shards::start(threads(&config))?,
@@ -129,6 +132,7 @@ pub(super) async fn start(loaded: Loaded) -> Result<Running, Failure> {
         None => None,
     };
     tokio::spawn(watch(shared.clone()));
+    tokio::spawn(tls::watch(shared.clone()));
     tokio::spawn(retention::watch(retention));
     tokio::spawn(disk::watch(shared.journal.clone(), shared.metrics.clone()));
     tokio::spawn(key_watch::watch(
@@ -207,11 +211,12 @@ fn threads(config: &Config) -> usize {
     config.limits.threads.unwrap_or_else(cores)
 }
 
-fn take_addresses(config: &Config) -> Result<Vec<Listening>, Failure> {
+fn take_addresses(config: &Config, tls: &[tls::Legs]) -> Result<Vec<Listening>, Failure> {
     let mut listeners = Vec::new();
-    for one in &config.listen {
+    for (one, tls) in config.listen.iter().zip(tls) {
         let route = Route::ToSmsc(upstreams::of(one), upstreams::times(&config.timeouts));
-        let listening = listen(one.address, route, knowledge::text_options(one))?;
+        let listening = listen(one.address, route, knowledge::text_options(one))?
+            .encrypted(tls.esme.clone(), tls.smsc.clone());
         let listening = match one.enquire_link {
             Some(idle) => listening.enquiring_after(idle),
             None => listening,
@@ -356,6 +361,7 @@ fn settings(config: &Config) -> Settings {
             response_us: us(times.response),
         },
         connect: times.connect,
+        handshake: times.handshake,
         write: times.write,
         keepalive: times.keepalive,
         user_timeout: times.user_timeout,

@@ -61,6 +61,8 @@ pub const BIND: Bounds<Duration> = millis(30 * SECOND, SECOND, 10 * MINUTE);
 pub const CONNECT: Bounds<Duration> = millis(5 * SECOND, 100, 2 * MINUTE);
 /// `[timeouts] ejection`: for which an SMSC that fails gets no binds the first time.
 pub const EJECTION: Bounds<Duration> = millis(10 * SECOND, 100, 10 * MINUTE);
+/// `[timeouts] handshake`: for TLS to begin, on either leg.
+pub const HANDSHAKE: Bounds<Duration> = millis(10 * SECOND, 100, 2 * MINUTE);
 /// `[timeouts] idle`: without a PDU either way. Long, because peers send enquire_link only every few
 /// minutes.
 pub const IDLE: Bounds<Duration> = millis(10 * MINUTE, 10 * SECOND, 24 * HOUR);

@@ -6,6 +6,7 @@
 //! | [`bounds`] | defaults, and how far each number may go |
 //! | `upstreams` | what is written of the SMSCs of a listener to what is meant |
 //! | `mirrors` | what is written of a mirror to what is meant |
+//! | `tls` | what is written of TLS, and what is meant |
 //! | `validate` | what is written to what is meant |
 //! | [`fault`] | a mistake's line and key, in one sentence |
 //! | [`nearest`] | the name that was probably meant |
@@ -33,11 +34,13 @@ mod mirrors;
 pub mod nearest;
 pub mod size;
 mod upstreams;
+mod tls;
 mod validate;
 mod warnings;
 mod written;
 
 pub use fault::Fault;
+pub use tls::{SmscTls, Tls};
 pub use validate::{NEVER_LOOSENED, RETRIED};
 
 const REGISTRY_FILE: &str = "registry.toml";
@@ -109,6 +112,10 @@ pub struct Listen {
     /// How long nothing is said on an SMSC's connection before an enquire_link of ours goes there; `None`:
     /// none does.
     pub enquire_link: Option<Duration>,
+    /// How TLS is spoken to ESMEs; `None` = plain SMPP.
+    pub tls: Option<Tls>,
+    /// How TLS is spoken to the SMSC; `None` = plain SMPP.
+    pub smsc_tls: Option<SmscTls>,
 }
 
 /// An SMSC of a `[[listen]]`.
@@ -161,6 +168,8 @@ pub struct Timeouts {
     pub connect: Duration,
     /// For which an SMSC that fails gets no binds the first time.
     pub ejection: Duration,
+    /// For a TLS handshake, of either leg.
+    pub handshake: Duration,
     /// Without a PDU either way.
     pub idle: Duration,
     /// For the response to a request.
@@ -499,6 +508,22 @@ choices! {
         Refuse "refuse"
         /// It goes on without them.
         Strip "strip"
+    }
+    /// Whether ESMEs are asked for a TLS certificate.
+    ClientCertificates {
+        /// They are not.
+        None "none"
+        /// They are, and who has none is served all the same.
+        Optional "optional"
+        /// They are, and who has none is not served.
+        Required "required"
+    }
+    /// The oldest version of TLS that is spoken.
+    TlsVersion {
+        /// TLS 1.2, and 1.3.
+        Tls12 "1.2"
+        /// TLS 1.3 alone.
+        Tls13 "1.3"
     }
     /// How septets of GSM 7 bit text stand in octets (TS 23.038 6.1.2.1).
     Packing {

@@ -51,6 +51,7 @@ pub(super) fn config(
         .map_err(|error| source.unreadable(&error))?;
     let (listen, outbind) = listeners(
         &source,
+        folder,
         written.listen.unwrap_or_default(),
         written.outbind.unwrap_or_default(),
     )?;
@@ -100,6 +101,7 @@ pub(super) fn config(
 
 fn listeners(
     source: &Source<'_>,
+    folder: &Path,
     listen: Vec<Spanned<written::Listen>>,
     outbind: Vec<Spanned<written::Outbind>>,
 ) -> Result<(Vec<Listen>, Vec<Outbind>), Fault> {
@@ -135,6 +137,11 @@ fn listeners(
             packing: written.packing.unwrap_or(Packing::Unpacked),
             receipts: written.receipts.unwrap_or(Receipts::AsAsked),
             second_sender: written.second_sender.unwrap_or(SecondSender::Refuse),
+            tls: written.tls.map(|tls| super::tls::tls(source, folder, tls)).transpose()?,
+            smsc_tls: written
+                .smsc_tls
+                .map(|tls| super::tls::smsc_tls(source, folder, tls))
+                .transpose()?,
         });
     }
     let mut outbinds = Vec::new();
@@ -221,6 +228,7 @@ fn timeouts(source: &Source<'_>, written: written::Timeouts) -> Result<Timeouts,
         bind: time(source, written.bind, bounds::BIND)?,
         connect: time(source, written.connect, bounds::CONNECT)?,
         ejection: time(source, written.ejection, bounds::EJECTION)?,
+        handshake: time(source, written.handshake, bounds::HANDSHAKE)?,
         idle: time(source, written.idle, bounds::IDLE)?,
         response: time(source, written.response, bounds::RESPONSE)?,
         write: time(source, written.write, bounds::WRITE)?,

@@ -93,6 +93,12 @@ pub(super) struct Listen {
     /// without it, none does.
     #[schemars(with = "Option<Time>")]
     pub enquire_link: Option<Spanned<Time>>,
+    /// TLS towards ESMEs. Without it, plain SMPP.
+    #[schemars(with = "Option<super::tls::WrittenTls>")]
+    pub tls: Option<super::tls::WrittenTls>,
+    /// TLS towards the SMSC. Without it, plain SMPP.
+    #[schemars(with = "Option<super::tls::WrittenSmscTls>")]
+    pub smsc_tls: Option<super::tls::WrittenSmscTls>,
 }
 
 /// An SMSC that connects here and sends outbind is led to the ESME.
@@ -176,6 +182,12 @@ pub(super) struct Timeouts {
     /// long, 32 times at most.
     #[schemars(with = "Option<Time>", extend("default" = duration::text(bounds::EJECTION.default)))]
     pub ejection: Option<Spanned<Time>>,
+    /// For a TLS handshake, of either leg.
+    #[schemars(
+        with = "Option<Time>",
+        extend("default" = duration::text(bounds::HANDSHAKE.default))
+    )]
+    pub handshake: Option<Spanned<Time>>,
     /// Without a PDU either way.
     #[schemars(with = "Option<Time>", extend("default" = duration::text(bounds::IDLE.default)))]
     pub idle: Option<Spanned<Time>>,

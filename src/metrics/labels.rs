@@ -95,6 +95,8 @@ labels! {
         Buffered "buffered"
         /// The process is being stopped.
         Draining "draining"
+        /// No TLS handshake, or none in time, or without a certificate that is good here.
+        TlsHandshake "tls_handshake"
         /// The system has no socket or file descriptor left.
         System "system"
     }

@@ -48,6 +48,7 @@ pub struct Metrics {
     capture_frames: Vec<IntCounter>,
     capture_ended: Vec<IntCounter>,
     config_info: IntGaugeVec,
+    certificate_expiry: IntGaugeVec,
     /// By provider and verdict; empty without [`Metrics::by_provider`].
     provider_verdicts: Vec<IntCounter>,
     /// `consentry_providers_unlicensed`: providers of the registry without a licence in force.
@@ -204,6 +205,11 @@ impl Metrics {
                 "consentry_config_info",
                 "Always 1; the SHA-256 of the configuration in force is in the label.",
                 &["hash"],
+            )?,
+            certificate_expiry: make.gauges(
+                "consentry_certificate_expiry_seconds",
+                "Until a TLS certificate ends; below zero when it has.",
+                &["certificate"],
             )?,
             provider_verdicts: Vec::new(),
             providers_unlicensed: make.gauge(
@@ -446,6 +452,12 @@ impl Metrics {
             binds: self.upstream_binds.with_label_values(&labels),
             failures: failures.collect(),
         }
+    }
+
+    /// `consentry_certificate_expiry_seconds{certificate}` of a configured certificate, from then on shown.
+    /// Its name is the listener's number and the file's part, never what stands in it.
+    pub fn certificate(&self, name: &str) -> IntGauge {
+        self.certificate_expiry.with_label_values(&[name])
     }
 
     /// Makes `hash` the only one of `consentry_config_info{hash}`.

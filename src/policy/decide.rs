@@ -13,11 +13,12 @@ use super::{
 type Judge<F> = fn(&F) -> Option<Reason>;
 
 /// What a bind is asked, in order.
-fn bind_rules<'a>() -> [(Rule, Judge<BindFacts<'a>>); 3] {
+fn bind_rules<'a>() -> [(Rule, Judge<BindFacts<'a>>); 4] {
     [
         (Rule::ProviderUnknown, provider::bind_unknown),
         (Rule::ProviderLicence, provider::bind_licence),
         (Rule::ProviderLocation, provider::bind_location),
+        (Rule::ProviderCertificate, provider::bind_certificate),
     ]
 }
 

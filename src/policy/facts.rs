@@ -4,8 +4,8 @@ use std::net::IpAddr;
 
 use super::{Consent, Forms, Horizon, Parts, ReviewPolicy, Stated, Text};
 use crate::registry::{
-    Address, Allotment, Provider, ProviderId, Recipient, RecipientFault, Registry, Sender,
-    SenderFault, recipient, sender,
+    Address, Allotment, Presented, Provider, ProviderId, Recipient, RecipientFault, Registry,
+    Sender, SenderFault, recipient, sender,
 };
 
 /// The facts of one message to one recipient.
@@ -99,6 +99,8 @@ pub struct BindFacts<'a> {
     pub provider: Option<&'a Provider>,
     /// Where the connection comes from.
     pub peer: IpAddr,
+    /// The client certificate that was shown.
+    pub presented: &'a Presented,
 }
 
 /// Where a message carries another sender than its source_addr.

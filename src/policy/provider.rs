@@ -1,5 +1,5 @@
 //! The family `provider`: who may bind and send at all. Where there is no provider all of them fire:
-//! what nobody is registered for, nobody is licensed for either.
+//! what nobody is registered for, nobody is licensed for either. Only a certificate is asked of nobody.
 
 use crate::registry::{Identity, Licence, Provider};
 
@@ -24,6 +24,12 @@ pub(super) fn bind_licence(facts: &BindFacts<'_>) -> Option<Reason> {
 pub(super) fn bind_location(facts: &BindFacts<'_>) -> Option<Reason> {
     let from_here = facts.provider.is_some_and(|provider| provider.may_connect_from(facts.peer));
     (!from_here).then_some(Reason::BindLocation)
+}
+
+/// A bind without a client certificate that the provider is registered with (Order 31 art. 7).
+pub(super) fn bind_certificate(facts: &BindFacts<'_>) -> Option<Reason> {
+    let lacks = facts.provider.is_some_and(|provider| !provider.may_bind_with(facts.presented));
+    lacks.then_some(Reason::BindCertificate)
 }
 
 /// A message over a bind of nobody (Order 31 art. 7).

@@ -35,6 +35,7 @@ reasons! {
     BindUnknown => ProviderUnknown, "The bind's system_id is not registered.";
     BindLicence => ProviderLicence, "At the bind the provider's licence is not in force.";
     BindLocation => ProviderLocation, "The bind comes from outside the provider's networks.";
+    BindCertificate => ProviderCertificate, "The bind comes without a certificate of the provider's.";
     ProviderUnknown => ProviderUnknown, "The message comes over a bind of no registered provider.";
     ProviderLicence => ProviderLicence, "At the message the provider's licence is not in force.";
     ProviderIdentity => ProviderIdentity, "The provider's identity is not verified.";

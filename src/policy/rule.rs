@@ -127,6 +127,8 @@ pub enum Rule {
     MultiRefused = 44,
     /// `earlier.unknown`, 45.
     EarlierUnknown = 45,
+    /// `provider.certificate`, 46.
+    ProviderCertificate = 46,
 }
 
 /// One article in each text that has been read; Order 74 is built from Order 31's.
@@ -144,7 +146,7 @@ macro_rules! article {
 
 impl Rule {
     /// All rules, by number.
-    pub const ALL: [Self; 45] = [
+    pub const ALL: [Self; 46] = [
         Self::ProviderUnknown,
         Self::ProviderLicence,
         Self::ProviderLocation,
@@ -190,6 +192,7 @@ impl Rule {
         Self::DestinationList,
         Self::MultiRefused,
         Self::EarlierUnknown,
+        Self::ProviderCertificate,
     ];
 
     /// Its name in configuration, records and metrics: stable.
@@ -198,6 +201,7 @@ impl Rule {
             Self::ProviderUnknown => "provider.unknown",
             Self::ProviderLicence => "provider.licence",
             Self::ProviderLocation => "provider.location",
+            Self::ProviderCertificate => "provider.certificate",
             Self::ProviderIdentity => "provider.identity",
             Self::SourceMissing => "source.missing",
             Self::SourceMalformed => "source.malformed",
@@ -262,7 +266,9 @@ impl Rule {
     pub fn article(self, set: RuleSet) -> &'static str {
         match self {
             Self::ProviderLicence => article!(set, "5", "6"),
-            Self::ProviderUnknown | Self::ProviderLocation => article!(set, "6", "7"),
+            Self::ProviderUnknown | Self::ProviderLocation | Self::ProviderCertificate => {
+                article!(set, "6", "7")
+            }
             Self::ProviderIdentity => article!(set, "11", "12"),
             Self::SourceMissing
             | Self::SourceMalformed
@@ -320,6 +326,9 @@ impl Rule {
             Self::ProviderUnknown => "A system_id that no provider is registered with.",
             Self::ProviderLicence => "A provider whose licence is missing, expired or suspended.",
             Self::ProviderLocation => "A bind from a place not registered for the provider.",
+            Self::ProviderCertificate => {
+                "A bind without a client certificate that is registered for the provider."
+            }
             Self::ProviderIdentity => "A sender whose identity has not been verified.",
             Self::SourceMissing => "A message without a source address.",
             Self::SourceMalformed => {
@@ -399,7 +408,7 @@ mod tests {
             assert_eq!(Rule::from_name(rule.name()), Some(rule));
             assert!(rule.code() < 64 && rule.summary().ends_with('.'));
         }
-        assert_eq!((Rule::from_code(0), Rule::from_code(46)), (None, None));
+        assert_eq!((Rule::from_code(0), Rule::from_code(47)), (None, None));
         assert_eq!(Rule::from_name("source.Forged"), None);
         for set in RuleSet::ALL {
             assert_eq!(RuleSet::from_name(set.name()), Some(set));

@@ -6,10 +6,8 @@
 //! it closes too.
 
 use std::future::poll_fn;
-use std::pin::Pin;
 use std::task::{Context, Poll};
 
-use tokio::io::AsyncWrite;
 use tokio::time::timeout;
 
 use super::heed::Heeding;
@@ -68,7 +66,7 @@ fn poll(pair: &mut Pair, shut: &mut Shut, cx: &mut Context<'_>) -> Poll<bool> {
 }
 
 fn poll_shut(leg: &mut Leg, done: &mut bool, cx: &mut Context<'_>) -> bool {
-    if *done || leg.deaf || Pin::new(&mut leg.stream).poll_shutdown(cx).is_pending() {
+    if *done || leg.deaf || leg.stream.poll_shutdown(cx).is_pending() {
         return false;
     }
     *done = true;

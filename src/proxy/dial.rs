@@ -12,8 +12,10 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use tokio::net::{TcpStream, lookup_host};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
+use super::stream::Stream;
+use super::tls::ClientTls;
 use super::{Settings, socket};
 
 /// How long an address is tried alone.
@@ -23,31 +25,51 @@ const HEAD_START: Duration = Duration::from_millis(250);
 const ADDRESSES_MAX: usize = 16;
 
 /// A connection to a peer.
-#[derive(Debug)]
-pub struct Dialled {
+pub(super) struct Dialled {
     /// The connection.
-    pub stream: TcpStream,
+    pub(super) stream: Stream,
     /// Where it leads.
-    pub address: SocketAddr,
+    pub(super) address: SocketAddr,
 }
 
-/// Connects to a `host:port`, within `within` for its name and all of its addresses. The error is the
-/// last one met.
-pub async fn dial(target: &str, within: Duration, settings: &Settings) -> io::Result<Dialled> {
-    let dialled = timeout(within, async {
+/// Connects to a `host:port`: its name and all of its addresses for at most the connect time, with TLS
+/// the handshake for at most its own, and all of it for at most `left`. The error is the last one met.
+pub(super) async fn dial(
+    target: &str,
+    tls: Option<&ClientTls>,
+    left: Duration,
+    settings: &Settings,
+) -> io::Result<Dialled> {
+    let began = Instant::now();
+    let connected = timeout(left.min(settings.connect), async {
         let addresses: Vec<_> = lookup_host(target).await?.take(ADDRESSES_MAX).collect();
         first(&addresses).await
     });
-    let dialled = dialled.await.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))?;
-    socket::prepare(&dialled.stream, settings)?;
-    Ok(dialled)
+    let (socket, address) = connected.await.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))?;
+    socket::prepare(&socket, settings)?;
+    let left = left.saturating_sub(began.elapsed()).min(settings.handshake);
+    Ok(Dialled { stream: begin(socket, target, tls, left).await?, address })
+}
+
+/// What comes before SMPP on a connection that was taken.
+async fn begin(
+    socket: TcpStream,
+    target: &str,
+    tls: Option<&ClientTls>,
+    within: Duration,
+) -> io::Result<Stream> {
+    let Some(tls) = tls else { return Ok(Stream::Plain(socket)) };
+    match timeout(within, tls.connect(socket, target)).await {
+        Ok(done) => done,
+        Err(_) => Err(io::Error::new(io::ErrorKind::TimedOut, "no TLS handshake in time")),
+    }
 }
 
 /// Tries each `host:port` in order, each for at most the connect time.
-pub async fn dial_one_of(targets: &[String], settings: &Settings) -> io::Result<Dialled> {
+pub(super) async fn dial_one_of(targets: &[String], settings: &Settings) -> io::Result<Dialled> {
     let mut last = io::Error::from(io::ErrorKind::NotFound);
     for target in targets {
-        match dial(target, settings.connect, settings).await {
+        match dial(target, None, settings.connect, settings).await {
             Ok(dialled) => return Ok(dialled),
             Err(error) => last = error,
         }
@@ -59,7 +81,7 @@ pub async fn dial_one_of(targets: &[String], settings: &Settings) -> io::Result<
 type Trying = Pin<Box<dyn Future<Output = (SocketAddr, io::Result<TcpStream>)> + Send>>;
 
 /// The first of the addresses that takes a connection. One that fails has the next begin at once.
-async fn first(addresses: &[SocketAddr]) -> io::Result<Dialled> {
+async fn first(addresses: &[SocketAddr]) -> io::Result<(TcpStream, SocketAddr)> {
     let mut last = io::Error::from(io::ErrorKind::NotFound);
     let mut waiting = addresses.iter().copied();
     let mut trying: Vec<Trying> = Vec::new();
@@ -80,7 +102,7 @@ async fn first(addresses: &[SocketAddr]) -> io::Result<Dialled> {
             },
         };
         match ended {
-            (address, Ok(stream)) => return Ok(Dialled { stream, address }),
+            (address, Ok(socket)) => return Ok((socket, address)),
             (_, Err(error)) => last = error,
         }
     }
@@ -146,7 +168,7 @@ mod tests {
         ] {
             let within = Duration::from_secs(20);
             let found = timeout(within, first(&addresses)).await.expect("well before the silent one gives up");
-            assert_eq!(found.ok().map(|one| one.address), expected, "{addresses:?}");
+            assert_eq!(found.ok().map(|(_, address)| address), expected, "{addresses:?}");
         }
     }
 }

@@ -10,6 +10,7 @@ use std::time::Duration;
 use tokio_util::sync::WaitForCancellationFutureOwned;
 
 use super::dial;
+use super::listen::Way;
 use super::out::ToSmsc;
 use super::pump::{Leg, Pair};
 use super::upstreams::{Lead, Upstreams};
@@ -64,7 +65,7 @@ impl Leading {
 
 impl Pair {
     /// Connects to the SMSC that is next, and to those behind it while they take no connection.
-    pub(super) async fn connect(&mut self) {
+    pub(super) async fn connect(&mut self, way: &Way) {
         self.smsc_wanted = false;
         let shared = self.shared.clone();
         let who = mark(self.session.system_id());
@@ -72,15 +73,16 @@ impl Pair {
         while let Some(leading) = &mut self.leading {
             let now = shared.clock.now();
             let left_us = self.session.bind_deadline_us().saturating_sub(now.steady_us);
-            let within = shared.settings.connect.min(Duration::from_micros(left_us));
+            let left = Duration::from_micros(left_us);
             let sends = self.session.binds_to_send();
-            if within.is_zero() {
+            if left.is_zero() {
                 break;
             }
             let Some(mut lead) = leading.upstreams.choose(&mut leading.tried, sends, now) else {
                 break;
             };
-            match dial::dial(lead.address(), within, &shared.settings).await {
+            let tls = way.smsc_tls.as_deref();
+            match dial::dial(lead.address(), tls, left, &shared.settings).await {
                 Ok(dialled) => return self.connected(lead, dialled, shared.clock.now()),
                 Err(error) => {
                     let session = self.session.id();

@@ -7,8 +7,10 @@ use std::time::Duration;
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 
 use super::pump::{self, FirstLeg};
+use super::stream::Stream;
+use super::tls::{ClientTls, ServerTls};
 use super::upstreams::Upstreams;
-use super::{Shared, socket};
+use super::{Shared, enter, socket};
 use crate::metrics::Refused;
 use crate::text;
 use crate::upstream::{Times, Upstream};
@@ -48,6 +50,10 @@ pub(super) struct Way {
     pub(super) strips_second_sender: bool,
     /// After how long without a word on the SMSC's leg an enquire_link of our own goes there.
     pub(super) enquire_link: Option<Duration>,
+    /// TLS towards who connects; `None` = plain.
+    pub(super) tls: Option<Arc<ServerTls>>,
+    /// TLS towards the SMSC.
+    pub(super) smsc_tls: Option<Arc<ClientTls>>,
 }
 
 /// An address that is listened on.
@@ -96,6 +102,8 @@ pub fn listen(
         asks_receipts: false,
         strips_second_sender: false,
         enquire_link: None,
+        tls: None,
+        smsc_tls: None,
     };
     Ok(Listening { address, listener, way })
 }
@@ -125,6 +133,17 @@ impl Listening {
             Leads::ToSmsc(upstreams) => Some(upstreams.clone()),
             Leads::ToEsme(_) => None,
         }
+    }
+
+    /// The address where ESMEs speak TLS, if there is any, with the SMSC behind it by TLS, if there is any.
+    pub fn encrypted(
+        mut self,
+        tls: Option<Arc<ServerTls>>,
+        smsc_tls: Option<Arc<ClientTls>>,
+    ) -> Listening {
+        self.way.tls = tls;
+        self.way.smsc_tls = smsc_tls;
+        self
     }
 
     /// Accepts until the shutdown begins.
@@ -173,13 +192,7 @@ fn admit(shared: &Arc<Shared>, way: &Arc<Way>, stream: TcpStream, peer: SocketAd
     let sharing = shared.clone();
     sharing.shards.spawn(&sharing.tasks, async move {
         match TcpStream::from_std(stream) {
-            Ok(stream) => {
-                let first = match way.leads {
-                    Leads::ToSmsc(_) => FirstLeg::Esme(stream),
-                    Leads::ToEsme(_) => FirstLeg::Smsc(stream),
-                };
-                pump::run(&shared, &way, first, peer).await;
-            }
+            Ok(stream) => serve(&shared, &way, stream, peer).await,
             Err(error) => {
                 shared.metrics.connections_refused(Refused::System).inc();
                 tracing::warn!(%peer, %error, "a connection could not be taken over");
@@ -187,4 +200,20 @@ fn admit(shared: &Arc<Shared>, way: &Arc<Way>, stream: TcpStream, peer: SocketAd
         }
         shared.dismiss(peer);
     });
+}
+
+async fn serve(shared: &Arc<Shared>, way: &Way, stream: TcpStream, peer: SocketAddr) {
+    let first = match way.leads {
+        Leads::ToSmsc(_) => match enter::enter(shared, way, stream).await {
+            Ok(entered) => FirstLeg::Esme(entered),
+            Err((reason, why)) => {
+                shared.metrics.connections_refused(reason).inc();
+                let listener = &way.name;
+                tracing::info!(%peer, listener, reason = reason.name(), why, "connection refused");
+                return;
+            }
+        },
+        Leads::ToEsme(_) => FirstLeg::Smsc(Stream::Plain(stream)),
+    };
+    pump::run(shared, way, first, peer).await;
 }

@@ -21,10 +21,12 @@ use crate::policy::Consent;
 use crate::registry::Digits;
 use crate::session::{Knowledge, Moment, Timeouts};
 
+mod certificate;
 mod clock;
 mod close;
 mod count;
 mod dial;
+mod enter;
 mod heed;
 mod hold;
 mod lead;
@@ -35,8 +37,10 @@ mod pump;
 mod scratch;
 mod shards;
 mod socket;
+mod stream;
 mod tap;
 mod upstreams;
+pub mod tls;
 
 pub use clock::Clock;
 pub use hold::Waiting;
@@ -60,6 +64,8 @@ pub struct Settings {
     pub timeouts: Timeouts,
     /// For one SMSC to take a connection; and, where there is another, to answer the bind.
     pub connect: Duration,
+    /// For a TLS handshake, of either leg.
+    pub handshake: Duration,
     /// For a peer to take anything at all of what waits for it.
     pub write: Duration,
     /// Silence after which TCP probes a peer.
@@ -91,6 +97,8 @@ pub struct Shared {
     pub metrics: Arc<Metrics>,
     /// Limits and times.
     pub settings: Settings,
+    /// The certificates of all listeners.
+    pub certificates: tls::Certificates,
     /// Time.
     pub clock: Clock,
     /// Cancelled when the shutdown begins.

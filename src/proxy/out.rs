@@ -2,12 +2,9 @@
 //! be put before the SMSC.
 
 use std::io;
-use std::pin::Pin;
 use std::task::{Context, Poll};
 
-use tokio::io::AsyncWrite;
-use tokio::net::TcpStream;
-
+use super::stream::Stream;
 use crate::session::Cleared;
 
 /// Octets for one socket, oldest first. Gives its room back when it is empty.
@@ -22,15 +19,11 @@ impl Out {
         self.octets.len() - self.sent
     }
 
-    /// Writes until nothing is left or the socket takes no more; how many octets it took.
-    fn poll_flush(
-        &mut self,
-        stream: &mut TcpStream,
-        cx: &mut Context<'_>,
-    ) -> Poll<io::Result<usize>> {
+    /// Writes until nothing is left or the socket takes no more; whether it took any.
+    fn poll_flush(&mut self, stream: &mut Stream, cx: &mut Context<'_>) -> Poll<io::Result<bool>> {
         let before = self.len();
         while let Some(rest) = self.octets.get(self.sent..).filter(|rest| !rest.is_empty()) {
-            match Pin::new(&mut *stream).poll_write(cx, rest) {
+            match stream.poll_write(cx, rest) {
                 Poll::Ready(Ok(0)) => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
                 Poll::Ready(Ok(count)) => self.sent += count,
                 Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
@@ -38,17 +31,23 @@ impl Out {
                 Poll::Pending => return Poll::Pending,
             }
         }
-        let count = before - self.len();
-        if self.len() == 0 {
-            *self = Out::default();
+        let moved = self.len() < before;
+        if self.len() > 0 {
+            return Poll::Ready(Ok(moved));
         }
-        Poll::Ready(Ok(count))
+        *self = Out::default();
+        match stream.poll_flush(cx) {
+            Poll::Ready(Ok(())) => Poll::Ready(Ok(true)),
+            Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
+            Poll::Pending if moved => Poll::Ready(Ok(true)),
+            Poll::Pending => Poll::Pending,
+        }
     }
 }
 
 /// What waits for the ESME: the SMSC's octets and our own refusals.
 #[derive(Debug, Default)]
-pub struct ToEsme(Out);
+pub(super) struct ToEsme(Out);
 
 impl ToEsme {
     /// Octets that wait.
@@ -74,16 +73,16 @@ impl ToEsme {
     /// Writes what the socket takes.
     pub fn poll_flush(
         &mut self,
-        stream: &mut TcpStream,
+        stream: &mut Stream,
         cx: &mut Context<'_>,
-    ) -> Poll<io::Result<usize>> {
+    ) -> Poll<io::Result<bool>> {
         self.0.poll_flush(stream, cx)
     }
 }
 
 /// What waits for the SMSC: cleared octets and nothing else.
 #[derive(Debug, Default)]
-pub struct ToSmsc(Out);
+pub(super) struct ToSmsc(Out);
 
 impl ToSmsc {
     /// Octets that wait.
@@ -99,9 +98,9 @@ impl ToSmsc {
     /// Writes what the socket takes.
     pub fn poll_flush(
         &mut self,
-        stream: &mut TcpStream,
+        stream: &mut Stream,
         cx: &mut Context<'_>,
-    ) -> Poll<io::Result<usize>> {
+    ) -> Poll<io::Result<bool>> {
         self.0.poll_flush(stream, cx)
     }
 }

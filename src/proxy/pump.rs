@@ -13,21 +13,23 @@ use std::sync::atomic::Ordering;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use tokio::net::TcpStream;
 use tokio::time::{Instant, Sleep};
 use tokio_util::sync::WaitForCancellationFutureOwned;
 
 use super::close;
+use super::enter::Entered;
 use super::heed::Heeding;
 use super::lead::Leading;
 use super::listen::{Leads, Way};
 use super::live::Live;
 use super::out::{ToEsme, ToSmsc};
+use super::stream::Stream;
 use super::tap::Tap;
 use super::{Shared, count, dial, scratch};
 use crate::audit::Ticket;
 use crate::consent::Ledger;
 use crate::metrics::{SessionState, Verdict};
+use crate::registry::Presented;
 use crate::session::{BindState, EndReason, Moment, Session, Side};
 
 /// How long a session that may not read for the sake of all others waits before it looks again.
@@ -38,17 +40,17 @@ const CROWDED_PAUSE_US: u64 = 10_000;
 const LATER_RECORDS_OCTETS_MAX: usize = 64 * 1024;
 
 /// The leg that was there first.
-pub enum FirstLeg {
+pub(super) enum FirstLeg {
     /// An ESME connected.
-    Esme(TcpStream),
+    Esme(Entered),
     /// An SMSC connected, to send outbind.
-    Smsc(TcpStream),
+    Smsc(Stream),
 }
 
 /// One connection of the pair.
 #[derive(Debug)]
 pub(super) struct Leg {
-    pub(super) stream: TcpStream,
+    pub(super) stream: Stream,
     /// The peer sends no more, or is gone.
     pub(super) ended: bool,
     /// The peer takes no more.
@@ -56,7 +58,7 @@ pub(super) struct Leg {
 }
 
 impl Leg {
-    pub(super) fn new(stream: TcpStream) -> Leg {
+    pub(super) fn new(stream: Stream) -> Leg {
         Leg { stream, ended: false, deaf: false }
     }
 }
@@ -110,17 +112,21 @@ pub(super) struct Pair {
 }
 
 /// Serves a pair from its first connection to its last octet.
-pub async fn run(shared: &Arc<Shared>, way: &Way, first: FirstLeg, peer: SocketAddr) {
+pub(super) async fn run(shared: &Arc<Shared>, way: &Way, first: FirstLeg, peer: SocketAddr) {
     let now = shared.clock.now();
     let is_esmes = matches!(first, FirstLeg::Esme(_));
     let (leading, esmes) = match &way.leads {
         Leads::ToSmsc(upstreams) => (Some(Leading::new(upstreams.clone())), &[][..]),
         Leads::ToEsme(esmes) => (None, &esmes[..]),
     };
-    let (esme, smsc, peer) = match first {
-        FirstLeg::Esme(esme) => (esme, None, peer),
+    let (Entered { stream: esme, presented }, smsc, peer) = match first {
+        FirstLeg::Esme(entered) => (entered, None, peer),
         FirstLeg::Smsc(smsc) => match dial::dial_one_of(esmes, &shared.settings).await {
-            Ok(dialled) => (dialled.stream, Some(smsc), dialled.address),
+            Ok(dialled) => {
+                let stream = dialled.stream;
+                let presented = Presented::Nothing;
+                (Entered { stream, presented }, Some(smsc), dialled.address)
+            }
             Err(error) => {
                 tracing::warn!(listener = way.name, smsc = %peer, %error, "no ESME takes the outbind");
                 return;
@@ -129,7 +135,8 @@ pub async fn run(shared: &Arc<Shared>, way: &Way, first: FirstLeg, peer: SocketA
     };
     let id = shared.journal.next_session_id();
     let timeouts = shared.settings.timeouts;
-    let mut session = Session::new(id, peer, &way.name, timeouts, way.text_options, now);
+    let mut session =
+        Session::new(id, peer, &way.name, timeouts, way.text_options, now).presenting(presented);
     if way.asks_receipts {
         session = session.asking_for_receipts();
     }
@@ -173,17 +180,17 @@ pub async fn run(shared: &Arc<Shared>, way: &Way, first: FirstLeg, peer: SocketA
         shown_octets: 0,
         shared: shared.clone(),
     };
-    pair.serve().await;
+    pair.serve(way).await;
     close::close(&mut pair).await;
     pair.leave();
 }
 
 impl Pair {
-    async fn serve(&mut self) {
+    async fn serve(&mut self, way: &Way) {
         loop {
             self.turn();
             if self.smsc_wanted {
-                self.connect().await;
+                self.connect(way).await;
                 continue;
             }
             if self.session.ending().is_some() && self.ticket.is_none() {
@@ -426,7 +433,9 @@ impl Pair {
             shared.metrics.buffered_octets.add(octets as i64 - self.shown_octets as i64);
             self.shown_octets = octets;
         }
-        let waits = self.to_esme.len() + self.to_smsc.len() > 0;
+        let waits = self.to_esme.len() + self.to_smsc.len() > 0
+            || self.esme.stream.is_unflushed()
+            || self.smsc.as_ref().is_some_and(|leg| leg.stream.is_unflushed());
         self.stuck_since_us = waits.then(|| self.stuck_since_us.unwrap_or(now.steady_us));
         let state = self.session.state();
         if state != self.shown_state {
@@ -529,14 +538,14 @@ impl Pair {
 
     pub(super) fn poll_writes(&mut self, cx: &mut Context<'_>) -> bool {
         let mut any = false;
-        if self.to_esme.len() > 0 {
+        if self.to_esme.len() > 0 || self.esme.stream.is_unflushed() {
             any |= took(self.to_esme.poll_flush(&mut self.esme.stream, cx), &mut self.esme);
             if self.esme.deaf {
                 self.to_esme = ToEsme::default();
             }
         }
-        if self.to_smsc.len() > 0
-            && let Some(smsc) = &mut self.smsc
+        if let Some(smsc) = &mut self.smsc
+            && (self.to_smsc.len() > 0 || smsc.stream.is_unflushed())
         {
             any |= took(self.to_smsc.poll_flush(&mut smsc.stream, cx), smsc);
             if smsc.deaf {
@@ -689,9 +698,9 @@ impl Pair {
 }
 
 /// Whether a flush moved anything; a peer that cannot be written to is deaf and gone.
-fn took(flushed: Poll<std::io::Result<usize>>, leg: &mut Leg) -> bool {
+fn took(flushed: Poll<std::io::Result<bool>>, leg: &mut Leg) -> bool {
     match flushed {
-        Poll::Ready(Ok(count)) => count > 0,
+        Poll::Ready(Ok(moved)) => moved,
         Poll::Ready(Err(_)) => {
             leg.deaf = true;
             leg.ended = true;

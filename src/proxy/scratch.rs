@@ -2,12 +2,11 @@
 
 use std::cell::RefCell;
 use std::io;
-use std::pin::Pin;
 use std::task::{Context, Poll};
 
-use tokio::io::{AsyncRead, ReadBuf};
-use tokio::net::TcpStream;
+use tokio::io::ReadBuf;
 
+use super::stream::Stream;
 use crate::session::Desk;
 
 /// Octets that one read takes at most.
@@ -24,14 +23,14 @@ pub fn with_desk<T>(work: impl FnOnce(&mut Desk) -> T) -> T {
 }
 
 /// Reads once and hands what came to `take`; zero octets mean that the peer has closed.
-pub fn poll_read(
-    stream: &mut TcpStream,
+pub(super) fn poll_read(
+    stream: &mut Stream,
     cx: &mut Context<'_>,
     take: impl FnOnce(&[u8]),
 ) -> Poll<io::Result<usize>> {
     SCRATCH.with_borrow_mut(|scratch| {
         let mut buf = ReadBuf::new(scratch);
-        match Pin::new(stream).poll_read(cx, &mut buf) {
+        match stream.poll_read(cx, &mut buf) {
             Poll::Ready(Ok(())) => {
                 take(buf.filled());
                 Poll::Ready(Ok(buf.filled().len()))

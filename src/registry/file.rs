@@ -12,8 +12,8 @@ use toml::value::Datetime;
 
 use super::numbering::{HOME, Written, written};
 use super::{
-    Code, Digits, Filing, Identity, Licence, Part, Plan, Provider, Purpose, Registry,
-    RegistryFault, Template, VendorTlv, Watch, nearest,
+    CertificateName, Code, Digits, Filing, Identity, Licence, Part, Plan, Provider, Purpose,
+    Registry, RegistryFault, Template, VendorTlv, Watch, nearest,
 };
 
 /// The longest registry text, in octets: room for [`super::CODES_MAX`] codes.
@@ -45,18 +45,25 @@ struct ProviderTable {
     licence: Option<LicenceTable>,
     /// How far its identity was verified. Only "verified" may send.
     #[serde(default)]
+    #[schemars(extend("default" = "pending"))]
     identity: Identity,
     /// Networks it may connect from, as address or address/prefix; empty = anywhere.
     #[serde(default)]
     #[schemars(with = "Vec<String>")]
     from: Vec<Spanned<String>>,
+    /// Client certificates, one of which its binds must show, over TLS: `sha256:` and the digest of the
+    /// certificate, or `dns:` and a name in it; empty = none is asked for.
+    #[serde(default)]
+    #[schemars(with = "Vec<String>")]
+    certificates: Vec<Spanned<String>>,
     /// Messages a second; without it there is no limit.
     rate: Option<NonZeroU32>,
     /// Whether its advertising is watched for numbers that it counts through. "off" is for who writes to
     /// neighbouring numbers rightly: an operator's own customers, a company's own staff.
     #[serde(default)]
+    #[schemars(extend("default" = "on"))]
     sweep: Watch,
-    /// Tags under which its messages name ids, for the record.
+    /// Tags under which its messages name ids, for the record: 0x1400 to 0x3FFF.
     vendor_tlv: Option<VendorTlvTable>,
     /// The codes allotted to it.
     #[serde(default)]
@@ -108,11 +115,12 @@ struct CodeTable {
     /// Its digits as allotted; a foreign number begins with `+`.
     #[schemars(with = "String")]
     number: Spanned<String>,
-    /// The most digits with its extension; without it the code takes no extension.
+    /// The most digits with its extension, 20 at most; without it the code takes no extension.
     #[schemars(with = "Option<u8>")]
     digits_max: Option<Spanned<u8>>,
     /// What it was approved for.
     #[serde(default)]
+    #[schemars(extend("default" = "mixed"))]
     purpose: Purpose,
     /// Destination prefixes: `138` or `0571` at home, `+44` abroad; empty = everywhere.
     #[serde(default)]
@@ -140,7 +148,7 @@ struct CodeTable {
     #[schemars(with = "Option<FilingTable>")]
     filing: Option<Spanned<FilingTable>>,
     /// Whether it is for emergencies: they go at once and are filed afterwards. Only for purpose "public".
-    #[schemars(with = "Option<bool>")]
+    #[schemars(with = "Option<bool>", extend("default" = false))]
     emergency: Option<Spanned<bool>>,
 }
 
@@ -252,6 +260,11 @@ impl Source<'_> {
             licence: table.licence.as_ref().map(|licence| self.licence(licence)).transpose()?,
             identity: table.identity,
             from: table.from.iter().map(|net| self.net(net)).collect::<Result<_, _>>()?,
+            certificates: table
+                .certificates
+                .iter()
+                .map(|one| self.certificate(one))
+                .collect::<Result<_, _>>()?,
             rate: table.rate,
             service_types: table
                 .service_types
@@ -323,6 +336,13 @@ impl Source<'_> {
         let net = text.get_ref().parse::<IpNet>().ok();
         net.or_else(|| text.get_ref().parse::<IpAddr>().ok().map(IpNet::from)).ok_or_else(|| {
             self.value_fault(text.span().start, "from", "write a network, as \"203.0.113.0/24\"")
+        })
+    }
+
+    fn certificate(&self, text: &Spanned<String>) -> Result<CertificateName, FileFault> {
+        CertificateName::parse(text.get_ref()).ok_or_else(|| {
+            let why = "write \"sha256:\" and 64 hexadecimal digits, or \"dns:esme.example\"";
+            self.value_fault(text.span().start, "certificates", why)
         })
     }
 
@@ -487,6 +507,7 @@ identity   = "verified"
 from       = ["203.0.113.0/24", "2001:db8::1"]
 rate       = 500
 service_types = ["OTP", "SYNTH"]
+certificates = ["dns:esme.example"]
 alphanumeric = ["SHOP"]
 
 [[provider.code]]
@@ -508,6 +529,7 @@ number = "+447700900123"
         assert_eq!(provider.identity, Identity::Verified);
         assert_eq!(provider.rate, NonZeroU32::new(500));
         assert_eq!(provider.service_types, ["OTP", "SYNTH"]);
+        assert_eq!(provider.certificates, [CertificateName::Dns("esme.example".into())]);
         assert!(!provider.codes[0].binary, "nobody sends data unless it is written");
         let licence = provider.licence.as_ref().unwrap();
         // 2027-12-31T16:00:00Z is midnight in Shanghai.

@@ -333,6 +333,7 @@ mod tests {
             identity: Identity::Verified,
             from: vec![],
             rate: None,
+            certificates: vec![],
             service_types: vec![],
             sweep: crate::registry::Watch::On,
             vendor_tlv: crate::registry::VendorTlv::default(),

@@ -6,9 +6,11 @@
 //! - `numbering`: TON, NPI, an address as it stood on the wire, the grammar of the Chinese plan.
 //! - `sender`, `recipient`: one canonical form for every spelling, or the fault that forbids it.
 //! - `provider`: what the operator knows of each content provider.
+//! - `certificate`: the client certificates that a provider binds with.
 //! - `lookup`: from a system_id to its provider, from a sender to whom it is allotted.
 //! - `file`: the form of `registry.toml`; `fault`: what can be wrong in it; `nearest`: near names.
 
+mod certificate;
 mod digits;
 mod fault;
 mod file;
@@ -20,6 +22,7 @@ mod provider;
 mod recipient;
 mod sender;
 
+pub use certificate::{CertificateName, PeerCertificate, Presented};
 pub use digits::{Digits, MSISDN_DIGITS_MAX, Msisdn, NUMBER_DIGITS_MAX};
 pub use fault::{Part, RegistryFault};
 pub use file::{FileFault, REGISTRY_OCTETS_MAX, RegistryFile, parse, value_fault};

@@ -6,7 +6,7 @@ use std::num::NonZeroU32;
 
 use ipnet::IpNet;
 
-use super::{Digits, Plan};
+use super::{CertificateName, Digits, Plan, Presented};
 
 /// A content provider: a legal entity with its licence and codes (Order 31 art. 7).
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,6 +21,8 @@ pub struct Provider {
     pub identity: Identity,
     /// Where it may connect from; empty = anywhere.
     pub from: Vec<IpNet>,
+    /// Client certificates, one of which its binds need; empty = none is asked for.
+    pub certificates: Vec<CertificateName>,
     /// Messages a second, over all its binds; `None` = no limit of its own.
     pub rate: Option<NonZeroU32>,
     /// Whether it is watched for numbers that it counts through (Order 31 art. 16).
@@ -40,6 +42,16 @@ impl Provider {
     pub fn may_connect_from(&self, peer: IpAddr) -> bool {
         let peer = peer.to_canonical();
         self.from.is_empty() || self.from.iter().any(|net| net.contains(&peer))
+    }
+
+    /// Whether it may bind after that was shown. What nobody saw is not held against it.
+    pub fn may_bind_with(&self, presented: &Presented) -> bool {
+        match presented {
+            _ if self.certificates.is_empty() => true,
+            Presented::Nothing => false,
+            Presented::Certificate(one) => self.certificates.iter().any(|name| name.names(one)),
+            Presented::Unseen => true,
+        }
     }
 }
 

@@ -10,7 +10,7 @@ use crate::audit::Record;
 use crate::consent::{Event, Happened, Question, Rehearsal};
 use crate::content::reply::Keyword;
 use crate::policy::Consent;
-use crate::registry::{Digits, ProviderId};
+use crate::registry::{Digits, Presented, ProviderId};
 use crate::session::{
     BindKind, BindState, Desk, EndReason, Knowledge, LongMessages, Moment, Session, Side, Timeouts,
 };
@@ -214,7 +214,8 @@ impl Bench {
     fn session(&mut self, way: &Way, now: Moment) -> Session {
         self.sessions += 1;
         let (id, timeouts) = (self.sessions, self.timeouts);
-        let session = Session::new(id, way.esme, &way.listener, timeouts, way.text_options, now);
+        let session = Session::new(id, way.esme, &way.listener, timeouts, way.text_options, now)
+            .presenting(Presented::Unseen);
         if way.strips_second_sender { session.stripping_second_senders() } else { session }
     }
 

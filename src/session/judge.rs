@@ -570,6 +570,7 @@ impl Session {
             now_us: now.wall_us,
             provider: provider.map(|id| knowledge.registry.provider(id)),
             peer: self.peer.ip(),
+            presented: &self.presented,
         };
         let decision = policy::decide_bind(&facts, &knowledge.modes);
         let status = decision

@@ -18,7 +18,7 @@ use super::window::Window;
 use crate::audit::{EndRecord, Records, UnansweredRecord};
 use crate::consent::Event;
 use crate::policy::Rule;
-use crate::registry::ProviderId;
+use crate::registry::{Presented, ProviderId};
 use crate::smpp::frame::FrameBuf;
 use crate::smpp::{Command, CommandStatus, strip, write};
 use crate::text;
@@ -109,6 +109,8 @@ impl std::fmt::Debug for KeptBind {
 pub struct Session {
     pub(super) id: u64,
     pub(super) peer: SocketAddr,
+    /// What the ESME showed of itself before SMPP began.
+    pub(super) presented: Presented,
     pub(super) listener: String,
     pub(super) timeouts: Timeouts,
     pub(super) state: BindState,
@@ -193,6 +195,7 @@ impl Session {
         Session {
             id,
             peer,
+            presented: Presented::Nothing,
             listener: listener.to_owned(),
             timeouts,
             state: BindState::Open,
@@ -250,6 +253,12 @@ impl Session {
         self.state = BindState::Bound(kind);
         self.provider = Some(provider);
         self.system_id = system_id.to_vec();
+        self
+    }
+
+    /// The session of an ESME that showed this before its bind; else it has shown nothing.
+    pub fn presenting(mut self, presented: Presented) -> Session {
+        self.presented = presented;
         self
     }
 

@@ -44,7 +44,9 @@ impl Statuses {
 fn compatible(reason: Reason) -> CommandStatus {
     match reason {
         Reason::BindUnknown => CommandStatus::ESME_RINVSYSID,
-        Reason::BindLicence | Reason::BindLocation => CommandStatus::ESME_RBINDFAIL,
+        Reason::BindLicence | Reason::BindLocation | Reason::BindCertificate => {
+            CommandStatus::ESME_RBINDFAIL
+        }
         Reason::ProviderUnknown | Reason::ProviderLicence | Reason::ProviderIdentity => {
             CommandStatus::ESME_RSUBMITFAIL
         }
@@ -148,13 +150,14 @@ fn precise(reason: Reason) -> Option<CommandStatus> {
         Reason::ProviderUnknown => 0x0408,
         Reason::ProviderIdentity => 0x0409,
         Reason::BindLocation => 0x040a,
+        Reason::BindCertificate => 0x040b,
         Reason::ConsentMissing | Reason::ConsentSilent | Reason::ConsentOther => 0x0410,
         Reason::ConsentRevoked => 0x0411,
         Reason::ConsentExpired => 0x0412,
         Reason::ConsentUnreviewed => 0x0413,
         Reason::ConsentAskedAgain => 0x0414,
         Reason::ConsentUsedUp => 0x0415,
-        Reason::ScheduleConsentEnds => 0x0416,
+        Reason::ScheduleConsentEnds => 0x0417,
         Reason::RecipientsSequence | Reason::RecipientsBlock => 0x0416,
         Reason::PublicUnfiled | Reason::PublicLapsed | Reason::PublicEmergency => 0x0418,
         Reason::NoticeMissing => 0x0420,
@@ -233,6 +236,18 @@ mod tests {
                 assert!(!status.is_ok());
                 let own = (0x0401..=0x0430).contains(&status.0);
                 assert!(status.name().is_some() || own, "{reason:?} answers {status}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_status_of_our_own_means_one_rule() {
+        let statuses = Statuses::new(StatusStyle::Precise);
+        for &one in Reason::ALL {
+            for &other in Reason::ALL {
+                let same = statuses.of(one) == statuses.of(other);
+                let ours = statuses.of(one).name().is_none();
+                assert!(!(same && ours) || one.rule() == other.rule(), "{one:?} and {other:?}");
             }
         }
     }

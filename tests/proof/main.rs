@@ -44,7 +44,10 @@ impl Place {
     }
 
     fn try_open(&self) -> Result<Journal, OpenFault> {
-        let mut options = Options::new(Durability::Written);
+        self.open_with(Options::new(Durability::Written))
+    }
+
+    fn open_with(&self, mut options: Options) -> Result<Journal, OpenFault> {
         options.notary = Some(NotaryOptions {
             key: SigningKey::open_or_create(&self.keys()).expect("a key"),
             records: 1,
@@ -180,20 +183,58 @@ fn small() -> Place {
 #[test]
 fn a_journal_is_signed_to_its_end() {
     let place = small();
+    is_signed_to_its_end(&place);
+    let found = checkpoints(&place.journal());
+    let ends: Vec<u64> = found.iter().map(|one| one.checkpoint.end()).collect();
+    assert!(ends.is_sorted() && found.iter().all(|one| one.is_by(place.key())), "{ends:?}");
+    assert!(found.iter().all(|one| one.checkpoint.time_us == NOW_US + 9));
+}
+
+/// Each segment but the last has one checkpoint of its whole size in the journal; the last one is signed beside it.
+fn is_signed_to_its_end(place: &Place) {
     let verified = place.verify().expect("whole");
     assert_eq!(verified.signed_through, verified.records, "the stop and its link too");
     let found = checkpoints(&place.journal());
     assert_eq!(verified.checkpoints, found.len() as u64 + 1);
-    // Each segment but the last has a checkpoint of its whole size, in the order of the segments.
     let firsts: Vec<u64> = place.segments().iter().map(|file| first(file)).collect();
     for (at, pair) in firsts.windows(2).enumerate() {
         let whole =
             |one: &&Signed| (one.checkpoint.first, one.checkpoint.end()) == (pair[0], pair[1]);
         assert_eq!(found.iter().filter(whole).count(), 1, "segment {}", at + 1);
     }
-    let ends: Vec<u64> = found.iter().map(|one| one.checkpoint.end()).collect();
-    assert!(ends.is_sorted() && found.iter().all(|one| one.is_by(place.key())), "{ends:?}");
-    assert!(found.iter().all(|one| one.checkpoint.time_us == NOW_US + 9));
+}
+
+#[test]
+fn segments_that_were_left_just_before_the_close_are_signed_whole() {
+    let place = Place::new();
+    let journal = place.open();
+    for batch in 0..3 {
+        append(&journal, batch * 10..batch * 10 + 2);
+        journal.rotate();
+    }
+    append(&journal, 40..41);
+    journal.close(NOW_US + 50).expect("closed");
+    assert_eq!(place.segments().len(), 4);
+    is_signed_to_its_end(&place);
+    // It goes on from there, and nothing is signed twice.
+    let journal = place.open();
+    append(&journal, 50..51);
+    journal.close(NOW_US + 60).expect("closed");
+    assert_eq!(place.segments().len(), 5);
+    is_signed_to_its_end(&place);
+}
+
+#[test]
+fn the_end_of_a_journal_begins_no_segment() {
+    let place = Place::new();
+    let mut options = Options::new(Durability::Written);
+    options.segment_octets = 2000;
+    let journal = place.open_with(options).expect("opened");
+    append(&journal, 1..41);
+    assert!(std::fs::metadata(&place.segments()[0]).expect("there").len() > 2000);
+    journal.close(NOW_US + 50).expect("closed");
+    assert_eq!(place.segments().len(), 1);
+    is_signed_to_its_end(&place);
 }
 
 fn first(segment: &Path) -> u64 {

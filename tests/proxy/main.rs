@@ -22,6 +22,7 @@ mod hold;
 mod idle;
 mod lifetimes;
 mod metrics;
+mod openssl;
 mod outbind;
 #[path = "../pcapng/mod.rs"]
 mod pcapng;
@@ -34,6 +35,7 @@ mod shim;
 mod sockets;
 mod start;
 mod upstreams;
+mod tls;
 mod wire;
 
 const OURS: &[u8] = b"106900001234";

@@ -44,7 +44,17 @@ impl Proxy {
 
     /// The same with a configuration of one's own.
     pub fn start_with(folder: &Path, config: &str, shell: &str) -> Proxy {
-        std::fs::write(folder.join("registry.toml"), REGISTRY).expect("a folder to write in");
+        Proxy::start_registered(folder, config, "", shell)
+    }
+
+    /// The same with more providers in the registry.
+    pub fn start_with_registry(folder: &Path, config: &str, providers: &str) -> Proxy {
+        Proxy::start_registered(folder, config, providers, "")
+    }
+
+    fn start_registered(folder: &Path, config: &str, providers: &str, shell: &str) -> Proxy {
+        let registry = format!("{REGISTRY}{providers}");
+        std::fs::write(folder.join("registry.toml"), registry).expect("a folder to write in");
         let file = folder.join("consentry.toml");
         std::fs::write(&file, config).expect("a folder to write in");
         let binary = env!("CARGO_BIN_EXE_consentry");

@@ -214,6 +214,11 @@ identity   = "verified"
 
 def config_of(folder, smscs):
     listen = "".join(f'[[listen]]\naddress = "127.0.0.1:0"\nsmsc = ["{smsc}"]\n' for smsc in smscs)
+    # One more, where nobody connects: its certificate has a metric all the same.
+    listen += f'[[listen]]\naddress = "127.0.0.1:0"\nsmsc = ["{smscs[0]}"]\ntls = {{ certificate = "server.pem", key = "server.key" }}\n'
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "60",
+                    "-subj", "/CN=proxy.example", "-keyout", "server.key", "-out", "server.pem"], cwd=folder, check=True,
+                   capture_output=True, timeout=30)
     (folder / "registry.toml").write_text(REGISTRY, encoding="utf-8")
     config = folder / "consentry.toml"
     config.write_text(f"""\
@@ -266,9 +271,9 @@ def proxy_under_load(stack, folder, consentry):
     def addresses(text):
         listening = re.findall(r"listening.*?(127\.0\.0\.1:\d+)", text)
         admin = re.search(r"admin.*?(127\.0\.0\.1:\d+)", text)
-        return (listening, admin[1]) if len(listening) == 2 and admin else None
+        return (listening, admin[1]) if len(listening) == 3 and admin else None
 
-    (answered, unanswered), admin = proxy.wait_for(addresses, "listen")
+    (answered, unanswered, _), admin = proxy.wait_for(addresses, "listen")
     service = "【示例商城】您的包裹已到，取件码####。"
     shop = ("--system-id", "shop1", "--warmup", "0s", "--duration", "4s")
     load(stack, "passes", folder, consentry, answered, *shop, "--rate", "40", "--source", "106900001234", "--text", service)

@@ -92,6 +92,8 @@ pub(super) fn create(file: &Path, octets: &[u8], mode: u32) -> Result<(), KeyFau
     let _ = std::fs::remove_file(&draft);
     written
         .and_then(|()| match file.parent() {
+            // A bare name has the empty path for its folder.
+            Some(folder) if folder.as_os_str().is_empty() => std::fs::File::open(".")?.sync_all(),
             Some(folder) => std::fs::File::open(folder)?.sync_all(),
             None => Ok(()),
         })

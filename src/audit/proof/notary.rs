@@ -11,12 +11,14 @@
 //! the journal. So that file never names a record that the disk could still lose.
 //!
 //! A segment that was left gets a last checkpoint of its whole size, in a later one. Until that is read
-//! back, the file beside the journal says that signing goes on from there.
+//! back, the file beside the journal says that signing goes on from there. When the journal is closed, what
+//! is still owed goes into its last group, before the stop.
 
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -65,6 +67,10 @@ impl std::fmt::Debug for NotaryOptions {
 /// The notary at work.
 pub(in crate::audit) struct Notary {
     stop: Arc<Stop>,
+    /// What is owed when it was asked to stop.
+    owed: Receiver<Records>,
+    /// Dropped when the journal has its last record.
+    closed: Sender<()>,
     thread: JoinHandle<()>,
 }
 
@@ -86,6 +92,8 @@ impl Notary {
     ) -> std::io::Result<Notary> {
         let stop = Arc::new(Stop::default());
         let asked = stop.clone();
+        let (owing, owed) = channel();
+        let (closed, is_closed) = channel::<()>();
         let directory = directory.to_owned();
         let thread = std::thread::Builder::new().name("notary".to_owned()).spawn(move || {
             // Of Linux's priorities each thread has its own. Without it the notary is only less polite.
@@ -95,17 +103,27 @@ impl Notary {
             while !asked.wait() {
                 work.look();
             }
+            let _ = owing.send(work.last_words());
+            // An error is what is waited for: the other end is dropped.
+            let _ = is_closed.recv();
             work.finish();
         })?;
-        Ok(Notary { stop, thread })
+        Ok(Notary { stop, owed, closed, thread })
     }
 
-    /// Call when the journal is closed: signs its end, beside it. Blocks until that is done.
-    pub fn finish(self) {
+    /// Call when the journal takes nobody's records any more and has but its end to write: the checkpoints
+    /// of segments that were left a moment ago, which go before it. Blocks until what was accepted is read.
+    pub fn last_words(&self) -> Records {
         self.stop.asked.store(true, Ordering::Release);
         // Under the mutex: a notary between looking at it and sleeping would not hear the bell.
         drop(self.stop.bell.0.lock().unwrap_or_else(PoisonError::into_inner));
         self.stop.bell.1.notify_all();
+        self.owed.recv().unwrap_or_default()
+    }
+
+    /// Call after that, when the journal has its end: signs it, beside it. Blocks until that is done.
+    pub fn finish(self) {
+        drop(self.closed);
         let _ = self.thread.join();
     }
 }
@@ -217,6 +235,16 @@ impl Work {
             self.keep()
         });
         self.tell(looked);
+    }
+
+    /// What is owed when the journal is about to close; its end is signed by `finish`.
+    fn last_words(&mut self) -> Records {
+        if self.ended {
+            return Records::new();
+        }
+        let read = self.read();
+        self.tell(read);
+        self.owed_records()
     }
 
     /// Signs the end of a journal that was closed: only beside it, since it takes no record any more.
@@ -385,8 +413,15 @@ impl Work {
     }
 
     /// Appends what is owed. A journal that takes no record now takes it later; one that is closed
-    /// has its end signed beside it.
+    /// gets it with its end.
     fn append(&mut self) {
+        let mut records = self.owed_records();
+        if records.is_empty() || self.shared.accept(&mut records, false).is_ok() {
+            self.owed.clear();
+        }
+    }
+
+    fn owed_records(&mut self) -> Records {
         // One that an earlier opening signed already was read back meanwhile.
         let (at, left) = (self.at.first, &self.left);
         self.owed.retain(|signed| {
@@ -395,9 +430,7 @@ impl Work {
         });
         let mut records = Records::new();
         self.owed.iter().for_each(|signed| records.checkpoint(signed));
-        if records.is_empty() || self.shared.accept(&mut records, false).is_ok() {
-            self.owed.clear();
-        }
+        records
     }
 
     /// Puts the last checkpoint that was read back beside the journal, once the disk has its records.

@@ -17,6 +17,7 @@ const ANSWER_OCTETS_MAX: u64 = 64 << 20;
 pub(in crate::cmd) struct Api {
     address: SocketAddr,
     token: Option<String>,
+    patience: Duration,
 }
 
 impl Api {
@@ -37,26 +38,32 @@ impl Api {
             }
             None => None,
         };
-        Ok(Api { address, token })
+        Ok(Api { address, token, patience: PATIENCE })
+    }
+
+    /// With another time for connecting, and for each read and write.
+    pub fn within(self, patience: Duration) -> Api {
+        Api { patience, ..self }
     }
 
     /// The body of the answer to a POST; a failure unless it is 200.
     pub fn post(&self, path: &str, body: &str) -> Result<String, Failure> {
-        self.ask("POST", path, body)
+        said(self.ask("POST", path, body)?)
     }
 
     /// The same of a GET.
     pub fn get(&self, path: &str) -> Result<String, Failure> {
-        self.ask("GET", path, "")
+        said(self.ask("GET", path, "")?)
     }
 
-    fn ask(&self, method: &str, path: &str, body: &str) -> Result<String, Failure> {
+    /// Status and body of an answer, whatever it is.
+    pub fn ask(&self, method: &str, path: &str, body: &str) -> Result<(u16, String), Failure> {
         let lost = |error: std::io::Error| {
             Failure(format!("the proxy's admin API at {} was lost: {error}", self.address))
         };
-        let mut stream = TcpStream::connect_timeout(&self.address, PATIENCE).map_err(lost)?;
-        stream.set_read_timeout(Some(PATIENCE)).map_err(lost)?;
-        stream.set_write_timeout(Some(PATIENCE)).map_err(lost)?;
+        let mut stream = TcpStream::connect_timeout(&self.address, self.patience).map_err(lost)?;
+        stream.set_read_timeout(Some(self.patience)).map_err(lost)?;
+        stream.set_write_timeout(Some(self.patience)).map_err(lost)?;
         let token = self.token.as_ref();
         let token = token.map(|token| format!("Authorization: Bearer {token}\r\n"));
         let head = format!(
@@ -70,16 +77,18 @@ impl Api {
         let mut answer = Vec::new();
         stream.take(ANSWER_OCTETS_MAX).read_to_end(&mut answer).map_err(lost)?;
         let answer = String::from_utf8_lossy(&answer);
-        let (status, body) = parsed(&answer).ok_or_else(|| {
+        parsed(&answer).ok_or_else(|| {
             Failure(format!("what answers at {} is not the admin API", self.address))
-        })?;
-        match status {
-            200 => Ok(body),
-            401 => {
-                Err(Failure("the admin API wants another token than [admin] token_file has".into()))
-            }
-            _ => Err(Failure(format!("the proxy answered {status}: {}", body.trim_end()))),
-        }
+        })
+    }
+}
+
+/// What was said where it was 200; else a failure.
+fn said((status, body): (u16, String)) -> Result<String, Failure> {
+    match status {
+        200 => Ok(body),
+        401 => Err(Failure("the admin API wants another token than [admin] token_file has".into())),
+        _ => Err(Failure(format!("the proxy answered {status}: {}", body.trim_end()))),
     }
 }
 

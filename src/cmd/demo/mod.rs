@@ -47,6 +47,7 @@ signatures = ["示例商城"]
 number     = "106900009999"
 purpose    = "commercial"
 signatures = ["示例商城"]
+requests   = ["ask.txt"]
 
 [[provider]]
 name       = "另一家科技有限公司"
@@ -58,6 +59,17 @@ identity   = "verified"
 number     = "106900005678"
 digits_max = 16
 purpose    = "service"
+regions    = ["138"]
+
+[[provider.code]]
+number     = "106900007777"
+purpose    = "public"
+
+[[provider]]
+name       = "待核实有限公司"
+system_ids = ["pending1"]
+licence    = { number = "B2-20260004", valid_until = 2099-12-31 }
+identity   = "pending"
 
 [[provider]]
 name       = "过期许可有限公司"
@@ -66,11 +78,22 @@ licence    = { number = "B2-20200003", valid_until = 2025-12-31 }
 identity   = "verified"
 "#;
 
-/// Who consented: what the shop hands in, reviewed. The proof is a form on the web, of which only
-/// the digest is kept.
-const CONSENTS: &str = "number,entity,time,proof,proof_sha256,review\n\
-    13800138000,示例商城有限公司,2026-05-06T10:00:00+08:00,web,\
-    9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08,reviewed\n";
+/// Who consented: what the shop hands in, reviewed, and whom it asked. The proof is a form on the web, of
+/// which only the digest is kept.
+const CONSENTS: &str = "number,entity,event,time,until,proof,proof_sha256,review\n\
+    13800138000,示例商城有限公司,granted,2026-05-06T10:00:00+08:00,,web,\
+    9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08,reviewed\n\
+    13700137000,示例商城有限公司,granted,2026-05-06T10:00:00+08:00,,web,\
+    9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08,reviewed\n\
+    13600136000,示例商城有限公司,granted,2020-01-01T10:00:00+08:00,2020-12-31,web,\
+    9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08,reviewed\n\
+    13500135000,示例商城有限公司,asked,2026-05-06T10:00:00+08:00,,,,\n";
+
+/// What the registry and the configuration name beside themselves.
+const FILES: [(&str, &str); 2] = [
+    ("ask.txt", "您是否愿意每月收到最多四次优惠信息？回复Y同意，不回复视为拒绝。\n"),
+    ("prohibited.txt", "示例禁词\n"),
+];
 
 fn configuration(smsc: &str) -> String {
     format!(
@@ -87,6 +110,9 @@ file = "registry.toml"
 
 [consent]
 path = "state/consent"
+
+[content]
+prohibited = ["prohibited.txt"]
 
 [audit]
 path = "state/audit"
@@ -124,6 +150,9 @@ pub fn run(args: Args) -> Result<Answer, Failure> {
 fn play(folder: &Path) -> Result<Answer, Failure> {
     let smsc = Smsc::start(Options { received_max: RECEIVED_MAX, ..Options::default() })?;
     std::fs::write(folder.join("registry.toml"), REGISTRY)?;
+    for (name, text) in FILES {
+        std::fs::write(folder.join(name), text)?;
+    }
     let config_file = folder.join("consentry.toml");
     std::fs::write(&config_file, configuration(&smsc.address().to_string()))?;
     let consents = folder.join("consents.csv");

@@ -1,0 +1,10 @@
+//! The documents name only what there is. Those that describe the program's own keys, rules and commands
+//! are written by these tests: `BLESS=1 cargo test --test documents`.
+
+mod columns;
+mod commands;
+mod generated;
+mod keys;
+mod rules;
+mod template;
+mod traps;
