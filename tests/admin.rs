@@ -48,6 +48,7 @@ impl Server {
                 "lift" => Err(Told::Unavailable("the disk is full".to_owned())),
                 _ => Err(Told::Doubt("the clock jumped".to_owned())),
             })),
+            upstreams: None,
             token: token.map(Arc::new),
         };
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();

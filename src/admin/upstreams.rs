@@ -94,7 +94,8 @@ pub(super) async fn steer(
     };
     let steered = upstreams.steer(&meant, is_draining);
     if steered.is_empty() {
-        let says = format!("no listener leads to {:?}; GET /api/v1/upstreams lists them\n", meant.address);
+        let says =
+            format!("no listener leads to {:?}; GET /api/v1/upstreams lists them\n", meant.address);
         return text(StatusCode::NOT_FOUND, says);
     }
     lines(&steered)

@@ -80,7 +80,10 @@ fn facts(loaded: &Loaded, ends: &[End]) -> Vec<Fact> {
             ("packing", listen.packing.name().into()),
             ("receipts", listen.receipts.name().into()),
             ("second_sender", listen.second_sender.name().into()),
-            ("enquire_link", listen.enquire_link.map_or("none".into(), |idle| duration::text(idle).into())),
+            (
+                "enquire_link",
+                listen.enquire_link.map_or("none".into(), |idle| duration::text(idle).into()),
+            ),
         ];
         facts.push(fact("listen", listen.address, fields));
         facts.extend(encryption(listen));

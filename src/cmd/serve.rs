@@ -19,7 +19,8 @@ use super::knowledge::{self, Loaded};
 use super::retention::{self, Desk};
 use super::rewriting::{self, Rewriting};
 use super::{
-    Failure, asked, capture, disk, key_watch, ledger, licences, mirrors, originals, tls, told, upstreams,
+    Failure, asked, capture, disk, key_watch, ledger, licences, mirrors, originals, tls, told,
+    upstreams,
 };
 use crate::admin::{self, Token, Told};
 use crate::audit::keys::{Auditor, SigningKey};
@@ -128,7 +129,9 @@ pub(super) async fn start(loaded: Loaded) -> Result<Running, Failure> {
         tokio::spawn(listener.serve(shared.clone()));
     }
     let admin = match admin_listener {
-        Some(listener) => Some(serve_admin(&config, listener, &shared, &ledger, &retention, &upstreams)?),
+        Some(listener) => {
+            Some(serve_admin(&config, listener, &shared, &ledger, &retention, &upstreams)?)
+        }
         None => None,
     };
     tokio::spawn(watch(shared.clone()));

@@ -51,7 +51,8 @@ struct Which {
 
 /// Asks the proxy's admin API and prints what it says.
 pub fn run(args: Args) -> Result<Answer, Failure> {
-    let missing = || Failure("name the configuration: consentry upstreams -c consentry.toml".into());
+    let missing =
+        || Failure("name the configuration: consentry upstreams -c consentry.toml".into());
     let file = args.config.ok_or_else(missing)?;
     let config = knowledge::load_config(&file)?;
     let Some(admin) = &config.admin else {

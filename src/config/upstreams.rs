@@ -90,7 +90,8 @@ pub(super) fn upstreams(
     let at = written.span();
     let written = written.into_inner();
     if !(1..=bounds::PEERS_MAX).contains(&written.len()) {
-        let says = format_args!("has {} addresses; write 1 to {}", written.len(), bounds::PEERS_MAX);
+        let says =
+            format_args!("has {} addresses; write 1 to {}", written.len(), bounds::PEERS_MAX);
         return Err(source.fault(at, says));
     }
     let tables = written.iter().filter(|one| matches!(one.get_ref(), Written::Table(_))).count();

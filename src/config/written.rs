@@ -10,11 +10,11 @@ use serde::Deserialize;
 use serde::de::{self, Deserializer, Visitor};
 use toml::Spanned;
 
+use super::upstreams::Written as Smscs;
 use super::{
     Alphabet, CaptureText, CaptureVerdict, Durability, LogFormat, LogLevel, Mode, OverrideMode,
     PartsMode, Review, RuleSet, Statuses,
 };
-use super::upstreams::Written as Smscs;
 use super::{MirrorFormat, MirrorNumbers, Packing, Receipts, SecondSender, bounds, duration, size};
 
 /// A duration with its unit.

@@ -442,9 +442,9 @@ impl Metrics {
     /// The `consentry_upstream_...{listener,upstream}` of a configured SMSC, from then on shown.
     pub fn upstream(&self, listener: &str, upstream: &str, reasons: &[&str]) -> UpstreamMetrics {
         let labels = [listener, upstream];
-        let failures = reasons.iter().map(|reason| {
-            self.upstream_failures.with_label_values(&[listener, upstream, *reason])
-        });
+        let failures = reasons
+            .iter()
+            .map(|reason| self.upstream_failures.with_label_values(&[listener, upstream, *reason]));
         UpstreamMetrics {
             up: self.upstream_up.with_label_values(&labels),
             draining: self.upstream_draining.with_label_values(&labels),

@@ -45,7 +45,8 @@ pub(super) async fn dial(
         let addresses: Vec<_> = lookup_host(target).await?.take(ADDRESSES_MAX).collect();
         first(&addresses).await
     });
-    let (socket, address) = connected.await.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))?;
+    let (socket, address) =
+        connected.await.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))?;
     socket::prepare(&socket, settings)?;
     let left = left.saturating_sub(began.elapsed()).min(settings.handshake);
     Ok(Dialled { stream: begin(socket, target, tls, left).await?, address })
@@ -167,7 +168,9 @@ mod tests {
             (vec![], None),
         ] {
             let within = Duration::from_secs(20);
-            let found = timeout(within, first(&addresses)).await.expect("well before the silent one gives up");
+            let found = timeout(within, first(&addresses))
+                .await
+                .expect("well before the silent one gives up");
             assert_eq!(found.ok().map(|(_, address)| address), expected, "{addresses:?}");
         }
     }

@@ -39,8 +39,8 @@ mod shards;
 mod socket;
 mod stream;
 mod tap;
-mod upstreams;
 pub mod tls;
+mod upstreams;
 
 pub use clock::Clock;
 pub use hold::Waiting;

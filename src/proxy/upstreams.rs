@@ -126,7 +126,10 @@ impl Upstreams {
             }
         }
         if any && self.is_closed() {
-            tracing::warn!(listener = self.listener, "all upstreams are drained: binds are refused");
+            tracing::warn!(
+                listener = self.listener,
+                "all upstreams are drained: binds are refused"
+            );
         }
         any
     }

@@ -98,9 +98,15 @@ pub enum Change {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Standing {
     Up,
-    Ejected { until_us: u64, why: Failure },
+    Ejected {
+        until_us: u64,
+        why: Failure,
+    },
     /// One bind was let through; `bound_us`: since when it is bound.
-    Trial { why: Failure, bound_us: Option<u64> },
+    Trial {
+        why: Failure,
+        bound_us: Option<u64>,
+    },
 }
 
 /// How one upstream stands. Times are of the steady clock, microseconds.
@@ -177,12 +183,7 @@ impl Health {
 
     /// A trial against which nothing was said for as long as a session waits for a response is passed. So
     /// is an ejection whose time is over where no bind is needed to go there.
-    pub(super) fn settle(
-        &mut self,
-        is_needed: bool,
-        times: Times,
-        now_us: u64,
-    ) -> Option<Change> {
+    pub(super) fn settle(&mut self, is_needed: bool, times: Times, now_us: u64) -> Option<Change> {
         match self.standing {
             Standing::Ejected { until_us, .. } if !is_needed && until_us <= now_us => {
                 self.back(now_us)

@@ -137,9 +137,7 @@ impl Set {
         let rank = self.rank(tried).unwrap_or(u32::MAX);
         let members = self.members.iter().enumerate();
         let due = members.filter(|(at, one)| {
-            one.is_free(*at, tried)
-                && one.upstream.rank <= rank
-                && one.health.is_due(sends, now_us)
+            one.is_free(*at, tried) && one.upstream.rank <= rank && one.health.is_due(sends, now_us)
         });
         due.min_by_key(|(_, one)| one.upstream.rank).map(|(at, _)| at)
     }
@@ -157,10 +155,8 @@ impl Set {
     fn at_all(&self, tried: Tried) -> Option<usize> {
         let members = self.members.iter().enumerate();
         let free = members.filter(|(at, one)| one.is_free(*at, tried));
-        free.min_by_key(|(_, one)| {
-            (one.health.ejected_until_us().unwrap_or(0), one.upstream.rank)
-        })
-        .map(|(at, _)| at)
+        free.min_by_key(|(_, one)| (one.health.ejected_until_us().unwrap_or(0), one.upstream.rank))
+            .map(|(at, _)| at)
     }
 
     /// Whether there is another that the same bind could be led to.
@@ -181,13 +177,7 @@ impl Set {
     }
 
     /// A bind failed there; `who` is a mark of its system_id.
-    pub fn failed(
-        &mut self,
-        at: usize,
-        failure: Failure,
-        who: u64,
-        now_us: u64,
-    ) -> Option<Change> {
+    pub fn failed(&mut self, at: usize, failure: Failure, who: u64, now_us: u64) -> Option<Change> {
         let times = self.times;
         self.members.get_mut(at)?.health.failed(failure, who, times, now_us)
     }

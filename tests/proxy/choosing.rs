@@ -139,7 +139,12 @@ fn what_speaks_for_and_against_an_upstream() {
     );
     check(
         "others are answered meanwhile",
-        &[(100, Owed(39), "ejected"), (101, Answers, "up"), (161, Answers, "up"), (162, Owed(99), "up")],
+        &[
+            (100, Owed(39), "ejected"),
+            (101, Answers, "up"),
+            (161, Answers, "up"),
+            (162, Owed(99), "up"),
+        ],
     );
     check(
         "ESMEs that give up early, one after the other",
@@ -236,8 +241,7 @@ fn the_last_one_is_tried_whatever_speaks_against_it_and_a_drained_one_never() {
         }
     }
     let mut tried = Tried::default();
-    let order: Vec<_> =
-        std::iter::from_fn(|| set.choose(&mut tried, true, 5 * SECOND)).collect();
+    let order: Vec<_> = std::iter::from_fn(|| set.choose(&mut tried, true, 5 * SECOND)).collect();
     assert_eq!(order, [0, 1, 2], "the one whose time is over first is first, and none twice");
     assert!(set.drain(0, true) && !set.drain(0, true));
     set.drain(1, true);
@@ -312,7 +316,9 @@ impl World {
         let mut chance = Chance(seed);
         let count = 2 + chance.below(4) as usize;
         let members: Vec<(u32, u32)> = (0..count)
-            .map(|at| (if at == 0 { 0 } else { chance.below(2) as u32 }, 1 + chance.below(5) as u32))
+            .map(|at| {
+                (if at == 0 { 0 } else { chance.below(2) as u32 }, 1 + chance.below(5) as u32)
+            })
             .collect();
         let (set, smscs) = (set(&members), vec![Smsc::Well; count]);
         World { seed, set, smscs, chance, now: 0, waiting: Vec::new(), swallowed: 0 }
@@ -370,7 +376,9 @@ impl World {
 
 #[test]
 fn no_bind_is_lost_while_one_is_well_and_all_come_back() {
-    use Smsc::{AnswersNoBind, AnswersNoMessage, CannotBind, ClosesAtOnce, TakesNoConnection, Well};
+    use Smsc::{
+        AnswersNoBind, AnswersNoMessage, CannotBind, ClosesAtOnce, TakesNoConnection, Well,
+    };
     const MODES: [Smsc; 6] =
         [Well, TakesNoConnection, ClosesAtOnce, AnswersNoBind, CannotBind, AnswersNoMessage];
     for seed in 0..400 {
@@ -388,7 +396,11 @@ fn no_bind_is_lost_while_one_is_well_and_all_come_back() {
             let taken = world.bind();
             let rank = |at: usize| world.set.upstreams().nth(at).map_or(0, |one| one.rank);
             if actives_up && all_well {
-                assert_eq!(taken.map(rank), Some(0), "seed {seed}: a standby while an active is up");
+                assert_eq!(
+                    taken.map(rank),
+                    Some(0),
+                    "seed {seed}: a standby while an active is up"
+                );
             }
         }
         // Everything is well again: within the longest ejection all get binds, and then by weight.
@@ -401,7 +413,10 @@ fn no_bind_is_lost_while_one_is_well_and_all_come_back() {
             world.bind();
         }
         let states = world.states();
-        assert!(states.iter().all(|state| ["up", "standby"].contains(state)), "seed {seed}: {states:?}");
+        assert!(
+            states.iter().all(|state| ["up", "standby"].contains(state)),
+            "seed {seed}: {states:?}"
+        );
         let active: Vec<u32> =
             world.set.upstreams().map(|one| if one.rank == 0 { one.weight } else { 0 }).collect();
         let sum: u32 = active.iter().sum();

@@ -34,8 +34,8 @@ mod sealed;
 mod shim;
 mod sockets;
 mod start;
-mod upstreams;
 mod tls;
+mod upstreams;
 mod wire;
 
 const OURS: &[u8] = b"106900001234";

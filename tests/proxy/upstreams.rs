@@ -290,7 +290,8 @@ async fn the_standby_serves_while_the_active_is_gone_and_binds_return_to_it() {
     proxy.signal("-TERM");
     assert_eq!(proxy.wait(), Some(0));
     let (passed, _) = recorded(folder.path());
-    let arrived = before_it_died.iter().filter(|one| header(&one.octets).command == Command::SubmitSm);
+    let arrived =
+        before_it_died.iter().filter(|one| header(&one.octets).command == Command::SubmitSm);
     let arrived = arrived.count() + submits(&a).len() + submits(&b).len();
     assert!(accepted > 0 && arrived >= accepted && passed.len() >= arrived, "{accepted} {arrived}");
 }
@@ -307,7 +308,11 @@ async fn a_bind_goes_on_where_an_smsc_takes_connections_and_no_binds() {
         odd.does(fault);
         let before = good.counts().binds;
         let (mut esme, status) = bind(&proxy, Command::BindTransceiver).await;
-        assert_eq!((status, good.counts().binds), (CommandStatus::ESME_ROK, before + 1), "{fault:?}");
+        assert_eq!(
+            (status, good.counts().binds),
+            (CommandStatus::ESME_ROK, before + 1),
+            "{fault:?}"
+        );
         send_one(&mut esme).await;
         // What is wrong with one system_id's binds ejects nobody, and a good bind ends the row.
         assert_eq!(states(&proxy)[0], "up", "{fault:?}");
@@ -381,7 +386,8 @@ async fn an_smsc_that_answers_enquire_link_and_no_message_is_ejected() {
     trial.send(&submit(2, OURS, |_| {})).await.expect("sent");
     trial.next().await.expect("an answer");
     within("it is up", || states(&proxy) == ["up", "standby"]);
-    let ejections = proxy.logged("ejected").iter().filter(|line| line.contains("why=\"silent\"")).count();
+    let ejections =
+        proxy.logged("ejected").iter().filter(|line| line.contains("why=\"silent\"")).count();
     assert_eq!(ejections, 2, "{:?}", proxy.logged("ejected"));
     let age = upstreams(&proxy)[0]["last_answer_age"].as_f64().expect("it has answered");
     assert!(age < PATIENCE.as_secs_f64());
@@ -426,7 +432,10 @@ async fn an_upstream_that_is_drained_loses_nothing() {
     }
     drop(idle);
     within("its sessions have left", || upstreams(&proxy)[0]["sessions"] == 0);
-    assert_eq!((states(&proxy), submits(&a).len()), (vec!["draining".into(), "up".into()], accepted));
+    assert_eq!(
+        (states(&proxy), submits(&a).len()),
+        (vec!["draining".into(), "up".into()], accepted)
+    );
     assert_eq!(asked(&a, Command::Unbind), 4, "each is unbound");
     assert_eq!(ask(&proxy, "GET", "/readyz", "").0, 200);
     // With both drained every bind is refused, and readiness says so.

@@ -44,7 +44,11 @@ fn the_same_octets_go_there_and_nothing_of_the_first_is_left() {
     let mut session = binding_with(true);
     let half = &bare(Command::Unbind.id(), OK, 5)[..9];
     let said = [resp(ERROR), bare(Command::Unbind.id(), OK, 4), half.to_vec()].concat();
-    assert_eq!(relay(&mut session, &said, 1), b"", "what it says behind its error is of no account");
+    assert_eq!(
+        relay(&mut session, &said, 1),
+        b"",
+        "what it says behind its error is of no account"
+    );
     assert!(matches!(session.state(), BindState::Binding(_)));
     session.disconnected();
     assert_eq!(session.bind_again().octets(), bind(Command::BindTransceiver));

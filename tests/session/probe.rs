@@ -44,8 +44,16 @@ fn it_is_sent_when_nothing_was_said_either_way_and_never_sooner() {
     assert_eq!(enquired(&mut session, 78), None);
     let number = enquired(&mut session, 79).expect("due");
     assert_eq!(enquired(&mut session, 200), None, "one at a time");
-    assert_eq!(relay(&mut session, &link_resp(number), 80), b"", "its answer is kept from the ESME");
-    assert_eq!(relay(&mut session, &link_resp(number), 80), link_resp(number), "a second one is not ours");
+    assert_eq!(
+        relay(&mut session, &link_resp(number), 80),
+        b"",
+        "its answer is kept from the ESME"
+    );
+    assert_eq!(
+        relay(&mut session, &link_resp(number), 80),
+        link_resp(number),
+        "a second one is not ours"
+    );
     assert_eq!(enquired(&mut session, 109), None);
     assert_ne!(enquired(&mut session, 110).expect("due again"), number);
 }
@@ -119,7 +127,8 @@ enum Happens {
 }
 
 fn happens() -> impl Strategy<Value = Happens> {
-    let number = || prop_oneof![1_u32..4, 0x7fff_fffa_u32..=0x7fff_ffff, 0x7fff_0000_u32..0x7fff_0002];
+    let number =
+        || prop_oneof![1_u32..4, 0x7fff_fffa_u32..=0x7fff_ffff, 0x7fff_0000_u32..0x7fff_0002];
     prop_oneof![
         number().prop_map(Happens::Link),
         number().prop_map(Happens::Submit),
