@@ -14,7 +14,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("audit", &["policy"]),
     ("mirror", &["audit", "archive"]),
     ("session", &["smpp", "text", "registry", "content", "consent", "policy", "audit"]),
-    ("archive", &["smpp", "registry", "content", "policy", "audit", "session"]),
+    ("archive", &["smpp", "text", "registry", "content", "policy", "audit", "session"]),
     ("metrics", &["smpp", "session"]),
     ("capture", &["smpp", "text"]),
     (

@@ -256,7 +256,7 @@ fn every_look_is_on_record_before_anything_is_shown() {
         (
             &["search", "--number", DESTINATION, "--verdict", "refuse"],
             "search",
-            "number 861********00, verdict 2",
+            "number 861********00, verdict refuse",
             false,
         ),
         (&["search", "--message-id", "255", "--unmask"], "search", "message_id 255", true),

@@ -8,11 +8,11 @@ use std::time::{Duration, Instant};
 
 use consentry::archive::Column;
 use consentry::archive::bundle::{Wrong, check};
-use consentry::audit::keys::{PublicKey, SigningKey};
+use consentry::audit::keys::{AuditorKey, PublicKey, SigningKey};
 use consentry::audit::proof::{NotaryOptions, Prover};
 use consentry::audit::{
-    Address, BindRecord, ConsentRecord, Durability, Journal, OBSERVE, Options, PASS, REFUSE,
-    ReceiptRecord, Records, References, ReplyRecord, ResponseRecord, RulesRecord, Sealing,
+    Address, BindRecord, ConsentRecord, ContentRecord, Durability, Journal, OBSERVE, Options, PASS,
+    REFUSE, ReceiptRecord, Records, References, ReplyRecord, ResponseRecord, RulesRecord, Sealing,
     UnsuccessRecord, VerdictRecord,
 };
 use consentry::policy::{Rule, RuleSet};
@@ -46,7 +46,8 @@ impl Place {
     fn open(&self) -> Journal {
         let mut options = Options::new(Durability::Written);
         options.rule_set = RuleSet::CnOrder31_2015.name().to_owned();
-        options.sealing = Some(Sealing { keys: self.keys(), auditors: Vec::new(), content: false });
+        let auditors = vec![*self.auditor("auditor.key").auditor()];
+        options.sealing = Some(Sealing { keys: self.keys(), auditors, content: true });
         options.notary = Some(NotaryOptions {
             key: SigningKey::open_or_create(&self.keys()).expect("a key"),
             records: 1000,
@@ -55,6 +56,11 @@ impl Place {
             on_fault: Box::new(|why| panic!("nothing is signed: {why}")),
         });
         Journal::open(&self.journal(), options, NOW_US).expect("the journal opens").0
+    }
+
+    fn auditor(&self, name: &str) -> AuditorKey {
+        let file = self.folder.path().join(name);
+        AuditorKey::read(&file).or_else(|_| AuditorKey::make(&file)).expect("a pair")
     }
 
     /// `audit` with these arguments on this journal.
@@ -130,6 +136,18 @@ fn message(
     }
 }
 
+/// What message 2 says.
+const SAID: &str = "您好，\r\n退订回T";
+
+fn ucs2(text: &str) -> Vec<u8> {
+    text.encode_utf16().flat_map(u16::to_be_bytes).collect()
+}
+
+fn content(session: u64, sequence_number: u32, coding: u8, octets: &[u8]) -> ContentRecord<'_> {
+    let (command_id, esm_class, data_coding, flags) = (4, 0, coding, 0);
+    ContentRecord { session, command_id, sequence_number, esm_class, data_coding, flags, octets }
+}
+
 fn response(session: u64, sequence_number: u32, message_id: &[u8]) -> ResponseRecord<'_> {
     ResponseRecord {
         session,
@@ -156,10 +174,12 @@ fn place() -> Place {
     append(&journal, &|records| {
         records.bind(NOW_US, &bind(session, "示例商城有限公司", b"=shop1"));
         records.verdict(NOW_US + 1, &message(session, 2, PERSON, (PASS, None)));
+        records.content(NOW_US + 1, &content(session, 2, 8, &ucs2(SAID)));
         records.verdict(
             NOW_US + 2,
             &message(session, 3, PERSON, (REFUSE, Some(Rule::ConsentMissing))),
         );
+        records.content(NOW_US + 2, &content(session, 3, 0, b"=SUM(1,2)"));
         let observed = message(session, 4, OTHER, (OBSERVE, Some(Rule::NoticeMissing)));
         records.verdict(NOW_US + 3, &observed);
     });
@@ -190,6 +210,7 @@ fn place() -> Place {
             let multi = VerdictRecord { command_id: 0x21, ..message(session, 5, to, (PASS, None)) };
             records.verdict(NOW_US + SECOND, &multi);
         }
+        records.content(NOW_US + SECOND, &content(session, 5, 0, b"to both"));
         let unsuccess = UnsuccessRecord {
             session,
             sequence_number: 5,
@@ -228,7 +249,7 @@ fn place() -> Place {
     });
     // The notary looks now and then: the first segment is signed in the second one.
     let deadline = Instant::now() + Duration::from_secs(20);
-    let signed = || (2..=6).all(|record| Prover::new(&place.journal()).prove(record).is_ok());
+    let signed = || (2..=8).all(|record| Prover::new(&place.journal()).prove(record).is_ok());
     while !signed() {
         assert!(Instant::now() < deadline, "signed within 20 seconds");
         std::thread::sleep(Duration::from_millis(20));
@@ -387,7 +408,7 @@ fn what_is_asked_for_is_handed_over_and_nothing_else() {
     let cases: &[(&[&str], usize)] = &[
         (&["--number", "13800138000"], 5),
         (&["--number", "+8613900139001"], 2),
-        (&["--provider", "示例商城有限公司"], 7),
+        (&["--provider", "示例商城有限公司"], 8),
         (&["--verdict", "refuse"], 1),
         (&["--rule", "notice.missing"], 1),
         (&["--message-id", "1E240"], 1),
@@ -417,6 +438,74 @@ fn what_is_asked_for_is_handed_over_and_nothing_else() {
         code == Some(2) && err.contains("nothing cannot be written"),
         "a folder that exists: {err}"
     );
+}
+
+#[test]
+fn an_auditor_hands_over_what_messages_say() {
+    let place = place();
+    let file = |name: &str| place.folder.path().join(name).to_str().unwrap().to_owned();
+    let in_hex = |octets: &[u8]| octets.iter().map(|one| format!("{one:02x}")).collect::<String>();
+    let (key, public) = (file("auditor.key"), file("keys/signing.pub"));
+    for format in FORMATS {
+        let more = ["--format", format, "--auditor-key", &key];
+        let one = place.export(&format!("texts-{format}"), &more);
+        let other = place.export(&format!("again-{format}"), &more);
+        assert!(files(&one) == files(&other), "{format}: two exports differ");
+        let args = ["verify", "--bundle", one.to_str().unwrap(), "--key", &public];
+        let (code, out, err) = consentry(&args);
+        assert_eq!(code, Some(0), "{format}: {out}{err}");
+        assert!(out.starts_with("whole: 8 rows on 17 records"), "{out}");
+    }
+    let folder = place.folder.path().join("texts-ndjson");
+    let said = |folder: &Path| -> Vec<(u64, Option<String>, Option<String>)> {
+        let text = |value: &Value| value.as_str().map(str::to_owned);
+        let messages = rows(folder).into_iter().filter(|row| row["kind"] == "verdict");
+        messages
+            .map(|row| {
+                let number = row["sequence_number"].as_u64().unwrap();
+                (number, text(&row["text"]), text(&row["text_hex"]))
+            })
+            .collect()
+    };
+    let row =
+        |number, text: &str, octets: &[u8]| (number, Some(text.to_owned()), Some(in_hex(octets)));
+    let expected = [
+        row(2, SAID, &ucs2(SAID)),
+        row(3, "=SUM(1,2)", b"=SUM(1,2)"),
+        (4, None, None),
+        row(5, "to both", b"to both"),
+        row(5, "to both", b"to both"),
+    ];
+    assert_eq!(said(&folder), expected);
+    let manifest: Value = serde_json::from_str(&read(&folder, "manifest.json")).unwrap();
+    assert_eq!(manifest["texts"], true);
+    let cover = read(&folder, "cover.txt");
+    for told in ["含短信内容", "what messages say is in it", "含内容的短信: 4"] {
+        assert!(cover.contains(told), "{told}: {cover}");
+    }
+    let table = read(&place.folder.path().join("texts-csv"), "records.csv");
+    assert!(table.contains(",\"'=SUM(1,2)\","), "no formula: {table}");
+
+    // Nobody else reads them: not without the key, not with another auditor's.
+    place.auditor("other.key");
+    let without = place.export("without", &["--format", "ndjson"]);
+    let args = ["--format", "ndjson", "--auditor-key", &file("other.key")];
+    let stranger = place.export("stranger", &args);
+    for folder in [&without, &stranger] {
+        assert!(said(folder).iter().all(|(_, text, octets)| (text, octets) == (&None, &None)));
+        assert!(!read(folder, "proofs.ndjson").contains("content_key"));
+        check(folder, &[place.key()]).unwrap();
+    }
+    assert!(!read(&without, "cover.txt").contains("what messages say"));
+    let (_, out, err) = place.audit(&[
+        "export",
+        "--out",
+        &file("told"),
+        "--json",
+        "--auditor-key",
+        &file("other.key"),
+    ]);
+    assert!(out.contains("\"unreadable_texts\":4") && err.contains("does not open"), "{out}{err}");
 }
 
 #[test]
@@ -611,6 +700,42 @@ fn not_even_the_signer_can_let_a_row_say_what_its_records_do_not() {
             Err(Wrong::Broken(why)) => assert!(why.contains(expected), "case {at}: {why}"),
             other => panic!("case {at}: {other:?}"),
         }
+    }
+    // The same of what messages say.
+    let auditor = place.folder.path().join("auditor.key");
+    let texts: Vec<(Change<'_>, &str)> = vec![
+        (
+            proofs(|all| {
+                let (one, other) = (rows_of(all)[1], rows_of(all)[2]);
+                all[one]["row"]["content"] = all[other]["row"]["content"].clone();
+            }),
+            "the content is not that of the message",
+        ),
+        (
+            proofs(|all| {
+                let at = rows_of(all)[1];
+                all[at]["row"].as_object_mut().unwrap().remove("content");
+            }),
+            "is not what its records say",
+        ),
+        (
+            proofs(|all| {
+                let keyed = |one: &&Value| one.get("content_key").is_some();
+                let key = all.iter().filter(keyed).nth(1).unwrap()["content_key"].clone();
+                let one = all.iter_mut().find(|one| one.get("content_key").is_some());
+                one.unwrap()["content_key"] = key;
+            }),
+            "its content_key does not open it",
+        ),
+    ];
+    for (at, (change, expected)) in texts.iter().enumerate() {
+        let more = ["--auditor-key", auditor.to_str().unwrap()];
+        let folder = place.export(&format!("text-{at}"), &more);
+        let after = change(&read(&folder, "proofs.ndjson"));
+        std::fs::write(folder.join("proofs.ndjson"), after).unwrap();
+        sign_again(&place, &folder);
+        let why = check(&folder, &key).expect_err("forged").to_string();
+        assert!(why.contains(expected), "text {at}: {why}");
     }
     // Signed again as it was, it is whole.
     let folder = place.export("again", &[]);

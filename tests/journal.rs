@@ -590,7 +590,7 @@ fn shown(found: &Found) -> String {
     let (verdict, answer) = match found {
         Found::Bind { bind } => return format!("bind {}", bind.time_us),
         Found::Reply { .. } | Found::Consent { .. } => panic!("no reply was written"),
-        Found::Message { verdict, answer, bind, receipts } => {
+        Found::Message { verdict, answer, bind, receipts, .. } => {
             assert!(receipts.is_empty());
             assert!(bind.is_some());
             (verdict, answer)

@@ -1,16 +1,21 @@
 //! Records go when the calendar says so, not before and not unrecorded. Every time is given: nothing
 //! here reads a clock.
 
+use std::collections::BTreeMap;
+use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
-use consentry::audit::keys::{PublicKey, SigningKey};
+use consentry::archive::bundle::{Export, Format, check, export};
+use consentry::audit::index::Indexed;
+use consentry::audit::keys::{IndexKey, PublicKey, SigningKey};
 use consentry::audit::proof::{NotaryOptions, Prover};
 use consentry::audit::retention::{Gone, Hold, Plan, Retention, RetentionFault, Term, plan};
 use consentry::audit::{
-    Address, Against, Durability, Journal, KeyRing, OpenFault, Options, PASS, ReadFault, Reader,
-    Record, Records, References, ReplyRecord, Sealing, VerdictRecord, Verified, show,
-    verify_against,
+    Address, Against, Durability, Found, Journal, KeyRing, OpenFault, Options, PASS, Query,
+    ReadFault, Reader, Record, Records, References, ReplyRecord, Sealing, VerdictRecord, Verified,
+    search, show, verify_against,
 };
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
@@ -350,10 +355,11 @@ fn consent_outlives_its_segment_with_its_proof() {
     assert!(
         matches!(proof.kept().record(), Record::Reply(reply) if reply.reply == ReplyRecord::OPT_IN)
     );
-    let ring = std::sync::Arc::new(KeyRing::open(&place.0.path().join("keys")).expect("keys"));
+    let ring = Arc::new(KeyRing::open(&place.0.path().join("keys")).expect("keys"));
     let shown = show(&place.journal(), 6, &ring).expect("readable").expect("there");
     assert_eq!(shown.record(), Record::Reply(reply(ReplyRecord::OPT_IN)));
     assert_eq!(show(&place.journal(), 5, &ring).expect("readable"), None);
+    is_found_and_handed_over(&place, &ring);
     let file = files(&place.journal(), "kept").remove(0);
     let sound = std::fs::read_to_string(&file).expect("read");
     std::fs::write(&file, sound.replacen("\"octets\":\"", "\"octets\":\"00", 1)).expect("written");
@@ -369,6 +375,73 @@ fn consent_outlives_its_segment_with_its_proof() {
     place.purge_with("2027-03-01T00:00:00+08:00", |_, _| Some(ended)).expect("purged");
     assert!(!file.exists() && !sidecar.exists());
     place.verify().expect("whole");
+}
+
+/// The yes of a segment that was purged, and the two of segments that are there.
+fn is_found_and_handed_over(place: &Place, ring: &Arc<KeyRing>) {
+    let (opt_in, any) =
+        (reply(ReplyRecord::OPT_IN), Query { keys: Some(ring), ..Query::default() });
+    let is_person = |source: &[u8], _: &[u8]| source == opt_in.source.raw;
+    let is_nobody = |_: &[u8], _: &[u8]| false;
+    let june = Some(at("2026-06-01T00:00:00+08:00"));
+    let replies = |query: &Query<'_>| {
+        let mut found = Vec::new();
+        search(&place.journal(), query, &mut |one| {
+            if let Found::Reply { reply, .. } = one
+                && matches!(reply.record(), Record::Reply(reply) if reply.reply == ReplyRecord::OPT_IN)
+            {
+                found.push(reply.number);
+            }
+            ControlFlow::Continue(())
+        })
+        .expect("searched");
+        found
+    };
+    let all = replies(&any);
+    assert_eq!((all.len(), all[0]), (3, 6), "in the order of the records: {all:?}");
+    assert_eq!(replies(&Query { number: Some(&is_person), ..any }), all);
+    assert_eq!(replies(&Query { number: Some(&is_person), most: Some(1), ..any }), all);
+    assert_eq!(replies(&Query { until_us: june, ..any }), [6]);
+    let later: [Query<'_>; 5] = [
+        Query { since_us: june, ..any },
+        Query { number: Some(&is_nobody), ..any },
+        Query { verdict: Some(PASS), ..any },
+        Query { provider: Some("nobody"), ..any },
+        Query { number: Some(&is_person), keys: None, ..any },
+    ];
+    for (case, query) in later.iter().enumerate() {
+        assert!(!replies(query).contains(&6), "case {case}");
+    }
+    // The segments that are there are passed over by their indexes, which say nothing of this one.
+    let key = IndexKey::open_or_create(&place.0.path().join("keys")).expect("a key");
+    let canonical = |octets: &[u8]| Some(octets.to_vec());
+    let (key, number) = (&key, Some(opt_in.source.raw));
+    let indexed = Indexed { key, canonical: &canonical, number };
+    let query = Query { number: Some(&is_person), index: Some(&indexed), ..any };
+    assert_eq!(replies(&query), all);
+
+    let signing = SigningKey::open(&place.0.path().join("keys")).expect("read").expect("there");
+    let query = Query { number: Some(&is_person), until_us: june, ..any };
+    let (journal, asked) = (place.journal(), BTreeMap::new());
+    let files = [Format::Ndjson, Format::Csv, Format::Parquet].map(|format| {
+        let out = place.0.path().join(format!("out-{}", format.name()));
+        let wanted = Export {
+            journal: &journal,
+            keys: ring,
+            signing: &signing,
+            query: &query,
+            asked: &asked,
+            format,
+            out: &out,
+        };
+        let exported = export(&wanted).expect("handed over");
+        assert_eq!((exported.rows, exported.records), (1, 1));
+        let checked = check(&out, &[signing.public()]).expect("whole");
+        assert_eq!((checked.rows, checked.records), (1, 1));
+        std::fs::read(out.join(format!("records.{}", format.name()))).expect("a table")
+    });
+    let row = String::from_utf8(files[0].clone()).expect("text");
+    assert!(row.contains("\"says\":\"opt-in\"") && row.contains("\"record\":6"), "{row}");
 }
 
 #[test]

@@ -8,14 +8,16 @@ use serde_json::json;
 use super::columns::Column;
 use super::sessions::Named;
 use crate::audit::{
-    Address, BindRecord, Kept, OBSERVE, PASS, REFUSE, ReceiptRecord, Record, ReplyRecord,
-    ResponseRecord, VerdictRecord,
+    Address, BindRecord, ContentRecord, Kept, OBSERVE, PASS, REFUSE, ReceiptRecord, Record,
+    ReplyRecord, ResponseRecord, VerdictRecord,
 };
 use crate::content::Class;
 use crate::policy::{Rule, RuleSet};
 use crate::registry::{self, Npi, Sender, Ton, masked};
 use crate::session::EndReason;
+use crate::smpp::message::ESM_CLASS_UDHI;
 use crate::smpp::{Command, CommandStatus};
+use crate::text::{Body, Options, decode};
 
 /// A value of a row.
 #[derive(Clone, PartialEq, Eq, Default)]
@@ -210,6 +212,16 @@ impl<'a> Row<'a> {
             let status = CommandStatus(record.status).to_string();
             self.owned(Column::ResponseStatus, status);
             self.set(Column::MessageId, Value::None);
+        }
+    }
+
+    /// What a message says: a content record that can be read.
+    pub fn says(&mut self, content: &Kept) {
+        if let Record::Content(record) = content.record() {
+            self.owned(Column::TextHex, hex(record.octets));
+            if let Some(text) = text_of(&record) {
+                self.owned(Column::Text, text);
+            }
         }
     }
 
@@ -445,4 +457,13 @@ pub fn time_text(micros: u64) -> String {
         .ok()
         .and_then(|micros| jiff::Timestamp::from_microsecond(micros).ok())
         .map_or_else(|| micros.to_string(), |time| format!("{time:.6}"))
+}
+
+/// The text of a content as a handset with no other language table reads it.
+pub fn text_of(record: &ContentRecord<'_>) -> Option<String> {
+    let has_header = record.esm_class & ESM_CLASS_UDHI != 0;
+    let body = Body::split(record.octets, has_header).ok()?;
+    let mut text = String::new();
+    decode(body, record.data_coding, Options::default(), &mut text).ok()?;
+    Some(text)
 }

@@ -27,6 +27,10 @@ pub(super) const CONTENT_SEAL_OCTETS: usize = 48;
 /// message_payload of the longest message that a handset puts together some 40 000.
 pub const CONTENT_OCTETS_MAX: usize = 60_000;
 
+/// Records behind a verdict among which its content stands: a submit_multi has a verdict for each of its 254
+/// destinations at most, then the content.
+pub const CONTENT_BEHIND_MAX: u64 = 512;
+
 /// What a message says.
 #[derive(Clone, PartialEq, Eq)]
 pub struct ContentRecord<'a> {

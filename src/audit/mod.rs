@@ -59,7 +59,7 @@ mod segment;
 mod verify;
 mod writer;
 
-pub use content::{CONTENT_OCTETS_MAX, ContentRecord};
+pub use content::{CONTENT_BEHIND_MAX, CONTENT_OCTETS_MAX, ContentRecord};
 pub use disk::DiskUse;
 pub use events::{AccessRecord, ConsentRecord, RegistryRecord};
 pub use journal::{

@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use super::shown::{masked, time};
+use crate::archive::text_of;
 use crate::audit::{
     self, BindRecord, ConsentRecord, ContentRecord, Found, Kept, KeysRecord, Kind, ReceiptRecord,
     Record, ReplyRecord, ResponseRecord, VerdictRecord,
@@ -11,9 +12,7 @@ use crate::consent::{Cause, Source};
 use crate::content::Class;
 use crate::policy::{ConsentClass, Review, Rule, RuleSet};
 use crate::session::EndReason;
-use crate::smpp::message::ESM_CLASS_UDHI;
 use crate::smpp::{Command, CommandStatus};
-use crate::text::{Body, Options, decode};
 
 /// What a search found: the record, who sent it, and what became of it.
 pub(super) fn line(found: &Found, unmask: bool) -> Value {
@@ -21,7 +20,7 @@ pub(super) fn line(found: &Found, unmask: bool) -> Value {
         Found::Bind { bind } => fields(bind, unmask),
         Found::Reply { reply, .. } => fields(reply, unmask),
         Found::Consent { consent } => fields(consent, unmask),
-        Found::Message { verdict, answer, bind, receipts } => {
+        Found::Message { verdict, answer, bind, receipts, .. } => {
             let mut line = fields(verdict, unmask);
             if let Some(bind) = bind
                 && let Record::Bind(record) = bind.record()
@@ -279,18 +278,9 @@ fn content(
     line["is_cut"] = (record.flags & ContentRecord::CUT != 0).into();
     if kept.gone.is_none() && unmask {
         line["content"] = hex(record.octets).into();
-        line["text"] = text(record).into();
+        line["text"] = text_of(record).into();
     }
     Kind::Content.name()
-}
-
-/// The text of a body as a handset with no other language table reads it.
-fn text(record: &ContentRecord<'_>) -> Option<String> {
-    let has_header = record.esm_class & ESM_CLASS_UDHI != 0;
-    let body = Body::split(record.octets, has_header).ok()?;
-    let mut text = String::new();
-    decode(body, record.data_coding, Options::default(), &mut text).ok()?;
-    Some(text)
 }
 
 fn keys(line: &mut Value, record: &KeysRecord<'_>) -> &'static str {

@@ -5,6 +5,7 @@ mod columns;
 mod commands;
 mod generated;
 mod keys;
+mod links;
 mod rules;
 mod template;
 mod traps;

@@ -13,19 +13,20 @@ use super::sheet::{Compared, Format};
 use super::summary::Summary;
 use super::write::digest;
 use super::{
-    COVER, MANIFEST, NUMBER_KEY, PROOFS, PUBLIC_KEY, ROW, ROWS_MAX, SIGNATURE, TITLE, hex,
+    CONTENT_KEY, COVER, MANIFEST, NUMBER_KEY, PROOFS, PUBLIC_KEY, ROW, ROWS_MAX, SIGNATURE, TITLE,
+    hex,
 };
 use crate::audit::keys::PublicKey;
 use crate::audit::proof::Proof;
 use crate::audit::sealed::RecordKey;
-use crate::audit::{Kept, Record};
+use crate::audit::{Kept, Kind, Record};
 
 /// Octets of the longest manifest that is read.
 const MANIFEST_OCTETS_MAX: u64 = 1 << 20;
 /// Octets of the longest line of proofs: a record, twice as many digits, its path and checkpoint.
 const LINE_OCTETS_MAX: u64 = 1 << 18;
-/// Records of a bundle: each row rests on six at most.
-const RECORDS_MAX: usize = 6 * ROWS_MAX;
+/// Records of a bundle: each row rests on seven at most.
+const RECORDS_MAX: usize = 7 * ROWS_MAX;
 
 /// What was found right.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -90,10 +91,14 @@ pub fn check(folder: &Path, keys: &[PublicKey]) -> Result<Checked, Wrong> {
     if (summary.rows, count) != (manifest.rows, manifest.records) {
         return broken(format!("{MANIFEST} counts other rows or records than there are"));
     }
+    if summary.texts > 0 && !manifest.texts {
+        return broken(format!("{MANIFEST} says that no texts are in it, and there are some"));
+    }
     let cover_file = folder.join(COVER);
     let cover = Cover {
         format: manifest.format,
         asked: &manifest.asked,
+        texts: manifest.texts,
         summary: &summary,
         records: count,
         key: &hex(&manifest.key.id()),
@@ -110,6 +115,8 @@ struct Manifest {
     key: PublicKey,
     format: Format,
     asked: BTreeMap<String, String>,
+    /// Whether what messages say is in it.
+    texts: bool,
     rows: u64,
     records: u64,
     /// Octets and SHA-256 by name.
@@ -149,6 +156,7 @@ impl Manifest {
             key,
             format: Format::from_name(value.get("format")?.as_str()?)?,
             asked: value.get("asked")?.as_object()?.iter().map(text).collect::<Option<_>>()?,
+            texts: value.get("texts")?.as_bool()?,
             rows: value.get("rows")?.as_u64()?,
             records: value.get("records")?.as_u64()?,
             files: value.get("files")?.as_object()?.iter().map(file).collect::<Option<_>>()?,
@@ -216,11 +224,13 @@ impl Records {
         if self.kept.last_key_value().is_some_and(|(last, _)| *last >= proof.record) {
             return Err("its record is not behind the one before".to_owned());
         }
-        let kept = match value.get(NUMBER_KEY) {
+        let name = key_name(&proof);
+        let kept = match value.get(name) {
             None => proof.kept(),
             Some(key) => {
-                let key = key.as_str().and_then(key_of).ok_or("its number_key is no key")?;
-                proof.kept_with(&key).ok_or("its number_key does not open it")?
+                let key = key.as_str().and_then(key_of);
+                let key = key.ok_or_else(|| format!("its {name} is no key"))?;
+                proof.kept_with(&key).ok_or_else(|| format!("its {name} does not open it"))?
             }
         };
         if let Some(row) = value.get(ROW) {
@@ -286,11 +296,20 @@ impl Records {
             answer: find(row.answer)?,
             unsuccess: find(row.unsuccess)?,
             receipt: find(row.receipt)?,
+            content: find(row.content)?,
         };
         match parts.fault() {
             Some(why) => broken(format!("{PROOFS}: the row of record {number}: {why}")),
             None => Ok(parts),
         }
+    }
+}
+
+/// What the key of a record is called.
+pub(super) fn key_name(proof: &Proof) -> &'static str {
+    match proof.octets.get(2) == Some(&(Kind::Content as u8)) {
+        true => CONTENT_KEY,
+        false => NUMBER_KEY,
     }
 }
 

@@ -15,6 +15,8 @@ pub(super) struct Cover<'a> {
     pub format: Format,
     /// What was asked for, by name.
     pub asked: &'a BTreeMap<String, String>,
+    /// Whether what messages say is in it.
+    pub texts: bool,
     pub summary: &'a Summary,
     /// Records that are proved.
     pub records: u64,
@@ -41,6 +43,9 @@ impl Cover<'_> {
             out,
             "\n本导出为监管检查而制作，其中的电话号码与用户回复均为完整内容，属于个人信息，请按法律妥善保管。"
         )?;
+        if self.texts {
+            writeln!(out, "经审计方密钥解密，本导出含短信内容（text 与 text_hex 两列）。")?;
+        }
         writeln!(
             out,
             "表格每一行对应一条短信、一次接入或一条用户回复；共 {} 行，依据 {records} 条日志记录。",
@@ -76,6 +81,12 @@ impl Cover<'_> {
             "\nMade for an inspection: telephone numbers and the words of replies are whole. They are personal\n\
              information; keep them as the law asks."
         )?;
+        if self.texts {
+            writeln!(
+                out,
+                "With an auditor's key, what messages say is in it: the columns text and text_hex."
+            )?;
+        }
         writeln!(
             out,
             "Each row of the table is a message, a bind or a reply: {} rows, resting on {records} records of the\n\
@@ -120,7 +131,16 @@ impl Cover<'_> {
     /// What was asked for and what was found.
     fn facts(&self, out: &mut String, words: &Words) -> std::fmt::Result {
         let Summary {
-            times, kinds, verdicts, became, classes, articles, providers, receipts, ..
+            times,
+            kinds,
+            verdicts,
+            became,
+            classes,
+            articles,
+            providers,
+            receipts,
+            texts,
+            ..
         } = self.summary;
         writeln!(out, "{}:", words.asked)?;
         if self.asked.is_empty() {
@@ -146,6 +166,9 @@ impl Cover<'_> {
             writeln!(out, "{head}: {}", all.join(", "))?;
         }
         writeln!(out, "{}: {receipts}", words.receipts)?;
+        if self.texts {
+            writeln!(out, "{}: {texts}", words.texts)?;
+        }
         if !articles.is_empty() {
             writeln!(out, "{}:", words.articles)?;
         }
@@ -171,6 +194,7 @@ struct Words {
     became: &'static str,
     classes: &'static str,
     receipts: &'static str,
+    texts: &'static str,
     articles: &'static str,
     providers: &'static str,
 }
@@ -184,6 +208,7 @@ const CHINESE: Words = Words {
     became: "处理结果（answered 已应答，refused 已拒绝，unanswered 未应答，unknown 未知）",
     classes: "短信类别（commercial 商业性，service 服务，public 公益性）",
     receipts: "有状态报告的短信",
+    texts: "含内容的短信",
     articles: "按法规条款与规则计",
     providers: "短信息内容提供者",
 };
@@ -197,6 +222,7 @@ const ENGLISH: Words = Words {
     became: "What became of messages",
     classes: "Classes of messages",
     receipts: "Messages with a receipt",
+    texts: "Messages with what they say",
     articles: "By article and rule",
     providers: "Providers",
 };

@@ -4,7 +4,7 @@
 //! |---|---|
 //! | `cover.txt` | what it is, counts, columns, how to check it: Chinese and English |
 //! | `records.csv`, `.ndjson` or `.parquet` | a row a message, bind or reply, numbers whole |
-//! | `proofs.ndjson` | one object a record that a row rests on, in the order of their numbers: what `audit prove` prints, with `number_key` where its numbers are encrypted, and with `row` where it is a row of the table |
+//! | `proofs.ndjson` | one object a record that a row rests on, in the order of their numbers: what `audit prove` prints, with `number_key` where its numbers are encrypted, `content_key` where it is what a message says, and with `row` where it is a row of the table |
 //! | `signing.pub` | the public key |
 //! | `manifest.json` | what was asked for, and size and SHA-256 of every file above |
 //! | `manifest.sig` | the ed25519 signature over the octets of `manifest.json`, 64 octets |
@@ -47,6 +47,7 @@ const SIGNATURE: &str = "manifest.sig";
 const TITLE: (&str, u64) = ("consentry_export", 1);
 /// Keys that a proof has here beside its own.
 const NUMBER_KEY: &str = "number_key";
+const CONTENT_KEY: &str = "content_key";
 const ROW: &str = "row";
 
 fn hex(octets: &[u8]) -> String {

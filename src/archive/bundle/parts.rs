@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::super::row::{Numbers, Row};
 use super::super::sessions::Named;
-use crate::audit::{Kept, REFUSE, Record, belongs};
+use crate::audit::{CONTENT_BEHIND_MAX, Kept, REFUSE, Record, belongs};
 
 /// The numbers of the records of a row; 0 where there is none.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -21,12 +21,14 @@ pub struct RowRecords {
     pub unsuccess: u64,
     /// The receipt.
     pub receipt: u64,
+    /// What the message says.
+    pub content: u64,
 }
 
 impl RowRecords {
     /// All of them but the row's own.
     pub(super) fn others(&self) -> impl Iterator<Item = u64> {
-        [self.rules, self.bind, self.answer, self.unsuccess, self.receipt]
+        [self.rules, self.bind, self.answer, self.unsuccess, self.receipt, self.content]
             .into_iter()
             .filter(|number| *number != 0)
     }
@@ -39,6 +41,7 @@ impl RowRecords {
             ("answer", self.answer),
             ("unsuccess", self.unsuccess),
             ("receipt", self.receipt),
+            ("content", self.content),
         ];
         let there = all.into_iter().filter(|(_, number)| *number != 0);
         Value::Object(there.map(|(name, number)| (name.to_owned(), json!(number))).collect())
@@ -57,6 +60,7 @@ impl RowRecords {
             answer: number("answer")?,
             unsuccess: number("unsuccess")?,
             receipt: number("receipt")?,
+            content: number("content")?,
         };
         (read.to_json() == *value).then_some(read)
     }
@@ -77,9 +81,17 @@ pub struct Parts<'a> {
     pub unsuccess: Option<&'a Kept>,
     /// A receipt record.
     pub receipt: Option<&'a Kept>,
+    /// A content record that can be read.
+    pub content: Option<&'a Kept>,
 }
 
 impl<'a> Parts<'a> {
+    /// A record by itself, under the rule set of its time.
+    pub(super) fn of(record: &'a Kept) -> Parts<'a> {
+        let (bind, answer, unsuccess, receipt, content) = (None, None, None, None, None);
+        Parts { record, rule_set: &record.rule_set, bind, answer, unsuccess, receipt, content }
+    }
+
     /// The row, its numbers whole.
     pub fn row(&self) -> Row<'a> {
         let Kept { number, time_us, .. } = *self.record;
@@ -99,6 +111,9 @@ impl<'a> Parts<'a> {
         }
         if let Some(receipt) = self.receipt {
             row.told(receipt);
+        }
+        if let Some(content) = self.content {
+            row.says(content);
         }
         row
     }
@@ -144,6 +159,15 @@ impl<'a> Parts<'a> {
         let receipt_fits = |kept: &Kept| matches!(kept.record(), Record::Receipt(found) if belongs(&found, &id, recipient));
         if self.receipt.is_some_and(|kept| !receipt_fits(kept)) {
             return Some("the receipt is not that of the message");
+        }
+        // Another message of the session may have had the number, but not one so near.
+        let content_fits = |kept: &Kept| {
+            matches!(kept.record(), Record::Content(found)
+                if (found.session, found.sequence_number) == key
+                    && (1..=CONTENT_BEHIND_MAX).contains(&kept.number.saturating_sub(number)))
+        };
+        if self.content.is_some_and(|kept| !content_fits(kept)) {
+            return Some("the content is not that of the message");
         }
         None
     }

@@ -21,6 +21,8 @@ pub(super) struct Summary {
     pub providers: BTreeSet<String>,
     /// Messages with a receipt.
     pub receipts: u64,
+    /// Messages with what they say.
+    pub texts: u64,
 }
 
 impl Summary {
@@ -45,7 +47,7 @@ impl Summary {
             add(&mut self.became, text(Column::Became));
             add(&mut self.classes, text(Column::Class));
         }
-        add(&mut self.kinds, kind);
+        add(&mut self.kinds, kind.clone());
         let (article, rule, provider) =
             (text(Column::Article), text(Column::Rule), text(Column::Provider));
         if !rule.is_empty() {
@@ -54,6 +56,8 @@ impl Summary {
         if !provider.is_empty() {
             self.providers.insert(provider);
         }
+        let has_text = kind == "verdict" && *row.value(Column::TextHex) != Value::None;
+        self.texts += u64::from(has_text);
         self.receipts += u64::from(*row.value(Column::ReceiptRecord) != Value::None);
     }
 }

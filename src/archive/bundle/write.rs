@@ -12,12 +12,13 @@ use serde_json::json;
 use sha2::{Digest, Sha256};
 
 use super::super::row::last_receipt;
+use super::check::key_name;
 use super::cover::Cover;
 use super::parts::{Parts, RowRecords};
 use super::sheet::{Format, Sheet};
 use super::summary::Summary;
 use super::{
-    COVER, MANIFEST, NUMBER_KEY, PROOFS, PUBLIC_KEY, ROW, ROWS_MAX, SIGNATURE, TITLE, hex,
+    CONTENT_KEY, COVER, MANIFEST, PROOFS, PUBLIC_KEY, ROW, ROWS_MAX, SIGNATURE, TITLE, hex,
 };
 use crate::audit::keys::SigningKey;
 use crate::audit::proof::{ProveFault, Prover};
@@ -51,6 +52,10 @@ pub struct Exported {
     pub records: u64,
     /// Records whose numbers nobody can read here: their rows have none.
     pub unreadable: u64,
+    /// Messages with what they say.
+    pub texts: u64,
+    /// Messages whose text was asked for, is recorded and cannot be read: their rows have none.
+    pub unreadable_texts: u64,
 }
 
 /// Why there is no bundle. What was written of it is removed.
@@ -94,12 +99,13 @@ pub fn export(wanted: &Export<'_>) -> Result<Exported, ExportFault> {
 
 fn write(wanted: &Export<'_>) -> Result<Exported, ExportFault> {
     let fault = |source| ExportFault::Write { path: wanted.out.to_owned(), source };
-    let (rows, summary) = table(wanted)?;
+    let Told { rows, summary, unreadable_texts } = table(wanted)?;
+    let texts = wanted.query.contents;
     let (records, unreadable) = proofs(wanted, &rows)?;
     let public = wanted.signing.public();
     let key = hex(&public.id());
-    let cover =
-        Cover { format: wanted.format, asked: wanted.asked, summary: &summary, records, key: &key };
+    let (format, asked, summary) = (wanted.format, wanted.asked, &summary);
+    let cover = Cover { format, asked, texts, summary, records, key: &key };
     let small = |name: &str, octets: &[u8]| {
         let mut file = create(&wanted.out.join(name))?;
         file.write_all(octets)?;
@@ -115,29 +121,42 @@ fn write(wanted: &Export<'_>) -> Result<Exported, ExportFault> {
     }
     let manifest = json!({
         TITLE.0: TITLE.1, "program": env!("CARGO_PKG_VERSION"), "format": wanted.format.name(),
-        "asked": wanted.asked, "rows": summary.rows, "records": records, "key": key, "files": files,
+        "asked": asked, "texts": texts, "rows": summary.rows, "records": records, "key": key, "files": files,
     });
     let manifest = format!("{manifest:#}\n");
     small(MANIFEST, manifest.as_bytes()).map_err(fault)?;
     small(SIGNATURE, &wanted.signing.sign(manifest.as_bytes())).map_err(fault)?;
     File::open(wanted.out).and_then(|folder| folder.sync_all()).map_err(fault)?;
-    Ok(Exported { rows: summary.rows, records, unreadable })
+    let (rows, texts) = (summary.rows, summary.texts);
+    Ok(Exported { rows, records, unreadable, texts, unreadable_texts })
 }
 
-/// Writes the table; which records each row rests on, in the order of the rows.
-fn table(wanted: &Export<'_>) -> Result<(Vec<RowRecords>, Summary), ExportFault> {
+/// What was written as a table.
+struct Told {
+    /// Which records each row rests on, in the order of the rows.
+    rows: Vec<RowRecords>,
+    summary: Summary,
+    unreadable_texts: u64,
+}
+
+/// Writes the table.
+fn table(wanted: &Export<'_>) -> Result<Told, ExportFault> {
     let fault = |source| ExportFault::Write { path: wanted.out.to_owned(), source };
     let rules = rules_records(wanted.journal)?;
     let file = create(&wanted.out.join(wanted.format.file())).map_err(fault)?;
     let mut sheet = Sheet::begin(wanted.format, file).map_err(fault)?;
-    let (mut rows, mut summary) = (Vec::new(), Summary::default());
+    let (mut rows, mut summary, mut unreadable_texts) = (Vec::new(), Summary::default(), 0);
     let mut failed = None;
     search(wanted.journal, wanted.query, &mut |found| {
         if rows.len() >= ROWS_MAX {
             failed = Some(ExportFault::TooMany);
             return ControlFlow::Break(());
         }
-        let parts = parts(&found);
+        let mut parts = parts(&found);
+        if parts.content.is_some_and(|content| content.gone.is_some()) {
+            parts.content = None;
+            unreadable_texts += 1;
+        }
         let row = parts.row();
         summary.count(&row);
         rows.push(records(&parts, &rules));
@@ -153,7 +172,7 @@ fn table(wanted: &Export<'_>) -> Result<(Vec<RowRecords>, Summary), ExportFault>
         Some(failed) => Err(failed),
         None => {
             sheet.finish().map_err(fault)?;
-            Ok((rows, summary))
+            Ok(Told { rows, summary, unreadable_texts })
         }
     }
 }
@@ -172,43 +191,22 @@ fn rules_records(journal: &Path) -> Result<Vec<u64>, ReadFault> {
 
 fn parts(found: &Found) -> Parts<'_> {
     match found {
-        Found::Bind { bind } => Parts {
-            record: bind,
-            rule_set: &bind.rule_set,
-            bind: None,
-            answer: None,
-            unsuccess: None,
-            receipt: None,
-        },
-        Found::Consent { consent } => Parts {
-            record: consent,
-            rule_set: &consent.rule_set,
-            bind: None,
-            answer: None,
-            unsuccess: None,
-            receipt: None,
-        },
-        Found::Reply { reply, bind } => Parts {
-            record: reply,
-            rule_set: &reply.rule_set,
-            bind: bind.as_deref(),
-            answer: None,
-            unsuccess: None,
-            receipt: None,
-        },
-        Found::Message { verdict, answer, bind, receipts } => {
+        Found::Bind { bind } => Parts::of(bind),
+        Found::Consent { consent } => Parts::of(consent),
+        Found::Reply { reply, bind } => Parts { bind: bind.as_deref(), ..Parts::of(reply) },
+        Found::Message { verdict, content, answer, bind, receipts } => {
             let (answer, unsuccess) = match answer {
                 Answer::Refused | Answer::Unknown => (None, None),
                 Answer::Response(kept) | Answer::Unanswered(kept) => (Some(kept), None),
                 Answer::Unsuccess { response, unsuccess } => (Some(response), Some(&**unsuccess)),
             };
             Parts {
-                record: verdict,
-                rule_set: &verdict.rule_set,
                 bind: bind.as_deref(),
                 answer,
                 unsuccess,
                 receipt: last_receipt(receipts),
+                content: content.as_deref(),
+                ..Parts::of(verdict)
             }
         }
     }
@@ -218,13 +216,16 @@ fn records(parts: &Parts<'_>, rules: &[u64]) -> RowRecords {
     let number = |kept: Option<&Kept>| kept.map_or(0, |kept| kept.number);
     let record = parts.record.number;
     let before = rules.partition_point(|number| *number < record);
+    let in_force = before.checked_sub(1).and_then(|at| rules.get(at)).copied();
     RowRecords {
         record,
-        rules: before.checked_sub(1).and_then(|at| rules.get(at)).copied().unwrap_or(0),
+        // What outlived its segment does not say under which rule set it was made, nor does its row.
+        rules: in_force.filter(|_| !parts.rule_set.is_empty()).unwrap_or(0),
         bind: number(parts.bind),
         answer: number(parts.answer),
         unsuccess: number(parts.unsuccess),
         receipt: number(parts.receipt),
+        content: number(parts.content),
     }
 }
 
@@ -243,8 +244,10 @@ fn proofs(wanted: &Export<'_>, rows: &[RowRecords]) -> Result<(u64, u64), Export
         let mut line = proof.to_json();
         if proof.octets.get(3) == Some(&FORM_SEALED) {
             let first = proof.checkpoint.checkpoint.first;
-            match wanted.keys.record_key(wanted.journal, Purpose::Numbers, first, *record) {
-                Ok(key) => line[NUMBER_KEY] = hex(&key.0).into(),
+            let name = key_name(&proof);
+            let purpose = if name == CONTENT_KEY { Purpose::Content } else { Purpose::Numbers };
+            match wanted.keys.record_key(wanted.journal, purpose, first, *record) {
+                Ok(key) => line[name] = hex(&key.0).into(),
                 Err(_) => unreadable += 1,
             }
         }

@@ -13,7 +13,7 @@ use super::super::record::{Kind, Record};
 use super::super::sealed::KeyRing;
 use super::super::segment::{Segment, SegmentFile, list};
 use super::segment::{SESSIONS_MAX, SegmentIndex};
-use super::{HAS_REFERENCES, HAS_START, MANY_SESSIONS, NUMBERS_UNREADABLE, filter};
+use super::{HAS_CONSENT, HAS_REFERENCES, HAS_START, MANY_SESSIONS, NUMBERS_UNREADABLE, filter};
 
 /// Gives the form in which all spellings of a number are one; none where it has no other.
 pub type Canonical<'a> = dyn Fn(&[u8]) -> Option<Vec<u8>> + Sync + 'a;
@@ -156,7 +156,10 @@ impl<'a> Seen<'a> {
                 self.index.rule_set = start.rule_set.to_owned();
             }
             Record::Rules(rules) => self.index.rule_set = rules.rule_set.to_owned(),
-            Record::Consent(consent) => self.number(consent.recipient.raw),
+            Record::Consent(consent) => {
+                self.index.flags |= HAS_CONSENT;
+                self.number(consent.recipient.raw);
+            }
             Record::Registry(_)
             | Record::Access(_)
             | Record::Link(_)

@@ -7,8 +7,8 @@
 //! | octets | field | |
 //! |---|---|---|
 //! | 0..8 | magic | `CNSTINDX` |
-//! | 8..10 | version | 1 |
-//! | 10 | flags | [`NUMBERS_UNREADABLE`], [`HAS_START`], [`HAS_REFERENCES`], [`MANY_SESSIONS`] |
+//! | 8..10 | version | 2 |
+//! | 10 | flags | [`NUMBERS_UNREADABLE`], [`HAS_START`], [`HAS_REFERENCES`], [`MANY_SESSIONS`], [`HAS_CONSENT`] |
 //! | 11 | verdicts | bit n: a verdict n |
 //! | 12..16 | head octets | of all before the filters, with its sum |
 //! | 16..24 | first | number of the segment's first record |
@@ -49,6 +49,8 @@ pub const HAS_START: u8 = 2;
 pub const HAS_REFERENCES: u8 = 4;
 /// Flag: sessions or binds were too many to list; any may be here.
 pub const MANY_SESSIONS: u8 = 8;
+/// Flag: the ledger was told of events here, whose entities are not listed.
+pub const HAS_CONSENT: u8 = 16;
 
 /// What a search by index goes by.
 #[derive(Clone, Copy)]

@@ -180,7 +180,7 @@ fn may_match(index: &SegmentIndex, query: &Query<'_>, of_provider: Option<&HashS
         && query.session.is_none_or(is_here)
         && (query.reference.is_none() || index.flags & HAS_REFERENCES != 0)
         && of_provider.is_none_or(|sessions| {
-            index.flags & super::MANY_SESSIONS != 0
+            index.flags & (super::MANY_SESSIONS | super::HAS_CONSENT) != 0
                 || index.asking.iter().any(|session| sessions.contains(session))
                 || index.binds.iter().any(|(session, _)| sessions.contains(session))
         })

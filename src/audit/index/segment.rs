@@ -11,7 +11,7 @@ use super::filter::{self, BLOCK_OCTETS, BLOCKS_MAX};
 use super::{MANY_SESSIONS, NUMBERS_UNREADABLE};
 
 const MAGIC: [u8; 8] = *b"CNSTINDX";
-const VERSION: u16 = 1;
+const VERSION: u16 = 2;
 /// Octets before the rule set.
 const FIXED: usize = 116;
 /// Octets of the longest head: [`SESSIONS_MAX`] binds and twice as many sessions.

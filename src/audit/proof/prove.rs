@@ -8,7 +8,7 @@ use super::super::format::record_sum;
 use super::super::keys::PublicKey;
 use super::super::read::{Kept, ReadFault, decode, fault};
 use super::super::record::{Kind, Record};
-use super::super::retention::kept_proof;
+use super::super::retention::{Purged, PurgedFile, kept};
 use super::super::sealed::{FORM_SEALED, Gone, KeyRing, Purpose, RecordKey, disclosed};
 use super::super::segment::{Fault, Next, Segment, SegmentFile, list};
 use super::checkpoint::{CheckpointFault, Signed};
@@ -177,6 +177,8 @@ pub enum ProveFault {
 pub struct Prover {
     directory: PathBuf,
     at: Option<Provable>,
+    /// A segment that was purged, and the proofs that are kept of it.
+    outlived: Option<(Purged, Vec<Proof>)>,
 }
 
 /// A segment that was walked, and what was signed of it.
@@ -191,24 +193,34 @@ struct Provable {
 impl Prover {
     /// Proves records of the journal in `directory`; nothing is read yet, and no lock is needed.
     pub fn new(directory: &Path) -> Prover {
-        Prover { directory: directory.to_owned(), at: None }
+        Prover { directory: directory.to_owned(), at: None, outlived: None }
     }
 
     /// The proof of the record with this number: by the first checkpoint in the journal that covers
     /// it, so that it is the same whenever it is asked for; where none does, by the newest beside it.
     pub fn prove(&mut self, record: u64) -> Result<Proof, ProveFault> {
-        let at = match self.at.take().filter(|at| at.covers(record)) {
-            Some(at) => self.at.insert(at),
-            None => match self.walk(record)? {
-                Some(found) => self.at.insert(found),
-                None => {
-                    let io = |source| ReadFault::Io { path: self.directory.clone(), source };
-                    let kept = kept_proof(&self.directory, record).map_err(io)?;
-                    return kept.ok_or(ProveFault::NotThere(record));
-                }
-            },
-        };
-        at.prove(record)
+        if let Some(at) = self.at.as_ref().filter(|at| at.covers(record)) {
+            return at.prove(record);
+        }
+        if let Some(proofs) = self.outlived(record)? {
+            let proof = proofs.iter().find(|proof| proof.record == record);
+            return proof.cloned().ok_or(ProveFault::NotThere(record));
+        }
+        let at = self.walk(record)?.ok_or(ProveFault::NotThere(record))?;
+        self.at.insert(at).prove(record)
+    }
+
+    /// What is kept of the purged segment that held a record, if it was one.
+    fn outlived(&mut self, record: u64) -> Result<Option<&[Proof]>, ProveFault> {
+        let held = |purged: &Purged| (purged.first..purged.next).contains(&record);
+        if !self.outlived.as_ref().is_some_and(|(purged, _)| held(purged)) {
+            let io = |source| ReadFault::Io { path: self.directory.clone(), source };
+            let purged = PurgedFile::read(&self.directory).map_err(io)?;
+            let Some(purged) = purged.segments.into_iter().find(held) else { return Ok(None) };
+            let proofs = kept(&self.directory, purged.first).map_err(io)?;
+            self.outlived = Some((purged, proofs));
+        }
+        Ok(self.outlived.as_ref().map(|(_, proofs)| &proofs[..]))
     }
 
     /// Walks the segment that holds a record.

@@ -229,9 +229,8 @@ impl Retention<'_> {
 }
 
 /// Records that may outlive their segment: of consent, and what retention itself did.
-const KEPT_KINDS: [u8; 4] = [Kind::Reply as u8, CONSENT, Kind::Purge as u8, Kind::Hold as u8];
-/// A consent event by command or API.
-const CONSENT: u8 = 12;
+const KEPT_KINDS: [u8; 4] =
+    [Kind::Reply as u8, Kind::Consent as u8, Kind::Purge as u8, Kind::Hold as u8];
 
 /// Removes every file of a segment but what is kept of it, and the key of the numbers in that.
 pub(in crate::audit) fn remove(journal: &Path, first: u64) -> std::io::Result<()> {

@@ -1,12 +1,13 @@
 //! `consentry audit access`: who looked at records. Every command that shows some leaves a record of it,
 //! before it shows anything, in a small journal of its own beside them: `access` in the journal's folder.
 
-use std::io::{self, BufWriter, Write};
+use std::io;
 use std::path::Path;
 use std::thread::sleep;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use super::super::record::{fields, plain};
+use super::super::record::fields;
+use super::listing::Listing;
 use super::{Answer, Failure, Place};
 use crate::audit::{
     AccessRecord, Durability, Journal, OpenFault, Options, ReadFault, Reader, Record, Records,
@@ -39,21 +40,16 @@ pub(super) fn run(args: &Args) -> Result<Answer, Failure> {
         }
         Err(fault) => return Err(fault.into()),
     };
-    let mut out = BufWriter::new(io::stdout().lock());
-    let mut answer = Answer::No;
+    let mut listing = Listing::endless(args.json);
     while let Some(entry) = reader.next()? {
         if !matches!(entry.record(), Record::Access(_)) {
             continue;
         }
-        answer = Answer::Yes;
-        let line = fields(&entry.keep(), false);
-        match args.json {
-            true => writeln!(out, "{line}")?,
-            false => writeln!(out, "{}", plain(&line))?,
+        if listing.push(&fields(&entry.keep(), false)).is_break() {
+            break;
         }
     }
-    out.flush()?;
-    Ok(answer)
+    listing.finish()
 }
 
 /// What is asked for, in one line: the filters that have a value.

@@ -279,7 +279,8 @@ fn touched(config: &Config, args: &SetArgs, time: (u64, u64)) -> Result<Vec<u64>
             Found::Bind { bind } => touch(bind.number),
             Found::Reply { reply, .. } => touch(reply.number),
             Found::Consent { consent } => touch(consent.number),
-            Found::Message { verdict, answer, bind, receipts } => {
+            Found::Message { verdict, answer, bind, receipts, content } => {
+                content.into_iter().for_each(|content| touch(content.number));
                 touch(verdict.number);
                 bind.into_iter().for_each(|bind| touch(bind.number));
                 receipts.iter().for_each(|receipt| touch(receipt.number));

@@ -48,16 +48,12 @@ pub(super) fn run(args: &Args) -> Result<Answer, Failure> {
     }
 }
 
-/// Records behind a verdict among which its content is looked for: a submit_multi has a verdict for each
-/// of its 254 destinations at most, then the content.
-const BEHIND_MAX: u64 = 512;
-
 /// What the message of a verdict says, where that is recorded.
 fn content_of(folder: &Path, kept: &Kept, keys: &Arc<KeyRing>) -> Result<Option<Kept>, Failure> {
     let Record::Verdict(verdict) = kept.record() else { return Ok(None) };
     let mut reader = Reader::open_at(folder, kept.number + 1, "")?.with_keys(keys.clone());
     while let Some(entry) = reader.next()? {
-        if entry.number > kept.number + BEHIND_MAX {
+        if entry.number > kept.number + audit::CONTENT_BEHIND_MAX {
             break;
         }
         if let Record::Content(content) = entry.record()

@@ -1,266 +1,42 @@
-//! Messages and binds by what an inspector asks for, each with all that became of it.
-//!
-//! The journal is walked once from its beginning. What is found is held until the end of the walk,
-//! since a receipt may come days after its message; beyond [`HELD_MAX`] results, a second walk looks for
-//! what became of those at hand, and the first goes on behind them. So memory is bounded whatever is
-//! asked for: results, the binds of open sessions, and receipts that were earlier than the response.
+//! What is looked for and what became of it, held together until it is given.
 
 use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::Arc;
 
-use super::events::ConsentRecord;
-use super::index::{Indexed, Plan, Planned};
-use super::message_id::{self, Tail, is_same, is_same_recipient};
-use super::read::{Ending, Entry, Kept, ReadFault, Reader};
-use super::receipt::{ReceiptRecord, UnsuccessRecord};
-use super::recent::Recent;
-use super::record::{BindRecord, Kind, REFUSE, Record, ReplyRecord, ResponseRecord, VerdictRecord};
-use super::sealed::KeyRing;
+use super::super::content::{CONTENT_BEHIND_MAX, ContentRecord};
+use super::super::events::ConsentRecord;
+use super::super::index::{Plan, Planned};
+use super::super::message_id::{self, Tail, is_same};
+use super::super::read::{Entry, Kept, ReadFault, Reader};
+use super::super::receipt::{ReceiptRecord, UnsuccessRecord};
+use super::super::recent::Recent;
+use super::super::record::{
+    BindRecord, REFUSE, Record, ReplyRecord, ResponseRecord, VerdictRecord,
+};
+use super::{Answer, Found, Query, Searched, belongs, open_at};
 
 /// Sessions whose binds are held; beyond it the oldest is let go, its messages have no bind then.
 const SESSIONS_MAX: usize = 1 << 16;
-/// Results held at a time.
-pub const HELD_MAX: usize = 1 << 16;
 /// Receipts held whose message has no id yet, each under a key for every form of its ids; beyond it the
 /// oldest are given up.
 const EARLY_MAX: usize = 1 << 16;
 /// Numbers in common with receipts that are asked of the indexes; of more, every segment is read.
 const TOKENS_MAX: usize = 1 << 8;
 /// Receipts shown of one message: the first ones, and the last.
-pub const RECEIPTS_A_MESSAGE_MAX: usize = 16;
+const RECEIPTS_A_MESSAGE_MAX: usize = 16;
+/// Octets of contents held at a time, and one more content.
+const CONTENT_OCTETS_HELD_MAX: usize = 64 << 20;
 /// command_id of submit_multi (SMPP 3.4 5.1.2.1), which has a verdict for each destination.
 const SUBMIT_MULTI: u32 = 0x21;
 
-/// Says of raw source and destination octets whether a message between them is looked for.
-pub type IsMeant<'a> = dyn Fn(&[u8], &[u8]) -> bool + 'a;
-
-/// What is looked for. An empty query finds every bind and every message.
-#[derive(Default, Clone, Copy)]
-pub struct Query<'a> {
-    /// Earliest time, inclusive, microseconds since the Unix epoch.
-    pub since_us: Option<u64>,
-    /// Latest time, exclusive.
-    pub until_us: Option<u64>,
-    /// Whether these raw source or destination octets are meant: comparing numbers is the
-    /// caller's, who knows their canonical form. Finds messages only.
-    pub number: Option<&'a IsMeant<'a>>,
-    /// The provider's name, whole.
-    pub provider: Option<&'a str>,
-    /// A rule's code: decided, or observed.
-    pub rule: Option<u8>,
-    /// `PASS`, `REFUSE` or `OBSERVE`.
-    pub verdict: Option<u8>,
-    /// A session.
-    pub session: Option<u64>,
-    /// The SMSC's message_id, in any form: see [`super::message_id`]. Finds messages only.
-    pub message_id: Option<&'a [u8]>,
-    /// An id that the message named in its vendor's parameters, octet for octet. Finds messages only.
-    pub reference: Option<&'a [u8]>,
-    /// The keys to read numbers with. Without them, and where they are gone, no number is found.
-    pub keys: Option<&'a Arc<KeyRing>>,
-    /// What segments are passed over by; none reads them all.
-    pub index: Option<&'a Indexed<'a>>,
-    /// How many results are wanted, where it is known: no more are held at a time.
-    pub most: Option<usize>,
-}
-
-impl std::fmt::Debug for Query<'_> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Query").field("rule", &self.rule).finish_non_exhaustive()
-    }
-}
-
-/// What became of a message.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Answer {
-    /// It was refused: there is nothing to wait for.
-    Refused,
-    /// The SMSC answered: a response record.
-    Response(Kept),
-    /// The SMSC answered a submit_multi, and did not take this destination.
-    Unsuccess {
-        /// The response record.
-        response: Kept,
-        /// The record of the destination.
-        unsuccess: Box<Kept>,
-    },
-    /// The SMSC did not answer: an unanswered record.
-    Unanswered(Kept),
-    /// The journal does not say (yet).
-    Unknown,
-}
-
-/// What was found, in the order of the records.
-#[derive(Debug, Clone)]
-pub enum Found {
-    /// A bind.
-    Bind {
-        /// Its record.
-        bind: Arc<Kept>,
-    },
-    /// A handset's answer that ends or gives consent.
-    Reply {
-        /// Its record.
-        reply: Kept,
-        /// The bind of its session.
-        bind: Option<Arc<Kept>>,
-    },
-    /// The consent ledger was told of an event.
-    Consent {
-        /// Its record.
-        consent: Kept,
-    },
-    /// A message.
-    Message {
-        /// Its verdict record.
-        verdict: Kept,
-        /// What became of it.
-        answer: Answer,
-        /// The bind of its session.
-        bind: Option<Arc<Kept>>,
-        /// What the SMSC told of it later, oldest first: at most sixteen.
-        receipts: Vec<Kept>,
-    },
-}
-
-/// What a search went through.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Searched {
-    /// Records read, links counted.
-    pub records: u64,
-    /// Binds and messages given.
-    pub found: u64,
-    /// Messages and replies that were not looked at for the number, as it cannot be read.
-    pub unreadable: u64,
-    /// Segments that the journal had.
-    pub segments: u64,
-    /// Segments that were read for what is looked for, or for what became of it; some more than once.
-    pub segments_read: u64,
-    /// How the journal ended; none when the caller broke off or nothing later could match.
-    pub ending: Option<Ending>,
-}
-
-/// Calls `each` with everything in the journal of `directory` that the query means.
-pub fn search(
-    directory: &Path,
-    query: &Query<'_>,
-    each: &mut dyn FnMut(Found) -> ControlFlow<()>,
-) -> Result<Searched, ReadFault> {
-    match query.index {
-        Some(indexed) => {
-            let plan = Plan::new(directory, query, indexed)?;
-            match query.provider.is_some() && plan.is_incomplete() {
-                true => search_all(directory, query, each),
-                false => search_planned(directory, query, &plan, each),
-            }
-        }
-        None => search_all(directory, query, each),
-    }
-}
-
-/// Reads what a plan says may match, and what may tell what became of that.
-fn search_planned(
-    directory: &Path,
-    query: &Query<'_>,
-    plan: &Plan<'_>,
-    each: &mut dyn FnMut(Found) -> ControlFlow<()>,
-) -> Result<Searched, ReadFault> {
-    let mut join = Join::new();
-    join.of_provider = query.provider.map(|name| plan.sessions_of(name));
-    let mut searched = Searched::of(plan.segments.len() as u64);
-    let held_max = query.most.unwrap_or(HELD_MAX).clamp(1, HELD_MAX);
-    for (at, planned) in plan.segments.iter().enumerate() {
-        let is_last = at + 1 == plan.segments.len();
-        if !planned.may_match {
-            join.go_on(query, directory, planned, 0, &mut searched)?;
-            continue;
-        }
-        searched.segments_read += 1;
-        let mut reader = open_at(directory, planned, query)?;
-        while let Some(entry) = reader.next()? {
-            if !is_last && entry.segment_first != planned.first {
-                break;
-            }
-            searched.looks_at(query, &entry);
-            join.look(query, &entry);
-            if join.held.len() >= held_max {
-                join.finish(query, directory, plan, (at, entry.number), &mut searched)?;
-                if join.give(&mut searched, query, each).is_break() {
-                    return Ok(searched);
-                }
-            }
-        }
-        join.looked_at.insert(planned.first);
-        searched.ending = reader.ending();
-    }
-    let end = (plan.segments.len(), u64::MAX);
-    join.finish(query, directory, plan, end, &mut searched)?;
-    let _ = join.give(&mut searched, query, each);
-    Ok(searched)
-}
-
-fn open_at(directory: &Path, planned: &Planned, query: &Query<'_>) -> Result<Reader, ReadFault> {
-    let reader = Reader::open_at(directory, planned.first, &planned.rule_set)?;
-    Ok(match query.keys {
-        Some(keys) => reader.with_keys(keys.clone()),
-        None => reader,
-    })
-}
-
-impl Searched {
-    fn of(segments: u64) -> Searched {
-        Searched { records: 0, found: 0, unreadable: 0, segments, segments_read: 0, ending: None }
-    }
-
-    fn looks_at(&mut self, query: &Query<'_>, entry: &Entry<'_>) {
-        self.records += 1;
-        let has_numbers = entry.kind() != Kind::Content as u8;
-        let is_missed = query.number.is_some() && has_numbers && entry.gone().is_some();
-        self.unreadable += u64::from(is_missed);
-    }
-}
-
-/// Reads the whole journal.
-fn search_all(
-    directory: &Path,
-    query: &Query<'_>,
-    each: &mut dyn FnMut(Found) -> ControlFlow<()>,
-) -> Result<Searched, ReadFault> {
-    let mut reader = Reader::open(directory)?;
-    if let Some(keys) = query.keys {
-        reader = reader.with_keys(keys.clone());
-    }
-    let mut join = Join::new();
-    let mut searched = Searched::of(0);
-    let mut segment = None;
-    let held_max = query.most.unwrap_or(HELD_MAX).clamp(1, HELD_MAX);
-    while let Some(entry) = reader.next()? {
-        searched.looks_at(query, &entry);
-        if segment.replace(entry.segment_first) != Some(entry.segment_first) {
-            (searched.segments, searched.segments_read) =
-                (searched.segments + 1, searched.segments_read + 1);
-        }
-        join.look(query, &entry);
-        if join.held.len() >= held_max {
-            join.look_ahead(query, directory, entry.number)?;
-            if join.give(&mut searched, query, each).is_break() {
-                return Ok(searched);
-            }
-        }
-    }
-    searched.ending = reader.ending();
-    let _ = join.give(&mut searched, query, each);
-    Ok(searched)
-}
-
-struct Join {
+pub(super) struct Join {
     binds: HashMap<u64, Arc<Kept>>,
     /// Sessions in the order of their binds; those that ended are passed over.
     sessions: VecDeque<u64>,
     /// What was found, by the number of its record.
-    held: BTreeMap<u64, Found>,
+    pub held: BTreeMap<u64, Found>,
     /// The messages held that wait for their answer, by session and sequence_number: each request its
     /// own list, the oldest first. Only a submit_multi's has more than one.
     open: HashMap<(u64, u32), VecDeque<Request>>,
@@ -268,10 +44,14 @@ struct Join {
     by_key: HashMap<u64, Vec<u64>>,
     /// Receipts that came before the id of their message, by the same keys.
     early: Recent<u64, Vec<Arc<Kept>>>,
+    /// Messages held whose content may be among the next records: their numbers and requests.
+    unsaid: VecDeque<(u64, (u64, u32))>,
+    /// Octets of the contents held.
+    content_octets: usize,
     /// The sessions of the provider that is looked for, where they are known beforehand.
-    of_provider: Option<HashSet<u64>>,
+    pub of_provider: Option<HashSet<u64>>,
     /// First records of the segments that were read whole since anything was held.
-    looked_at: HashSet<u64>,
+    pub looked_at: HashSet<u64>,
 }
 
 /// A request that went on.
@@ -284,7 +64,7 @@ struct Request {
 }
 
 impl Join {
-    fn new() -> Join {
+    pub fn new() -> Join {
         Join {
             binds: HashMap::new(),
             sessions: VecDeque::new(),
@@ -292,13 +72,15 @@ impl Join {
             open: HashMap::new(),
             by_key: HashMap::new(),
             early: Recent::new(EARLY_MAX),
+            unsaid: VecDeque::new(),
+            content_octets: 0,
             of_provider: None,
             looked_at: HashSet::new(),
         }
     }
 
     /// Takes note of a record: it is what is looked for, or tells what became of what was found.
-    fn look(&mut self, query: &Query<'_>, entry: &Entry<'_>) {
+    pub fn look(&mut self, query: &Query<'_>, entry: &Entry<'_>) {
         match entry.record() {
             Record::Bind(bind) => self.bind(query, entry, &bind),
             Record::Verdict(verdict) => self.verdict(query, entry, &verdict),
@@ -320,7 +102,7 @@ impl Join {
     }
 
     /// Looks in the records behind number `from` for what became of the messages at hand.
-    fn look_ahead(
+    pub fn look_ahead(
         &mut self,
         query: &Query<'_>,
         directory: &Path,
@@ -353,6 +135,7 @@ impl Join {
             }
             Record::Unsuccess(unsuccess) => self.unsuccess(entry, &unsuccess),
             Record::Receipt(receipt) => self.receipt(entry, &receipt),
+            Record::Content(content) if query.contents => self.said(entry, &content),
             // No answer comes after the end of a session.
             Record::End(end) => self.open.retain(|(session, _), _| *session != end.session),
             Record::Start(_) => self.open.clear(),
@@ -416,9 +199,46 @@ impl Join {
         if !refused {
             self.wait(entry.number, verdict);
         }
-        let receipts = Vec::new();
-        let found = Found::Message { verdict: entry.keep(), answer, bind, receipts };
+        if query.contents {
+            let key = (session, verdict.sequence_number);
+            // One that has its number and came before said nothing; of a submit_multi all say the same.
+            if verdict.command_id != SUBMIT_MULTI {
+                self.unsaid.retain(|(_, request)| *request != key);
+            }
+            self.unsaid.push_back((entry.number, key));
+        }
+        let (content, receipts) = (None, Vec::new());
+        let found = Found::Message { verdict: entry.keep(), content, answer, bind, receipts };
         self.held.insert(entry.number, found);
+    }
+
+    /// What a message says: in a record behind its verdict.
+    fn said(&mut self, entry: &Entry<'_>, content: &ContentRecord<'_>) {
+        let key = (content.session, content.sequence_number);
+        let kept = Arc::new(entry.keep());
+        self.unsaid.retain(|(number, request)| {
+            let is_its = *request == key;
+            if is_its && let Some(Found::Message { content, .. }) = self.held.get_mut(number) {
+                *content = Some(kept.clone());
+            }
+            !is_its
+        });
+        self.content_octets += content.octets.len();
+    }
+
+    /// What a message says stands in the segment of its verdict.
+    pub fn ends_segment(&mut self) {
+        self.unsaid.clear();
+    }
+
+    /// Whether enough is held to be given, now that everything up to record `number` was looked at.
+    pub fn is_full(&mut self, held_max: usize, number: u64) -> bool {
+        let is_over = |first: &(u64, (u64, u32))| first.0 + CONTENT_BEHIND_MAX < number;
+        while self.unsaid.front().is_some_and(is_over) {
+            self.unsaid.pop_front();
+        }
+        let is_much = self.held.len() >= held_max || self.content_octets > CONTENT_OCTETS_HELD_MAX;
+        is_much && self.unsaid.is_empty()
     }
 
     /// The verdicts of a submit_multi stand one behind the other and wait for one answer. Any other
@@ -438,32 +258,17 @@ impl Join {
         }
     }
 
-    /// A reply has no verdict: it is found by time, number, session and provider.
     fn reply(&mut self, query: &Query<'_>, entry: &Entry<'_>, reply: &ReplyRecord<'_>) {
         let bind = self.binds.get(&reply.session).cloned();
-        let meant = query.message_id.is_none()
-            && query.reference.is_none()
-            && query.verdict.is_none()
-            && query.rule.is_none()
-            && query.means(entry.time_us, reply.session, 0, 0, 0)
-            && query.number.is_none_or(|is| is(reply.source.raw, reply.destination.raw))
-            && self.is_of(query, reply.session, bind.as_deref());
-        if meant {
+        if query.means_reply(entry.time_us, reply)
+            && self.is_of(query, reply.session, bind.as_deref())
+        {
             self.held.insert(entry.number, Found::Reply { reply: entry.keep(), bind });
         }
     }
 
-    /// An event has no verdict, no session and no bind: it is found by time and recipient.
     fn consent(&mut self, query: &Query<'_>, entry: &Entry<'_>, consent: &ConsentRecord<'_>) {
-        let meant = query.message_id.is_none()
-            && query.reference.is_none()
-            && query.verdict.is_none()
-            && query.rule.is_none()
-            && query.session.is_none()
-            && query.means(entry.time_us, 0, 0, 0, 0)
-            && query.provider.is_none()
-            && query.number.is_none_or(|is| is(consent.recipient.raw, &[]));
-        if meant {
+        if query.means_consent(entry.time_us, consent) {
             self.held.insert(entry.number, Found::Consent { consent: entry.keep() });
         }
     }
@@ -476,7 +281,7 @@ impl Join {
 
     /// Reads a segment, from behind record `from`, for the answers to what waits for one. It is passed
     /// over where it has none.
-    fn go_on(
+    pub fn go_on(
         &mut self,
         query: &Query<'_>,
         directory: &Path,
@@ -510,7 +315,7 @@ impl Join {
 
     /// Looks for all that became of the messages at hand: answers behind the place that was reached
     /// (a segment of the plan, and a record), receipts wherever they may be, the binds of their sessions.
-    fn finish(
+    pub fn finish(
         &mut self,
         query: &Query<'_>,
         directory: &Path,
@@ -713,7 +518,7 @@ impl Join {
     }
 
     /// Gives all that is held, and begins anew.
-    fn give(
+    pub fn give(
         &mut self,
         searched: &mut Searched,
         query: &Query<'_>,
@@ -722,6 +527,8 @@ impl Join {
         self.open.clear();
         self.by_key.clear();
         self.early.clear();
+        self.unsaid.clear();
+        self.content_octets = 0;
         for found in std::mem::take(&mut self.held).into_values() {
             if let (Some(id), Found::Message { answer, .. }) = (query.message_id, &found)
                 && !has_message_id(answer, id)
@@ -735,28 +542,8 @@ impl Join {
     }
 }
 
-/// Whether a receipt is of the message to that recipient with that id.
-pub fn belongs(receipt: &ReceiptRecord<'_>, id: &[u8], recipient: &[u8]) -> bool {
-    let handsets = [receipt.source.raw, receipt.destination.raw];
-    handsets.into_iter().any(|handset| is_same_recipient(handset, recipient))
-        && receipt.ids().any(|one| is_same(one, id))
-}
-
 fn is_unsuccess_of(kept: &Kept, to: &[u8]) -> bool {
     matches!(kept.record(), Record::Unsuccess(one) if one.destination.raw == to)
-}
-
-impl Query<'_> {
-    /// Whether what binds and messages have in common is meant.
-    fn means(&self, time_us: u64, session: u64, verdict: u8, rule: u8, observed: u64) -> bool {
-        let fires =
-            |code: u8| rule == code || 1u64.checked_shl(code.into()).unwrap_or(0) & observed != 0;
-        self.since_us.is_none_or(|since| time_us >= since)
-            && self.until_us.is_none_or(|until| time_us < until)
-            && self.session.is_none_or(|wanted| wanted == session)
-            && self.verdict.is_none_or(|wanted| wanted == verdict)
-            && self.rule.is_none_or(fires)
-    }
 }
 
 fn session_of(kept: &Kept) -> Option<u64> {
