@@ -49,6 +49,7 @@ impl Server {
                 _ => Err(Told::Doubt("the clock jumped".to_owned())),
             })),
             upstreams: None,
+            hand_over: None,
             token: token.map(Arc::new),
         };
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();

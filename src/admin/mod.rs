@@ -9,6 +9,7 @@
 //! | `GET /api/v1/upstreams`, `POST /api/v1/upstreams/...` | the SMSCs, see [`upstreams`] |
 //! | `POST /api/v1/consents...` | the consent ledger, see [`consents`] |
 //! | `POST /api/v1/retention/...` | purges, sets and lifts holds, see [`retention`] |
+//! | `POST /api/v1/hand-over` | lets the program as it is on the disk now take over, see [`hand_over`] |
 //! | `GET`, `POST`, `DELETE /api/v1/capture` | the proxy's own traces, see [`capture`] |
 //!
 //! It has a listener of its own and is given what it shows as plain values, so that it knows no
@@ -33,11 +34,13 @@ pub mod access;
 pub mod capture;
 pub mod connection;
 pub mod consents;
+pub mod hand_over;
 pub mod retention;
 pub mod session;
 pub mod upstreams;
 
 pub use access::{Token, TokenFault};
+pub use hand_over::HandOver;
 pub use retention::{Act, Told};
 pub use session::Session;
 pub use upstreams::{Steer, Upstream};
@@ -76,6 +79,8 @@ pub struct State {
     pub retention: Option<Act>,
     /// The SMSCs of the listeners, if there are any.
     pub upstreams: Option<Arc<dyn Steer>>,
+    /// Lets another process take over, where there can be one.
+    pub hand_over: Option<HandOver>,
     /// What `/api/v1` asks for; without it, only this machine is served.
     pub token: Option<Arc<Token>>,
 }
@@ -100,6 +105,7 @@ fn router(state: State) -> Router {
         .route("/upstreams", get(upstreams::list))
         .route("/upstreams/{ask}", post(upstreams::steer))
         .route("/retention/{ask}", post(retention::answer))
+        .route("/hand-over", post(hand_over::answer))
         .fallback(nothing_here)
         .route_layer(middleware::from_fn_with_state(state.clone(), access::check));
     Router::new()

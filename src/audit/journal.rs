@@ -176,6 +176,10 @@ pub struct Stats {
     pub discarded_records: u64,
     /// Times the journal became unavailable.
     pub failures: u64,
+    /// Position of the last record accepted.
+    pub accepted: u64,
+    /// Position up to which records are kept as firmly as promised, or have failed.
+    pub settled: u64,
 }
 
 /// A run of positions that failed.
@@ -466,9 +470,9 @@ impl Journal {
     /// Figures since the opening.
     pub fn stats(&self) -> Stats {
         let shared = &self.handle.shared;
-        let (backlog_records, backlog_octets) = {
+        let (backlog_records, backlog_octets, accepted) = {
             let pending = locked(&shared.pending);
-            (pending.accepted - pending.taken, pending.octets.len() as u64)
+            (pending.accepted - pending.taken, pending.octets.len() as u64, pending.accepted)
         };
         Stats {
             records: shared.records.load(Ordering::Relaxed),
@@ -477,7 +481,14 @@ impl Journal {
             backlog_octets,
             discarded_records: shared.discarded.load(Ordering::Relaxed),
             failures: shared.failures.load(Ordering::Relaxed),
+            accepted,
+            settled: shared.completed.load(Ordering::Acquire),
         }
+    }
+
+    /// Whether somebody has the journal in this folder open.
+    pub fn is_open(path: &Path) -> bool {
+        matches!(lock_directory(path), Err(OpenFault::Locked { .. }))
     }
 
     /// Writes what is pending, the checkpoints that are owed and a stop record of `now_us`, synchronises and

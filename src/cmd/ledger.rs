@@ -1,11 +1,11 @@
 //! The consent ledger of a running proxy: opened by its settings, watched.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::{Failure, keywords};
 use crate::config::{Config, Place};
-use crate::consent::{Cause, Ledger, Options};
+use crate::consent::{Cause, Ledger, OpenFault, Options};
 use crate::metrics::{ConsentEvent, Metrics, Revocation};
 use crate::proxy::KeepKeyword;
 use crate::registry::Registry;
@@ -14,14 +14,22 @@ use crate::session::{Announced, Parties};
 /// How often the ledger's figures are looked at.
 const WATCH: Duration = Duration::from_secs(1);
 
-/// Opens the ledger that `[consent]` names. Blocks.
-pub(super) fn open(config: &Config) -> Result<Ledger, Failure> {
+/// How often it is looked whether who has the ledger let go of it.
+const LOOK: Duration = Duration::from_millis(20);
+
+/// Opens the ledger that `[consent]` names. Who has it open is given `patience` to let go of it. Blocks.
+pub(super) fn open(config: &Config, patience: Duration) -> Result<Ledger, Failure> {
     let Place::Folder(path) = &config.consent.place else {
         let why = "[consent] url is not served by this version; remove it";
         return Err(Failure(why.to_owned()));
     };
-    let options = options(config, config.consent.cache_octets, true);
-    let ledger = Ledger::open(path, options)?;
+    let until = Instant::now() + patience;
+    let ledger = loop {
+        match Ledger::open(path, options(config, config.consent.cache_octets, true)) {
+            Err(OpenFault::Locked(_)) if Instant::now() < until => std::thread::sleep(LOOK),
+            opened => break opened?,
+        }
+    };
     let pairs = ledger.stats().pairs;
     tracing::info!(path = %path.display(), pairs, "consent ledger opened");
     Ok(ledger)

@@ -3,17 +3,21 @@
 
 use std::process::ExitCode;
 
+use clap::CommandFactory;
+
 mod asked;
 mod audit;
 mod blind;
 mod capture;
 mod check;
+mod completions;
 mod consent;
 mod content;
 mod demo;
 mod disk;
 mod duration;
 mod explain;
+mod hand_over;
 mod health;
 mod indexing;
 mod init;
@@ -23,7 +27,9 @@ mod knowledge;
 mod ledger;
 mod licences;
 mod load;
+mod man;
 mod mirrors;
+mod notify;
 mod originals;
 mod record;
 mod replay;
@@ -33,9 +39,11 @@ mod run;
 mod serve;
 mod shown;
 mod smsc;
+mod sockets;
 mod tls;
 mod told;
 mod upstreams;
+mod watchdog;
 
 /// What a command found out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -72,6 +80,7 @@ enum Command {
     Demo(demo::Args),
     Run(run::Args),
     Upstreams(upstreams::Args),
+    HandOver(hand_over::Args),
     Health(health::Args),
     Audit(audit::Args),
     Consent(consent::Args),
@@ -80,6 +89,8 @@ enum Command {
     Content(content::Args),
     Smsc(smsc::Args),
     Load(load::Args),
+    Completions(completions::Args),
+    Man(man::Args),
 }
 
 impl Cli {
@@ -91,6 +102,7 @@ impl Cli {
             Command::Demo(args) => demo::run(args),
             Command::Run(args) => run::run(args),
             Command::Upstreams(args) => upstreams::run(args),
+            Command::HandOver(args) => hand_over::run(args),
             Command::Health(args) => health::run(args),
             Command::Audit(args) => audit::run(args),
             Command::Consent(args) => consent::run(args),
@@ -99,6 +111,8 @@ impl Cli {
             Command::Content(args) => content::run(args),
             Command::Smsc(args) => smsc::run(args),
             Command::Load(args) => load::run(args),
+            Command::Completions(args) => completions::run(args, Cli::command()),
+            Command::Man(args) => man::run(args, Cli::command()),
         };
         match answer {
             Ok(Answer::Yes) => ExitCode::SUCCESS,

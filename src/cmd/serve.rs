@@ -1,13 +1,15 @@
 //! The proxy as a whole: listeners, journal, admin, watch, shutdown. What `run` and `demo` share.
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use dashmap::DashMap;
 use tokio::net::TcpListener;
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -18,9 +20,10 @@ use super::indexing::{self, Indexing};
 use super::knowledge::{self, Loaded};
 use super::retention::{self, Desk};
 use super::rewriting::{self, Rewriting};
+use super::sockets::Addresses;
 use super::{
-    Failure, asked, capture, disk, key_watch, ledger, licences, mirrors, originals, tls, told,
-    upstreams,
+    Failure, asked, capture, disk, hand_over, key_watch, ledger, licences, mirrors, originals, tls,
+    told, upstreams,
 };
 use crate::admin::{self, Token, Told};
 use crate::audit::keys::{Auditor, SigningKey};
@@ -34,13 +37,19 @@ use crate::config::{self, Config};
 use crate::consent::Ledger;
 use crate::metrics::Metrics;
 use crate::policy::Rule;
-use crate::proxy::{Clock, Listening, Route, Settings, Shards, Shared, Waiting, listen};
+use crate::proxy::{Clock, Listening, Live, Route, Settings, Shards, Shared, Waiting, listen};
 use crate::registry::Registry;
 use crate::session::Timeouts;
 use crate::text;
 
 /// How often the journal's state is looked at.
 const WATCH: Duration = Duration::from_secs(1);
+
+/// How often it is looked whether something has come about that is waited for.
+const LOOK: Duration = Duration::from_millis(20);
+
+/// For who has just connected to bind, before a process that hands over drains.
+const BINDS_WAIT: Duration = Duration::from_secs(2);
 
 /// Added to the drain and close times before the process ends all the same.
 const LAST_GRACE: Duration = Duration::from_secs(2);
@@ -55,6 +64,10 @@ pub(super) struct Running {
     pub(super) listening: Vec<SocketAddr>,
     /// Where the admin API is served.
     pub(super) admin: Option<SocketAddr>,
+    /// What accepts connections.
+    acceptors: Vec<JoinHandle<()>>,
+    /// Who asks through the admin API that another process takes over.
+    pub(super) hand_over_asked: mpsc::Receiver<hand_over::Asked>,
     drain: Duration,
     /// Where it is kept what message_ids stand for.
     originals_at: originals::Place,
@@ -67,8 +80,13 @@ pub(super) struct Running {
     mirrors: mirrors::Mirrors,
 }
 
-/// Opens the journal, takes the addresses and begins to serve. Call inside a tokio runtime.
-pub(super) async fn start(loaded: Loaded) -> Result<Running, Failure> {
+/// Opens the journal and begins to serve on these addresses. Who has journal and ledger open is given
+/// `patience` to let go of them. Call inside a tokio runtime.
+pub(super) async fn start(
+    loaded: Loaded,
+    addresses: Addresses,
+    patience: Duration,
+) -> Result<Running, Failure> {
     let capture = capture::capture(&loaded)?;
     let Loaded { config, mut knowledge, digest } = loaded;
     let rule_names: Vec<&str> = Rule::ALL.iter().map(|rule| rule.name()).collect();
@@ -80,18 +98,14 @@ pub(super) async fn start(loaded: Loaded) -> Result<Running, Failure> {
     let metrics = Arc::new(metrics);
     metrics.config(&config.digest_hex());
     let tls = tls::read(&config)?;
-    // Addresses first: a second proxy fails on them before it touches anything.
-    let listeners = take_addresses(&config, &tls)?;
-    let admin_listener = match &config.admin {
-        Some(admin) => Some(take_admin(admin.address).await?),
-        None => None,
-    };
+    let (listeners, admin_listener) = listen_on(&config, addresses, &tls)?;
     let clock = Clock::start();
     let rule_set = knowledge.rule_set.name();
     let reading = knowledge.texts.version();
     let made_with = (rule_set, reading.as_str());
+    await_closed(&config.audit.path, patience).await;
     let journal = open_journal(&config, &knowledge.registry, digest, made_with, &metrics, clock)?;
-    let ledger = ledger::open(&config)?;
+    let ledger = ledger::open(&config, patience)?;
     knowledge.parties = ledger::parties(&ledger, &knowledge.registry)?;
     let keep_keyword = ledger::keywords(&config, &knowledge.announced)?;
     let originals_at = originals::Place::new(&config.audit.path, &config.audit.keys);
@@ -124,13 +138,16 @@ pub(super) async fn start(loaded: Loaded) -> Result<Running, Failure> {
     let listening: Vec<SocketAddr> = listeners.iter().map(|listener| listener.address).collect();
     let upstreams = Arc::new(upstreams::All::new(&listeners, clock));
     tokio::spawn(upstreams::watch(upstreams.clone(), shared.metrics.clone()));
+    let mut acceptors = Vec::new();
     for listener in listeners {
         tracing::info!(address = %listener.address, "listening");
-        tokio::spawn(listener.serve(shared.clone()));
+        acceptors.push(tokio::spawn(listener.serve(shared.clone())));
     }
+    let (ask_hand_over, hand_over_asked) = mpsc::channel(1);
     let admin = match admin_listener {
         Some(listener) => {
-            Some(serve_admin(&config, listener, &shared, &ledger, &retention, &upstreams)?)
+            let ask = hand_over::by_api(ask_hand_over);
+            Some(serve_admin(&config, listener, &shared, &ledger, &retention, &upstreams, ask)?)
         }
         None => None,
     };
@@ -161,6 +178,8 @@ pub(super) async fn start(loaded: Loaded) -> Result<Running, Failure> {
         ledger,
         listening,
         admin,
+        acceptors,
+        hand_over_asked,
         drain,
         originals_at,
         audit,
@@ -171,6 +190,25 @@ pub(super) async fn start(loaded: Loaded) -> Result<Running, Failure> {
 }
 
 impl Running {
+    /// Accepts nothing more, and lets who has just come bind, at most [`BINDS_WAIT`]: connections that wait
+    /// in the system's queue are another process's.
+    pub(super) async fn stop_accepting(&mut self) {
+        for acceptor in self.acceptors.drain(..) {
+            acceptor.abort();
+            // Its end, not how it ended, is waited for.
+            let _ = acceptor.await;
+        }
+        let is_bound = |live: &Live| !matches!(live.named().state, "open" | "binding");
+        let until = Instant::now() + BINDS_WAIT;
+        while Instant::now() < until {
+            let live = &self.shared.live;
+            if live.len() == self.shared.tasks.len() && live.iter().all(|one| is_bound(&one)) {
+                return;
+            }
+            tokio::time::sleep(LOOK).await;
+        }
+    }
+
     /// Stops accepting, lets open requests finish, unbinds both sides, closes the journal.
     /// Whether everything ended in time.
     pub(super) async fn stop(self) -> Result<bool, Failure> {
@@ -178,6 +216,7 @@ impl Running {
         self.shared.tasks.close();
         let most = self.drain + 2 * self.shared.settings.close + LAST_GRACE;
         let in_time = timeout(most, self.shared.tasks.wait()).await.is_ok();
+        self.shared.shards.end();
         let (journal, ledger) = (self.shared.journal.clone(), self.ledger);
         let capture = self.shared.capture.clone();
         let now_us = self.shared.clock.now().wall_us;
@@ -214,11 +253,26 @@ fn threads(config: &Config) -> usize {
     config.limits.threads.unwrap_or_else(cores)
 }
 
-fn take_addresses(config: &Config, tls: &[tls::Legs]) -> Result<Vec<Listening>, Failure> {
+/// Waits until nobody has the journal open, at most `patience`.
+async fn await_closed(journal: &Path, patience: Duration) {
+    let until = Instant::now() + patience;
+    while Instant::now() < until && Journal::is_open(journal) {
+        tokio::time::sleep(LOOK).await;
+    }
+}
+
+/// What is to be done with each of the addresses.
+fn listen_on(
+    config: &Config,
+    addresses: Addresses,
+    tls: &[tls::Legs],
+) -> Result<(Vec<Listening>, Option<TcpListener>), Failure> {
     let mut listeners = Vec::new();
-    for (one, tls) in config.listen.iter().zip(tls) {
+    let (sessions, admin) = addresses.sockets();
+    let mut sockets = sessions.into_iter();
+    for ((one, tls), socket) in config.listen.iter().zip(tls).zip(&mut sockets) {
         let route = Route::ToSmsc(upstreams::of(one), upstreams::times(&config.timeouts));
-        let listening = listen(one.address, route, knowledge::text_options(one))?
+        let listening = listen(socket, route, knowledge::text_options(one))?
             .encrypted(tls.esme.clone(), tls.smsc.clone());
         let listening = match one.enquire_link {
             Some(idle) => listening.enquiring_after(idle),
@@ -233,22 +287,11 @@ fn take_addresses(config: &Config, tls: &[tls::Legs]) -> Result<Vec<Listening>, 
             config::SecondSender::Strip => listening.stripping_second_senders(),
         });
     }
-    for one in &config.outbind {
-        listeners.push(listen(
-            one.address,
-            Route::ToEsme(one.esme.clone()),
-            text::Options::default(),
-        )?);
+    for (one, socket) in config.outbind.iter().zip(&mut sockets) {
+        let route = Route::ToEsme(one.esme.clone());
+        listeners.push(listen(socket, route, text::Options::default())?);
     }
-    Ok(listeners)
-}
-
-async fn take_admin(address: SocketAddr) -> Result<TcpListener, Failure> {
-    TcpListener::bind(address).await.map_err(|error| {
-        Failure(format!(
-            "cannot listen on {address}: {error}; free the port or choose another in [admin] address"
-        ))
-    })
+    Ok((listeners, admin.map(TcpListener::from_std).transpose()?))
 }
 
 /// What the journal is opened with, by the proxy and by who writes it while none runs.
@@ -380,6 +423,7 @@ fn serve_admin(
     ledger: &Ledger,
     retention: &Arc<Desk>,
     upstreams: &Arc<upstreams::All>,
+    hand_over: admin::HandOver,
 ) -> Result<SocketAddr, Failure> {
     let token_file = config.admin.as_ref().and_then(|admin| admin.token_file.as_deref());
     let token = match token_file {
@@ -409,6 +453,7 @@ fn serve_admin(
                 | RetentionFault::Unavailable(_) => Told::Unavailable(why.to_string()),
             })
         })),
+        hand_over: Some(hand_over),
         token,
     };
     let address = listener.local_addr()?;

@@ -63,21 +63,33 @@ impl Cell {
     }
 
     pub(super) fn sort(self) -> Sort {
-        match self.0 >> SORT_SHIFT & 7 {
-            0 => Sort::Han,
-            1 => Sort::Letter,
-            2 => Sort::Digit,
-            3 => Sort::Space,
-            4 => Sort::Stop,
-            5 => Sort::Symbol,
-            _ => Sort::Dropped,
-        }
+        const SORTS: [Sort; 8] = [
+            Sort::Han,
+            Sort::Letter,
+            Sort::Digit,
+            Sort::Space,
+            Sort::Stop,
+            Sort::Symbol,
+            Sort::Dropped,
+            Sort::Dropped,
+        ];
+        SORTS.get((self.0 >> SORT_SHIFT & 7) as usize).copied().unwrap_or(Sort::Dropped)
     }
 
     /// An ideograph that folds to itself and takes part in nothing else.
+    #[inline]
     pub(super) fn is_plain_han(self) -> bool {
-        self.0 & (7 << SORT_SHIFT | LONG | TRADITIONAL | STYLED | NUMERAL | PRIVATE | PART | WIDTH)
-            == 0
+        self.0 & (7 << SORT_SHIFT) == 0 && self.is_plain()
+    }
+
+    /// Whether it folds to itself, or from a capital of ASCII, and takes part in nothing else.
+    pub(super) fn is_plain(self) -> bool {
+        self.0 & (LONG | TRADITIONAL | STYLED | NUMERAL | PRIVATE | PART | WIDTH) == 0
+    }
+
+    /// Whether the folded character is this one.
+    pub(super) fn is(self, c: char) -> bool {
+        self.0 & (CODE | LONG) == u32::from(c)
     }
 
     /// Whether it says anything of how far the raw text is from its normal form.
@@ -140,6 +152,16 @@ impl Fold {
         }
         let low = |octet: u8| usize::from(octet & 0x3f);
         self.plane.get(usize::from(first & 0x0f) << 12 | low(second) << 6 | low(third)).copied()
+    }
+
+    /// How the character at the start of a text folds that is of one octet or of three, and of how
+    /// many.
+    #[inline]
+    pub(super) fn cell_at(&self, octets: &[u8]) -> Option<(Cell, usize)> {
+        match octets {
+            [first, ..] if first.is_ascii() => Some((*self.plane.get(usize::from(*first))?, 1)),
+            _ => Some((self.cell_of_three(*octets.first_chunk()?)?, 3)),
+        }
     }
 
     /// The longer form of a cell without a character.

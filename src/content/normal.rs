@@ -55,7 +55,7 @@ pub struct Distance {
 #[derive(Clone, Debug, Default)]
 pub struct Normal {
     text: String,
-    /// For every character of `text`: where it stands and which raw octets it came from.
+    /// Which raw octets `text` came from, from its start to its end.
     from: Vec<Origin>,
     distance: Distance,
     /// The last character was kept and is this; what follows decides about separators.
@@ -75,13 +75,25 @@ pub struct Normal {
     holds: bool,
 }
 
-/// A character of the normal form at octet `at`, and the raw octets behind it.
+/// What stands in the normal form from octet `at` on, and the raw octets behind it.
 #[derive(Clone, Copy, Debug)]
 struct Origin {
     at: u32,
     raw: Span,
+    /// A stretch of characters, each as long as it was in the raw text. Otherwise one character.
+    is_stretch: bool,
     /// Of a closed number: its digits. Otherwise 1.
     digits: u32,
+}
+
+impl Origin {
+    /// The stretch cut in two at octet `at` of the normal form.
+    fn split(self, at: usize) -> (Origin, Origin) {
+        let border = self.raw.start + (at as u32).saturating_sub(self.at);
+        let left = Origin { raw: Span { end: border, ..self.raw }, ..self };
+        let right = Origin { at: at as u32, raw: Span { start: border, ..self.raw }, ..self };
+        (left, right)
+    }
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -104,12 +116,12 @@ impl Normal {
 
     /// How many characters it has.
     pub(super) fn characters(&self) -> usize {
-        self.from.len()
+        self.text.chars().count()
     }
 
     /// The raw octets behind octets `start..end` of the normal form.
     pub fn raw(&self, start: usize, end: usize) -> Span {
-        let raw = |at: usize| self.origin(at).map_or_else(Span::default, |origin| origin.raw);
+        let raw = |at: usize| self.raw_of(at).unwrap_or_default();
         let first = raw(start);
         let last = end.checked_sub(1).map_or(first, raw);
         Span { start: first.start, end: last.end.max(first.start) }
@@ -118,17 +130,32 @@ impl Normal {
     /// Every ASCII character: its octet, the raw octets behind it, and how many digits it stands for.
     pub(super) fn ascii(&self) -> impl Iterator<Item = (usize, u8, Span, u32)> {
         let octets = self.text.as_bytes();
-        self.from.iter().filter_map(move |origin| {
+        self.from.iter().flat_map(move |origin| {
             let at = origin.at as usize;
-            let octet = octets.get(at).copied().filter(u8::is_ascii)?;
-            Some((at, octet, origin.raw, origin.digits))
+            let length = if origin.is_stretch { origin.raw.end - origin.raw.start } else { 1 };
+            let here = octets.get(at..at + length as usize).unwrap_or_default();
+            here.iter().zip(0u32..).filter(|(octet, _)| octet.is_ascii()).map(
+                move |(octet, step)| {
+                    let start = origin.raw.start + step;
+                    let own = Span { start, end: start + 1 };
+                    let raw = if origin.is_stretch { own } else { origin.raw };
+                    (at + step as usize, *octet, raw, origin.digits)
+                },
+            )
         })
     }
 
-    /// The character that octet `at` belongs to.
-    fn origin(&self, at: usize) -> Option<&Origin> {
+    /// The raw octets behind the character that octet `at` belongs to.
+    fn raw_of(&self, at: usize) -> Option<Span> {
         let after = self.from.partition_point(|origin| origin.at as usize <= at);
-        after.checked_sub(1).and_then(|place| self.from.get(place))
+        let origin = after.checked_sub(1).and_then(|place| self.from.get(place))?;
+        if !origin.is_stretch {
+            return Some(origin.raw);
+        }
+        let start = self.text.floor_char_boundary(at);
+        let end = self.text.ceil_char_boundary(at + 1);
+        let raw = |at: usize| origin.raw.start + (at as u32).saturating_sub(origin.at);
+        Some(Span { start: raw(start), end: raw(end) })
     }
 
     /// Folds a text into this, numbers kept. The same text again costs a comparison: lists and ways to
@@ -149,7 +176,7 @@ impl Normal {
         let mut rest = raw.get(..raw.ceil_char_boundary(TEXT_OCTETS_MAX)).unwrap_or(raw);
         let mut at = 0;
         while !rest.is_empty() {
-            let mut octets = self.take_run(fold, numbers, rest, at);
+            let mut octets = self.take_plain(fold, numbers, rest, at);
             if octets == 0
                 && let Some(c) = rest.chars().next()
             {
@@ -165,81 +192,91 @@ impl Normal {
         self.cut(kept);
     }
 
-    /// Takes the ideographs, digits or letters at the start of `rest` that change nothing but by
-    /// standing there, which most do, and says how many octets these are; zero where none can be taken
-    /// so. What it does, [`Normal::take`] would do as well, one by one.
-    fn take_run(&mut self, fold: &Fold, numbers: Numbers, rest: &str, at: usize) -> usize {
+    /// Takes the characters at the start of `rest` that change nothing but by standing there, which most
+    /// do, and says how many octets these are; zero where none can be taken so. What it does,
+    /// [`Normal::take`] would do as well, one by one.
+    fn take_plain(&mut self, fold: &Fold, numbers: Numbers, rest: &str, at: usize) -> usize {
         if self.gap.is_some() || self.numerals.0 > 0 || self.mask.is_some() || self.is_part {
             return 0;
         }
-        match rest.as_bytes() {
-            [first, ..] if !first.is_ascii() => self.take_ideographs(fold, rest, at),
-            [b'0'..=b'9', ..] => self.take_digits(numbers, rest, at),
-            // At the start of a word it may be a mask.
-            [b'x' | b'X', ..] if self.last != Some(Sort::Letter) => 0,
-            [b'a'..=b'z' | b'A'..=b'Z', ..] => self.take_letters(rest, at),
-            _ => 0,
+        let octets = rest.as_bytes();
+        if numbers == Numbers::Closed && octets.first().is_some_and(u8::is_ascii_digit) {
+            return self.take_number(rest, at);
         }
-    }
-
-    fn take_ideographs(&mut self, fold: &Fold, rest: &str, at: usize) -> usize {
-        let (threes, _) = rest.as_bytes().as_chunks::<IDEOGRAPH_OCTETS>();
-        let (mut count, mut simplified) = (0, 0);
-        for &three in threes {
-            let Some(cell) = fold.cell_of_three(three).filter(|cell| cell.is_plain_han()) else {
+        let (mut length, mut last, mut han_run) = (0, self.last, self.han_run);
+        let (mut simplified, mut has_letters) = (0, false);
+        while let Some(here) = octets.get(length..).filter(|here| !here.is_empty()) {
+            let (count, evident) = ideographs(fold, here);
+            if count > 0 {
+                han_run = count as u32 + if last == Some(Sort::Han) { han_run } else { 0 };
+                simplified += evident;
+                last = Some(Sort::Han);
+                length += count * IDEOGRAPH_OCTETS;
+                continue;
+            }
+            let Some((cell, width)) = fold.cell_at(here).filter(|(cell, _)| cell.is_plain()) else {
                 break;
             };
-            count += 1;
+            let sort = cell.sort();
+            match sort {
+                Sort::Digit if numbers == Numbers::Closed => break,
+                Sort::Digit if last == Some(Sort::Han) => {}
+                Sort::Digit => han_run = 0,
+                // At the start of a word it may be a mask.
+                Sort::Letter if cell.is('x') && last != Some(Sort::Letter) => break,
+                Sort::Letter => has_letters = true,
+                // It may be a separator.
+                Sort::Stop if cell.is('.') => break,
+                Sort::Stop => {}
+                Sort::Han | Sort::Space | Sort::Symbol | Sort::Dropped => break,
+            }
             simplified += u32::from(cell.is_simplified());
+            last = Some(sort);
+            length += width;
         }
-        if count > 0 {
-            let before = if self.last == Some(Sort::Han) { self.han_run } else { 0 };
-            self.han_run = before + count as u32;
+        if length > 0 {
+            (self.last, self.han_run) = (last, han_run);
             self.distance.simplified += simplified;
-            self.push_run(rest, count, IDEOGRAPH_OCTETS, at);
-            self.last = Some(Sort::Han);
+            self.push_stretch(rest.get(..length).unwrap_or_default(), at, has_letters);
         }
-        count * IDEOGRAPH_OCTETS
+        length
     }
 
-    fn take_digits(&mut self, numbers: Numbers, rest: &str, at: usize) -> usize {
+    /// The digits at the start of `rest`, closed.
+    fn take_number(&mut self, rest: &str, at: usize) -> usize {
         let count = rest.bytes().take_while(u8::is_ascii_digit).count();
         if self.last != Some(Sort::Han) || count > 1 {
             self.han_run = 0;
         }
         let end = (at + count) as u32;
-        match numbers {
-            Numbers::Kept => self.push_run(rest, count, 1, at),
-            Numbers::Closed if self.last == Some(Sort::Digit) => self.stretch(end, count as u32),
-            Numbers::Closed => {
-                self.push('0', Span { start: at as u32, end });
-                self.stretch(end, count as u32 - 1);
-            }
+        if self.last == Some(Sort::Digit) {
+            self.stretch(end, count as u32);
+        } else {
+            self.push('0', Span::new(at, at + 1));
+            self.stretch(end, count as u32 - 1);
         }
         self.last = Some(Sort::Digit);
         count
     }
 
-    fn take_letters(&mut self, rest: &str, at: usize) -> usize {
-        let count = rest.bytes().take_while(u8::is_ascii_alphabetic).count();
+    /// Characters as they are, but for capital letters.
+    fn push_stretch(&mut self, stretch: &str, at: usize, has_letters: bool) {
         let begin = self.text.len();
-        self.push_run(rest, count, 1, at);
-        if let Some(taken) = self.text.get_mut(begin..) {
+        self.text.push_str(stretch);
+        if has_letters && let Some(taken) = self.text.get_mut(begin..) {
             taken.make_ascii_lowercase();
         }
-        self.last = Some(Sort::Letter);
-        count
+        self.push_same(begin, Span::new(at, at + stretch.len()));
     }
 
-    /// The first characters of `rest`, all of as many octets, as they are.
-    fn push_run(&mut self, rest: &str, count: usize, octets: usize, at: usize) {
-        let (begin, octets) = (self.text.len() as u32, octets as u32);
-        self.from.extend((0..count as u32).map(|place| {
-            let start = at as u32 + place * octets;
-            let raw = Span { start, end: start + octets };
-            Origin { at: begin + place * octets, raw, digits: 1 }
-        }));
-        self.text.push_str(rest.get(..count * octets as usize).unwrap_or_default());
+    /// From octet `at` on each character is as long as it was in the raw text.
+    fn push_same(&mut self, at: usize, raw: Span) {
+        match self.from.last_mut() {
+            Some(last) if last.is_stretch && last.raw.end == raw.start => last.raw.end = raw.end,
+            Some(_) | None => {
+                self.from.push(Origin { at: at as u32, raw, is_stretch: true, digits: 1 });
+            }
+        }
     }
 
     fn clear(&mut self) {
@@ -286,7 +323,7 @@ impl Normal {
         if sort == Sort::Dropped || cell.is_private() {
             return;
         }
-        let is_open = cell.is_numeral() || matches!(sort, Sort::Space | Sort::Symbol) || c == '.';
+        let is_open = cell.is_numeral() || sort == Sort::Space || is_separator(c, sort);
         if self.numerals.0 > 0 && (!is_open || self.numerals.0 == NUMERALS_MAX) {
             self.end_numerals(numbers);
         }
@@ -362,6 +399,7 @@ impl Normal {
     fn put_mark(&mut self, numbers: Numbers, c: char, sort: Sort, span: Span) {
         let is_mask = c == '*' && numbers == Numbers::Closed && self.text.ends_with(['*', '0']);
         if is_mask {
+            self.end_numerals(numbers);
             let at = self.text.len() - 1;
             let start = self.raw(at, self.text.len()).start;
             self.cut(at);
@@ -370,8 +408,7 @@ impl Normal {
             self.last = Some(Sort::Digit);
             return;
         }
-        let is_separator = sort == Sort::Symbol || c == '.';
-        if is_separator && c != '¥' && c != '%' && c != '$' {
+        if is_separator(c, sort) {
             self.open_gap(1);
         } else {
             self.gap = None;
@@ -419,6 +456,7 @@ impl Normal {
             return;
         }
         self.distance.numerals += 1;
+        (0..=count).for_each(|step| self.part(began + step * NUMERAL_OCTETS));
         let first = self.from.partition_point(|origin| (origin.at as usize) < began);
         let mut saved = 0;
         for step in 0..count {
@@ -430,6 +468,7 @@ impl Normal {
             saved += NUMERAL_OCTETS - usize::from(is_kept);
             if is_kept && let Some(origin) = self.from.get_mut(first + step) {
                 origin.at = at as u32;
+                origin.is_stretch = false;
             }
         }
         if numbers == Numbers::Closed && first + count <= self.from.len() {
@@ -462,9 +501,7 @@ impl Normal {
             let masked = (self.text.len() - at) as u32;
             self.cut(at);
             self.push_zero(span);
-            if let Some(last) = self.from.last_mut() {
-                last.digits = last.digits.saturating_add(masked.saturating_sub(1));
-            }
+            self.stretch(span.end, masked.saturating_sub(1));
             self.last = Some(Sort::Digit);
         }
     }
@@ -472,8 +509,13 @@ impl Normal {
     #[inline]
     fn push(&mut self, c: char, span: Span) {
         // TEXT_OCTETS_MAX and the longest folded form keep the normal form far below 4 GiB.
-        self.from.push(Origin { at: self.text.len() as u32, raw: span, digits: 1 });
+        let at = self.text.len();
         self.text.push(c);
+        if (span.end - span.start) as usize == c.len_utf8() {
+            self.push_same(at, span);
+        } else {
+            self.from.push(Origin { at: at as u32, raw: span, is_stretch: false, digits: 1 });
+        }
     }
 
     /// A digit of a closed number.
@@ -485,15 +527,33 @@ impl Normal {
         }
     }
 
-    /// The last number has so many more digits.
+    /// The number that ends the text, one octet of it, has so many more digits.
     fn stretch(&mut self, end: u32, digits: u32) {
+        self.part(self.text.len().saturating_sub(1));
         if let Some(last) = self.from.last_mut() {
+            last.is_stretch = false;
             last.raw.end = end;
             last.digits = last.digits.saturating_add(digits);
         }
     }
 
+    /// Sees to it that what an origin says begins at octet `at`, where a character does.
+    fn part(&mut self, at: usize) {
+        let after = self.from.partition_point(|origin| (origin.at as usize) < at);
+        let Some(place) = after.checked_sub(1) else { return };
+        let Some(origin) = self.from.get_mut(place).filter(|origin| origin.is_stretch) else {
+            return;
+        };
+        let end = origin.at + (origin.raw.end - origin.raw.start);
+        if (origin.at as usize) < at && at < end as usize {
+            let (left, right) = origin.split(at);
+            *origin = left;
+            self.from.insert(after, right);
+        }
+    }
+
     fn cut(&mut self, octets: usize) {
+        self.part(octets);
         while self.from.last().is_some_and(|last| last.at as usize >= octets) {
             self.from.pop();
         }
@@ -507,6 +567,26 @@ const IDEOGRAPH_OCTETS: usize = 3;
 /// Octets of a Chinese digit in UTF-8.
 const NUMERAL_OCTETS: usize = IDEOGRAPH_OCTETS;
 
+/// How many plain ideographs stand at the start, and how many of them only simplified text has.
+#[inline]
+fn ideographs(fold: &Fold, octets: &[u8]) -> (usize, u32) {
+    let (threes, _) = octets.as_chunks::<IDEOGRAPH_OCTETS>();
+    let (mut count, mut simplified) = (0, 0);
+    for &three in threes {
+        let Some(cell) = fold.cell_of_three(three).filter(|cell| cell.is_plain_han()) else {
+            break;
+        };
+        count += 1;
+        simplified += u32::from(cell.is_simplified());
+    }
+    (count, simplified)
+}
+
+/// Whether a mark between two ideographs only parts them.
+fn is_separator(c: char, sort: Sort) -> bool {
+    (sort == Sort::Symbol || c == '.') && !matches!(c, '¥' | '%' | '$')
+}
+
 /// The digit that a Chinese one means.
 fn value(numeral: &str) -> Option<&'static str> {
     const FORMS: [&str; 10] =
@@ -514,4 +594,54 @@ fn value(numeral: &str) -> Option<&'static str> {
     const DIGITS: [&str; 10] = ["0", "1", "2", "3", "4", "5", "6", "7", "8", "9"];
     let place = FORMS.iter().position(|forms| forms.contains(numeral))?;
     DIGITS.get(place).copied()
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// As [`Normal::fill`], with nothing taken many at a time.
+    fn fill_one_by_one(normal: &mut Normal, raw: &str, numbers: Numbers) {
+        normal.clear();
+        for (at, c) in raw.char_indices() {
+            normal.take(fold::table(), numbers, c, Span::new(at, at + c.len_utf8()));
+        }
+        normal.end_numerals(numbers);
+        normal.end_mask(numbers, None);
+        let kept = normal.text.trim_end_matches(' ').len();
+        normal.cut(kept);
+    }
+
+    /// All that a normal form says.
+    fn said(normal: &Normal) -> impl PartialEq + std::fmt::Debug + use<> {
+        let spans = normal.text.char_indices().map(|(at, c)| normal.raw(at, at + c.len_utf8()));
+        let spans: Vec<Span> = spans.collect();
+        let ascii: Vec<_> = normal.ascii().collect();
+        (normal.text.clone(), normal.distance, spans, ascii, normal.characters())
+    }
+
+    /// Characters of every sort, those that change what stands around them more often.
+    fn text() -> impl Strategy<Value = String> {
+        let common = "兼职開发讠正言口一二三四五六七八九零〇.。,，、 \u{200b}xX**0123aZé①㎡ａ【】-·5%¥あ\u{e000}😀";
+        let common: Vec<char> = common.chars().collect();
+        let one = prop_oneof![6 => prop::sample::select(common), 1 => any::<char>()];
+        prop::collection::vec(one, 0..40).prop_map(String::from_iter)
+    }
+
+    proptest! {
+        #[test]
+        fn many_at_a_time_say_what_one_by_one_says(raw in text(), closed in any::<bool>()) {
+            let numbers = if closed { Numbers::Closed } else { Numbers::Kept };
+            let (mut many, mut single) = (Normal::default(), Normal::default());
+            many.fill(&raw, numbers);
+            fill_one_by_one(&mut single, &raw, numbers);
+            prop_assert_eq!(said(&many), said(&single));
+            for (at, c) in many.text.char_indices() {
+                let span = many.raw(at, at + c.len_utf8());
+                prop_assert!(!span.of(&raw).is_empty(), "{at}");
+            }
+        }
+    }
 }

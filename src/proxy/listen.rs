@@ -4,7 +4,8 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::net::{TcpListener, TcpSocket, TcpStream};
+use socket2::{Domain, Socket, Type};
+use tokio::net::{TcpListener, TcpStream};
 
 use super::pump::{self, FirstLeg};
 use super::stream::Stream;
@@ -16,7 +17,7 @@ use crate::text;
 use crate::upstream::{Times, Upstream};
 
 /// Connections that the system may hold ready to be accepted.
-const BACKLOG: u32 = 1024;
+const BACKLOG: i32 = 1024;
 
 /// Pause after the system refused to accept (no file descriptor left), before trying again.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
@@ -73,21 +74,29 @@ pub struct ListenFault {
     source: std::io::Error,
 }
 
-/// Takes an address. `text_options` say how the SMSC behind it reads texts. Nothing is accepted before [`Listening::serve`].
+/// Takes an address. What connects waits in the system's queue until [`Listening::serve`] accepts it.
+pub fn take(address: SocketAddr) -> Result<std::net::TcpListener, ListenFault> {
+    let take = || -> std::io::Result<std::net::TcpListener> {
+        let socket = Socket::new(Domain::for_address(address), Type::STREAM, None)?;
+        socket.set_reuse_address(true)?;
+        socket.bind(&address.into())?;
+        socket.listen(BACKLOG)?;
+        socket.set_nonblocking(true)?;
+        Ok(socket.into())
+    };
+    take().map_err(|source| ListenFault { address, source })
+}
+
+/// What is to be done with an address that was taken, as a socket that does not block. `text_options` say
+/// how the SMSC behind it reads texts. Nothing is accepted before [`Listening::serve`]. Call inside a tokio
+/// runtime.
 pub fn listen(
-    address: SocketAddr,
+    listener: std::net::TcpListener,
     route: Route,
     text_options: text::Options,
-) -> Result<Listening, ListenFault> {
-    let take = || -> std::io::Result<TcpListener> {
-        let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
-        socket.set_reuseaddr(true)?;
-        socket.bind(address)?;
-        socket.listen(BACKLOG)
-    };
-    let fault = |source| ListenFault { address, source };
-    let listener = take().map_err(fault)?;
-    let address = listener.local_addr().map_err(fault)?;
+) -> std::io::Result<Listening> {
+    let address = listener.local_addr()?;
+    let listener = TcpListener::from_std(listener)?;
     let name = address.to_string();
     let leads = match route {
         Route::ToSmsc(upstreams, times) => {

@@ -44,7 +44,7 @@ mod upstreams;
 
 pub use clock::Clock;
 pub use hold::Waiting;
-pub use listen::{ListenFault, Listening, Route, listen};
+pub use listen::{ListenFault, Listening, Route, listen, take};
 pub use live::{Live, Named};
 pub use shards::{Shards, THREADS_MAX};
 pub use upstreams::{Listed, Upstreams};

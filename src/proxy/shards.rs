@@ -54,10 +54,49 @@ impl Shards {
             tasks.spawn_on(pair, handle);
         }
     }
+
+    /// Resolves when every one of the threads has turned to a task that was put on it now.
+    pub async fn answer(&self) {
+        for handle in &self.handles {
+            // Only a runtime that ends does not run it, and then nobody waits for an answer.
+            let _ = handle.spawn(async {}).await;
+        }
+    }
+
+    /// Ends the threads and drops what is left on them, soon.
+    pub fn end(&self) {
+        self.ended.cancel();
+    }
 }
 
 impl Drop for Shards {
     fn drop(&mut self) {
-        self.ended.cancel();
+        self.end();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+    use std::time::Duration;
+
+    use tokio::time::timeout;
+
+    use super::*;
+
+    /// Far longer than an answer takes.
+    const PATIENCE: Duration = Duration::from_secs(30);
+    /// Time enough for an answer, were there one.
+    const MOMENT: Duration = Duration::from_millis(100);
+
+    #[tokio::test]
+    async fn threads_answer_unless_one_of_them_hangs() {
+        let shards = Shards::start(2).expect("two threads");
+        timeout(PATIENCE, shards.answer()).await.expect("both are idle");
+        let (release, released) = mpsc::channel::<()>();
+        shards.spawn(&TaskTracker::new(), async move { _ = released.recv() });
+        assert!(timeout(MOMENT, shards.answer()).await.is_err(), "one of them is held");
+        drop(release);
+        timeout(PATIENCE, shards.answer()).await.expect("both are idle again");
     }
 }

@@ -1,6 +1,7 @@
 //! The documents name only what there is. Those that describe the program's own keys, rules and commands
 //! are written by these tests: `BLESS=1 cargo test --test documents`.
 
+mod alerts;
 mod columns;
 mod commands;
 mod generated;

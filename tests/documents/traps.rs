@@ -44,6 +44,30 @@ fn is_played(root: &Path, name: &str) -> bool {
 }
 
 #[test]
+fn every_failure_of_the_operating_guide_names_tests_that_exist() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let text = std::fs::read_to_string(root.join("docs/operating.md")).expect("it is there");
+    let (mut faults, mut rows) = (Vec::new(), 0);
+    for (number, line) in (1..).zip(text.lines()) {
+        let cells: Vec<_> = line.trim_matches('|').split('|').map(str::trim).collect();
+        let [what, _, _, _, _, test] = cells[..] else { continue };
+        let named = named_tests(test);
+        if named.is_empty() && !what.starts_with("Prometheus") && !["test", "---"].contains(&test) {
+            faults.push(format!("docs/operating.md:{number}: no test"));
+        }
+        for (path, names) in named {
+            rows += 1;
+            let source = std::fs::read_to_string(root.join(&path)).unwrap_or_default();
+            for name in names.iter().filter(|name| !is_test(&source, name)) {
+                faults.push(format!("docs/operating.md:{number}: no test {name} in {path}"));
+            }
+        }
+    }
+    assert!(rows > 20, "the table was read");
+    assert!(faults.is_empty(), "\n{}\n", faults.join("\n"));
+}
+
+#[test]
 fn every_trap_names_tests_that_exist() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let text = std::fs::read_to_string(root.join("docs/traps.md")).expect("docs/traps.md is there");

@@ -13,15 +13,18 @@ use consentry::smpp::write::{self, MessageFields};
 use consentry::smpp::{Command, CommandStatus, Header};
 use running::Proxy;
 
+mod activation;
 mod budget;
 mod capture;
 mod choosing;
 mod disks;
+mod hand_over;
 mod held;
 mod hold;
 mod idle;
 mod lifetimes;
 mod metrics;
+mod notified;
 mod openssl;
 mod outbind;
 #[path = "../pcapng/mod.rs"]

@@ -53,17 +53,24 @@ impl Proxy {
     }
 
     fn start_registered(folder: &Path, config: &str, providers: &str, shell: &str) -> Proxy {
+        let binary = env!("CARGO_BIN_EXE_consentry");
+        let file = folder.join("consentry.toml");
+        let script = format!("{shell} exec {binary} run -c '{}'", file.display());
+        let mut process = Process::new("sh");
+        process.args(["-c", &script]);
+        Proxy::start_process(folder, config, providers, process)
+    }
+
+    /// The same by a command of one's own, which starts the binary on the consentry.toml in `folder`.
+    pub fn start_by(folder: &Path, config: &str, process: Process) -> Proxy {
+        Proxy::start_process(folder, config, "", process)
+    }
+
+    fn start_process(folder: &Path, config: &str, providers: &str, mut process: Process) -> Proxy {
         let registry = format!("{REGISTRY}{providers}");
         std::fs::write(folder.join("registry.toml"), registry).expect("a folder to write in");
-        let file = folder.join("consentry.toml");
-        std::fs::write(&file, config).expect("a folder to write in");
-        let binary = env!("CARGO_BIN_EXE_consentry");
-        let script = format!("{shell} exec {binary} run -c '{}'", file.display());
-        let mut child = Process::new("sh")
-            .args(["-c", &script])
-            .stderr(Stdio::piped())
-            .spawn()
-            .expect("the binary starts");
+        std::fs::write(folder.join("consentry.toml"), config).expect("a folder to write in");
+        let mut child = process.stderr(Stdio::piped()).spawn().expect("the binary starts");
         let log = child.stderr.take().expect("its log is piped");
         let mut lines = BufReader::new(log).lines();
         let expected = config.matches("[[listen]]").count() + config.matches("[[outbind]]").count();

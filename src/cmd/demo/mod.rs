@@ -1,8 +1,10 @@
 //! `consentry demo`: the main job on this machine with nothing else installed.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use super::consent;
+use super::sockets::{Addresses, Given};
 use super::{Answer, Failure, knowledge, serve};
 use crate::audit::verify;
 use crate::peer::esme::Esme;
@@ -161,9 +163,10 @@ fn play(folder: &Path) -> Result<Answer, Failure> {
     let loaded = knowledge::load(&config_file)?;
     let (journal, keys) = (loaded.config.audit.path.clone(), loaded.config.audit.keys.clone());
     let rule_set = loaded.knowledge.rule_set;
+    let addresses = Addresses::take(&loaded.config, Given::default())?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let mut right = runtime.block_on(async {
-        let running = serve::start(loaded).await?;
+        let running = serve::start(loaded, addresses, Duration::ZERO).await?;
         let proxy = running
             .listening
             .first()
