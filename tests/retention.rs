@@ -113,7 +113,8 @@ impl Place {
         let (directory, term) = (self.journal(), term());
         let derived = |_| Ok(());
         let (directory, term, derived) = (&directory, &term, &derived);
-        act(&Retention { directory, journal, term, ended, derived, needed_from: None })
+        let keys = &Arc::new(KeyRing::open(&self.0.path().join("keys")).expect("keys"));
+        act(&Retention { directory, journal, keys, term, ended, derived, needed_from: None })
     }
 
     fn hold(&self, time: &str, from: &str, until: &str) -> u64 {

@@ -82,6 +82,7 @@ pub(super) fn load(config_file: &Path) -> Result<Loaded, Failure> {
             config::SubmitMulti::Narrow => MultiPolicy::Narrow,
         },
         pdu_octets_max: config.limits.pdu_octets,
+        sessions_per_provider_max: config.limits.sessions_per_provider.unwrap_or(usize::MAX),
         window_requests_max: config.limits.window,
         originals: Mutex::new(Originals::new(originals_max)),
         originals_max,

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use super::{Failure, keywords};
 use crate::config::{Config, Place};
-use crate::consent::{Cause, Ledger, OpenFault, Options};
+use crate::consent::{CACHE_OCTETS_MIN, Cause, Ledger, OpenFault, Options};
 use crate::metrics::{ConsentEvent, Metrics, Revocation};
 use crate::proxy::KeepKeyword;
 use crate::registry::Registry;
@@ -33,6 +33,17 @@ pub(super) fn open(config: &Config, patience: Duration) -> Result<Ledger, Failur
     let pairs = ledger.stats().pairs;
     tracing::info!(path = %path.display(), pairs, "consent ledger opened");
     Ok(ledger)
+}
+
+/// Opens it for a look, where it is there and no process has it; else why not. Blocks.
+pub(super) fn look(config: &Config) -> Result<Ledger, Failure> {
+    let Place::Folder(path) = &config.consent.place else {
+        return Err(Failure("[consent] url is not served by this version".to_owned()));
+    };
+    if !path.is_dir() {
+        return Err(Failure(format!("{} is not there", path.display())));
+    }
+    Ok(Ledger::open(path, options(config, CACHE_OCTETS_MIN, false))?)
 }
 
 /// Who everybody in the registry is in the ledger.

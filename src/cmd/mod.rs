@@ -32,6 +32,7 @@ mod mirrors;
 mod notify;
 mod originals;
 mod record;
+mod relation;
 mod replay;
 mod retention;
 mod rewriting;

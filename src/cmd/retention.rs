@@ -7,15 +7,16 @@ use std::time::Duration;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::Failure;
 use super::disk::HIGH_WATER_PERCENT;
 use super::shown::time;
+use super::{Failure, relation};
 use crate::archive;
 use crate::audit::retention::{
     self, Due, Gone, Hold, Plan, Retention, RetentionFault, Term, Watch, plan,
 };
-use crate::audit::{Journal, Record, ReplyRecord, State};
+use crate::audit::{Journal, KeyRing, Record, State};
 use crate::config::Config;
+use crate::consent::Ledger;
 use crate::mirror;
 use crate::proxy::Clock;
 
@@ -30,6 +31,10 @@ pub(super) struct Desk {
     term: Term,
     journal: Journal,
     clock: Clock,
+    /// What numbers are read with.
+    keys: Arc<KeyRing>,
+    /// Which relations last; none where it cannot be opened: no record of consent goes then.
+    ledger: Option<Ledger>,
     /// The mirrors that are configured.
     mirrors: Vec<String>,
     watch: Mutex<Watch>,
@@ -72,14 +77,21 @@ pub(super) fn term(config: &Config) -> Result<Term, Failure> {
 }
 
 impl Desk {
-    /// Works on a journal that is open.
-    pub(super) fn new(config: &Config, journal: Journal, clock: Clock) -> Result<Desk, Failure> {
+    /// Works on a journal that is open, and on the consent ledger.
+    pub(super) fn new(
+        config: &Config,
+        journal: Journal,
+        ledger: Option<Ledger>,
+        clock: Clock,
+    ) -> Result<Desk, Failure> {
         let watch = Mutex::new(Watch::default());
         let desk = Desk {
             directory: config.audit.path.clone(),
             term: term(config)?,
             journal,
             clock,
+            keys: Arc::new(KeyRing::open(&config.audit.keys)?),
+            ledger,
             mirrors: config.mirrors.iter().map(|mirror| mirror.name.clone()).collect(),
             watch,
         };
@@ -105,9 +117,13 @@ impl Desk {
             Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error),
             _ => Ok(()),
         };
+        let ended = |record: &Record<'_>, time_us: u64| {
+            relation::ended(record, time_us, self.ledger.as_ref(), self.now_us())
+        };
         act(&Retention {
             directory: &self.directory,
             journal: &self.journal,
+            keys: &self.keys,
             term: &self.term,
             ended: &ended,
             derived: &derived,
@@ -169,15 +185,6 @@ impl Desk {
             }
             _ => Err(RetentionFault::Refused("ask purge, hold or lift".to_owned())),
         }
-    }
-}
-
-/// When the relation ended that a record of consent is about: a refusal ends it. One that was given is
-/// not known to have ended.
-fn ended(record: &Record<'_>, time_us: u64) -> Option<u64> {
-    match record {
-        Record::Reply(reply) if reply.reply == ReplyRecord::OPT_OUT => Some(time_us),
-        _ => None,
     }
 }
 

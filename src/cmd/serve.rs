@@ -37,7 +37,9 @@ use crate::config::{self, Config};
 use crate::consent::Ledger;
 use crate::metrics::Metrics;
 use crate::policy::Rule;
-use crate::proxy::{Clock, Listening, Live, Route, Settings, Shards, Shared, Waiting, listen};
+use crate::proxy::{
+    Clock, Failures, Listening, Live, Route, Settings, Shards, Shared, Waiting, listen,
+};
 use crate::registry::Registry;
 use crate::session::Timeouts;
 use crate::text;
@@ -130,11 +132,13 @@ pub(super) async fn start(
         tasks: TaskTracker::new(),
         live: DashMap::new(),
         by_address: DashMap::new(),
+        failures: Failures::new(u32::try_from(config.limits.bind_failures).unwrap_or(u32::MAX)),
         buffered_octets: AtomicUsize::new(0),
     });
     capture::show_limits(&shared.metrics, &shared.capture);
     capture::begin(&shared.capture, &config.capture);
-    let retention = Arc::new(Desk::new(&config, shared.journal.clone(), clock)?);
+    let retention =
+        Arc::new(Desk::new(&config, shared.journal.clone(), Some(ledger.clone()), clock)?);
     let listening: Vec<SocketAddr> = listeners.iter().map(|listener| listener.address).collect();
     let upstreams = Arc::new(upstreams::All::new(&listeners, clock));
     tokio::spawn(upstreams::watch(upstreams.clone(), shared.metrics.clone()));
@@ -273,7 +277,7 @@ fn listen_on(
     for ((one, tls), socket) in config.listen.iter().zip(tls).zip(&mut sockets) {
         let route = Route::ToSmsc(upstreams::of(one), upstreams::times(&config.timeouts));
         let listening = listen(socket, route, knowledge::text_options(one))?
-            .encrypted(tls.esme.clone(), tls.smsc.clone());
+            .leading(tls::entrance(one, tls), tls::outward(one, tls));
         let listening = match one.enquire_link {
             Some(idle) => listening.enquiring_after(idle),
             None => listening,

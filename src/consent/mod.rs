@@ -18,6 +18,7 @@
 //! | `intake` | imports: many events at once, resumable |
 //! | [`desk`] | what operators ask and tell, as texts |
 //! | `ledger` | the face |
+//! | `relation` | when what an entity and a recipient had with each other ended |
 //! | `rehearsal` | the same face for captured traffic: as of then, and nothing is written |
 
 mod committer;
@@ -34,6 +35,7 @@ mod names;
 mod pair;
 mod pending;
 mod rehearsal;
+mod relation;
 mod store;
 mod warm;
 

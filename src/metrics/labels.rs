@@ -91,8 +91,16 @@ labels! {
         Sessions "sessions"
         /// `[limits] sessions_per_address`.
         SessionsPerAddress "sessions_per_address"
+        /// `[limits] sessions_per_provider`: the bind was refused.
+        SessionsPerProvider "sessions_per_provider"
         /// `[limits] buffered`.
         Buffered "buffered"
+        /// Not of the networks in `[[listen]] allow`.
+        NotAllowed "not_allowed"
+        /// `[limits] bind_failures`: too many connections of an address wait for their time.
+        BindFailures "bind_failures"
+        /// A balancer that did not say whose connection it is.
+        ProxyProtocol "proxy_protocol"
         /// The process is being stopped.
         Draining "draining"
         /// No TLS handshake, or none in time, or without a certificate that is good here.

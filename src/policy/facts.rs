@@ -101,6 +101,8 @@ pub struct BindFacts<'a> {
     pub peer: IpAddr,
     /// The client certificate that was shown.
     pub presented: &'a Presented,
+    /// Whether the provider has fewer sessions than it may.
+    pub rate: Rate,
 }
 
 /// Where a message carries another sender than its source_addr.
@@ -143,7 +145,7 @@ pub enum Earlier {
     Unknown,
 }
 
-/// Whether a message is within its provider's rate.
+/// Whether a message is within its provider's rate, a bind within its sessions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Rate {
     /// Within, or no rate was agreed.

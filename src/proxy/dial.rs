@@ -14,8 +14,9 @@ use std::time::Duration;
 use tokio::net::{TcpStream, lookup_host};
 use tokio::time::{Instant, timeout};
 
+use super::header::Ends;
+use super::outward::Outward;
 use super::stream::Stream;
-use super::tls::ClientTls;
 use super::{Settings, socket};
 
 /// How long an address is tried alone.
@@ -32,11 +33,13 @@ pub(super) struct Dialled {
     pub(super) address: SocketAddr,
 }
 
-/// Connects to a `host:port`: its name and all of its addresses for at most the connect time, with TLS
-/// the handshake for at most its own, and all of it for at most `left`. The error is the last one met.
+/// Connects to a `host:port` for an ESME with these ends: its name and all of its addresses for at most the
+/// connect time, what comes before SMPP for at most the handshake time, and all of it for at most `left`. The
+/// error is the last one met.
 pub(super) async fn dial(
     target: &str,
-    tls: Option<&ClientTls>,
+    outward: &Outward,
+    ends: Ends,
     left: Duration,
     settings: &Settings,
 ) -> io::Result<Dialled> {
@@ -45,32 +48,26 @@ pub(super) async fn dial(
         let addresses: Vec<_> = lookup_host(target).await?.take(ADDRESSES_MAX).collect();
         first(&addresses).await
     });
-    let (socket, address) =
-        connected.await.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))?;
+    let late = |_| Err(io::ErrorKind::TimedOut.into());
+    let (socket, address) = connected.await.unwrap_or_else(late)?;
     socket::prepare(&socket, settings)?;
-    let left = left.saturating_sub(began.elapsed()).min(settings.handshake);
-    Ok(Dialled { stream: begin(socket, target, tls, left).await?, address })
-}
-
-/// What comes before SMPP on a connection that was taken.
-async fn begin(
-    socket: TcpStream,
-    target: &str,
-    tls: Option<&ClientTls>,
-    within: Duration,
-) -> io::Result<Stream> {
-    let Some(tls) = tls else { return Ok(Stream::Plain(socket)) };
-    match timeout(within, tls.connect(socket, target)).await {
-        Ok(done) => done,
-        Err(_) => Err(io::Error::new(io::ErrorKind::TimedOut, "no TLS handshake in time")),
-    }
+    let left = left.saturating_sub(began.elapsed());
+    let begun = timeout(left, outward.begin(socket, target, ends, settings));
+    let stream = begun.await.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))?;
+    Ok(Dialled { stream, address })
 }
 
 /// Tries each `host:port` in order, each for at most the connect time.
-pub(super) async fn dial_one_of(targets: &[String], settings: &Settings) -> io::Result<Dialled> {
+pub(super) async fn dial_one_of(
+    targets: &[String],
+    outward: &Outward,
+    ends: Ends,
+    settings: &Settings,
+) -> io::Result<Dialled> {
     let mut last = io::Error::from(io::ErrorKind::NotFound);
     for target in targets {
-        match dial(target, None, settings.connect, settings).await {
+        let left = settings.connect + settings.handshake;
+        match dial(target, outward, ends, left, settings).await {
             Ok(dialled) => return Ok(dialled),
             Err(error) => last = error,
         }

@@ -81,8 +81,8 @@ impl Pair {
             let Some(mut lead) = leading.upstreams.choose(&mut leading.tried, sends, now) else {
                 break;
             };
-            let tls = way.smsc_tls.as_deref();
-            match dial::dial(lead.address(), tls, left, &shared.settings).await {
+            let (outward, ends) = (&way.outward, self.ends);
+            match dial::dial(lead.address(), outward, ends, left, &shared.settings).await {
                 Ok(dialled) => return self.connected(lead, dialled, shared.clock.now()),
                 Err(error) => {
                     let session = self.session.id();

@@ -7,9 +7,10 @@ use std::time::Duration;
 use socket2::{Domain, Socket, Type};
 use tokio::net::{TcpListener, TcpStream};
 
+use super::enter::{Entrance, Place};
+use super::outward::Outward;
 use super::pump::{self, FirstLeg};
 use super::stream::Stream;
-use super::tls::{ClientTls, ServerTls};
 use super::upstreams::Upstreams;
 use super::{Shared, enter, socket};
 use crate::metrics::Refused;
@@ -51,10 +52,10 @@ pub(super) struct Way {
     pub(super) strips_second_sender: bool,
     /// After how long without a word on the SMSC's leg an enquire_link of our own goes there.
     pub(super) enquire_link: Option<Duration>,
-    /// TLS towards who connects; `None` = plain.
-    pub(super) tls: Option<Arc<ServerTls>>,
-    /// TLS towards the SMSC.
-    pub(super) smsc_tls: Option<Arc<ClientTls>>,
+    /// How connections come in.
+    pub(super) entrance: Entrance,
+    /// How the SMSC is spoken to.
+    pub(super) outward: Outward,
 }
 
 /// An address that is listened on.
@@ -111,8 +112,8 @@ pub fn listen(
         asks_receipts: false,
         strips_second_sender: false,
         enquire_link: None,
-        tls: None,
-        smsc_tls: None,
+        entrance: Entrance::default(),
+        outward: Outward::default(),
     };
     Ok(Listening { address, listener, way })
 }
@@ -144,14 +145,10 @@ impl Listening {
         }
     }
 
-    /// The address where ESMEs speak TLS, if there is any, with the SMSC behind it by TLS, if there is any.
-    pub fn encrypted(
-        mut self,
-        tls: Option<Arc<ServerTls>>,
-        smsc_tls: Option<Arc<ClientTls>>,
-    ) -> Listening {
-        self.way.tls = tls;
-        self.way.smsc_tls = smsc_tls;
+    /// The address where connections come in like this, and go on like that.
+    pub fn leading(mut self, entrance: Entrance, outward: Outward) -> Listening {
+        self.way.entrance = entrance;
+        self.way.outward = outward;
         self
     }
 
@@ -177,13 +174,22 @@ impl Listening {
 }
 
 fn admit(shared: &Arc<Shared>, way: &Arc<Way>, stream: TcpStream, peer: SocketAddr) {
-    if let Err(reason) = shared.admit(peer) {
-        shared.metrics.connections_refused(reason).inc();
-        tracing::debug!(%peer, reason = reason.name(), "connection refused");
-        return;
-    }
+    // Of a balancer's connections it is the header that says whose they are.
+    let is_balancers = way.entrance.is_balancer(peer.ip());
+    let room = shared.has_room().map_err(|reason| (reason, String::new()));
+    let place = room.and_then(|()| match is_balancers {
+        true => Ok(None),
+        false => enter::place(shared, &way.entrance, peer.ip()).map(Some),
+    });
+    let place = match place {
+        Ok(place) => place,
+        Err((reason, _)) => {
+            shared.metrics.connections_refused(reason).inc();
+            tracing::debug!(%peer, reason = reason.name(), "connection refused");
+            return;
+        }
+    };
     if let Err(error) = socket::prepare(&stream, &shared.settings) {
-        shared.dismiss(peer);
         shared.metrics.connections_refused(Refused::System).inc();
         tracing::debug!(%peer, %error, "connection lost before it began");
         return;
@@ -192,7 +198,6 @@ fn admit(shared: &Arc<Shared>, way: &Arc<Way>, stream: TcpStream, peer: SocketAd
     let stream = match stream.into_std() {
         Ok(stream) => stream,
         Err(error) => {
-            shared.dismiss(peer);
             tracing::debug!(%peer, %error, "connection lost before it began");
             return;
         }
@@ -201,28 +206,36 @@ fn admit(shared: &Arc<Shared>, way: &Arc<Way>, stream: TcpStream, peer: SocketAd
     let sharing = shared.clone();
     sharing.shards.spawn(&sharing.tasks, async move {
         match TcpStream::from_std(stream) {
-            Ok(stream) => serve(&shared, &way, stream, peer).await,
+            Ok(stream) => serve(&shared, &way, stream, peer, place).await,
             Err(error) => {
                 shared.metrics.connections_refused(Refused::System).inc();
                 tracing::warn!(%peer, %error, "a connection could not be taken over");
             }
         }
-        shared.dismiss(peer);
     });
 }
 
-async fn serve(shared: &Arc<Shared>, way: &Way, stream: TcpStream, peer: SocketAddr) {
-    let first = match way.leads {
-        Leads::ToSmsc(_) => match enter::enter(shared, way, stream).await {
-            Ok(entered) => FirstLeg::Esme(entered),
-            Err((reason, why)) => {
-                shared.metrics.connections_refused(reason).inc();
-                let listener = &way.name;
-                tracing::info!(%peer, listener, reason = reason.name(), why, "connection refused");
-                return;
-            }
-        },
-        Leads::ToEsme(_) => FirstLeg::Smsc(Stream::Plain(stream)),
-    };
-    pump::run(shared, way, first, peer).await;
+async fn serve(
+    shared: &Arc<Shared>,
+    way: &Way,
+    stream: TcpStream,
+    peer: SocketAddr,
+    place: Option<Place>,
+) {
+    if let Leads::ToEsme(_) = way.leads {
+        pump::run(shared, way, FirstLeg::Smsc(Stream::Plain(stream)), peer).await;
+        drop(place);
+        return;
+    }
+    match enter::enter(shared, &way.entrance, stream, peer, place).await {
+        Ok(entered) => {
+            let from = entered.about.source;
+            pump::run(shared, way, FirstLeg::Esme(entered), from).await;
+        }
+        Err((reason, why)) => {
+            shared.metrics.connections_refused(reason).inc();
+            let listener = &way.name;
+            tracing::info!(%peer, listener, reason = reason.name(), why, "connection refused");
+        }
+    }
 }

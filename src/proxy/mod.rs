@@ -3,7 +3,7 @@
 //! One task a pair (`pump`); what it does with the octets is decided in
 //! [`crate::session`]. This room only waits, reads, writes and counts.
 
-use std::net::SocketAddr;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 use std::time::Duration;
@@ -16,7 +16,7 @@ use crate::audit::Journal;
 use crate::capture::Capture;
 use crate::consent::{Ledger, Question};
 use crate::content::reply::Keyword;
-use crate::metrics::Metrics;
+use crate::metrics::{Metrics, Refused};
 use crate::policy::Consent;
 use crate::registry::Digits;
 use crate::session::{Knowledge, Moment, Timeouts};
@@ -27,12 +27,15 @@ mod close;
 mod count;
 mod dial;
 mod enter;
+mod failures;
+pub mod header;
 mod heed;
 mod hold;
 mod lead;
 mod listen;
 mod live;
 mod out;
+mod outward;
 mod pump;
 mod scratch;
 mod shards;
@@ -43,9 +46,12 @@ pub mod tls;
 mod upstreams;
 
 pub use clock::Clock;
+pub use enter::Entrance;
+pub use failures::Failures;
 pub use hold::Waiting;
 pub use listen::{ListenFault, Listening, Route, listen, take};
 pub use live::{Live, Named};
+pub use outward::Outward;
 pub use shards::{Shards, THREADS_MAX};
 pub use upstreams::{Listed, Upstreams};
 
@@ -64,7 +70,7 @@ pub struct Settings {
     pub timeouts: Timeouts,
     /// For one SMSC to take a connection; and, where there is another, to answer the bind.
     pub connect: Duration,
-    /// For a TLS handshake, of either leg.
+    /// For a PROXY protocol header to come, and for a TLS handshake, of either leg.
     pub handshake: Duration,
     /// For a peer to take anything at all of what waits for it.
     pub write: Duration,
@@ -112,7 +118,9 @@ pub struct Shared {
     /// The sessions that live, by their journal number.
     pub live: DashMap<u64, Arc<Live>>,
     /// Sessions by the ESME's address.
-    pub by_address: DashMap<std::net::IpAddr, usize>,
+    pub by_address: DashMap<IpAddr, usize>,
+    /// Who failed to bind lately.
+    pub failures: Failures,
     /// Octets that wait in all sessions.
     pub buffered_octets: AtomicUsize,
 }
@@ -127,16 +135,20 @@ impl Shared {
         }
     }
 
-    /// Whether one more session may begin from that address; it is counted when it may.
-    fn admit(&self, peer: SocketAddr) -> Result<(), crate::metrics::Refused> {
-        use crate::metrics::Refused;
+    /// Whether one more connection may be looked at.
+    fn has_room(&self) -> Result<(), Refused> {
         if self.drain.is_cancelled() {
             return Err(Refused::Draining);
         }
         if self.tasks.len() >= self.settings.sessions_max {
             return Err(Refused::Sessions);
         }
-        let mut count = self.by_address.entry(peer.ip()).or_insert(0);
+        Ok(())
+    }
+
+    /// Whether one more session may begin from that address; it is counted when it may.
+    fn admit(&self, from: IpAddr) -> Result<(), Refused> {
+        let mut count = self.by_address.entry(from).or_insert(0);
         if *count >= self.settings.sessions_per_address_max {
             return Err(Refused::SessionsPerAddress);
         }
@@ -153,9 +165,9 @@ impl Shared {
         }
     }
 
-    fn dismiss(&self, peer: SocketAddr) {
+    fn dismiss(&self, from: IpAddr) {
         use dashmap::mapref::entry::Entry;
-        if let Entry::Occupied(mut count) = self.by_address.entry(peer.ip()) {
+        if let Entry::Occupied(mut count) = self.by_address.entry(from) {
             *count.get_mut() -= 1;
             if *count.get() == 0 {
                 count.remove();

@@ -18,19 +18,21 @@ use tokio_util::sync::WaitForCancellationFutureOwned;
 
 use super::close;
 use super::enter::Entered;
+use super::header::Ends;
 use super::heed::Heeding;
 use super::lead::Leading;
 use super::listen::{Leads, Way};
 use super::live::Live;
 use super::out::{ToEsme, ToSmsc};
+use super::outward::Outward;
 use super::stream::Stream;
 use super::tap::Tap;
 use super::{Shared, count, dial, scratch};
-use crate::audit::Ticket;
+use crate::audit::{State, Ticket};
 use crate::consent::Ledger;
-use crate::metrics::{SessionState, Verdict};
-use crate::registry::Presented;
+use crate::metrics::{Refused, SessionState, Verdict};
 use crate::session::{BindState, EndReason, Moment, Session, Side};
+use crate::smpp::CommandStatus;
 
 /// How long a session that may not read for the sake of all others waits before it looks again.
 const CROWDED_PAUSE_US: u64 = 10_000;
@@ -38,6 +40,10 @@ const CROWDED_PAUSE_US: u64 = 10_000;
 /// Octets of answers' records that a session keeps for a journal that is not available; beyond it
 /// they are given up, and said so.
 const LATER_RECORDS_OCTETS_MAX: usize = 64 * 1024;
+
+/// The SMSC's answers to a bind that say something of who binds, and not of itself.
+const REFUSES_WHO_BINDS: [CommandStatus; 3] =
+    [CommandStatus::ESME_RBINDFAIL, CommandStatus::ESME_RINVPASWD, CommandStatus::ESME_RINVSYSID];
 
 /// The leg that was there first.
 pub(super) enum FirstLeg {
@@ -87,6 +93,8 @@ pub(super) struct Pair {
     pub(super) live: Arc<Live>,
     /// Whether the ESME connected to us, and not we to it.
     pub(super) is_esmes: bool,
+    /// From where it came, and to where, as the ESME sees it.
+    pub(super) ends: Ends,
     /// Its place in a capture, since one ran.
     pub(super) tap: Option<Box<Tap>>,
     ticket: Option<(Ticket, bool)>,
@@ -119,24 +127,26 @@ pub(super) async fn run(shared: &Arc<Shared>, way: &Way, first: FirstLeg, peer: 
         Leads::ToSmsc(upstreams) => (Some(Leading::new(upstreams.clone())), &[][..]),
         Leads::ToEsme(esmes) => (None, &esmes[..]),
     };
-    let (Entered { stream: esme, presented }, smsc, peer) = match first {
-        FirstLeg::Esme(entered) => (entered, None, peer),
-        FirstLeg::Smsc(smsc) => match dial::dial_one_of(esmes, &shared.settings).await {
-            Ok(dialled) => {
-                let stream = dialled.stream;
-                let presented = Presented::Nothing;
-                (Entered { stream, presented }, Some(smsc), dialled.address)
+    let (esme, about, smsc, peer) = match first {
+        FirstLeg::Esme(Entered { stream, about }) => (stream, Some(about), None, peer),
+        FirstLeg::Smsc(smsc) => {
+            let (outward, ends) = (Outward::default(), Ends { source: peer, destination: peer });
+            match dial::dial_one_of(esmes, &outward, ends, &shared.settings).await {
+                Ok(dialled) => (dialled.stream, None, Some(smsc), dialled.address),
+                Err(error) => {
+                    tracing::warn!(listener = way.name, smsc = %peer, %error, "no ESME takes the outbind");
+                    return;
+                }
             }
-            Err(error) => {
-                tracing::warn!(listener = way.name, smsc = %peer, %error, "no ESME takes the outbind");
-                return;
-            }
-        },
+        }
     };
     let id = shared.journal.next_session_id();
     let timeouts = shared.settings.timeouts;
-    let mut session =
-        Session::new(id, peer, &way.name, timeouts, way.text_options, now).presenting(presented);
+    let mut session = Session::new(id, peer, &way.name, timeouts, way.text_options, now);
+    let destination = about.as_ref().map_or(peer, |about| about.destination);
+    if let Some(about) = &about {
+        session = session.presenting(about.presented.clone());
+    }
     if way.asks_receipts {
         session = session.asking_for_receipts();
     }
@@ -160,6 +170,7 @@ pub(super) async fn run(shared: &Arc<Shared>, way: &Way, first: FirstLeg, peer: 
         to_smsc: ToSmsc::default(),
         live,
         is_esmes,
+        ends: Ends { source: peer, destination },
         tap: None,
         ticket: None,
         smsc_wanted: false,
@@ -183,6 +194,8 @@ pub(super) async fn run(shared: &Arc<Shared>, way: &Way, first: FirstLeg, peer: 
     pair.serve(way).await;
     close::close(&mut pair).await;
     pair.leave();
+    // Its place is free only now.
+    drop(about);
 }
 
 impl Pair {
@@ -414,6 +427,7 @@ impl Pair {
 
     /// Renews metrics, listings, log and the sum of what waits.
     fn show(&mut self, shared: &Shared, now: Moment) {
+        self.count_bind(shared, now);
         let provider = self.session.provider().map(|id| id.0 as usize);
         count::add(&shared.metrics, self.session.tally(), provider);
         self.live.renew(&self.session);
@@ -443,6 +457,30 @@ impl Pair {
             shared.metrics.sessions(shown(state)).inc();
             self.shown_state = state;
             self.tell(state);
+        }
+    }
+
+    /// What a bind that was answered says of its address: one that fails again and again waits.
+    fn count_bind(&mut self, shared: &Shared, now: Moment) {
+        let tally = self.session.tally();
+        let (Some((_, status)), true) = (tally.bind, self.is_esmes) else { return };
+        if std::mem::take(&mut tally.no_seat) {
+            shared.metrics.connections_refused(Refused::SessionsPerProvider).inc();
+        }
+        let from = self.live.peer.ip();
+        let is_ours = self.session.ending() == Some(EndReason::BindRefused);
+        let is_failure = match self.session.ending() {
+            None => REFUSES_WHO_BINDS.contains(&status),
+            // Where nothing can be recorded nobody can bind.
+            Some(_) => {
+                let is_recorded = shared.journal.state() == State::Available;
+                is_ours && is_recorded && !status.is_retried()
+            }
+        };
+        if status.is_ok() {
+            shared.failures.succeeded(from);
+        } else if is_failure && shared.failures.failed(from, now.steady_us) {
+            self.session.end(EndReason::NeverBound);
         }
     }
 

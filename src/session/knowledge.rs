@@ -1,6 +1,6 @@
 //! What every session judges by: rules, registry, statuses, rates. Fixed while it is in force.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::announced::Announced;
 use super::asked::Asked;
@@ -9,6 +9,7 @@ use super::originals::{ENTRIES_DEFAULT, Originals};
 use super::parts::Joinings;
 use super::prepare::Parties;
 use super::rates::Rates;
+use super::seats::Seats;
 use super::statuses::Statuses;
 use super::sweeps::Sweeps;
 use super::table::UnknownCommand;
@@ -56,6 +57,10 @@ pub struct Knowledge {
     pub submit_multi: MultiPolicy,
     /// The providers' rates.
     pub rates: Rates,
+    /// How many sessions each provider has.
+    pub seats: Arc<Seats>,
+    /// Most of them at once.
+    pub sessions_per_provider_max: usize,
     /// Where the providers' advertising went to lately.
     pub sweeps: Sweeps,
     /// What texts are read with.
@@ -117,6 +122,8 @@ impl Knowledge {
     pub fn new(registry: Registry, texts: Texts, modes: Modes) -> Knowledge {
         Knowledge {
             rates: Rates::new(&registry),
+            seats: Arc::default(),
+            sessions_per_provider_max: usize::MAX,
             sweeps: Sweeps::new(registry.providers().len()),
             joinings: Joinings::new(registry.providers().len(), Limits::default()),
             long_messages: LongMessages::Progressive,

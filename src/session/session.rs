@@ -12,6 +12,7 @@ use super::moment::Moment;
 use super::multi::{Multi, Outcome, has_outcomes};
 use super::originals::mark;
 use super::probe::Probe;
+use super::seats::Seat;
 use super::table::{BindKind, BindState};
 use super::tally::Tally;
 use super::window::Window;
@@ -115,6 +116,8 @@ pub struct Session {
     pub(super) timeouts: Timeouts,
     pub(super) state: BindState,
     pub(super) provider: Option<ProviderId>,
+    /// Its place among the provider's sessions.
+    pub(super) seat: Option<Seat>,
     /// [`mark`] of the provider's name, and of the SMSC: of its address as configured, once there is a
     /// connection; before that, and where nobody says, of the listener.
     pub(super) owner: u64,
@@ -200,6 +203,7 @@ impl Session {
             timeouts,
             state: BindState::Open,
             provider: None,
+            seat: None,
             owner: 0,
             smsc_mark: mark(listener.as_bytes()),
             system_id: Vec::new(),

@@ -27,7 +27,7 @@ pub use clock::{SILENCE_US, Watch};
 pub use hold::{HOLD_SEGMENTS_MAX, HOLD_TEXT_OCTETS_MAX, HOLDS_MAX, Hold, NO_END_US};
 pub(super) use kept::read as kept;
 pub use plan::{Due, Plan, RetentionFault, plan};
-pub use purge::{Derived, Ended, Gone, Retention};
+pub use purge::{Derived, Ended, Gone, Retention, purged_firsts};
 pub(super) use purge::{kept_proof, remove};
 pub use purged::Purged;
 pub(super) use purged::PurgedFile;

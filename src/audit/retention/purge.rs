@@ -6,6 +6,7 @@
 //! purged again, after it the opening of the journal removes what is left of it.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use super::super::format::{segment_name, u64_at};
 use super::super::journal::Journal;
@@ -13,7 +14,7 @@ use super::super::proof::{Leaves, Proof, ProveFault, Prover};
 use super::super::read::{ReadFault, decode, fault};
 use super::super::record::{Kind, Record};
 use super::super::records::Records;
-use super::super::sealed::Purpose;
+use super::super::sealed::{KeyRing, Purpose, Unsealer};
 use super::super::segment::SegmentFile;
 use super::hold::{HOLD_SEGMENTS_MAX, HOLD_TEXT_OCTETS_MAX, HOLDS_MAX, Hold, Holds};
 use super::kept;
@@ -34,6 +35,8 @@ pub struct Retention<'a> {
     pub directory: &'a Path,
     /// The journal, which records what is done.
     pub journal: &'a Journal,
+    /// What numbers are read with: of whose relation a record of consent is.
+    pub keys: &'a Arc<KeyRing>,
     /// How long records are kept.
     pub term: &'a Term,
     /// When relations ended.
@@ -94,11 +97,12 @@ impl Retention<'_> {
         let name = segment_name(due.first);
         let file = SegmentFile { path: self.directory.join(&name), name, first: due.first };
         let (mut newest_us, mut messages, mut keep) = (0, 0, Vec::new());
+        let mut unsealer = self.unsealer();
         let walked = Leaves::of(&file, &mut |number, octets| {
             let time_us = u64_at(octets, 8);
             newest_us = newest_us.max(time_us);
             messages += u64::from(octets.get(2) == Some(&(Kind::Verdict as u8)));
-            if self.outlives(octets, now_us) {
+            if self.outlives(&mut unsealer, due.first, (number, octets), now_us) {
                 keep.push(number);
             }
         });
@@ -135,14 +139,28 @@ impl Retention<'_> {
         Ok(Some(Gone { first: due.first, last: segment.number() - 1, kept: record.kept }))
     }
 
-    /// Whether a record is kept when its segment goes.
-    fn outlives(&self, octets: &[u8], now_us: u64) -> bool {
+    fn unsealer(&self) -> Unsealer {
+        let mut unsealer = Unsealer::new(self.directory);
+        unsealer.give(self.keys.clone());
+        unsealer
+    }
+
+    /// Whether a record is kept when its segment goes, which begins with record `first`.
+    fn outlives(
+        &self,
+        unsealer: &mut Unsealer,
+        first: u64,
+        (number, octets): (u64, &[u8]),
+        now_us: u64,
+    ) -> bool {
         let kind = octets.get(2).copied().unwrap_or_default();
         if !KEPT_KINDS.contains(&kind) {
             return false;
         }
         let time_us = u64_at(octets, 8);
-        match (self.ended)(&decode(octets), time_us) {
+        // A number that cannot be read is empty: whose relation it was is not known.
+        let (legible, _) = unsealer.read(first, number, octets);
+        match (self.ended)(&decode(legible), time_us) {
             Some(ended_us) => self.term.due_us(ended_us) > now_us,
             None => true,
         }
@@ -164,14 +182,25 @@ impl Retention<'_> {
         Ok(Some(proofs))
     }
 
-    /// Lets go what was kept of purged segments and is due by now.
+    /// Lets go what was kept of purged segments, is due by now and touched by no hold.
     fn purge_kept(&self, now_us: u64) -> Result<(), RetentionFault> {
         let purged = PurgedFile::read(self.directory).map_err(self.io())?;
+        let Holds { holds, .. } = Holds::read(self.directory).map_err(self.io())?;
+        let mut unsealer = self.unsealer();
         for one in &purged.segments {
             let proofs = kept::read(self.directory, one.first).map_err(self.io())?;
             let before = proofs.len();
-            let left: Vec<Proof> =
-                proofs.into_iter().filter(|proof| self.outlives(&proof.octets, now_us)).collect();
+            let mut stays = |proof: &Proof| {
+                let time_us = u64_at(&proof.octets, 8);
+                holds.iter().any(|hold| hold.keeps(one.first, time_us, time_us))
+                    || self.outlives(
+                        &mut unsealer,
+                        one.first,
+                        (proof.record, &proof.octets),
+                        now_us,
+                    )
+            };
+            let left: Vec<Proof> = proofs.into_iter().filter(|proof| stays(proof)).collect();
             if left.len() < before {
                 kept::write(self.directory, one.first, &left).map_err(self.io())?;
                 remove(self.directory, one.first).map_err(self.io())?;
@@ -266,4 +295,9 @@ pub(in crate::audit) fn kept_proof(journal: &Path, record: u64) -> std::io::Resu
     let Some(of) = of else { return Ok(None) };
     let proofs = kept::read(journal, of.first)?;
     Ok(proofs.into_iter().find(|proof| proof.record == record))
+}
+
+/// The first records of the segments that were purged.
+pub fn purged_firsts(journal: &Path) -> std::io::Result<Vec<u64>> {
+    Ok(PurgedFile::read(journal)?.segments.iter().map(|one| one.first).collect())
 }

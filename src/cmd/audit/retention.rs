@@ -9,10 +9,10 @@ use serde_json::{Value, json};
 
 use super::super::consent::{Api, reachable};
 use super::super::retention::{Desk, planned, shown_due, shown_hold};
-use super::super::{knowledge, serve};
+use super::super::{knowledge, ledger, serve};
 use super::number::Wanted;
 use super::{Answer, Failure, micros};
-use crate::audit::retention::NO_END_US;
+use crate::audit::retention::{NO_END_US, purged_firsts};
 use crate::audit::{self, Found, Journal, KeyRing, Query};
 use crate::config::Config;
 use crate::metrics::Metrics;
@@ -256,6 +256,9 @@ fn touched(config: &Config, args: &SetArgs, time: (u64, u64)) -> Result<Vec<u64>
     let plan = planned(config, now_us())?;
     let mut firsts: Vec<u64> = plan.segments.iter().map(|due| due.first).collect();
     firsts.push(plan.segments.last().map_or(1, |last| last.next));
+    // What outlived its segment is held by the segment's name.
+    firsts.extend(purged_firsts(&config.audit.path)?);
+    firsts.sort_unstable();
     let wanted = args.number.as_deref().map(Wanted::new);
     let is_meant = |source: &[u8], destination: &[u8]| {
         wanted.as_ref().is_some_and(|wanted| wanted.is_one_of(source, destination))
@@ -365,7 +368,11 @@ fn open(file: &Path) -> Result<(Opened, Config), Failure> {
         clock,
     )?;
     eprintln!("on the journal {}: no proxy runs on it", config.audit.path.display());
-    let desk = Box::new(Desk::new(&config, journal.clone(), clock)?);
+    let ledger = ledger::look(&config);
+    if let Err(Failure(why)) = &ledger {
+        eprintln!("the consent ledger cannot be opened, so all records of consent stay: {why}");
+    }
+    let desk = Box::new(Desk::new(&config, journal.clone(), ledger.ok(), clock)?);
     Ok((Opened::Here { desk, journal }, config))
 }
 
