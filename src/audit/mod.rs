@@ -29,6 +29,7 @@
 //! | [`sealed`] | what is encrypted in the journal, and how it is read |
 //! | `receipts` | receipts with the messages that they belong to |
 //! | `recent` | a map that forgets its oldest half |
+//! | `latest` | the newest refusals, read behind the writer |
 //! | [`retention`] | how long records are kept, holds, and the purge |
 //! | [`keys`] | the files of the keys that records are signed and sealed with |
 //!
@@ -43,6 +44,7 @@ pub mod format;
 pub mod index;
 mod journal;
 pub mod keys;
+mod latest;
 pub mod message_id;
 pub mod proof;
 mod read;
@@ -65,7 +67,8 @@ pub use events::{AccessRecord, ConsentRecord, RegistryRecord};
 pub use journal::{
     Durability, Journal, Options, PENDING_OCTETS_MAX, RETRY, State, Stats, Ticket, Unavailable,
 };
-pub use read::{Ending, Entry, Kept, ReadFault, Reader, segment_firsts, show};
+pub use latest::{LATEST_OF_A_RULE_MAX, LATEST_RECORDS_MAX, Latest, Refused};
+pub use read::{Ending, Entry, Kept, ReadFault, Reader, look_up, segment_firsts, show};
 pub use receipt::{RECEIPT_WORD_OCTETS_MAX, ReceiptRecord, UnsuccessRecord};
 pub use receipts::{Matched, ReceiptQuery, receipts};
 pub use record::{

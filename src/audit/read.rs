@@ -554,7 +554,26 @@ pub fn segment_firsts(directory: &Path) -> io::Result<Vec<u64>> {
 
 /// The record with this number, if the journal has it, or it outlived its segment.
 pub fn show(directory: &Path, number: u64, keys: &Arc<KeyRing>) -> Result<Option<Kept>, ReadFault> {
-    let mut reader = Reader::open(directory)?.with_keys(keys.clone());
+    find(Reader::open(directory)?, directory, number, keys)
+}
+
+/// The same, read from the beginning of its segment: what was said before it, its rule set and reading, may not
+/// be known.
+pub fn look_up(
+    directory: &Path,
+    number: u64,
+    keys: &Arc<KeyRing>,
+) -> Result<Option<Kept>, ReadFault> {
+    find(Reader::open_at(directory, number, "")?, directory, number, keys)
+}
+
+fn find(
+    reader: Reader,
+    directory: &Path,
+    number: u64,
+    keys: &Arc<KeyRing>,
+) -> Result<Option<Kept>, ReadFault> {
+    let mut reader = reader.with_keys(keys.clone());
     while let Some(entry) = reader.next()? {
         if entry.number == number {
             return Ok(Some(entry.keep()));

@@ -22,8 +22,8 @@ use super::retention::{self, Desk};
 use super::rewriting::{self, Rewriting};
 use super::sockets::Addresses;
 use super::{
-    Failure, asked, capture, disk, hand_over, key_watch, ledger, licences, mirrors, originals, tls,
-    told, upstreams,
+    Failure, asked, capture, console, disk, hand_over, key_watch, ledger, licences, mirrors,
+    originals, tls, told, upstreams,
 };
 use crate::admin::{self, Token, Told};
 use crate::audit::keys::{Auditor, SigningKey};
@@ -457,6 +457,7 @@ fn serve_admin(
                 | RetentionFault::Unavailable(_) => Told::Unavailable(why.to_string()),
             })
         })),
+        console: Some(admin::console::Desk::new(console::answers(config, shared, ledger)?)),
         hand_over: Some(hand_over),
         token,
     };

@@ -24,7 +24,7 @@ pub mod histogram;
 pub mod labels;
 mod process;
 
-pub use histogram::Histogram;
+pub use histogram::{Counts, Histogram};
 pub use labels::{
     BindMode, CaptureEnd, CaptureOutcome, ConsentEvent, ForeignProtocol, Refused, Revocation,
     SessionState, Side, Verdict,
