@@ -50,6 +50,7 @@ impl Server {
                 _ => Err(Told::Doubt("the clock jumped".to_owned())),
             })),
             upstreams: None,
+            reload: None,
             console: Some(Desk::new(Arc::new(answer))),
             hand_over: None,
             token: token.map(Arc::new),

@@ -9,6 +9,7 @@
 //! | `GET /api/v1/upstreams`, `POST /api/v1/upstreams/...` | the SMSCs, see [`upstreams`] |
 //! | `POST /api/v1/consents...` | the consent ledger, see [`consents`] |
 //! | `POST /api/v1/retention/...` | purges, sets and lifts holds, see [`retention`] |
+//! | `POST /api/v1/reload` | puts changed files in force, see [`reload`] |
 //! | `POST /api/v1/hand-over` | lets the program as it is on the disk now take over, see [`hand_over`] |
 //! | `GET`, `POST`, `DELETE /api/v1/capture` | the proxy's own traces, see [`capture`] |
 //! | `GET /`, and what it asks | the console, see [`console`] |
@@ -38,12 +39,14 @@ pub mod consents;
 pub mod console;
 pub mod hand_over;
 pub mod logins;
+pub mod reload;
 pub mod retention;
 pub mod session;
 pub mod upstreams;
 
 pub use access::{Token, TokenFault};
 pub use hand_over::HandOver;
+pub use reload::Reload;
 pub use retention::{Act, Told};
 pub use session::Session;
 pub use upstreams::{Steer, Upstream};
@@ -84,6 +87,8 @@ pub struct State {
     pub retention: Option<Act>,
     /// The SMSCs of the listeners, if there are any.
     pub upstreams: Option<Arc<dyn Steer>>,
+    /// Puts changed files in force.
+    pub reload: Option<Reload>,
     /// What the console asks, if it may.
     pub console: Option<console::Desk>,
     /// Lets another process take over, where there can be one.
@@ -111,6 +116,7 @@ fn router(state: State) -> Router {
         .route("/capture", get(capture::answer).post(capture::answer).delete(capture::answer))
         .route("/upstreams", get(upstreams::list))
         .route("/upstreams/{ask}", post(upstreams::steer))
+        .route("/reload", post(reload::answer))
         .route("/retention/{ask}", post(retention::answer))
         .route("/status", get(console::status))
         .route("/history", get(console::history))

@@ -31,10 +31,13 @@ mod licences;
 mod load;
 mod man;
 mod mirrors;
+mod needs_restart;
 mod notify;
 mod originals;
 mod record;
 mod relation;
+mod reload;
+mod reloading;
 mod replay;
 mod retention;
 mod rewriting;
@@ -83,6 +86,7 @@ enum Command {
     Demo(demo::Args),
     Run(run::Args),
     Upstreams(upstreams::Args),
+    Reload(reload::Args),
     HandOver(hand_over::Args),
     Health(health::Args),
     Audit(audit::Args),
@@ -105,6 +109,7 @@ impl Cli {
             Command::Demo(args) => demo::run(args),
             Command::Run(args) => run::run(args),
             Command::Upstreams(args) => upstreams::run(args),
+            Command::Reload(args) => reload::run(args),
             Command::HandOver(args) => hand_over::run(args),
             Command::Health(args) => health::run(args),
             Command::Audit(args) => audit::run(args),

@@ -67,7 +67,7 @@ impl Pair {
     /// Connects to the SMSC that is next, and to those behind it while they take no connection.
     pub(super) async fn connect(&mut self, way: &Way) {
         self.smsc_wanted = false;
-        let shared = self.shared.clone();
+        let (shared, terms) = (self.shared.clone(), self.terms.clone());
         let who = mark(self.session.system_id());
         let mut last = None;
         while let Some(leading) = &mut self.leading {
@@ -82,7 +82,7 @@ impl Pair {
                 break;
             };
             let (outward, ends) = (&way.outward, self.ends);
-            match dial::dial(lead.address(), outward, ends, left, &shared.settings).await {
+            match dial::dial(lead.address(), outward, ends, left, &terms.settings).await {
                 Ok(dialled) => return self.connected(lead, dialled, shared.clock.now()),
                 Err(error) => {
                     let session = self.session.id();
@@ -108,7 +108,7 @@ impl Pair {
         let has_another = leading.upstreams.has_another(leading.tried);
         self.session.may_bind_elsewhere(has_another);
         leading.answer_by_us = match has_another {
-            true => now.steady_us + self.shared.settings.connect.as_micros() as u64,
+            true => now.steady_us + self.terms.settings.connect.as_micros() as u64,
             false => u64::MAX,
         };
         if leading.is_handed {
