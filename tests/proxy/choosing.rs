@@ -448,7 +448,7 @@ fn one_that_answers_no_message_gets_only_trials_once_it_is_known() {
         let (since, before) = known_at.expect("it is found out");
         assert!(since <= TIMES.response_us + 5 * SECOND, "seed {seed}: after {since} µs");
         // Each ejection of 10, 20, ... 320 s is followed by one trial of a response time.
-        let most = 6 + (world.now - since) / TIMES.ejection_max_us() as u64;
+        let most = 6 + (world.now - since) / TIMES.ejection_max_us();
         let trials = world.swallowed - before;
         assert!(trials as u64 <= most, "seed {seed}: {trials} trials, at most {most}");
     }
