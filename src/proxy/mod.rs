@@ -44,6 +44,11 @@ mod socket;
 mod stream;
 mod tap;
 pub mod tls;
+#[cfg(feature = "otlp")]
+mod traced;
+#[cfg(not(feature = "otlp"))]
+#[path = "untraced.rs"]
+mod traced;
 mod upstreams;
 
 pub use clock::Clock;
@@ -55,6 +60,7 @@ pub use listen::{ListenFault, Listening, Route, listen, take};
 pub use live::{Live, Named};
 pub use outward::Outward;
 pub use shards::{Shards, THREADS_MAX};
+pub use traced::SpansTo;
 pub use upstreams::{Listed, Upstreams};
 
 /// Limits and times of this room. Every one has its unit in its name or type.
@@ -103,6 +109,8 @@ pub struct Shared {
     pub capture: Arc<Capture>,
     /// What is counted.
     pub metrics: Arc<Metrics>,
+    /// Where spans go.
+    pub spans: SpansTo,
     /// The certificates of all listeners.
     pub certificates: tls::Certificates,
     /// Time.
