@@ -131,7 +131,7 @@ function word(isGood, good, bad) {
   return h("span", { class: `word ${isGood ? "good" : "bad"}` }, isGood ? good : bad);
 }
 
-function behind({ journal, consent, mirrors, capture_running: capturing, blind_ports: blind }) {
+function behind({ journal, consent, mirrors, certificates, capture_running: capturing, blind_ports: blind }) {
   const disk = journal.disk_budget_octets ? `${octets(journal.disk_octets)} of ${octets(journal.disk_budget_octets)}` : octets(journal.disk_octets);
   const mirror = (one) => [zh(one.name), ` ${count(one.lag_records)} behind, ${count(one.delivered)} delivered`,
     one.failures ? `, ${count(one.failures)} failures` : "", one.rejected ? `, ${count(one.rejected)} rejected` : "", one.skipped ? `, ${count(one.skipped)} lost` : ""];
@@ -139,6 +139,7 @@ function behind({ journal, consent, mirrors, capture_running: capturing, blind_p
     ["Journal", [word(journal.available, "records", "takes no record"), ` ${count(journal.records)} since start, ${count(journal.backlog_records)} wait, ${disk} on disk`, journal.why ? `. ${journal.why}` : ""]],
     ["Consent ledger", [word(consent.available, "answers", "cannot be asked"), ` ${counted(consent.pairs, "pair", "pairs")} known`, consent.why ? `. ${consent.why}` : ""]],
     ...mirrors.map((one) => ["Mirror", mirror(one)]),
+    ...certificates.map((one) => ["Certificate", [h("code", {}, one.name), one.days < 0 ? h("span", { class: "word bad" }, "ended") : ` ends in ${counted(one.days, "day", "days")}`]]),
     ["Blind codes", blind ? `${count(blind)}: answers to them do not pass here` : "none"],
     ["Trace", capturing ? "a capture is being written" : null],
   ]);
