@@ -8,6 +8,7 @@
 //! | `GET /api/v1/sessions` | live sessions, one JSON object a line |
 //! | `POST /api/v1/consents...` | the consent ledger, see [`consents`] |
 //! | `POST /api/v1/retention/...` | purges, sets and lifts holds, see [`retention`] |
+//! | `POST /api/v1/reload` | puts changed files in force, see [`reload`] |
 //! | `POST /api/v1/hand-over` | lets the program as it is on the disk now take over, see [`hand_over`] |
 //! | `GET`, `POST`, `DELETE /api/v1/capture` | the proxy's own traces, see [`capture`] |
 //! | `GET /`, and what it asks | the console, see [`console`] |
@@ -37,11 +38,13 @@ pub mod consents;
 pub mod console;
 pub mod hand_over;
 pub mod logins;
+pub mod reload;
 pub mod retention;
 pub mod session;
 
 pub use access::{Token, TokenFault};
 pub use hand_over::HandOver;
+pub use reload::Reload;
 pub use retention::{Act, Told};
 pub use session::Session;
 
@@ -79,6 +82,8 @@ pub struct State {
     pub blind_ports: Arc<dyn Fn() -> usize + Send + Sync>,
     /// Purges, sets and lifts holds, if there are records to keep.
     pub retention: Option<Act>,
+    /// Puts changed files in force.
+    pub reload: Option<Reload>,
     /// What the console asks, if it may.
     pub console: Option<console::Desk>,
     /// Lets another process take over, where there can be one.
@@ -104,6 +109,7 @@ fn router(state: State) -> Router {
         .route("/consents", post(consents::events))
         .route("/consents/{ask}", post(consents::ask).get(consents::ask))
         .route("/capture", get(capture::answer).post(capture::answer).delete(capture::answer))
+        .route("/reload", post(reload::answer))
         .route("/retention/{ask}", post(retention::answer))
         .route("/status", get(console::status))
         .route("/history", get(console::history))

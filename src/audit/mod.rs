@@ -10,6 +10,7 @@
 //! |---|---|
 //! | `format` | the octets: segment header, record head, link, hash chain |
 //! | `record` | the bodies: one structure a kind, written and read |
+//! | `ruling` | by what batches are judged, as the journal says it |
 //! | `events` | the bodies of what happens beside messages: consent, registry, accesses |
 //! | `receipt` | the bodies of what the SMSC says later: receipts, destinations not taken |
 //! | [`message_id`] | when two message_ids are the same: the forms of one number |
@@ -55,6 +56,7 @@ mod record;
 mod records;
 mod recover;
 pub mod retention;
+mod ruling;
 pub mod sealed;
 mod search;
 mod segment;
@@ -79,6 +81,7 @@ pub use record::{
 };
 pub use records::Records;
 pub use recover::{OpenFault, Recovered};
+pub use ruling::Ruling;
 pub use sealed::{Gone, KeyRing, Sealing};
 pub use search::{Answer, Found, IsMeant, Query, Searched, belongs, search};
 pub use segment::Fault;

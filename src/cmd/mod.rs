@@ -31,10 +31,13 @@ mod licences;
 mod load;
 mod man;
 mod mirrors;
+mod needs_restart;
 mod notify;
 mod originals;
 mod record;
 mod relation;
+mod reload;
+mod reloading;
 mod replay;
 mod retention;
 mod rewriting;
@@ -81,6 +84,7 @@ enum Command {
     Check(check::Args),
     Demo(demo::Args),
     Run(run::Args),
+    Reload(reload::Args),
     HandOver(hand_over::Args),
     Health(health::Args),
     Audit(audit::Args),
@@ -102,6 +106,7 @@ impl Cli {
             Command::Check(args) => check::run(args),
             Command::Demo(args) => demo::run(args),
             Command::Run(args) => run::run(args),
+            Command::Reload(args) => reload::run(args),
             Command::HandOver(args) => hand_over::run(args),
             Command::Health(args) => health::run(args),
             Command::Audit(args) => audit::run(args),

@@ -52,7 +52,8 @@ impl Form {
         let written: Written =
             serde_json::from_slice(body).map_err(|fault| Fault::Malformed(fault.to_string()))?;
         let pdu = pdu(&written).map_err(|why| Fault::Malformed(why.to_owned()))?;
-        let knowledge = &self.shared.knowledge;
+        let terms = self.shared.in_force.now();
+        let knowledge = &terms.knowledge;
         let (header, message, gathered) = match explained::parse(&pdu, knowledge.pdu_octets_max) {
             Ok(read) => read,
             Err(Unread::Malformed(header, malformed)) => {

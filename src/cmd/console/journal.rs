@@ -89,7 +89,7 @@ impl Looks {
     fn line(&self, kept: &Kept, bind: Option<&Kept>) -> Value {
         let mut kept = kept.clone();
         if kept.rule_set.is_empty() && kept.time_us >= self.since_us {
-            kept.rule_set = Arc::from(self.shared.knowledge.rule_set.name());
+            kept.rule_set = Arc::from(self.shared.in_force.now().knowledge.rule_set.name());
         }
         let mut line = fields(&kept, false);
         if let Some(Record::Bind(record)) = bind.map(Kept::record) {

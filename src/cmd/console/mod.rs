@@ -41,7 +41,7 @@ pub(super) fn answers(
         Ask::History { after_us } => Ok(history.after(after_us).to_string()),
         Ask::Registry { query } => {
             let now_us = known.clock.now().wall_us;
-            Ok(registry::shown(&known.knowledge, &query, now_us).to_string())
+            Ok(registry::shown(&known.in_force.now().knowledge, &query, now_us).to_string())
         }
         Ask::Refusals { rule, most } => journal.refusals(peer, rule.as_deref(), most),
         Ask::Record { number } => journal.record(peer, number),

@@ -6,6 +6,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::super::blind::blind_ports;
+use super::super::record::hex;
 use super::super::shown::time;
 use super::glance::{self, Seen};
 use super::history::{History, Span, micros};
@@ -30,7 +31,6 @@ pub(super) struct Figures {
     ledger: Ledger,
     history: Arc<History>,
     mirrors: Vec<(String, MirrorMetrics)>,
-    config: String,
     since_us: u64,
     has_token: bool,
 }
@@ -50,7 +50,6 @@ impl Figures {
             ledger: ledger.clone(),
             history,
             mirrors: config.mirrors.iter().map(|one| mirror(&one.name)).collect(),
-            config: config.digest_hex(),
             since_us: shared.clock.now().wall_us,
             has_token: admin.is_some_and(|admin| admin.token_file.is_some()),
         }
@@ -60,6 +59,8 @@ impl Figures {
     pub fn now(&self) -> Value {
         let shared = &self.shared;
         let (metrics, now) = (&shared.metrics, shared.clock.now());
+        let terms = shared.in_force.now();
+        let knowledge = &terms.knowledge;
         let span = self.history.last(NOW, metrics, now.steady_us);
         let lately = self.history.last(LATELY, metrics, now.steady_us);
         let seen = self.seen(&span, &lately, now.wall_us);
@@ -74,8 +75,8 @@ impl Figures {
             "time": time(now.wall_us),
             "since": time(self.since_us),
             "version": env!("CARGO_PKG_VERSION"),
-            "config": self.config,
-            "rule_set": shared.knowledge.rule_set.name(),
+            "config": hex(&knowledge.ruling.config),
+            "rule_set": knowledge.rule_set.name(),
             "token": self.has_token,
             "glance": glance::glance(&seen),
             "a_second": {
@@ -97,7 +98,7 @@ impl Figures {
                 "bound": seen.bound,
                 "open_requests": metrics.window_messages.get(),
                 "windows_full": seen.windows_full,
-                "window": shared.knowledge.window_requests_max,
+                "window": knowledge.window_requests_max,
             },
             "journal": {
                 "available": seen.journal.is_none(),
@@ -126,7 +127,8 @@ impl Figures {
         let most = Rule::ALL.iter().zip(&lately.refused).max_by_key(|(_, refused)| **refused);
         let bound = shared.live.iter().filter(|one| one.value().named().bind_mode.is_some());
         let budget = positive(metrics.audit_disk_budget.get());
-        let licensed = shared.knowledge.registry.providers().iter().filter_map(|one| {
+        let terms = shared.in_force.now();
+        let licensed = terms.knowledge.registry.providers().iter().filter_map(|one| {
             let licence = one.licence.as_ref().filter(|licence| licence.is_in_force(now_us))?;
             Some((licence.valid_until_us, &one.name))
         });
@@ -171,6 +173,8 @@ fn minutes(span: &Span) -> u64 {
 /// The rules that refused or observed anything, those that did so lately first.
 fn rules(shared: &Shared, lately: &Span) -> Vec<Value> {
     let mut rules: Vec<(u64, u64, Value)> = Vec::new();
+    let terms = shared.in_force.now();
+    let knowledge = &terms.knowledge;
     let count = |verdict, at| shared.metrics.verdicts(verdict, Some(at)).get();
     for (at, rule) in Rule::ALL.into_iter().enumerate() {
         let (refused, observed) = (count(Verdict::Refuse, at), count(Verdict::Observe, at));
@@ -184,8 +188,8 @@ fn rules(shared: &Shared, lately: &Span) -> Vec<Value> {
             json!({
                 "rule": rule.name(),
                 "summary": rule.summary(),
-                "article": rule.article(shared.knowledge.rule_set),
-                "mode": shared.knowledge.modes.of(rule).name(),
+                "article": rule.article(knowledge.rule_set),
+                "mode": knowledge.modes.of(rule).name(),
                 "refused": refused,
                 "observed": observed,
                 "lately": newly,
