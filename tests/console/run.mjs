@@ -108,8 +108,8 @@ async function scenes() {
   page.on("request", (request) => { if (!request.url().startsWith(`${origin}/`)) foreign.push(request.url()); });
   page.on("pageerror", (fault) => complaints.push(String(fault)));
   page.on("console", (message) => {
-    // A refused login is an error in the console too.
-    if (message.type() === "error" && !/status of (401|404|429)/.test(message.text())) complaints.push(message.text());
+    // What the API refuses is an error in the console too.
+    if (message.type() === "error" && !/status of (401|404|422|429)/.test(message.text())) complaints.push(message.text());
   });
   if (process.env.CONSOLE_FROM_SOURCE) await fromSource(origin);
 
@@ -225,6 +225,18 @@ async function scenes() {
       await page.getByText(/registry\.toml:\d+/).waitFor();
     }
     await shot("registry");
+  });
+
+  await check("an SMSC is drained and used again", async () => {
+    await goTo("Overview");
+    const smscs = page.getByRole("region", { name: "SMSCs" });
+    const [can] = await stage.api("GET", "upstreams");
+    if (can === 404) return must(await smscs.count() === 0, "no list where the proxy has none");
+    await smscs.getByRole("button", { name: /^drain/ }).click();
+    await smscs.getByText("draining", { exact: true }).waitFor();
+    must(/"state":"draining"/.test((await stage.api("GET", "upstreams"))[1]), "the proxy says so too");
+    await smscs.getByRole("button", { name: /^undrain/ }).click();
+    await smscs.getByText("up", { exact: true }).waitFor();
   });
 
   await check("by keyboard alone: log in, walk, open a record, close it, log out", async () => {
