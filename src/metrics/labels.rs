@@ -115,6 +115,15 @@ labels! {
         /// The writer was behind: it stands nowhere.
         Dropped "dropped"
     }
+    /// What came of a reload.
+    Reloaded {
+        /// Other rules or settings are in force since.
+        Changed "changed"
+        /// What is in force is what stood in the files.
+        Unchanged "unchanged"
+        /// The files cannot be in force: nothing changed.
+        Failed "failed"
+    }
     /// Why a capture ended.
     CaptureEnd {
         /// It was stopped.

@@ -67,7 +67,7 @@ impl<'a> Facts<'a> {
         let sender = sender(source);
         Self {
             now_us,
-            provider: provider.map(|id| (id, registry.provider(id))),
+            provider: provider.and_then(|id| Some((id, registry.provider_by_id(id)?))),
             sender,
             allotment: sender.map_or(Allotment::None, |sender| registry.allotment(&sender)),
             recipient: recipient(destination),

@@ -7,6 +7,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
+use std::time::Duration;
 
 use ipnet::IpNet;
 use tokio::io::AsyncReadExt;
@@ -128,7 +129,7 @@ async fn pass(
     wait(shared, ends.source.ip()).await?;
     let (stream, presented) = match &entrance.tls {
         None => (Stream::Plain(socket), Presented::Nothing),
-        Some(tls) => match timeout(shared.settings.handshake, tls.accept(socket)).await {
+        Some(tls) => match timeout(handshake(shared), tls.accept(socket)).await {
             Ok(Ok(done)) => done,
             Ok(Err(error)) => return Err((Refused::TlsHandshake, error.to_string())),
             Err(_) => {
@@ -139,6 +140,11 @@ async fn pass(
     };
     let Ends { source, destination } = ends;
     Ok(Entered { stream, about: About { presented, source, destination, _place: place } })
+}
+
+/// How long a handshake may take by what is in force.
+fn handshake(shared: &Shared) -> Duration {
+    shared.in_force.now().settings.handshake
 }
 
 /// Reads the header that a balancer begins with, and nothing behind it.
@@ -160,7 +166,7 @@ async fn carried(shared: &Shared, socket: &mut TcpStream) -> Result<Carried, Tur
             }
         }
     };
-    match timeout(shared.settings.handshake, reading).await {
+    match timeout(handshake(shared), reading).await {
         Ok(read) => read,
         Err(_) => Err(refused("no PROXY protocol header within [timeouts] handshake".to_owned())),
     }

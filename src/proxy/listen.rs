@@ -176,7 +176,7 @@ fn admit(shared: &Arc<Shared>, way: &Arc<Way>, stream: TcpStream, peer: SocketAd
             return;
         }
     };
-    if let Err(error) = socket::prepare(&stream, &shared.settings) {
+    if let Err(error) = socket::prepare(&stream, &shared.in_force.now().settings) {
         shared.metrics.connections_refused(Refused::System).inc();
         tracing::debug!(%peer, %error, "connection lost before it began");
         return;

@@ -19,7 +19,7 @@ use crate::content::reply::Keyword;
 use crate::metrics::{Metrics, Refused};
 use crate::policy::Consent;
 use crate::registry::Digits;
-use crate::session::{Knowledge, Moment, Timeouts};
+use crate::session::{Announced, Moment, Timeouts};
 
 mod certificate;
 mod clock;
@@ -31,6 +31,7 @@ mod failures;
 pub mod header;
 mod heed;
 mod hold;
+mod in_force;
 mod listen;
 mod live;
 mod out;
@@ -47,6 +48,7 @@ pub use clock::Clock;
 pub use enter::Entrance;
 pub use failures::Failures;
 pub use hold::Waiting;
+pub use in_force::{InForce, Terms};
 pub use listen::{ListenFault, Listening, Route, listen, take};
 pub use live::{Live, Named};
 pub use outward::Outward;
@@ -86,8 +88,8 @@ pub type KeepKeyword = Box<dyn Fn(Digits, Keyword) + Send + Sync>;
 
 /// What all sessions share.
 pub struct Shared {
-    /// Rules and registry.
-    pub knowledge: Knowledge,
+    /// What is in force.
+    pub in_force: InForce,
     /// Where records go.
     pub journal: Journal,
     /// Who consented; `None` where there is no ledger: then nothing is known of anybody.
@@ -98,8 +100,6 @@ pub struct Shared {
     pub capture: Arc<Capture>,
     /// What is counted.
     pub metrics: Arc<Metrics>,
-    /// Limits and times.
-    pub settings: Settings,
     /// The certificates of all listeners.
     pub certificates: tls::Certificates,
     /// Time.
@@ -137,7 +137,8 @@ impl Shared {
         if self.drain.is_cancelled() {
             return Err(Refused::Draining);
         }
-        if self.tasks.len() >= self.settings.sessions_max {
+        let settings = self.in_force.now().settings;
+        if self.tasks.len() >= settings.sessions_max {
             return Err(Refused::Sessions);
         }
         Ok(())
@@ -146,7 +147,7 @@ impl Shared {
     /// Whether one more session may begin from that address; it is counted when it may.
     fn admit(&self, from: IpAddr) -> Result<(), Refused> {
         let mut count = self.by_address.entry(from).or_insert(0);
-        if *count >= self.settings.sessions_per_address_max {
+        if *count >= self.in_force.now().settings.sessions_per_address_max {
             return Err(Refused::SessionsPerAddress);
         }
         *count += 1;
@@ -154,8 +155,8 @@ impl Shared {
     }
 
     /// Remembers a keyword that a message announced for refusing.
-    fn learn(&self, code: Digits, keyword: Keyword) {
-        if self.knowledge.announced.learn(code, keyword)
+    fn learn(&self, announced: &Announced, code: Digits, keyword: Keyword) {
+        if announced.learn(code, keyword)
             && let Some(keep) = &self.keep_keyword
         {
             keep(code, keyword);

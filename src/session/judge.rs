@@ -707,9 +707,10 @@ impl Session {
             destination: message.destination,
             esm_class: message.esm_class,
             data_coding: message.data_coding,
-            references: self.provider.map_or(References::default(), |id| {
-                references(message, knowledge.registry.provider(id))
-            }),
+            references: self
+                .provider
+                .and_then(|id| knowledge.registry.provider_by_id(id))
+                .map_or(References::default(), |provider| references(message, provider)),
             ..Judged::bare(header)
         }
     }

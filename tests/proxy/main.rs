@@ -31,6 +31,7 @@ mod outbind;
 #[path = "../pcapng/mod.rs"]
 mod pcapng;
 mod receiver;
+mod reload;
 mod replies;
 mod running;
 mod sealed;

@@ -2,6 +2,7 @@
 //! before it shows anything, in a small journal of its own beside them: `access` in the journal's folder.
 
 use std::io;
+use std::net::IpAddr;
 use std::path::Path;
 use std::thread::sleep;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -81,19 +82,35 @@ pub(super) fn note(
     })
 }
 
+/// The same of who looks through the admin API of this process from `peer`, masked; `journal` is the
+/// journal's folder.
+pub(in crate::cmd) fn note_api(
+    journal: &Path,
+    peer: IpAddr,
+    command: &str,
+    asked: &str,
+) -> Result<(), String> {
+    keep_of(&journal.join(FOLDER), &format!("admin API from {peer}"), command, asked, false)
+}
+
 fn keep(folder: &Path, command: &str, asked: &str, is_unmasked: bool) -> Result<(), String> {
+    let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
+    let name = ["SUDO_USER", "LOGNAME", "USER"].into_iter().find_map(variable);
+    keep_of(folder, name.as_deref().unwrap_or_default(), command, asked, is_unmasked)
+}
+
+fn keep_of(
+    folder: &Path,
+    name: &str,
+    command: &str,
+    asked: &str,
+    is_unmasked: bool,
+) -> Result<(), String> {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     let now_us = u64::try_from(now.as_micros()).unwrap_or(u64::MAX);
     let journal = open(folder, now_us)?;
-    let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
-    let name = ["SUDO_USER", "LOGNAME", "USER"].into_iter().find_map(variable);
-    let record = AccessRecord {
-        user: rustix::process::getuid().as_raw(),
-        is_unmasked,
-        name: name.as_deref().unwrap_or_default(),
-        command,
-        asked,
-    };
+    let user = rustix::process::getuid().as_raw();
+    let record = AccessRecord { user, is_unmasked, name, command, asked };
     let mut records = Records::new();
     records.access(now_us, &record);
     journal
