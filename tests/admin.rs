@@ -1,12 +1,13 @@
 //! The admin listener over loopback, by requests written by hand.
 
 use std::io::{ErrorKind, Read, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::net::{IpAddr, SocketAddr, TcpStream};
 use std::os::unix::fs::PermissionsExt;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use consentry::admin::{self, Session, State, Token, Told, connection};
+use consentry::admin::console::{Ask, Desk, EXPLAIN_OCTETS_MAX, Fault};
+use consentry::admin::{self, Session, State, Token, Told, connection, logins};
 use consentry::consent::{CACHE_OCTETS_MIN, Ledger, Options};
 use consentry::metrics::{Metrics, Side};
 use consentry::smpp::Command;
@@ -48,6 +49,8 @@ impl Server {
                 "lift" => Err(Told::Unavailable("the disk is full".to_owned())),
                 _ => Err(Told::Doubt("the clock jumped".to_owned())),
             })),
+            reload: None,
+            console: Some(Desk::new(Arc::new(answer))),
             hand_over: None,
             token: token.map(Arc::new),
         };
@@ -90,6 +93,20 @@ impl Drop for Server {
         drop(self.stop.take());
         let ended = self.thread.take().map(|thread| thread.join().is_ok());
         assert!(std::thread::panicking() || ended == Some(true), "the listener did not end well");
+    }
+}
+
+/// What the console is told here: what it asked for, or the fault that it asked for.
+fn answer(ask: Ask, peer: IpAddr) -> Result<String, Fault> {
+    match ask {
+        Ask::Record { number: 404 } => Err(Fault::NotFound("no record".to_owned())),
+        Ask::Record { number: 503 } => Err(Fault::Unavailable("the disk is full".to_owned())),
+        Ask::Record { number: 1 } => {
+            std::thread::sleep(Duration::from_millis(300));
+            Ok("{}".to_owned())
+        }
+        Ask::Explain { body } if body == b"{" => Err(Fault::Malformed("no object".to_owned())),
+        other => Ok(format!("{other:?} {peer}")),
     }
 }
 
@@ -158,7 +175,16 @@ fn paths_and_methods_have_their_status() {
         ("HEAD /healthz", 200),
         ("GET /readyz", 200),
         ("GET /api/v1/sessions", 200),
-        ("GET /", 404),
+        ("GET /", 200),
+        ("HEAD /", 200),
+        ("POST /", 405),
+        ("GET /console/app.js", 200),
+        ("GET /console/vendor/uPlot.LICENSE", 200),
+        ("GET /console/", 404),
+        ("GET /console/mod.rs", 404),
+        ("GET /console/../mod.rs", 404),
+        ("GET /console/%2e%2e/mod.rs", 404),
+        ("GET /index.html", 404),
         ("GET /metrics/", 404),
         ("GET /api/v1", 404),
         ("GET /api/v1/none", 404),
@@ -176,11 +202,25 @@ fn paths_and_methods_have_their_status() {
             "x-content-type-options: nosniff",
             "x-frame-options: DENY",
             "referrer-policy: no-referrer",
-            "content-security-policy: default-src 'none'; frame-ancestors 'none'",
+            "cross-origin-resource-policy: same-origin",
         ] {
             assert!(answer.contains(&format!("\r\n{header}\r\n")), "{request_line}: {answer}");
         }
     }
+    let policy = |path: &str| {
+        let answer = server.get(path, "");
+        let line = answer.lines().find_map(|line| line.strip_prefix("content-security-policy: "));
+        line.unwrap_or_default().to_owned()
+    };
+    for path in ["/metrics", "/console/app.js", "/api/v1/sessions", "/none"] {
+        assert_eq!(policy(path), "default-src 'none'; frame-ancestors 'none'", "{path}");
+    }
+    let page = policy("/");
+    assert!(
+        page.starts_with("default-src 'none'; script-src 'self'; style-src 'self'; "),
+        "{page}"
+    );
+    assert!(page.contains("frame-ancestors 'none'") && !page.contains("unsafe"), "{page}");
     for not_http in
         ["\0\0\0\x10\0\0\0\x15\0\0\0\0\0\0\0\x01", "GET\r\n\r\n", "GET / HTTP/9.9\r\n\r\n"]
     {
@@ -259,6 +299,145 @@ fn without_a_token_the_api_is_for_this_machine_only() {
     ] {
         let answer = server.answer(&format!("GET /api/v1/sessions HTTP/1.1\r\n{headers}\r\n"));
         assert_eq!(status(&answer), expected, "{headers}");
+    }
+}
+
+#[test]
+fn without_a_token_other_pages_are_refused() {
+    let server = Server::start(None);
+    let json = "Content-Type: application/json\r\n";
+    for (headers, expected) in [
+        ("".to_owned(), 200),
+        (
+            format!("Origin: http://{}\r\nSec-Fetch-Site: same-origin\r\n{json}", server.address),
+            200,
+        ),
+        (format!("Origin: http://{}\r\nContent-Type: text/plain\r\n", server.address), 403),
+        (format!("Origin: http://evil.example\r\n{json}"), 403),
+        (format!("Sec-Fetch-Site: cross-site\r\n{json}"), 403),
+    ] {
+        let address = server.address;
+        let answer = server.answer(&format!(
+            "POST /api/v1/retention/purge HTTP/1.1\r\nHost: {address}\r\nContent-Length: 0\r\n{headers}\r\n"
+        ));
+        assert_eq!(status(&answer), expected, "{headers}");
+    }
+}
+
+#[test]
+fn whoever_guesses_tokens_has_to_wait() {
+    let server = Server::start(Some(token()));
+    let get =
+        |token: &str| server.get("/api/v1/status", &format!("Authorization: Bearer {token}\r\n"));
+    for _ in 0..logins::WRONG_MAX {
+        // No token at all is no guess.
+        assert_eq!(status(&server.get("/api/v1/status", "")), 401);
+        assert_eq!(status(&get("wrong")), 401);
+    }
+    let limited = get("wrong");
+    assert_eq!(status(&limited), 429, "{limited}");
+    assert!(limited.contains("\r\nretry-after: "), "{limited}");
+    assert!(
+        body(&limited).starts_with("too many wrong tokens from this address; wait "),
+        "{limited}"
+    );
+    assert_eq!(status(&get(TOKEN)), 429, "guessing tells nothing");
+    assert_eq!(status(&server.get("/metrics", "")), 200);
+    let began = Instant::now();
+    while status(&get(TOKEN)) != 200 {
+        assert!(began.elapsed() < PATIENCE, "it is never forgiven");
+        std::thread::sleep(Duration::from_millis(200));
+    }
+}
+
+#[test]
+fn the_console_asks_and_is_told_why_not() {
+    let server = Server::start(None);
+    let long = "x".repeat(257);
+    for (path, code, holds) in [
+        ("status", 200, "Status 127.0.0.1\n"),
+        ("history", 200, "History { after_us: 0 }"),
+        ("history?after=12", 200, "History { after_us: 12 }"),
+        ("history?after=-1", 400, ""),
+        ("registry?query=%E7%A4%BA%E4%BE%8B", 200, "Registry { query: \"示例\" }"),
+        (&format!("registry?query={long}"), 400, "longer than"),
+        ("refusals", 200, "Refusals { rule: None, most: 50 }"),
+        ("refusals?rule=&most=999999", 200, "Refusals { rule: None, most: 200 }"),
+        ("refusals?rule=source.forged", 200, "rule: Some(\"source.forged\")"),
+        (&format!("refusals?rule={long}"), 400, "longer than"),
+        ("records/7", 200, "Record { number: 7 }"),
+        ("records/404", 404, "no record\n"),
+        ("records/503", 503, "the disk is full\n"),
+        ("records/-1", 400, ""),
+        ("records/18446744073709551616", 400, ""),
+        ("explain", 405, ""),
+    ] {
+        let answer = server.get(&format!("/api/v1/{path}"), "");
+        assert_eq!(status(&answer), code, "{path}: {answer}");
+        assert!(body(&answer).contains(holds), "{path}: {answer}");
+    }
+    let explain = |body: &str| {
+        let length = body.len();
+        let head = "POST /api/v1/explain HTTP/1.1\r\nHost: localhost\r\nContent-Length";
+        status(&server.answer(&format!("{head}: {length}\r\n\r\n{body}")))
+    };
+    let longest = "x".repeat(EXPLAIN_OCTETS_MAX);
+    for (body, code) in [("{}", 200), ("{", 400), (&longest, 200), (&format!("{longest}x"), 413)] {
+        assert_eq!(explain(body), code, "{} octets", body.len());
+    }
+    let guarded = Server::start(Some(token()));
+    for path in ["status", "history", "registry", "refusals", "records/7"] {
+        assert_eq!(status(&guarded.get(&format!("/api/v1/{path}"), "")), 401, "{path}");
+    }
+}
+
+#[test]
+fn slow_looks_are_answered_one_after_the_other() {
+    let server = Server::start(None);
+    let began = Instant::now();
+    std::thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| assert_eq!(status(&server.get("/api/v1/records/1", "")), 200));
+        }
+    });
+    assert!(began.elapsed() >= Duration::from_millis(4 * 300), "two at once");
+}
+
+/// As many connections at once as a process may have here, up to ten thousand: each is answered or closed, and
+/// then there is room again.
+#[test]
+fn ten_thousand_connections_at_once_are_survived() {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    const THREADS: usize = 32;
+    let limit = getrlimit(Resource::Nofile);
+    let _ = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit });
+    let may_open = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
+    // Both ends are of this process, and other tests have files open too.
+    let many =
+        usize::try_from(may_open.saturating_sub(1_000) / 2).unwrap_or(usize::MAX).min(10_000);
+    let server = Server::start(None);
+    let began = Instant::now();
+    // A connection that the kernel's queue has no room for is tried again a second later: by many threads.
+    let dial = || -> Vec<TcpStream> { (0..many / THREADS).map(|_| server.connect()).collect() };
+    let (held, answered) = std::thread::scope(|scope| {
+        let threads: Vec<_> = (0..THREADS).map(|_| scope.spawn(dial)).collect();
+        let all: Vec<TcpStream> = threads.into_iter().flat_map(|one| one.join().unwrap()).collect();
+        assert!(all.len() > connection::CONNECTIONS_MAX);
+        // Nobody waits for a place: whoever has none is told so, or finds the connection closed.
+        let is_told = |mut stream: &TcpStream| {
+            stream.set_nonblocking(true).unwrap();
+            let mut answer = [0; 12];
+            !matches!(stream.read(&mut answer), Err(error) if error.kind() == ErrorKind::WouldBlock)
+        };
+        while all.iter().filter(|one| !is_told(one)).count() > connection::CONNECTIONS_MAX {
+            assert!(began.elapsed() < 3 * PATIENCE, "they wait for a place");
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        (all, began.elapsed())
+    });
+    drop(held);
+    while status(&server.get("/healthz", "")) != 200 {
+        assert!(began.elapsed() < answered + 3 * PATIENCE, "no room again");
     }
 }
 

@@ -334,6 +334,7 @@ fn binds_are_judged_as_written() {
             provider: provider.map(|id| registry.provider(id)),
             peer: case.peer.parse().unwrap(),
             presented: &presented,
+            rate: if case.over_rate { Rate::Exceeded } else { Rate::Within },
         };
         let decision = decide_bind(&facts, &case.modes());
         case.check(decision);

@@ -608,7 +608,7 @@ fn asking_knowledge() -> Knowledge {
     let modes = Modes::default();
     let reader = Reader::built_in().expect("weights");
     let texts = Texts::new(reader, Default::default(), Vec::new(), &modes);
-    let asked = std::sync::Mutex::new(Asked::new(1000));
+    let asked = std::sync::Arc::new(std::sync::Mutex::new(Asked::new(1000)));
     Knowledge { asks_receipts: true, asked, ..Knowledge::new(registry, texts, modes) }
 }
 

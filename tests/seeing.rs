@@ -24,7 +24,8 @@ fn dashboards() -> String {
 /// The families that a process shows, all switches on.
 fn families() -> BTreeSet<String> {
     let mut metrics = Metrics::new(&Rule::ALL.map(|rule| rule.name()));
-    metrics.by_provider(&["示例商城有限公司"]);
+    metrics.by_provider();
+    metrics.provider("示例商城有限公司");
     metrics.config("ab");
     metrics.mirror("collector");
     metrics.certificate("listen1.server");

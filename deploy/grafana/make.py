@@ -167,6 +167,10 @@ OVERVIEW = [
           f"consentry_build_info{{{OF}}} * on (job, instance) group_left (hash) consentry_config_info{{{OF}}}", "instance", "is 1"),
     stat("Next certificate ends", "The first of the TLS certificates and authorities; their names: consentry_certificate_expiry_seconds.",
          gauge("consentry_certificate_expiry_seconds", how="min"), "s", steps(RED, YELLOW, 7 * 86400, GREEN, 14 * 86400)),
+    stat("Loaded", "Since the files in force were loaded: configuration, registry, templates, lists.",
+         f"time() - max(consentry_reload_last_success_seconds{{{OF}}})", "s", width=4),
+    stat("Reloads that failed", "In the shown time: files that cannot be in force, so that nothing changed. The log says which.",
+         f'sum(increase(consentry_reloads_total{{{OF},result="failed"}}[$__range]))', limits=steps(GREEN, RED, 1), width=4),
     stat("Up for", "Since the newest start of a process.", f"time() - max(process_start_time_seconds{{{OF}}})", "s", width=4),
 ]
 

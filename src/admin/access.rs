@@ -5,15 +5,18 @@ use std::io::Read;
 use std::net::IpAddr;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use axum::extract::{ConnectInfo, Request, State as Extract};
-use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::Response;
 use sha2::{Digest, Sha256};
 
 use super::connection::Peer;
-use super::{State, not_found, text};
+use super::logins::Logins;
+use super::{not_found, text};
 
 /// The longest token, octets.
 pub const TOKEN_OCTETS_MAX: usize = 512;
@@ -88,24 +91,95 @@ fn digest(octets: &[u8]) -> [u8; 32] {
     Sha256::digest(octets).into()
 }
 
+/// Who may ask, and who guessed.
+#[derive(Clone, Default)]
+pub(super) struct Door {
+    token: Option<Arc<Token>>,
+    logins: Arc<Logins>,
+}
+
+impl Door {
+    /// Opens to whoever has the token, or without one to this machine.
+    pub fn new(token: Option<Arc<Token>>) -> Door {
+        Door { token, logins: Arc::default() }
+    }
+}
+
 /// Lets a request through to the API, or answers it.
 pub(super) async fn check(
-    Extract(state): Extract<State>,
+    Extract(door): Extract<Door>,
     ConnectInfo(Peer(peer)): ConnectInfo<Peer>,
     request: Request,
     next: Next,
 ) -> Response {
-    match &state.token {
-        Some(token) if token.is_in(request.headers()) => next.run(request).await,
-        Some(_) => {
-            let mut response = text(StatusCode::UNAUTHORIZED, "a bearer token is needed\n".into());
-            let asked = HeaderValue::from_static("Bearer realm=\"consentry\"");
-            response.headers_mut().insert(header::WWW_AUTHENTICATE, asked);
-            response
-        }
-        None if is_local(peer.ip(), request.headers()) => next.run(request).await,
-        None => not_found(),
+    let headers = request.headers();
+    let Some(token) = &door.token else {
+        return match is_local(peer.ip(), headers) {
+            true if is_own(request.method(), headers) => next.run(request).await,
+            true => text(StatusCode::FORBIDDEN, "asked by another page\n".into()),
+            false => not_found(),
+        };
+    };
+    if !headers.contains_key(header::AUTHORIZATION) {
+        return unauthorized();
     }
+    let now = Instant::now();
+    if let Some(wait) = door.logins.wait(peer.ip(), now) {
+        return slow_down(wait);
+    }
+    if token.is_in(headers) {
+        return next.run(request).await;
+    }
+    if door.logins.count(peer.ip(), now) {
+        tracing::warn!(address = %peer.ip(), "too many wrong tokens for the admin API; it has to wait");
+    }
+    unauthorized()
+}
+
+fn unauthorized() -> Response {
+    let mut response = text(StatusCode::UNAUTHORIZED, "a bearer token is needed\n".into());
+    let asked = HeaderValue::from_static("Bearer realm=\"consentry\"");
+    response.headers_mut().insert(header::WWW_AUTHENTICATE, asked);
+    response
+}
+
+fn slow_down(wait: Duration) -> Response {
+    let seconds = wait.as_secs().saturating_add(1);
+    let why = format!("too many wrong tokens from this address; wait {seconds} s\n");
+    let mut response = text(StatusCode::TOO_MANY_REQUESTS, why);
+    response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+    response
+}
+
+/// Whether a request that needs no token was not made by somebody else's page. Browsers say which page asks
+/// (Fetch 3.1, Sec-Fetch-Site); what looks like one has to say JSON where it changes something, which no form
+/// of a page can.
+fn is_own(method: &Method, headers: &HeaderMap) -> bool {
+    let of = |name: &str| headers.get(name).map(|value| value.to_str().unwrap_or_default());
+    let site = of("sec-fetch-site");
+    if site.is_some_and(|site| !matches!(site, "same-origin" | "none")) {
+        return false;
+    }
+    let origin = of("origin");
+    let host = of("host").unwrap_or_default();
+    let is_here = |origin: &str| {
+        let named = origin.strip_prefix("http://").or(origin.strip_prefix("https://"));
+        named.is_some_and(|named| named.eq_ignore_ascii_case(host))
+    };
+    if origin.is_some_and(|origin| !is_here(origin)) {
+        return false;
+    }
+    let is_browser = site.is_some()
+        || origin.is_some()
+        || of("referer").is_some()
+        || of("user-agent").is_some_and(|agent| agent.starts_with("Mozilla/"));
+    let says_json = || {
+        let kind = of("content-type").unwrap_or_default();
+        kind.split(';')
+            .next()
+            .is_some_and(|kind| kind.trim().eq_ignore_ascii_case("application/json"))
+    };
+    !is_browser || method != Method::POST || says_json()
 }
 
 /// Whether a request comes from this machine and was meant for it. A proxy in front says whom it
@@ -151,6 +225,45 @@ mod tests {
                 headers.insert(name, HeaderValue::from_static("192.0.2.1"));
             }
             assert_eq!(is_local(peer.parse().unwrap(), &headers), is_ours, "{peer} {host}");
+        }
+    }
+
+    #[test]
+    fn other_pages_change_and_ask_nothing() {
+        let here = ("origin", "http://localhost:9464");
+        let json = ("content-type", "application/json");
+        let form = ("content-type", "text/plain");
+        let rows: &[(Method, &[(&str, &str)], bool)] = &[
+            (Method::GET, &[], true),
+            (Method::POST, &[], true),
+            (
+                Method::POST,
+                &[("user-agent", "curl/8"), ("content-type", "application/x-www-form-urlencoded")],
+                true,
+            ),
+            (Method::POST, &[here, json, ("sec-fetch-site", "same-origin")], true),
+            (Method::POST, &[here, ("content-type", "application/json; charset=utf-8")], true),
+            (Method::DELETE, &[here], true),
+            (Method::GET, &[("sec-fetch-site", "none"), ("user-agent", "Mozilla/5.0")], true),
+            (Method::POST, &[here, form], false),
+            (Method::POST, &[here], false),
+            (Method::POST, &[("user-agent", "Mozilla/5.0"), form], false),
+            (Method::POST, &[("referer", "http://localhost:9464/"), form], false),
+            (Method::POST, &[json, ("origin", "http://localhost:9465")], false),
+            (Method::POST, &[json, ("origin", "http://evil.example")], false),
+            (Method::POST, &[json, ("origin", "null")], false),
+            (Method::POST, &[here, json, ("sec-fetch-site", "cross-site")], false),
+            (Method::GET, &[("sec-fetch-site", "cross-site")], false),
+            (Method::GET, &[("sec-fetch-site", "same-site")], false),
+            (Method::GET, &[("origin", "http://evil.example")], false),
+        ];
+        for (method, said, is_ours) in rows {
+            let mut headers = HeaderMap::new();
+            headers.insert(header::HOST, HeaderValue::from_static("localhost:9464"));
+            for (name, value) in *said {
+                headers.insert(*name, HeaderValue::from_static(value));
+            }
+            assert_eq!(is_own(method, &headers), *is_ours, "{method} {said:?}");
         }
     }
 

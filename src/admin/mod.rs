@@ -8,12 +8,14 @@
 //! | `GET /api/v1/sessions` | live sessions, one JSON object a line |
 //! | `POST /api/v1/consents...` | the consent ledger, see [`consents`] |
 //! | `POST /api/v1/retention/...` | purges, sets and lifts holds, see [`retention`] |
+//! | `POST /api/v1/reload` | puts changed files in force, see [`reload`] |
 //! | `POST /api/v1/hand-over` | lets the program as it is on the disk now take over, see [`hand_over`] |
 //! | `GET`, `POST`, `DELETE /api/v1/capture` | the proxy's own traces, see [`capture`] |
+//! | `GET /`, and what it asks | the console, see [`console`] |
 //!
 //! It has a listener of its own and is given what it shows as plain values, so that it knows no
 //! socket of the proxy's. Each connection carries one request and is bounded by [`connection`];
-//! who may use the API is decided by [`access`].
+//! who may use the API is decided by [`access`], and who guesses waits by [`logins`].
 
 use std::sync::Arc;
 
@@ -33,15 +35,20 @@ pub mod access;
 pub mod capture;
 pub mod connection;
 pub mod consents;
+pub mod console;
 pub mod hand_over;
+pub mod logins;
+pub mod reload;
 pub mod retention;
 pub mod session;
 
 pub use access::{Token, TokenFault};
 pub use hand_over::HandOver;
+pub use reload::Reload;
 pub use retention::{Act, Told};
 pub use session::Session;
 
+use access::Door;
 use connection::{Bounded, LIFE_MAX, Peer};
 
 /// The longest request body, octets.
@@ -51,6 +58,7 @@ pub const HEAD_OCTETS_MAX: usize = 8 * 1024;
 
 const TEXT: HeaderValue = HeaderValue::from_static("text/plain; charset=utf-8");
 const METRICS: HeaderValue = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
+const JSON: HeaderValue = HeaderValue::from_static("application/json; charset=utf-8");
 const JSON_LINES: HeaderValue = HeaderValue::from_static("application/x-ndjson; charset=utf-8");
 
 /// What the listener shows.
@@ -74,6 +82,10 @@ pub struct State {
     pub blind_ports: Arc<dyn Fn() -> usize + Send + Sync>,
     /// Purges, sets and lifts holds, if there are records to keep.
     pub retention: Option<Act>,
+    /// Puts changed files in force.
+    pub reload: Option<Reload>,
+    /// What the console asks, if it may.
+    pub console: Option<console::Desk>,
     /// Lets another process take over, where there can be one.
     pub hand_over: Option<HandOver>,
     /// What `/api/v1` asks for; without it, only this machine is served.
@@ -97,14 +109,23 @@ fn router(state: State) -> Router {
         .route("/consents", post(consents::events))
         .route("/consents/{ask}", post(consents::ask).get(consents::ask))
         .route("/capture", get(capture::answer).post(capture::answer).delete(capture::answer))
+        .route("/reload", post(reload::answer))
         .route("/retention/{ask}", post(retention::answer))
+        .route("/status", get(console::status))
+        .route("/history", get(console::history))
+        .route("/registry", get(console::registry))
+        .route("/refusals", get(console::refusals))
+        .route("/records/{number}", get(console::record))
+        .route("/explain", post(console::explain))
         .route("/hand-over", post(hand_over::answer))
         .fallback(nothing_here)
-        .route_layer(middleware::from_fn_with_state(state.clone(), access::check));
+        .route_layer(middleware::from_fn_with_state(Door::new(state.token.clone()), access::check));
     Router::new()
         .route("/metrics", get(metrics))
         .route("/healthz", get(healthz))
         .route("/readyz", get(readyz))
+        .route("/", get(console::page))
+        .route("/console/{*file}", get(console::file))
         .nest("/api/v1", api)
         .fallback(nothing_here)
         .layer(middleware::from_fn(limit_request))
@@ -166,19 +187,26 @@ async fn limit_request(request: axum::extract::Request, next: middleware::Next) 
     next.run(request).await
 }
 
-/// One request a connection, and nothing that a browser could be led to misuse.
+/// One request a connection, and nothing that a browser could be led to misuse. A policy that an answer has
+/// of its own stays.
 async fn harden(mut response: Response) -> Response {
-    const HEADERS: [(HeaderName, HeaderValue); 6] = [
+    const HEADERS: [(HeaderName, HeaderValue); 7] = [
         (header::CONNECTION, HeaderValue::from_static("close")),
         (header::CACHE_CONTROL, HeaderValue::from_static("no-store")),
         (header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
         (header::X_FRAME_OPTIONS, HeaderValue::from_static("DENY")),
         (header::REFERRER_POLICY, HeaderValue::from_static("no-referrer")),
         (
+            HeaderName::from_static("cross-origin-resource-policy"),
+            HeaderValue::from_static("same-origin"),
+        ),
+        (
             header::CONTENT_SECURITY_POLICY,
             HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'"),
         ),
     ];
-    response.headers_mut().extend(HEADERS.map(|(name, value)| (Some(name), value)));
+    for (name, value) in HEADERS {
+        response.headers_mut().entry(name).or_insert(value);
+    }
     response
 }

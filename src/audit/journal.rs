@@ -18,11 +18,12 @@ use std::time::{Duration, Instant};
 
 use super::disk::{Disk, DiskUse};
 use super::flusher;
-use super::format::{GROUP_OCTETS_MAX, SESSION_BITS};
+use super::format::{GROUP_OCTETS_MAX, SESSION_BITS, u64_at};
 use super::proof::{Notary, NotaryOptions};
 use super::record::StartRecord;
 use super::records::Records;
 use super::recover::{OpenFault, Recovered, newest_within, recover};
+use super::ruling::Ruling;
 use super::sealed::Sealing;
 use super::writer::{Rotation, Writer};
 
@@ -200,6 +201,8 @@ enum Sleep {
 
 struct Pending {
     octets: Vec<u8>,
+    /// Digest of the rules by which the last of what was judged was judged.
+    rules: [u8; 32],
     /// Position of the last record accepted.
     accepted: u64,
     /// Position of the last record taken from the queue, or discarded.
@@ -351,8 +354,18 @@ impl Journal {
     /// the ticket is complete when this returns; ask [`Journal::is_complete`]. On an error nothing
     /// was taken, none of the records will ever be in the journal, and the batch is as it was.
     pub fn append(&self, records: &mut Records) -> Result<Ticket, Unavailable> {
+        self.append_by(records, None)
+    }
+
+    /// The same for a batch that was judged by these rules. Where the one before it was judged by others,
+    /// records that say so go in front.
+    pub fn append_judged(&self, records: &mut Records, by: &Ruling) -> Result<Ticket, Unavailable> {
+        self.append_by(records, Some(by))
+    }
+
+    fn append_by(&self, records: &mut Records, by: Option<&Ruling>) -> Result<Ticket, Unavailable> {
         let shared = &self.handle.shared;
-        let ticket = shared.accept(records, true)?;
+        let ticket = shared.accept(records, by, true)?;
         if shared.durability == Durability::Written {
             shared.combine();
         }
@@ -362,13 +375,27 @@ impl Journal {
     /// Takes records that nobody waits for: written with the next group, or within 10 ms
     /// (`queued`: 100 ms). A failure before that discards them; [`Stats`] counts it.
     pub fn append_unwaited(&self, records: &mut Records) -> Result<(), Unavailable> {
-        self.handle.shared.accept(records, false).map(drop)
+        self.handle.shared.accept(records, None, false).map(drop)
+    }
+
+    /// The same for records among which some were judged by these rules.
+    pub fn append_unwaited_judged(
+        &self,
+        records: &mut Records,
+        by: &Ruling,
+    ) -> Result<(), Unavailable> {
+        self.handle.shared.accept(records, Some(by), false).map(drop)
+    }
+
+    /// Records that these rules are in force, where the last of what was judged was judged by others.
+    pub fn in_force(&self, rules: &Ruling, now_us: u64) -> Result<(), Unavailable> {
+        self.handle.shared.switch_to(rules, now_us)
     }
 
     /// Takes the records and returns when the disk has them, whatever the durability. Blocks.
     pub fn append_synced(&self, records: &mut Records) -> Result<(), Unavailable> {
         let shared = &self.handle.shared;
-        let ticket = shared.accept(records, true)?;
+        let ticket = shared.accept(records, None, true)?;
         shared.flush();
         shared.sync();
         match self.state() {
@@ -553,6 +580,14 @@ impl Pending {
         }
     }
 
+    /// What follows is judged by other rules.
+    fn switch(&mut self, by: &Ruling, time_us: u64) {
+        let records = by.switch(self.rules, time_us);
+        self.octets.extend_from_slice(records.octets());
+        self.accepted += records.len() as u64;
+        self.rules = by.rules;
+    }
+
     /// Whether a position that is settled was kept.
     fn settled(&self, position: u64) -> Result<(), Unavailable> {
         if position <= self.forgotten {
@@ -592,6 +627,7 @@ impl Shared {
             on_sync: options.on_sync,
             pending: Mutex::new(Pending {
                 octets: Vec::new(),
+                rules: options.rules,
                 accepted: 0,
                 taken: 0,
                 since: None,
@@ -624,6 +660,7 @@ impl Shared {
     pub(super) fn accept(
         &self,
         records: &mut Records,
+        by: Option<&Ruling>,
         waited: bool,
     ) -> Result<Ticket, Unavailable> {
         let mut pending = locked(&self.pending);
@@ -640,6 +677,9 @@ impl Shared {
         }
         if records.is_empty() {
             return Ok(Ticket { position: pending.accepted });
+        }
+        if let Some(by) = by.filter(|by| records.holds_judged() && by.rules != pending.rules) {
+            pending.switch(by, u64_at(records.octets(), 8));
         }
         pending.octets.extend_from_slice(records.octets());
         pending.accepted += records.len() as u64;
@@ -667,6 +707,21 @@ impl Shared {
         drop(pending);
         records.clear();
         Ok(Ticket { position })
+    }
+
+    fn switch_to(&self, rules: &Ruling, now_us: u64) -> Result<(), Unavailable> {
+        let mut pending = locked(&self.pending);
+        if let Some(refusal) = pending.refusal() {
+            return Err(refusal);
+        }
+        if rules.rules != pending.rules {
+            pending.switch(rules, now_us);
+            if self.durability == Durability::Queued {
+                self.completed.store(pending.accepted, Ordering::Release);
+            }
+            self.wait_at_most(&mut pending, UNWAITED_WAIT);
+        }
+        Ok(())
     }
 
     fn wait_at_most(&self, pending: &mut Pending, wait: Duration) {
@@ -788,6 +843,7 @@ impl Shared {
         if self.durability != Durability::Queued {
             writer.group.clear();
             self.discard(&mut pending, &reason);
+            pending.rules = writer.rules();
         }
         self.refuse(&mut pending, reason);
         let woken = std::mem::take(&mut pending.waiters);

@@ -10,6 +10,7 @@
 //! |---|---|
 //! | `format` | the octets: segment header, record head, link, hash chain |
 //! | `record` | the bodies: one structure a kind, written and read |
+//! | `ruling` | by what batches are judged, as the journal says it |
 //! | `events` | the bodies of what happens beside messages: consent, registry, accesses |
 //! | `receipt` | the bodies of what the SMSC says later: receipts, destinations not taken |
 //! | [`message_id`] | when two message_ids are the same: the forms of one number |
@@ -29,6 +30,7 @@
 //! | [`sealed`] | what is encrypted in the journal, and how it is read |
 //! | `receipts` | receipts with the messages that they belong to |
 //! | `recent` | a map that forgets its oldest half |
+//! | `latest` | the newest refusals, read behind the writer |
 //! | [`retention`] | how long records are kept, holds, and the purge |
 //! | [`keys`] | the files of the keys that records are signed and sealed with |
 //!
@@ -43,6 +45,7 @@ pub mod format;
 pub mod index;
 mod journal;
 pub mod keys;
+mod latest;
 pub mod message_id;
 pub mod proof;
 mod read;
@@ -53,6 +56,7 @@ mod record;
 mod records;
 mod recover;
 pub mod retention;
+mod ruling;
 pub mod sealed;
 mod search;
 mod segment;
@@ -65,7 +69,8 @@ pub use events::{AccessRecord, ConsentRecord, RegistryRecord};
 pub use journal::{
     Durability, Journal, Options, PENDING_OCTETS_MAX, RETRY, State, Stats, Ticket, Unavailable,
 };
-pub use read::{Ending, Entry, Kept, ReadFault, Reader, segment_firsts, show};
+pub use latest::{LATEST_OF_A_RULE_MAX, LATEST_RECORDS_MAX, Latest, Refused};
+pub use read::{Ending, Entry, Kept, ReadFault, Reader, look_up, segment_firsts, show};
 pub use receipt::{RECEIPT_WORD_OCTETS_MAX, ReceiptRecord, UnsuccessRecord};
 pub use receipts::{Matched, ReceiptQuery, receipts};
 pub use record::{
@@ -76,6 +81,7 @@ pub use record::{
 };
 pub use records::Records;
 pub use recover::{OpenFault, Recovered};
+pub use ruling::Ruling;
 pub use sealed::{Gone, KeyRing, Sealing};
 pub use search::{Answer, Found, IsMeant, Query, Searched, belongs, search};
 pub use segment::Fault;

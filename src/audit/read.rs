@@ -4,6 +4,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use super::events::RegistryRecord;
 use super::format::{Chain, Header, LINK_OCTETS, RECORD_HEAD_OCTETS, segment_name, u16_at, u64_at};
 use super::record::{Kind, Record, RulesRecord, StartRecord};
 use super::retention::{Purged, PurgedFile, kept_proof};
@@ -320,6 +321,7 @@ pub struct Entry<'a> {
     gone: Option<&'a Gone>,
     rule_set: &'a Arc<str>,
     reading: &'a Arc<str>,
+    rules: &'a [u8; 32],
 }
 
 impl<'a> Entry<'a> {
@@ -343,6 +345,11 @@ impl<'a> Entry<'a> {
         self.rule_set
     }
 
+    /// Digest of the rules that were in force then, as [`Kept::rules`] says.
+    pub fn rules(&self) -> &'a [u8; 32] {
+        self.rules
+    }
+
     /// A copy that outlives the reader.
     pub fn keep(&self) -> Kept {
         Kept {
@@ -350,6 +357,7 @@ impl<'a> Entry<'a> {
             time_us: self.time_us,
             rule_set: self.rule_set.clone(),
             reading: self.reading.clone(),
+            rules: *self.rules,
             octets: self.legible.into(),
             gone: self.gone.cloned(),
         }
@@ -376,6 +384,8 @@ pub struct Kept {
     /// What texts were read with then, alike: digest of the weights, versions of the lists. Empty where the
     /// reading began behind the start record.
     pub reading: Arc<str>,
+    /// Digest of the rules that were in force then, alike; all zero where nobody knows.
+    pub rules: [u8; 32],
     octets: Box<[u8]>,
     /// Why its numbers cannot be read, if they cannot: they are empty then.
     pub gone: Option<Gone>,
@@ -387,7 +397,8 @@ impl Kept {
         let time_us = u64_at(octets, 8);
         let unknown: Arc<str> = Arc::from("");
         let (rule_set, reading) = (unknown.clone(), unknown);
-        Kept { number, time_us, rule_set, reading, octets: octets.into(), gone }
+        let rules = [0; 32];
+        Kept { number, time_us, rule_set, reading, rules, octets: octets.into(), gone }
     }
 
     /// What it says; numbers that cannot be read are empty.
@@ -420,6 +431,8 @@ pub struct Reader {
     rule_set: Arc<str>,
     /// What texts are read with.
     reading: Arc<str>,
+    /// Digest of the rules in force.
+    rules: [u8; 32],
     unsealer: Unsealer,
     /// Records before this one are passed over.
     from: u64,
@@ -455,6 +468,7 @@ impl Reader {
             octet: 0,
             rule_set: Arc::from(rule_set),
             reading: Arc::from(""),
+            rules: [0; 32],
             unsealer: Unsealer::new(directory),
             from,
             ending: None,
@@ -480,21 +494,16 @@ impl Reader {
             if self.number >= self.from {
                 break;
             }
-            self.at += octets.len();
+            let octets = octets.len();
+            self.look_for_rules();
+            self.at += octets;
             self.number += 1;
         }
+        self.look_for_rules();
         let rest = self.group.get(self.at..).unwrap_or_default();
         let Some((octets, _)) = split_record(rest) else { return Ok(None) };
         let segment_first = self.walk.header().map_or(0, |header| header.first);
         let (legible, gone) = self.unsealer.read(segment_first, self.number, octets);
-        if let Record::Start(StartRecord { rule_set, .. })
-        | Record::Rules(RulesRecord { rule_set, .. }) = decode(octets)
-        {
-            self.rule_set = rule_set.into();
-        }
-        if let Record::Start(StartRecord { reading, .. }) = decode(octets) {
-            self.reading = reading.into();
-        }
         let entry = Entry {
             number: self.number,
             time_us: u64_at(octets, 8),
@@ -506,10 +515,35 @@ impl Reader {
             gone,
             rule_set: &self.rule_set,
             reading: &self.reading,
+            rules: &self.rules,
         };
         self.at += octets.len();
         self.number += 1;
         Ok(Some(entry))
+    }
+
+    /// What the record at hand says of the rules in force, and of the first of a segment its header.
+    fn look_for_rules(&mut self) {
+        if let Some(header) = self.walk.header().filter(|header| header.first == self.number) {
+            self.rules = header.rules;
+        }
+        let rest = self.group.get(self.at..).unwrap_or_default();
+        let Some((octets, _)) = split_record(rest) else { return };
+        let kind = octets.get(2).and_then(|code| Kind::from_code(*code));
+        if !matches!(kind, Some(Kind::Start | Kind::Rules | Kind::Registry)) {
+            return;
+        }
+        match decode(octets) {
+            Record::Start(StartRecord { rules, rule_set, reading, .. }) => {
+                (self.rules, self.rule_set, self.reading) =
+                    (rules, rule_set.into(), reading.into());
+            }
+            Record::Rules(RulesRecord { rules, rule_set }) => {
+                (self.rules, self.rule_set) = (rules, rule_set.into());
+            }
+            Record::Registry(RegistryRecord { reading, .. }) => self.reading = reading.into(),
+            _ => {}
+        }
     }
 
     /// Reads the next group; `false` where there is none.
@@ -554,7 +588,26 @@ pub fn segment_firsts(directory: &Path) -> io::Result<Vec<u64>> {
 
 /// The record with this number, if the journal has it, or it outlived its segment.
 pub fn show(directory: &Path, number: u64, keys: &Arc<KeyRing>) -> Result<Option<Kept>, ReadFault> {
-    let mut reader = Reader::open(directory)?.with_keys(keys.clone());
+    find(Reader::open(directory)?, directory, number, keys)
+}
+
+/// The same, read from the beginning of its segment: what was said before it, its rule set and reading, may not
+/// be known.
+pub fn look_up(
+    directory: &Path,
+    number: u64,
+    keys: &Arc<KeyRing>,
+) -> Result<Option<Kept>, ReadFault> {
+    find(Reader::open_at(directory, number, "")?, directory, number, keys)
+}
+
+fn find(
+    reader: Reader,
+    directory: &Path,
+    number: u64,
+    keys: &Arc<KeyRing>,
+) -> Result<Option<Kept>, ReadFault> {
+    let mut reader = reader.with_keys(keys.clone());
     while let Some(entry) = reader.next()? {
         if entry.number == number {
             return Ok(Some(entry.keep()));

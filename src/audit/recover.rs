@@ -6,6 +6,8 @@ use std::path::{Path, PathBuf};
 
 use super::format::{Chain, HEADER_OCTETS, LINK_OCTETS, Link};
 use super::proof::{CheckpointFault, Newest, Signed};
+use super::read::{decode, split_record};
+use super::record::Record;
 use super::retention::{PurgedFile, remove};
 use super::sealed::Purpose;
 use super::segment::{Failed, Fault, Next, Segment, SegmentFile, list};
@@ -23,7 +25,7 @@ pub struct Recovered {
     pub torn_octets: u64,
     /// The segment they were cut off.
     pub torn_segment: Option<String>,
-    /// Digest of rules and registry that were in force when its last segment began; none of a new journal.
+    /// Digest of rules and registry that were in force at its end; none of a new journal.
     pub rules: Option<[u8; 32]>,
 }
 
@@ -132,16 +134,17 @@ pub(super) fn recover(directory: &Path) -> Result<Found, OpenFault> {
         before = Some(segment);
     }
     if let (Some(mut segment), Some(file)) = (before, files.last()) {
-        let time_us = cut_tail(&mut segment, file, &mut found.recovered)
+        let mut rules = segment.header.rules;
+        let time_us = cut_tail(&mut segment, file, &mut found.recovered, &mut rules)
             .map_err(|error| failed(&file.path, error))?;
         found.recovered.records = segment.number() - 1;
         found.recovered.segments = files.len() as u64;
         found.recovered.opening = segment.header.opening;
-        found.recovered.rules = Some(segment.header.rules);
+        found.recovered.rules = Some(rules);
         found.last = Some(Last {
             path: file.path.clone(),
             sequence: segment.header.sequence,
-            rules: segment.header.rules,
+            rules,
             octets: segment.octet(),
             number: segment.number(),
             chain: segment.chain(),
@@ -235,6 +238,16 @@ fn follows(
     Ok(())
 }
 
+/// The last that is said in these records of other rules.
+fn last_rules(mut records: &[u8], rules: &mut [u8; 32]) {
+    while let Some((record, behind)) = split_record(records) {
+        if let Record::Rules(record) = decode(record) {
+            *rules = record.rules;
+        }
+        records = behind;
+    }
+}
+
 /// The link at the very end of a segment.
 pub(super) fn last_link(file: &SegmentFile) -> io::Result<Option<Link>> {
     let mut open = std::fs::File::open(&file.path)?;
@@ -247,16 +260,21 @@ pub(super) fn last_link(file: &SegmentFile) -> io::Result<Option<Link>> {
     Ok(Link::stands_alone(&octets).then(|| Link::decode(&octets)))
 }
 
-/// Walks the last segment and cuts off what no link covers; returns the time of its last link.
+/// Walks the last segment and cuts off what no link covers; returns the time of its last link. `rules` are
+/// those that were in force at its end.
 fn cut_tail(
     segment: &mut Segment,
     file: &SegmentFile,
     recovered: &mut Recovered,
+    rules: &mut [u8; 32],
 ) -> Result<u64, Failed> {
     let mut time_us = segment.header.created_us;
     let tail = loop {
         match segment.next()? {
-            Next::Group(group) => time_us = group.link.time_us,
+            Next::Group(group) => {
+                time_us = group.link.time_us;
+                last_rules(group.records, rules);
+            }
             Next::End => return Ok(time_us),
             Next::Torn(tail) => break tail,
         }

@@ -132,6 +132,11 @@ impl Writer {
         self.good.time_us
     }
 
+    /// Digest of the rules in force behind the last record accepted.
+    pub fn rules(&self) -> [u8; 32] {
+        self.good.rules
+    }
+
     /// Writes `group` behind the end, linked, beginning a new segment first as `rotation` says.
     ///
     /// On an error the caller rolls back.

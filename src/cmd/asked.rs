@@ -138,7 +138,7 @@ pub(super) fn save(audit: &Path, knowledge: &Knowledge) -> std::io::Result<()> {
 
 /// Writes the file from time to time, until the proxy drains.
 pub(super) async fn watch(shared: Arc<Shared>, audit: PathBuf) {
-    if !shared.knowledge.asks_receipts {
+    if !shared.in_force.now().knowledge.asks_receipts {
         return;
     }
     let mut written_at = None;
@@ -147,14 +147,14 @@ pub(super) async fn watch(shared: Arc<Shared>, audit: PathBuf) {
             () = tokio::time::sleep(EVERY) => {}
             () = shared.drain.cancelled() => return,
         }
-        let changes = shared.knowledge.asked().changes();
+        let changes = shared.in_force.now().knowledge.asked().changes();
         if written_at != Some(changes) {
             written_at = Some(changes);
             let (shared, audit) = (shared.clone(), audit.clone());
             let saved = tokio::task::spawn_blocking(move || {
                 // Before the memory is looked at: what comes meanwhile is in both.
                 let from = last_segments(&audit);
-                let entries = shared.knowledge.asked().entries().collect();
+                let entries = shared.in_force.now().knowledge.asked().entries().collect();
                 write(&audit, entries, &from.to_string())
             });
             if let Ok(Err(error)) = saved.await {

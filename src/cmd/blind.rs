@@ -17,7 +17,8 @@ pub(super) fn blind_ports(shared: &Shared) -> usize {
         let Some(mode) = named.bind_mode else { continue };
         *hears.entry(named.provider).or_default() |= mode != BindKind::Transmitter.name();
     }
-    let providers = shared.knowledge.registry.providers().iter();
+    let terms = shared.in_force.now();
+    let providers = terms.knowledge.registry.providers().iter();
     let blind = providers.filter(|one| hears.get(&one.name) == Some(&false));
     blind.map(commercial_codes).sum()
 }

@@ -82,6 +82,7 @@ fn facts(loaded: &Loaded, ends: &[End]) -> Vec<Fact> {
             ("second_sender", listen.second_sender.name().into()),
         ];
         facts.push(fact("listen", listen.address, fields));
+        facts.extend(entrance(listen));
         facts.extend(encryption(listen));
     }
     facts.extend(ends.iter().map(|end| {
@@ -111,6 +112,26 @@ fn facts(loaded: &Loaded, ends: &[End]) -> Vec<Fact> {
     let warnings = config.warnings().into_iter().chain(lapsing(loaded)).chain(ending);
     facts.extend(warnings.map(|text| fact("warnings", text, Vec::new())));
     facts
+}
+
+/// Who may connect and who speaks for others, where that is written.
+fn entrance(listen: &config::Listen) -> Option<Fact> {
+    let header = listen.smsc_proxy_protocol;
+    let is_written =
+        header.is_some() || !listen.allow.is_empty() || !listen.proxy_protocol.is_empty();
+    let fields = vec![
+        ("allow", networks(&listen.allow, "everybody")),
+        ("proxy_protocol", networks(&listen.proxy_protocol, "none")),
+        ("smsc_proxy_protocol", header.map_or("none", |version| version.name()).into()),
+    ];
+    is_written.then(|| fact("entrance", listen.address, fields))
+}
+
+fn networks(networks: &[ipnet::IpNet], none: &str) -> Value {
+    match networks {
+        [] => none.into(),
+        some => some.iter().map(ToString::to_string).collect::<Vec<_>>().into(),
+    }
 }
 
 /// What is encrypted of a listener, a line each leg.
@@ -236,6 +257,11 @@ fn limits(config: &Config) -> Vec<(&'static str, Value)> {
         ("threads", limits.threads.map_or_else(|| "one for each core".into(), Value::from)),
         ("sessions", limits.sessions.into()),
         ("sessions_per_address", limits.sessions_per_address.into()),
+        (
+            "sessions_per_provider",
+            limits.sessions_per_provider.map_or_else(|| "sessions".into(), Value::from),
+        ),
+        ("bind_failures", limits.bind_failures.into()),
         ("pdu", size::text(limits.pdu_octets).into()),
         ("session_buffer", size::text(limits.session_buffer_octets).into()),
         ("buffered", size::text(limits.buffered_octets).into()),

@@ -5,19 +5,16 @@ use std::path::PathBuf;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
+use super::explained::{self, Asked, Bench, Found, Unread};
 use super::knowledge::{self, Loaded};
 use super::shown::{masked, time};
 use super::{Answer, Failure, consent};
-use crate::content::{Normal, Reading, Scratch, signatures};
-use crate::policy::{
-    self, Consent, Facts, Looked, Mode, Nature, Parts, Rule, SecondSender, Standing,
-};
-use crate::registry::{Address, Allotment, Npi, Ton};
-use crate::session::{Desk, Gathered, gather, unread};
+use crate::content::{Normal, signatures};
+use crate::policy::{self, Looked, Mode, Rule, Standing};
+use crate::registry::{Allotment, Msisdn};
+use crate::session::Gathered;
 use crate::smpp::message::{Message, WireAddress};
-use crate::smpp::write::{self, MessageFields};
-use crate::smpp::{Command, CommandStatus, Header, Malformed, frame};
-use crate::text;
+use crate::smpp::{Header, Malformed};
 
 /// Judges one message as a session would, and shows why. Exit status 0 it passes, 1 it is refused.
 #[derive(clap::Args)]
@@ -52,31 +49,16 @@ pub struct Args {
 pub fn run(args: Args) -> Result<Answer, Failure> {
     let loaded = knowledge::load(&args.config)?;
     let pdu = pdu(&args)?;
-    let header = match frame::cut(&pdu, loaded.knowledge.pdu_octets_max)? {
-        Some(length) if length == pdu.len() => Header::of(&pdu),
-        Some(_) | None => None,
-    };
-    let header = header.ok_or_else(|| {
-        Failure(format!(
-            "--hex: {} octets are not one whole PDU: see its command_length",
-            pdu.len()
-        ))
-    })?;
-    let message = match header.command {
-        Command::SubmitSm | Command::DeliverSm => Message::parse(&pdu),
-        Command::DataSm => Message::parse_data_sm(&pdu),
-        other => {
-            let why = "is judged by its place alone; give a submit_sm or a data_sm";
-            return Err(Failure(format!("--hex: {other} {why}")));
+    match explained::parse(&pdu, loaded.knowledge.pdu_octets_max) {
+        Ok((header, message, gathered)) => {
+            Ok(explain(&args, &loaded, header, &pdu, (&message, gathered)))
         }
-    };
-    let read = message.and_then(|message| Ok((message, gather(&message)?)));
-    match read {
-        Ok((message, gathered)) => Ok(explain(&args, &loaded, header, &pdu, (&message, gathered))),
-        Err(malformed) => {
+        Err(Unread::Malformed(header, malformed)) => {
             refuse_malformed(&args, &loaded, header, &pdu, malformed);
             Ok(Answer::No)
         }
+        Err(Unread::Frame(fault)) => Err(fault.into()),
+        Err(unread) => Err(Failure(format!("--hex: {unread}"))),
     }
 }
 
@@ -102,57 +84,13 @@ fn refuse_malformed(
 
 fn pdu(args: &Args) -> Result<Vec<u8>, Failure> {
     if let Some(hex) = &args.hex {
-        return octets(hex)
+        return explained::octets(hex)
             .ok_or_else(|| Failure("--hex: not an even number of hexadecimal digits".to_owned()));
     }
     let (Some(source), Some(dest)) = (&args.source, &args.dest) else {
         return Err(Failure("give --hex PDU, or --source, --dest and --text".to_owned()));
     };
-    let text: Vec<u8> =
-        args.text.iter().flat_map(|text| text.encode_utf16()).flat_map(u16::to_be_bytes).collect();
-    let fields = MessageFields {
-        source: WireAddress { ton: 0, npi: 1, value: source.as_bytes() },
-        destination: WireAddress { ton: 0, npi: 1, value: dest.as_bytes() },
-        esm_class: 0,
-        registered_delivery: 0,
-        data_coding: 8,
-        short_message: &text,
-    };
-    let mut pdu = Vec::new();
-    write::message(&mut pdu, Command::SubmitSm, 1, fields, |_| {});
-    Ok(pdu)
-}
-
-fn octets(hex: &str) -> Option<Vec<u8>> {
-    let digits: Vec<u32> = hex
-        .chars()
-        .filter(|c| !c.is_whitespace())
-        .map(|c| c.to_digit(16))
-        .collect::<Option<_>>()?;
-    let (pairs, odd) = digits.as_chunks::<2>();
-    odd.is_empty().then(|| pairs.iter().map(|[high, low]| (high * 16 + low) as u8).collect())
-}
-
-/// All that was found out about the message.
-struct Found<'a> {
-    message: &'a Message<'a>,
-    gathered: Gathered,
-    facts: Facts<'a>,
-    text: String,
-    undecodable: Option<text::Undecodable>,
-    reading: Option<Reading>,
-    keyword: Option<String>,
-    consent: Asked,
-}
-
-/// What was asked of the ledger.
-enum Asked {
-    /// Nothing: the message needs no consent.
-    Nothing,
-    /// How they stand.
-    Known(Standing),
-    /// It could not be asked.
-    Unavailable(String),
+    Ok(explained::submit(source, dest, args.text.as_deref()))
 }
 
 fn explain(
@@ -163,103 +101,32 @@ fn explain(
     (message, gathered): (&Message<'_>, Gathered),
 ) -> Answer {
     let knowledge = &loaded.knowledge;
-    let found = find(args, loaded, message, gathered);
-    let decision = policy::decide(&found.facts, &knowledge.modes);
-    let fired = decision.refused.or(decision.observed.first());
-    let verdict = match (decision.refused, fired) {
-        (Some(_), _) => "refuse",
-        (None, Some(_)) => "observe",
-        (None, None) => "pass",
+    // The running proxy is asked, or the store when none runs.
+    let ask = |entity: &str, recipient: Msisdn, scope: &str| {
+        consent::standing(&loaded.config, entity, recipient, scope).map_err(|failure| failure.0)
     };
-    let status =
-        decision.refused.map_or(CommandStatus::ESME_ROK, |reason| knowledge.statuses.of(reason));
-    let article = fired.map(|reason| reason.rule().article(knowledge.rule_set));
+    let bench = Bench { knowledge, listen: loaded.config.listen.first(), ask: &ask };
+    let is_said = args.hex.is_some() || args.text.is_some();
+    let found = explained::find(&bench, &args.system_id, message, gathered, is_said);
+    let verdict = found.verdict(knowledge);
+    let article = verdict.rule().map(|rule| rule.article(knowledge.rule_set));
+    let rule = verdict.rule().map(Rule::name);
     if args.json {
-        let rule = fired.map(|reason| reason.rule().name());
         let mut line = json_line(args, header, pdu, Some((message, &found.gathered)));
         line["class"] = found.reading.map(|reading| reading.class.family()).into();
-        line["verdict"] = verdict.into();
+        line["verdict"] = verdict.verdict.into();
         line["rule"] = rule.into();
         line["article"] = article.into();
-        line["status"] = status.to_string().into();
+        line["status"] = verdict.status.to_string().into();
         println!("{line}");
     } else {
         show(args, loaded, header, &found);
-        let rule = fired.map_or("", |reason| reason.rule().name());
-        println!("\n{verdict}  {rule}  {status}");
-        if let (Some(reason), Some(article)) = (fired, article) {
+        println!("\n{}  {}  {}", verdict.verdict, rule.unwrap_or(""), verdict.status);
+        if let (Some(reason), Some(article)) = (verdict.fired, article) {
             println!("{}\n{article}", reason.detail());
         }
     }
-    if decision.refused.is_some() { Answer::No } else { Answer::Yes }
-}
-
-/// Finds out what a session would, on the first listener's route. A part of a long message is read
-/// by itself: what came before it is not known here.
-fn find<'a>(
-    args: &Args,
-    loaded: &'a Loaded,
-    message: &'a Message<'a>,
-    gathered: Gathered,
-) -> Found<'a> {
-    let knowledge = &loaded.knowledge;
-    let provider = knowledge.registry.provider_of(args.system_id.as_bytes());
-    let of = |a: &WireAddress<'a>| Address { ton: Ton(a.ton), npi: Npi(a.npi), value: a.value };
-    let (source, destination) = (of(&message.source), of(&message.destination));
-    let now_us = u64::try_from(jiff::Timestamp::now().as_microsecond()).unwrap_or(0);
-    let mut facts = Facts::fetch(&knowledge.registry, now_us, provider, &source, &destination);
-    gathered.put(&mut facts, message);
-    let listen = loaded.config.listen.first();
-    let strips = listen.is_some_and(|one| one.second_sender == crate::config::SecondSender::Strip);
-    if strips && gathered.can_be_stripped() {
-        facts.second_sender = Some(SecondSender::Stripped);
-    }
-    let unsaid = args.hex.is_none() && args.text.is_none();
-    facts.no_body &= !unsaid;
-    facts.review = knowledge.review;
-    facts.horizon = knowledge.horizon;
-    if let Err(fault) = gathered.concatenation {
-        facts.parts = if fault.is_limit() { Parts::Limit } else { Parts::Malformed };
-    }
-    let mut text = String::new();
-    let options = loaded.config.listen.first().map(knowledge::text_options).unwrap_or_default();
-    let read = text::Body::split(message.text_octets(), message.has_udh())
-        .and_then(|body| text::decode(body, message.data_coding, options, &mut text));
-    let (mut reading, mut keyword) = (None, None);
-    let asked = knowledge.texts.is_asked() && !facts.no_body && !unsaid;
-    if asked && read.is_ok() {
-        let is_whole = gathered.part().is_none_or(|part| part.total == 1);
-        let heard = knowledge.texts.said(&facts, &text, is_whole, &mut Desk::default());
-        facts.text = heard.text;
-        keyword = heard.keyword.map(|keyword| keyword.as_str().to_owned());
-        reading = Some(knowledge.texts.reader().read(&text, &mut Scratch::default()));
-    } else if asked {
-        facts.text = read.err().map_or(policy::Text::Unread, unread);
-    }
-    let consent = ask(loaded, &mut facts);
-    Found { message, gathered, facts, text, undecodable: read.err(), reading, keyword, consent }
-}
-
-/// Asks the ledger as a session would: the running proxy, or the store when none runs.
-fn ask(loaded: &Loaded, facts: &mut Facts<'_>) -> Asked {
-    if policy::nature(facts) == Nature::Other || !loaded.knowledge.texts.is_asked() {
-        return Asked::Nothing;
-    }
-    facts.consent = Some(Consent::Unavailable);
-    let (Some((_, provider)), Ok(recipient)) = (facts.provider, facts.recipient) else {
-        return Asked::Nothing;
-    };
-    let scope = match facts.allotment {
-        Allotment::Code(_, code) => code.scope.as_str(),
-        Allotment::None | Allotment::Alphanumeric(_) => "",
-    };
-    match consent::standing(&loaded.config, &provider.name, recipient.msisdn, scope) {
-        Ok(standing) => {
-            facts.consent = Some(Consent::Known(standing));
-            Asked::Known(standing)
-        }
-        Err(failure) => Asked::Unavailable(failure.0),
-    }
+    if found.decision.refused.is_some() { Answer::No } else { Answer::Yes }
 }
 
 fn json_line(

@@ -1,13 +1,14 @@
 //! From the files that users write to what sessions judge by.
 
 use std::collections::HashMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use sha2::{Digest, Sha256};
 
 use super::Failure;
+use crate::audit::Ruling;
 use crate::config::{self, Config};
 use crate::content::{Prohibited, Reader, Templates};
 use crate::policy::{Horizon, Mode, Modes, ReviewPolicy, Rule, RuleSet};
@@ -22,6 +23,10 @@ use crate::text::{self, DefaultAlphabet};
 
 /// Configuration and knowledge, and what identifies them in the journal.
 pub(super) struct Loaded {
+    /// Where consentry.toml is.
+    pub(super) file: PathBuf,
+    /// The other files that were read.
+    pub(super) files: Vec<PathBuf>,
     /// consentry.toml.
     pub(super) config: Config,
     /// What sessions judge by.
@@ -38,24 +43,37 @@ pub(super) fn load_config(config_file: &Path) -> Result<Config, Failure> {
 
 /// Reads consentry.toml and the registry that it names.
 pub(super) fn load(config_file: &Path) -> Result<Loaded, Failure> {
+    load_after(config_file, None)
+}
+
+/// The same, where a classifier is there already that may be the one that is meant.
+pub(super) fn load_after(
+    config_file: &Path,
+    known: Option<&Arc<Reader>>,
+) -> Result<Loaded, Failure> {
     let config = load_config(config_file)?;
     let name = config.registry_file.display().to_string();
     let text = std::fs::read_to_string(&config.registry_file)
         .map_err(|error| Failure(format!("{name} cannot be read: {error}; see [registry] file")))?;
     let registry = registry::parse(&text, &name)?;
     let modes = modes(&config)?;
-    let (templates, templates_digest) = templates(&config, &registry, &text)?;
-    let texts = Texts::new(reader(&config)?, prohibited(&config)?, templates, &modes);
+    let mut files = Files::default();
+    let templates = templates(&config, &registry, &text, &mut files)?;
+    let reader = reader(&config, known, &mut files)?;
+    let texts = Texts::new(reader, prohibited(&config, &mut files)?, templates, &modes);
     let digest = Sha256::new()
         .chain_update(config.digest)
         .chain_update(registry.digest())
-        .chain_update(templates_digest)
+        .chain_update(files.digest.finalize())
         .chain_update(texts.version())
         .finalize();
+    files.paths.push(config.registry_file.clone());
     let originals_max = u32::try_from(config.limits.originals).unwrap_or(u32::MAX);
     let providers = registry.providers().len();
     let asks_receipts = config.listen.iter().any(|one| one.receipts == config::Receipts::Ask);
+    let rule_set = RuleSet::from_name(config.rules.set.name()).unwrap_or_default();
     let knowledge = Knowledge {
+        ruling: ruling((digest.into(), config.digest), rule_set, &registry, &texts),
         long_messages: long_messages(&config.long_messages),
         joinings: Joinings::new(providers, part_limits(&config.long_messages)),
         review: match config.consent.review {
@@ -71,7 +89,7 @@ pub(super) fn load(config_file: &Path) -> Result<Loaded, Failure> {
             begin_us: micros(config.consent.schedule_max),
             end_us: micros(config.consent.validity_max),
         },
-        rule_set: RuleSet::from_name(config.rules.set.name()).unwrap_or_default(),
+        rule_set,
         statuses: statuses(&config),
         unknown_command: match config.rules.unknown_command {
             config::UnknownCommand::Refuse => UnknownCommand::Refuse,
@@ -82,14 +100,50 @@ pub(super) fn load(config_file: &Path) -> Result<Loaded, Failure> {
             config::SubmitMulti::Narrow => MultiPolicy::Narrow,
         },
         pdu_octets_max: config.limits.pdu_octets,
+        sessions_per_provider_max: config.limits.sessions_per_provider.unwrap_or(usize::MAX),
         window_requests_max: config.limits.window,
-        originals: Mutex::new(Originals::new(originals_max)),
+        originals: Arc::new(Mutex::new(Originals::new(originals_max))),
         originals_max,
         asks_receipts,
-        asked: Mutex::new(Asked::new(if asks_receipts { ASKED_MAX } else { 0 })),
+        asked: Arc::new(Mutex::new(Asked::new(if asks_receipts { ASKED_MAX } else { 0 }))),
         ..Knowledge::new(registry, texts, modes)
     };
-    Ok(Loaded { config, knowledge, digest: digest.into() })
+    let (file, files) = (config_file.to_owned(), files.paths);
+    Ok(Loaded { file, files, config, knowledge, digest: digest.into() })
+}
+
+/// Files beside configuration and registry: where they are, and SHA-256 over what they hold.
+#[derive(Default)]
+struct Files {
+    paths: Vec<PathBuf>,
+    digest: Sha256,
+}
+
+impl Files {
+    fn note(&mut self, path: PathBuf, text: &str) {
+        self.paths.push(path);
+        self.digest.update(text);
+    }
+}
+
+/// How the journal names what is in force.
+fn ruling(
+    (rules, config): ([u8; 32], [u8; 32]),
+    rule_set: RuleSet,
+    registry: &Registry,
+    texts: &Texts,
+) -> Ruling {
+    let count = |count: usize| u32::try_from(count).unwrap_or(u32::MAX);
+    let providers = registry.providers();
+    Ruling {
+        rules,
+        config,
+        rule_set: rule_set.name().to_owned(),
+        registry: *registry.digest(),
+        providers: count(providers.len()),
+        codes: count(providers.iter().map(|provider| provider.codes.len()).sum()),
+        reading: texts.version(),
+    }
 }
 
 fn long_messages(config: &config::LongMessages) -> LongMessages {
@@ -134,39 +188,49 @@ pub(super) fn text_options(listen: &config::Listen) -> text::Options {
 }
 
 /// A file that `[content]` names.
-fn content_file(path: &Path, key: &str) -> Result<String, Failure> {
-    std::fs::read_to_string(path).map_err(|error| {
+fn content_file(path: &Path, key: &str, files: &mut Files) -> Result<String, Failure> {
+    let text = std::fs::read_to_string(path).map_err(|error| {
         Failure(format!("{} cannot be read: {error}; see [content] {key}", path.display()))
-    })
+    })?;
+    files.note(path.to_owned(), &text);
+    Ok(text)
 }
 
-fn reader(config: &Config) -> Result<Reader, Failure> {
-    Ok(match &config.content.weights {
-        Some(path) => Reader::parse(&content_file(path, "weights")?)
+fn reader(
+    config: &Config,
+    known: Option<&Arc<Reader>>,
+    files: &mut Files,
+) -> Result<Arc<Reader>, Failure> {
+    let path = config.content.weights.as_ref();
+    let weights = path.map(|path| content_file(path, "weights", files)).transpose()?;
+    if let Some(known) = known.filter(|known| known.is_of(weights.as_deref())) {
+        return Ok(known.clone());
+    }
+    Ok(Arc::new(match path.zip(weights) {
+        Some((path, weights)) => Reader::parse(&weights)
             .map_err(|fault| Failure(format!("{}: {fault}", path.display())))?,
         None => Reader::built_in()?,
-    })
+    }))
 }
 
-fn prohibited(config: &Config) -> Result<Prohibited, Failure> {
+fn prohibited(config: &Config, files: &mut Files) -> Result<Prohibited, Failure> {
     let lists = config.content.prohibited.iter();
-    let lists =
-        lists.map(|path| Ok((path.display().to_string(), content_file(path, "prohibited")?)));
+    let lists = lists
+        .map(|path| Ok((path.display().to_string(), content_file(path, "prohibited", files)?)));
     let lists = lists.collect::<Result<Vec<(String, String)>, Failure>>()?;
     let lists: Vec<(&str, &str)> =
         lists.iter().map(|(name, text)| (name.as_str(), text.as_str())).collect();
     Ok(Prohibited::parse_all(&lists)?)
 }
 
-/// The templates of every code, by [`registry::CodeId`], and SHA-256 over their files; each set of
-/// files is read once. The first
+/// The templates of every code, by [`registry::CodeId`]; each set of files is read once. The first
 /// file that is missing or at fault is a [`Failure`] with file, line and field.
 fn templates(
     config: &Config,
     registry: &Registry,
     written: &str,
-) -> Result<(Vec<CodeTemplates>, [u8; 32]), Failure> {
-    let mut digest = Sha256::new();
+    read_files: &mut Files,
+) -> Result<Vec<CodeTemplates>, Failure> {
     let mut read = HashMap::new();
     let mut set = |templates: &[Template], field: &str| -> Result<_, Failure> {
         if templates.is_empty() {
@@ -180,7 +244,9 @@ fn templates(
         let texts = texts.collect::<Result<Vec<String>, Failure>>()?;
         let files: Vec<(&str, &str)> =
             paths.iter().copied().zip(texts.iter().map(String::as_str)).collect();
-        texts.iter().for_each(|text| digest.update(text));
+        for (one, text) in templates.iter().zip(&texts) {
+            read_files.note(beside_registry(config, &one.path), text);
+        }
         let set = Arc::new(Templates::parse_all(&files)?);
         read.insert(paths.join("\n"), Arc::clone(&set));
         Ok(Some(set))
@@ -191,8 +257,12 @@ fn templates(
         let requests = set(&code.requests, "requests")?;
         Ok(CodeTemplates { service, requests })
     });
-    let templates = templates.collect::<Result<_, Failure>>()?;
-    Ok((templates, digest.finalize().into()))
+    templates.collect()
+}
+
+/// A path of the registry: relative to its folder.
+fn beside_registry(config: &Config, path: &str) -> PathBuf {
+    config.registry_file.parent().unwrap_or(Path::new("")).join(path)
 }
 
 /// The text of a template file.
@@ -203,7 +273,7 @@ fn template(
     written: &str,
 ) -> Result<String, Failure> {
     let file = &config.registry_file;
-    let path = file.parent().unwrap_or(Path::new("")).join(&template.path);
+    let path = beside_registry(config, &template.path);
     std::fs::read_to_string(&path).map_err(|error| {
         let path = path.display();
         let why =

@@ -46,14 +46,24 @@ pub(super) fn look(config: &Config) -> Result<Ledger, Failure> {
     Ok(Ledger::open(path, options(config, CACHE_OCTETS_MIN, false))?)
 }
 
-/// Who everybody in the registry is in the ledger.
-pub(super) fn parties(ledger: &Ledger, registry: &Registry) -> Result<Parties, Failure> {
-    let mut parties = Parties::default();
-    for provider in registry.providers() {
-        parties.entities.push(ledger.entity(&provider.name)?);
-        for code in &provider.codes {
-            parties.scopes.push(ledger.scope(&code.scope)?);
+/// Who everybody in the registry is in the ledger. Who is gone since `before` is who he was: handsets may
+/// still answer him.
+pub(super) fn parties(
+    ledger: &Ledger,
+    registry: &Registry,
+    before: &Parties,
+) -> Result<Parties, Failure> {
+    let mut parties = Parties { entities: before.entities.clone(), scopes: Vec::new() };
+    for (id, provider) in registry.ids() {
+        let entity = ledger.entity(&provider.name)?;
+        match parties.entities.get_mut(id.0 as usize) {
+            Some(known) => *known = entity,
+            // Ids rise, and there is none that nobody has or had.
+            None => parties.entities.push(entity),
         }
+    }
+    for code in registry.providers().iter().flat_map(|provider| &provider.codes) {
+        parties.scopes.push(ledger.scope(&code.scope)?);
     }
     Ok(parties)
 }

@@ -12,11 +12,13 @@ mod capture;
 mod check;
 mod completions;
 mod consent;
+mod console;
 mod content;
 mod demo;
 mod disk;
 mod duration;
 mod explain;
+mod explained;
 mod hand_over;
 mod health;
 mod indexing;
@@ -29,10 +31,13 @@ mod licences;
 mod load;
 mod man;
 mod mirrors;
+mod needs_restart;
 mod notify;
 mod originals;
 mod record;
 mod relation;
+mod reload;
+mod reloading;
 mod replay;
 mod retention;
 mod rewriting;
@@ -79,6 +84,7 @@ enum Command {
     Check(check::Args),
     Demo(demo::Args),
     Run(run::Args),
+    Reload(reload::Args),
     HandOver(hand_over::Args),
     Health(health::Args),
     Audit(audit::Args),
@@ -100,6 +106,7 @@ impl Cli {
             Command::Check(args) => check::run(args),
             Command::Demo(args) => demo::run(args),
             Command::Run(args) => run::run(args),
+            Command::Reload(args) => reload::run(args),
             Command::HandOver(args) => hand_over::run(args),
             Command::Health(args) => health::run(args),
             Command::Audit(args) => audit::run(args),

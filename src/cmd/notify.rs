@@ -14,7 +14,6 @@ pub(super) fn ready() {
 }
 
 /// It begins to read its files anew; [`ready`] says when it has.
-#[allow(dead_code)] // What reads the configuration anew calls it.
 pub(super) fn reloading() {
     let now = clock_gettime(ClockId::Monotonic);
     let micros = i128::from(now.tv_sec) * 1_000_000 + i128::from(now.tv_nsec) / 1_000;

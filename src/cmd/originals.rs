@@ -130,20 +130,20 @@ pub(super) fn save(place: &Place, knowledge: &Knowledge, now_us: u64) -> std::io
 
 /// Writes the file from time to time until the proxy drains.
 pub(super) async fn watch(shared: Arc<Shared>, place: Place) {
-    let mut written_at = shared.knowledge.originals().changes();
+    let mut written_at = shared.in_force.now().knowledge.originals().changes();
     loop {
         tokio::select! {
             () = tokio::time::sleep(EVERY) => {}
             () = shared.drain.cancelled() => return,
         }
-        let changes = shared.knowledge.originals().changes();
+        let changes = shared.in_force.now().knowledge.originals().changes();
         if changes == written_at {
             continue;
         }
         written_at = changes;
         let (shared, place) = (shared.clone(), place.clone());
         let saved = tokio::task::spawn_blocking(move || {
-            save(&place, &shared.knowledge, shared.clock.now().wall_us)
+            save(&place, &shared.in_force.now().knowledge, shared.clock.now().wall_us)
         });
         let saved = saved.await;
         if let Ok(Err(error)) = saved {

@@ -1,6 +1,7 @@
 //! `consentry run`: the proxy, from its start to its end or until another process takes over.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
@@ -10,6 +11,7 @@ use tracing_subscriber::EnvFilter;
 
 use super::hand_over::{Asked, Predecessor, Successor};
 use super::knowledge::Loaded;
+use super::reloading::Reloader;
 use super::serve::Running;
 use super::sockets::{Addresses, Given};
 use super::{Answer, Failure, knowledge, notify, serve, tls, watchdog};
@@ -20,7 +22,7 @@ const LOCK_WAIT: Duration = Duration::from_secs(10);
 /// For what blocks a thread of the runtime to end with it.
 const RUNTIME_WAIT: Duration = Duration::from_secs(5);
 
-/// Runs the proxy until SIGTERM or SIGINT. At SIGUSR2 it hands over to a new process: see `hand-over`.
+/// Runs the proxy until SIGTERM or SIGINT. SIGHUP reloads its files. At SIGUSR2 it hands over to a new process: see `hand-over`.
 #[derive(clap::Args)]
 pub struct Args {
     /// The consentry.toml.
@@ -117,6 +119,7 @@ fn life(
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let ended = runtime.block_on(async {
         let mut orders = Orders::listen()?;
+        let hang_up = signal(SignalKind::hangup())?;
         let patience = if before.is_some() { LOCK_WAIT } else { Duration::ZERO };
         let running = serve::start(loaded, addresses.again()?, patience).await?;
         if let Some(before) = before.take() {
@@ -124,12 +127,28 @@ fn life(
         }
         notify::ready();
         let watchdog = tokio::spawn(watchdog::run(running.shared.clone()));
+        let reloads = tokio::spawn(reload_at(hang_up, running.reloader.clone()));
         let ended = obey(&mut orders, running, addresses, again).await;
+        reloads.abort();
         watchdog.abort();
         ended
     });
     runtime.shutdown_timeout(RUNTIME_WAIT);
     ended
+}
+
+/// Reloads the files at each SIGHUP; signals that come meanwhile are one.
+async fn reload_at(mut hang_up: Signal, reloader: Arc<Reloader>) {
+    while hang_up.recv().await.is_some() {
+        let reloader = reloader.clone();
+        let done = tokio::task::spawn_blocking(move || {
+            notify::reloading();
+            // What came of it is in the log, and in force or not.
+            let _ = reloader.reload("SIGHUP");
+            notify::ready();
+        });
+        let _ = done.await;
+    }
 }
 
 /// The signals that are heeded.

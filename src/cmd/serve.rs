@@ -18,12 +18,13 @@ use super::audit::tokens;
 use super::blind::blind_ports;
 use super::indexing::{self, Indexing};
 use super::knowledge::{self, Loaded};
+use super::reloading::{self, Reloader};
 use super::retention::{self, Desk};
 use super::rewriting::{self, Rewriting};
 use super::sockets::Addresses;
 use super::{
-    Failure, asked, capture, disk, hand_over, key_watch, ledger, licences, mirrors, originals, tls,
-    told,
+    Failure, asked, capture, console, disk, hand_over, key_watch, ledger, licences, mirrors,
+    originals, tls, told,
 };
 use crate::admin::{self, Token, Told};
 use crate::audit::keys::{Auditor, SigningKey};
@@ -37,9 +38,11 @@ use crate::config::{self, Config};
 use crate::consent::Ledger;
 use crate::metrics::Metrics;
 use crate::policy::Rule;
-use crate::proxy::{Clock, Listening, Live, Route, Settings, Shards, Shared, Waiting, listen};
+use crate::proxy::{
+    Clock, Failures, InForce, Listening, Live, Route, Settings, Shards, Shared, Waiting, listen,
+};
 use crate::registry::Registry;
-use crate::session::Timeouts;
+use crate::session::{Parties, Timeouts};
 use crate::text;
 
 /// How often the journal's state is looked at.
@@ -64,11 +67,12 @@ pub(super) struct Running {
     pub(super) listening: Vec<SocketAddr>,
     /// Where the admin API is served.
     pub(super) admin: Option<SocketAddr>,
+    /// What puts changed files in force.
+    pub(super) reloader: Arc<Reloader>,
     /// What accepts connections.
     acceptors: Vec<JoinHandle<()>>,
     /// Who asks through the admin API that another process takes over.
     pub(super) hand_over_asked: mpsc::Receiver<hand_over::Asked>,
-    drain: Duration,
     /// Where it is kept what message_ids stand for.
     originals_at: originals::Place,
     /// The journal's folder.
@@ -88,48 +92,48 @@ pub(super) async fn start(
     patience: Duration,
 ) -> Result<Running, Failure> {
     let capture = capture::capture(&loaded)?;
-    let Loaded { config, mut knowledge, digest } = loaded;
+    let Loaded { file, files, config, mut knowledge, digest } = loaded;
     let rule_names: Vec<&str> = Rule::ALL.iter().map(|rule| rule.name()).collect();
     let mut metrics = Metrics::new(&rule_names);
     if config.metrics.providers {
-        let providers = knowledge.registry.providers().iter();
-        metrics.by_provider(&providers.map(|one| one.name.as_str()).collect::<Vec<_>>());
+        metrics.by_provider();
     }
     let metrics = Arc::new(metrics);
-    metrics.config(&config.digest_hex());
+    reloading::show(&metrics, &config, &knowledge.registry);
     let tls = tls::read(&config)?;
     let (listeners, admin_listener) = listen_on(&config, addresses, &tls)?;
     let clock = Clock::start();
+    metrics.reload_last_success.set((clock.now().wall_us / 1_000_000) as i64);
     let rule_set = knowledge.rule_set.name();
     let reading = knowledge.texts.version();
     let made_with = (rule_set, reading.as_str());
     await_closed(&config.audit.path, patience).await;
     let journal = open_journal(&config, &knowledge.registry, digest, made_with, &metrics, clock)?;
     let ledger = ledger::open(&config, patience)?;
-    knowledge.parties = ledger::parties(&ledger, &knowledge.registry)?;
+    knowledge.parties = ledger::parties(&ledger, &knowledge.registry, &Parties::default())?;
     let keep_keyword = ledger::keywords(&config, &knowledge.announced)?;
     let originals_at = originals::Place::new(&config.audit.path, &config.audit.keys);
     originals::load(&originals_at, &mut knowledge.originals())?;
     if knowledge.asks_receipts {
         asked::load(&config.audit.path, &config.audit.keys, &mut knowledge.asked())?;
     }
-    let waiting = Waiting::new(knowledge.registry.providers().len());
+    let drain = CancellationToken::new();
     let shared = Arc::new(Shared {
-        knowledge,
-        waiting,
+        in_force: InForce::new(knowledge, settings(&config), &drain),
+        waiting: Waiting::default(),
         journal,
         ledger: Some(ledger.clone()),
         keep_keyword,
         capture: Arc::new(capture),
         metrics,
-        settings: settings(&config),
         certificates: tls::together(&tls),
         clock,
-        drain: CancellationToken::new(),
+        drain,
         shards: Shards::start(threads(&config))?,
         tasks: TaskTracker::new(),
         live: DashMap::new(),
         by_address: DashMap::new(),
+        failures: Failures::new(u32::try_from(config.limits.bind_failures).unwrap_or(u32::MAX)),
         buffered_octets: AtomicUsize::new(0),
     });
     capture::show_limits(&shared.metrics, &shared.capture);
@@ -142,11 +146,12 @@ pub(super) async fn start(
         tracing::info!(address = %listener.address, "listening");
         acceptors.push(tokio::spawn(listener.serve(shared.clone())));
     }
+    let reloader = Arc::new(Reloader::new((file, files), &config, digest, &shared, &ledger));
     let (ask_hand_over, hand_over_asked) = mpsc::channel(1);
     let admin = match admin_listener {
         Some(listener) => {
             let ask = hand_over::by_api(ask_hand_over);
-            Some(serve_admin(&config, listener, &shared, &ledger, &retention, ask)?)
+            Some(serve_admin(&config, listener, &shared, &ledger, &retention, (ask, &reloader))?)
         }
         None => None,
     };
@@ -170,16 +175,15 @@ pub(super) async fn start(
         false => None,
     };
     let mirrors = mirrors::start(&config, &shared.journal, &shared.metrics, &keys, Some(&token))?;
-    let drain = config.timeouts.drain;
     let audit = config.audit.path.clone();
     Ok(Running {
         shared,
         ledger,
         listening,
         admin,
+        reloader,
         acceptors,
         hand_over_asked,
-        drain,
         originals_at,
         audit,
         rewriting,
@@ -213,7 +217,8 @@ impl Running {
     pub(super) async fn stop(self) -> Result<bool, Failure> {
         self.shared.drain.cancel();
         self.shared.tasks.close();
-        let most = self.drain + 2 * self.shared.settings.close + LAST_GRACE;
+        let settings = self.shared.in_force.now().settings;
+        let most = settings.drain + 2 * settings.close + LAST_GRACE;
         let in_time = timeout(most, self.shared.tasks.wait()).await.is_ok();
         self.shared.shards.end();
         let (journal, ledger) = (self.shared.journal.clone(), self.ledger);
@@ -221,10 +226,11 @@ impl Running {
         let now_us = self.shared.clock.now().wall_us;
         let (shared, path, audit) = (self.shared.clone(), self.originals_at, self.audit);
         let saved = tokio::task::spawn_blocking(move || {
-            if let Err(error) = asked::save(&audit, &shared.knowledge) {
+            let terms = shared.in_force.now();
+            if let Err(error) = asked::save(&audit, &terms.knowledge) {
                 tracing::error!(%error, "receipts may cross that no ESME asked for");
             }
-            originals::save(&path, &shared.knowledge, now_us)
+            originals::save(&path, &terms.knowledge, now_us)
         });
         if let Ok(Err(error)) = saved.await {
             tracing::error!(%error, "no message will be known by its message_id");
@@ -272,7 +278,7 @@ fn listen_on(
     for ((one, tls), socket) in config.listen.iter().zip(tls).zip(&mut sockets) {
         let listening =
             listen(socket, Route::ToSmsc(one.smsc.clone()), knowledge::text_options(one))?
-                .encrypted(tls.esme.clone(), tls.smsc.clone());
+                .leading(tls::entrance(one, tls), tls::outward(one, tls));
         let listening = match one.receipts {
             config::Receipts::AsAsked => listening,
             config::Receipts::Ask => listening.asking_for_receipts(),
@@ -388,7 +394,8 @@ fn sealing(config: &Config) -> Result<Sealing, Failure> {
     })
 }
 
-fn settings(config: &Config) -> Settings {
+/// Limits and times of the proxy.
+pub(super) fn settings(config: &Config) -> Settings {
     let us = |time: Duration| time.as_micros() as u64;
     let (limits, times) = (&config.limits, &config.timeouts);
     Settings {
@@ -417,7 +424,7 @@ fn serve_admin(
     shared: &Arc<Shared>,
     ledger: &Ledger,
     retention: &Arc<Desk>,
-    hand_over: admin::HandOver,
+    (hand_over, reloader): (admin::HandOver, &Arc<Reloader>),
 ) -> Result<SocketAddr, Failure> {
     let token_file = config.admin.as_ref().and_then(|admin| admin.token_file.as_deref());
     let token = match token_file {
@@ -445,6 +452,8 @@ fn serve_admin(
                 | RetentionFault::Unavailable(_) => Told::Unavailable(why.to_string()),
             })
         })),
+        reload: Some(reloader.clone().by_api()),
+        console: Some(admin::console::Desk::new(console::answers(config, shared, ledger)?)),
         hand_over: Some(hand_over),
         token,
     };
@@ -497,7 +506,11 @@ async fn watch(shared: Arc<Shared>) {
     let mut captured = Figures::default();
     loop {
         capture::count(&shared.metrics, &mut captured, shared.capture.figures());
-        licences::show(&shared.metrics, &shared.knowledge.registry, shared.clock.now().wall_us);
+        licences::show(
+            &shared.metrics,
+            &shared.in_force.now().knowledge.registry,
+            shared.clock.now().wall_us,
+        );
         let state = shared.journal.state();
         shared.metrics.audit_available.set(i64::from(state == State::Available));
         let stats = shared.journal.stats();

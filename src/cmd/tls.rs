@@ -1,4 +1,5 @@
-//! The certificates of the listeners: read at the start, watched for their end.
+//! How listeners are come in at and led out of: TLS, balancers, networks. Certificates are read at the
+//! start and watched for their end.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -7,10 +8,10 @@ use std::time::Duration;
 use super::Failure;
 use crate::config::{self, ClientCertificates, Config, TlsVersion};
 use crate::metrics::Metrics;
-use crate::proxy::Shared;
 use crate::proxy::tls::{
     Ask, Certificates, ClientFiles, ClientTls, End, Identity, ServerFiles, ServerTls, Version,
 };
+use crate::proxy::{Entrance, Outward, Shared, header};
 
 /// Days before a certificate ends from which the log and `check` say so.
 pub(super) const ENDING_DAYS: i64 = 30;
@@ -49,6 +50,24 @@ fn legs(name: &str, listen: &config::Listen) -> Result<Legs, Failure> {
         esme: esme.transpose().map_err(fault)?.map(Arc::new),
         smsc: smsc.transpose().map_err(fault)?.map(Arc::new),
     })
+}
+
+/// How connections come in at a listener.
+pub(super) fn entrance(listen: &config::Listen, tls: &Legs) -> Entrance {
+    Entrance {
+        tls: tls.esme.clone(),
+        balancers: listen.proxy_protocol.clone(),
+        allow: listen.allow.clone(),
+    }
+}
+
+/// How the SMSC behind it is spoken to.
+pub(super) fn outward(listen: &config::Listen, tls: &Legs) -> Outward {
+    let header = listen.smsc_proxy_protocol.map(|version| match version {
+        config::ProxyProtocol::V1 => header::Version::V1,
+        config::ProxyProtocol::V2 => header::Version::V2,
+    });
+    Outward { tls: tls.smsc.clone(), header }
 }
 
 fn server_files(tls: &config::Tls) -> ServerFiles {

@@ -36,6 +36,12 @@ pub const SESSIONS: Bounds<usize> = Bounds { default: 12_000, min: 1, max: 1_000
 /// `[limits] sessions_per_address`: ESME connections at once from one IP address. Generous, because
 /// a provider's many binds may come through one address translator.
 pub const SESSIONS_PER_ADDRESS: Bounds<usize> = Bounds { default: 1_000, min: 1, max: 1_000_000 };
+/// `[limits] sessions_per_provider`: sessions at once of one provider. The default is never taken: unwritten
+/// means as many as `sessions`.
+pub const SESSIONS_PER_PROVIDER: Bounds<usize> =
+    Bounds { default: 1_000_000, min: 1, max: 1_000_000 };
+/// `[limits] bind_failures`: failed binds from one address that cost it nothing; 0 for no limit.
+pub const BIND_FAILURES: Bounds<usize> = Bounds { default: 20, min: 0, max: 1_000_000 };
 /// `[limits] pdu`: the longest command_length, octets. The least still carries a submit_sm with 254
 /// octets of short_message and optional parameters.
 pub const PDU_OCTETS: Bounds<usize> = Bounds {
@@ -59,7 +65,7 @@ pub const ORIGINALS: Bounds<usize> = Bounds { default: 100_000, min: 0, max: 5_0
 pub const BIND: Bounds<Duration> = millis(30 * SECOND, SECOND, 10 * MINUTE);
 /// `[timeouts] connect`: for one SMSC address to take a connection.
 pub const CONNECT: Bounds<Duration> = millis(5 * SECOND, 100, 2 * MINUTE);
-/// `[timeouts] handshake`: for TLS to begin, on either leg.
+/// `[timeouts] handshake`: for a PROXY protocol header, and for TLS to begin on either leg.
 pub const HANDSHAKE: Bounds<Duration> = millis(10 * SECOND, 100, 2 * MINUTE);
 /// `[timeouts] idle`: without a PDU either way. Long, because peers send enquire_link only every few
 /// minutes.
@@ -142,6 +148,8 @@ pub const CAPTURE_NAMES_MAX: usize = 64;
 pub const LISTS_MAX: usize = 64;
 /// Listening addresses, `[[listen]]` or `[[outbind]]` each.
 pub const LISTEN_MAX: usize = 64;
+/// Networks in one list of a `[[listen]]`.
+pub const NETWORKS_MAX: usize = 256;
 /// Peers of one listening address.
 pub const PEERS_MAX: usize = 16;
 /// The longest `consentry.toml`, octets.

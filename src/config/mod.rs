@@ -5,6 +5,7 @@
 //! | `written` | every key as it stands in the file, and its JSON schema |
 //! | [`bounds`] | defaults, and how far each number may go |
 //! | `mirrors` | what is written of a mirror to what is meant |
+//! | `networks` | networks that a listener names |
 //! | `tls` | what is written of TLS, and what is meant |
 //! | `validate` | what is written to what is meant |
 //! | [`fault`] | a mistake's line and key, in one sentence |
@@ -19,6 +20,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use ipnet::IpNet;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -31,6 +33,7 @@ pub mod duration;
 pub mod fault;
 mod mirrors;
 pub mod nearest;
+mod networks;
 pub mod size;
 mod tls;
 mod validate;
@@ -111,6 +114,12 @@ pub struct Listen {
     pub tls: Option<Tls>,
     /// How TLS is spoken to the SMSC; `None` = plain SMPP.
     pub smsc_tls: Option<SmscTls>,
+    /// Balancers that must say whose connection it is, at most [`bounds::NETWORKS_MAX`].
+    pub proxy_protocol: Vec<IpNet>,
+    /// How the SMSC is told whose connection it is.
+    pub smsc_proxy_protocol: Option<ProxyProtocol>,
+    /// Who may connect, at most [`bounds::NETWORKS_MAX`]; empty = everybody.
+    pub allow: Vec<IpNet>,
 }
 
 /// An `[[outbind]]`: a connecting SMSC is led to the ESME.
@@ -131,6 +140,10 @@ pub struct Limits {
     pub sessions: usize,
     /// ESME connections at once from one IP address; never above `sessions`.
     pub sessions_per_address: usize,
+    /// Sessions at once of one provider; `None` = as many as `sessions`.
+    pub sessions_per_provider: Option<usize>,
+    /// Failed binds from one address before its connections wait; zero = they never do.
+    pub bind_failures: usize,
     /// The longest command_length, octets.
     pub pdu_octets: usize,
     /// Octets that may wait in one session, each direction; never below `pdu_octets`.
@@ -150,7 +163,7 @@ pub struct Timeouts {
     pub bind: Duration,
     /// For one SMSC address to take a connection.
     pub connect: Duration,
-    /// For a TLS handshake, of either leg.
+    /// For a PROXY protocol header to come, and for a TLS handshake, of either leg.
     pub handshake: Duration,
     /// Without a PDU either way.
     pub idle: Duration,
@@ -501,6 +514,13 @@ choices! {
         Optional "optional"
         /// They are, and who has none is not served.
         Required "required"
+    }
+    /// How the SMSC is told whose connection it is.
+    ProxyProtocol {
+        /// By a line of text.
+        V1 "v1"
+        /// By octets.
+        V2 "v2"
     }
     /// The oldest version of TLS that is spoken.
     TlsVersion {

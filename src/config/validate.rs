@@ -14,6 +14,7 @@ use toml::de::DeTable;
 use super::bounds::{self, Bounds};
 use super::fault::{self, Source};
 use super::nearest::nearest;
+use super::networks::networks;
 use super::written::{self, Size, Time};
 use super::{
     AUDIT_PATH, AUDIT_ZONE, CAPTURE_PATH, CONSENT_PATH, LongMessages, PartsMode, REGISTRY_FILE,
@@ -137,6 +138,9 @@ fn listeners(
                 .smsc_tls
                 .map(|tls| super::tls::smsc_tls(source, folder, tls))
                 .transpose()?,
+            proxy_protocol: networks(source, written.proxy_protocol)?,
+            smsc_proxy_protocol: written.smsc_proxy_protocol,
+            allow: networks(source, written.allow)?,
         });
     }
     let mut outbinds = Vec::new();
@@ -183,8 +187,14 @@ fn limits(source: &Source<'_>, written: written::Limits) -> Result<Limits, Fault
         Some(threads) => Some(count(source, Some(threads), bounds::THREADS)?),
         None => None,
     };
+    let sessions_per_provider = match written.sessions_per_provider {
+        Some(count) => Some(self::count(source, Some(count), bounds::SESSIONS_PER_PROVIDER)?),
+        None => None,
+    };
     let mut limits = Limits {
         threads,
+        sessions_per_provider,
+        bind_failures: count(source, written.bind_failures, bounds::BIND_FAILURES)?,
         sessions: count(source, written.sessions, bounds::SESSIONS)?,
         sessions_per_address: count(
             source,

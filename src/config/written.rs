@@ -93,6 +93,15 @@ pub(super) struct Listen {
     /// TLS towards the SMSC. Without it, plain SMPP.
     #[schemars(with = "Option<super::tls::WrittenSmscTls>")]
     pub smsc_tls: Option<super::tls::WrittenSmscTls>,
+    /// Networks of balancers whose connections must begin with a PROXY protocol header, version 1 or 2: the
+    /// address in it counts as where the ESME connects from. From elsewhere no header is taken.
+    #[schemars(with = "Option<Vec<String>>", length(min = 1, max = bounds::NETWORKS_MAX))]
+    pub proxy_protocol: Option<Spanned<Vec<Spanned<String>>>>,
+    /// Whether the SMSC is told the ESME's address by a PROXY protocol header, and in which version.
+    pub smsc_proxy_protocol: Option<super::ProxyProtocol>,
+    /// Networks from which ESMEs may connect; without it, from everywhere.
+    #[schemars(with = "Option<Vec<String>>", length(min = 1, max = bounds::NETWORKS_MAX))]
+    pub allow: Option<Spanned<Vec<Spanned<String>>>>,
 }
 
 /// An SMSC that connects here and sends outbind is led to the ESME.
@@ -131,6 +140,22 @@ pub(super) struct Limits {
         "maximum" = bounds::SESSIONS_PER_ADDRESS.max,
     ))]
     pub sessions_per_address: Option<Spanned<u32>>,
+    /// Sessions at once of one provider; without it, as many as sessions allows. A bind beyond is refused by
+    /// rule rate.exceeded.
+    #[schemars(with = "Option<u32>", extend(
+        "minimum" = bounds::SESSIONS_PER_PROVIDER.min,
+        "maximum" = bounds::SESSIONS_PER_PROVIDER.max,
+    ))]
+    pub sessions_per_provider: Option<Spanned<u32>>,
+    /// Failed binds from one IP address that cost it nothing. Beyond them each makes its next connections
+    /// wait before they are served, 1 s and then twice as long each time up to 30 s, until a bind succeeds or
+    /// none failed for 10 minutes. 0: they never wait.
+    #[schemars(with = "Option<u32>", extend(
+        "default" = bounds::BIND_FAILURES.default,
+        "minimum" = bounds::BIND_FAILURES.min,
+        "maximum" = bounds::BIND_FAILURES.max,
+    ))]
+    pub bind_failures: Option<Spanned<u32>>,
     /// The longest PDU (command_length).
     #[schemars(with = "Option<Size>", extend("default" = size::text(bounds::PDU_OCTETS.default)))]
     pub pdu: Option<Spanned<Size>>,
@@ -172,7 +197,7 @@ pub(super) struct Timeouts {
     /// For one SMSC address to take a connection.
     #[schemars(with = "Option<Time>", extend("default" = duration::text(bounds::CONNECT.default)))]
     pub connect: Option<Spanned<Time>>,
-    /// For a TLS handshake, of either leg.
+    /// For a PROXY protocol header to come, and for a TLS handshake, of either leg.
     #[schemars(
         with = "Option<Time>",
         extend("default" = duration::text(bounds::HANDSHAKE.default))

@@ -94,6 +94,12 @@ impl Hits {
     }
 }
 
+/// What identifies a reader with these weights.
+fn digest(weights: &str) -> String {
+    let hash = Sha256::new().chain_update(weights).chain_update(lexicon::written()).finalize();
+    hash.iter().take(6).map(|octet| format!("{octet:02x}")).collect()
+}
+
 impl Reader {
     /// The reader with the weights of this build.
     pub fn built_in() -> Result<Reader, WeightsFault> {
@@ -102,9 +108,13 @@ impl Reader {
 
     /// The reader with the weights of a file's text.
     pub fn parse(weights: &str) -> Result<Reader, WeightsFault> {
-        let hash = Sha256::new().chain_update(weights).chain_update(lexicon::written()).finalize();
-        let digest = hash.iter().take(6).map(|octet| format!("{octet:02x}")).collect();
-        Ok(Reader { digest, ..Reader::new(&Weights::parse(weights)?) })
+        Ok(Reader { digest: digest(weights), ..Reader::new(&Weights::parse(weights)?) })
+    }
+
+    /// Whether it is what these weights make, or without them those of this build: then they need not be
+    /// parsed again.
+    pub fn is_of(&self, weights: Option<&str>) -> bool {
+        self.digest == digest(weights.unwrap_or(WEIGHTS))
     }
 
     /// The reader of weights that stand in no file.

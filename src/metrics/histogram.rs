@@ -44,19 +44,20 @@ impl Histogram {
 
     /// How many samples were taken.
     pub fn count(&self) -> u64 {
-        self.buckets.iter().map(|bucket| bucket.load(Ordering::Relaxed)).sum()
+        self.counts().count()
     }
 
     /// The upper bound of the bucket in which the sample of this rank (0 to 1) lies; `None` without
     /// samples, or when it is longer than all bounds.
     pub fn quantile(&self, rank: f64) -> Option<Duration> {
-        let count = self.count();
-        let wanted = ((count as f64 * rank).ceil() as u64).clamp(1, count.max(1));
-        let mut seen = 0;
-        self.buckets.iter().zip(BOUNDS_US).find_map(|(bucket, bound)| {
-            seen += bucket.load(Ordering::Relaxed);
-            (seen >= wanted).then(|| Duration::from_micros(bound))
-        })
+        self.counts().quantile(rank)
+    }
+
+    /// The counts as they stand now.
+    pub fn counts(&self) -> Counts {
+        Counts(std::array::from_fn(|at| {
+            self.buckets.get(at).map_or(0, |bucket| bucket.load(Ordering::Relaxed))
+        }))
     }
 
     fn shown(&self) -> Shown {
@@ -75,6 +76,42 @@ impl Histogram {
         shown.set_sample_count(cumulative + longer);
         shown.set_sample_sum(self.sum_ns.load(Ordering::Relaxed) as f64 / 1e9);
         shown
+    }
+}
+
+/// How many samples of each size there were at one time, or between two.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Counts([u64; BOUNDS_US.len() + 1]);
+
+impl Counts {
+    /// What was added since `earlier`.
+    pub fn since(&self, earlier: &Counts) -> Counts {
+        let mut added = *self;
+        added.0.iter_mut().zip(earlier.0).for_each(|(now, then)| *now = now.saturating_sub(then));
+        added
+    }
+
+    /// Both together.
+    pub fn and(&self, other: &Counts) -> Counts {
+        let mut both = *self;
+        both.0.iter_mut().zip(other.0).for_each(|(one, more)| *one = one.saturating_add(more));
+        both
+    }
+
+    /// How many samples.
+    pub fn count(&self) -> u64 {
+        self.0.iter().sum()
+    }
+
+    /// As [`Histogram::quantile`].
+    pub fn quantile(&self, rank: f64) -> Option<Duration> {
+        let count = self.count();
+        let wanted = ((count as f64 * rank).ceil() as u64).clamp(1, count.max(1));
+        let mut seen = 0;
+        self.0.iter().zip(BOUNDS_US).find_map(|(bucket, bound)| {
+            seen += bucket;
+            (seen >= wanted).then(|| Duration::from_micros(bound))
+        })
     }
 }
 
@@ -155,6 +192,19 @@ mod tests {
             assert_eq!(histogram.quantile(0.5), bound_us.map(Duration::from_micros), "{ns} ns");
             assert_eq!(histogram.count(), 1);
         }
+    }
+
+    #[test]
+    fn what_was_added_between_two_looks_has_its_own_quantiles() {
+        let histogram = Histogram::default();
+        histogram.observe_n(Duration::from_secs(1), 1_000);
+        let before = histogram.counts();
+        assert_eq!(histogram.counts().since(&before).quantile(0.5), None);
+        histogram.observe_n(Duration::from_micros(40), 3);
+        let added = histogram.counts().since(&before);
+        assert_eq!((added.count(), histogram.count()), (3, 1_003));
+        assert_eq!(added.quantile(0.99), Some(Duration::from_micros(50)));
+        assert_eq!(added.and(&before).quantile(0.99), Some(Duration::from_secs(1)));
     }
 
     #[test]

@@ -91,8 +91,16 @@ labels! {
         Sessions "sessions"
         /// `[limits] sessions_per_address`.
         SessionsPerAddress "sessions_per_address"
+        /// `[limits] sessions_per_provider`: the bind was refused.
+        SessionsPerProvider "sessions_per_provider"
         /// `[limits] buffered`.
         Buffered "buffered"
+        /// Not of the networks in `[[listen]] allow`.
+        NotAllowed "not_allowed"
+        /// `[limits] bind_failures`: too many connections of an address wait for their time.
+        BindFailures "bind_failures"
+        /// A balancer that did not say whose connection it is.
+        ProxyProtocol "proxy_protocol"
         /// The process is being stopped.
         Draining "draining"
         /// No TLS handshake, or none in time, or without a certificate that is good here.
@@ -106,6 +114,15 @@ labels! {
         Written "written"
         /// The writer was behind: it stands nowhere.
         Dropped "dropped"
+    }
+    /// What came of a reload.
+    Reloaded {
+        /// Other rules or settings are in force since.
+        Changed "changed"
+        /// What is in force is what stood in the files.
+        Unchanged "unchanged"
+        /// The files cannot be in force: nothing changed.
+        Failed "failed"
     }
     /// Why a capture ended.
     CaptureEnd {

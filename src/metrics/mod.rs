@@ -24,10 +24,10 @@ pub mod histogram;
 pub mod labels;
 mod process;
 
-pub use histogram::Histogram;
+pub use histogram::{Counts, Histogram};
 pub use labels::{
-    BindMode, CaptureEnd, CaptureOutcome, ConsentEvent, ForeignProtocol, Refused, Revocation,
-    SessionState, Side, Verdict,
+    BindMode, CaptureEnd, CaptureOutcome, ConsentEvent, ForeignProtocol, Refused, Reloaded,
+    Revocation, SessionState, Side, Verdict,
 };
 
 /// The metrics of one process. Families that count what nobody has done yet stand at 0.
@@ -49,8 +49,11 @@ pub struct Metrics {
     capture_ended: Vec<IntCounter>,
     config_info: IntGaugeVec,
     certificate_expiry: IntGaugeVec,
-    /// By provider and verdict; empty without [`Metrics::by_provider`].
-    provider_verdicts: Vec<IntCounter>,
+    /// By provider and verdict; none without [`Metrics::by_provider`].
+    provider_verdicts: Option<IntCounterVec>,
+    reloads: Vec<IntCounter>,
+    /// `consentry_reload_last_success_seconds`: when what is in force came into force, since the Unix epoch.
+    pub reload_last_success: IntGauge,
     /// `consentry_providers_unlicensed`: providers of the registry without a licence in force.
     pub providers_unlicensed: IntGauge,
     /// `consentry_licence_ends_timestamp_seconds`: when the next licence in force ends; 0 without one.
@@ -201,12 +204,21 @@ impl Metrics {
                 "Always 1; the SHA-256 of the configuration in force is in the label.",
                 &["hash"],
             )?,
+            provider_verdicts: None,
+            reloads: make.counters(
+                "consentry_reloads_total",
+                "Reloads asked for, by what came of them.",
+                ("result", &Reloaded::ALL.map(Reloaded::name)),
+            )?,
+            reload_last_success: make.gauge(
+                "consentry_reload_last_success_seconds",
+                "When the configuration in force was loaded, since the Unix epoch.",
+            )?,
             certificate_expiry: make.gauges(
                 "consentry_certificate_expiry_seconds",
                 "Until a TLS certificate ends; below zero when it has.",
                 &["certificate"],
             )?,
-            provider_verdicts: Vec::new(),
             providers_unlicensed: make.gauge(
                 "consentry_providers_unlicensed",
                 "Providers of the registry without a licence in force: all they send is refused.",
@@ -306,23 +318,29 @@ impl Metrics {
         })
     }
 
-    /// Adds `consentry_provider_verdicts_total{provider,verdict}`, of the providers with these names, in
-    /// the registry's order. Three series a provider.
-    pub fn by_provider(&mut self, names: &[&str]) {
+    /// Adds the family `consentry_provider_verdicts_total{provider,verdict}`, of nobody yet.
+    pub fn by_provider(&mut self) {
         let make = Maker { registry: self.registry.clone() };
-        let made = make.counters2(
+        let made = make.family2(
             "consentry_provider_verdicts_total",
             "Judged requests by the provider that sent them and verdict.",
-            ("provider", names),
-            ("verdict", &Verdict::ALL.map(Verdict::name)),
+            &["provider", "verdict"],
         );
-        self.provider_verdicts = made.expect("the family is well formed and added once");
+        self.provider_verdicts = Some(made.expect("the family is well formed and added once"));
     }
 
-    /// `consentry_provider_verdicts_total{provider,verdict}` for a place in the list that
-    /// [`Metrics::by_provider`] was given; `None` without one.
-    pub fn provider_verdicts(&self, provider: usize, verdict: Verdict) -> Option<&IntCounter> {
-        self.provider_verdicts.get(provider * Verdict::ALL.len() + verdict as usize)
+    /// The `consentry_provider_verdicts_total{provider,verdict}` of a provider, by its name in the registry,
+    /// from then on shown; `None` without [`Metrics::by_provider`].
+    pub fn provider(&self, name: &str) -> Option<ProviderMetrics> {
+        let family = self.provider_verdicts.as_ref()?;
+        let verdicts =
+            Verdict::ALL.map(|verdict| family.with_label_values(&[name, verdict.name()]));
+        Some(ProviderMetrics { verdicts })
+    }
+
+    /// `consentry_reloads_total{result}`.
+    pub fn reloads(&self, result: Reloaded) -> &IntCounter {
+        &self.reloads[result as usize]
     }
 
     /// `consentry_sessions{state}`.
@@ -432,6 +450,18 @@ impl Metrics {
     }
 }
 
+/// The metrics of one provider.
+pub struct ProviderMetrics {
+    verdicts: [IntCounter; Verdict::ALL.len()],
+}
+
+impl ProviderMetrics {
+    /// `consentry_provider_verdicts_total{provider,verdict}`.
+    pub fn verdicts(&self, verdict: Verdict) -> &IntCounter {
+        &self.verdicts[verdict as usize]
+    }
+}
+
 /// The metrics of one mirror.
 pub struct MirrorMetrics {
     /// `consentry_mirror_lag_records`: records on the disk that it has not delivered.
@@ -471,6 +501,15 @@ impl Maker {
 
     fn counted(&self, name: &str, help: &str, label: &str) -> prometheus::Result<IntCounterVec> {
         self.register(IntCounterVec::new(Opts::new(name, help), &[label])?)
+    }
+
+    fn family2(
+        &self,
+        name: &str,
+        help: &str,
+        labels: &[&str],
+    ) -> prometheus::Result<IntCounterVec> {
+        self.register(IntCounterVec::new(Opts::new(name, help), labels)?)
     }
 
     fn counters(
@@ -610,13 +649,17 @@ mod tests {
     #[test]
     fn providers_are_counted_only_where_they_are_named() {
         let mut metrics = Metrics::new(RULES);
-        assert!(metrics.provider_verdicts(0, Verdict::Pass).is_none());
+        assert!(metrics.provider("示例商城有限公司").is_none());
         assert!(!metrics.render().contains("provider_verdicts"));
-        metrics.by_provider(&["示例商城有限公司", "quoted \"Ltd\""]);
-        for (provider, verdict, count) in [(0, Verdict::Refuse, 2), (1, Verdict::Observe, 3)] {
-            metrics.provider_verdicts(provider, verdict).unwrap().inc_by(count);
+        metrics.by_provider();
+        let (first, second) = ("示例商城有限公司", "quoted \"Ltd\"");
+        for (name, verdict, count) in [
+            (first, Verdict::Refuse, 1),
+            (second, Verdict::Observe, 3),
+            (first, Verdict::Refuse, 1),
+        ] {
+            metrics.provider(name).unwrap().verdicts(verdict).inc_by(count);
         }
-        assert!(metrics.provider_verdicts(2, Verdict::Pass).is_none());
         for (labels, expected) in [
             (r#"provider="示例商城有限公司",verdict="refuse""#, 2.0),
             (r#"provider="示例商城有限公司",verdict="pass""#, 0.0),

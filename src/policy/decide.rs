@@ -13,12 +13,13 @@ use super::{
 type Judge<F> = fn(&F) -> Option<Reason>;
 
 /// What a bind is asked, in order.
-fn bind_rules<'a>() -> [(Rule, Judge<BindFacts<'a>>); 4] {
+fn bind_rules<'a>() -> [(Rule, Judge<BindFacts<'a>>); 5] {
     [
         (Rule::ProviderUnknown, provider::bind_unknown),
         (Rule::ProviderLicence, provider::bind_licence),
         (Rule::ProviderLocation, provider::bind_location),
         (Rule::ProviderCertificate, provider::bind_certificate),
+        (Rule::RateExceeded, rate::bind_sessions),
     ]
 }
 

@@ -67,7 +67,7 @@ impl<'a> Facts<'a> {
         let sender = sender(source);
         Self {
             now_us,
-            provider: provider.map(|id| (id, registry.provider(id))),
+            provider: provider.and_then(|id| Some((id, registry.provider_by_id(id)?))),
             sender,
             allotment: sender.map_or(Allotment::None, |sender| registry.allotment(&sender)),
             recipient: recipient(destination),
@@ -101,6 +101,8 @@ pub struct BindFacts<'a> {
     pub peer: IpAddr,
     /// The client certificate that was shown.
     pub presented: &'a Presented,
+    /// Whether the provider has fewer sessions than it may.
+    pub rate: Rate,
 }
 
 /// Where a message carries another sender than its source_addr.
@@ -143,7 +145,7 @@ pub enum Earlier {
     Unknown,
 }
 
-/// Whether a message is within its provider's rate.
+/// Whether a message is within its provider's rate, a bind within its sessions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Rate {
     /// Within, or no rate was agreed.

@@ -112,6 +112,7 @@ reasons! {
     ScheduleConsentEnds => ScheduleBeyond, "The consent ends before the delivery may.";
     NoticeMissing => NoticeMissing, "The text does not say how to refuse more of them.";
     LedgerUnavailable => LedgerUnavailable, "The consent ledger cannot be asked now.";
+    BindSessions => RateExceeded, "The provider has as many sessions as it may have at once.";
     RateExceeded => RateExceeded, "The provider sends more messages a second than agreed.";
     CommandUnknown => CommandRefused, "The command_id is not known.";
     CommandState => CommandRefused, "The command is not allowed in this state of the session.";

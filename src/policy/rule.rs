@@ -344,7 +344,9 @@ impl Rule {
             Self::BodyAmbiguous => "A message with two bodies, of which either may be delivered.",
             Self::CommandRefused => "A command that may not cross the proxy, or not now.",
             Self::PduMalformed => "A PDU that cannot be parsed.",
-            Self::RateExceeded => "A message over the provider's rate.",
+            Self::RateExceeded => {
+                "A message over the provider's rate, or a session more than it may have."
+            }
             Self::AuditUnavailable => "A message that cannot be recorded now.",
             Self::SessionDraining => "A request while the proxy shuts down; retry elsewhere.",
             Self::CodePurpose => "A text that the code was not approved for.",

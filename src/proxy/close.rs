@@ -23,7 +23,7 @@ struct Shut {
 
 /// Closes both sides in good order; gives up on peers that do not within the close time.
 pub async fn close(pair: &mut Pair) {
-    let within = pair.shared.settings.close;
+    let within = pair.terms.settings.close;
     let mut shut = Shut::default();
     // Whether it was in time does not matter: either way both sockets go now.
     let _ = timeout(within, async {

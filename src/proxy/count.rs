@@ -2,15 +2,15 @@
 
 use std::time::Duration;
 
-use crate::metrics::{BindMode, ForeignProtocol, Metrics, Side, Verdict};
+use crate::metrics::{BindMode, ForeignProtocol, Metrics, ProviderMetrics, Side, Verdict};
 use crate::policy::Rule;
 use crate::session::{self, BindKind, Tally};
 use crate::smpp::frame::FrameFault;
 
-/// Adds a tally to the metrics and clears it. `provider` is the place in the registry of who bound.
-pub fn add(metrics: &Metrics, tally: &mut Tally, provider: Option<usize>) {
+/// Adds a tally to the metrics, and to those of who bound, and clears it.
+pub fn add(metrics: &Metrics, tally: &mut Tally, provider: Option<&ProviderMetrics>) {
     if let Some(provider) = provider {
-        add_provider(metrics, tally, provider);
+        add_provider(provider, tally);
     }
     for (side, counts) in [(Side::Esme, &tally.from_esme), (Side::Smsc, &tally.from_smsc)] {
         for (slot, &count) in counts.iter().enumerate().filter(|(_, count)| **count > 0) {
@@ -49,16 +49,13 @@ pub fn add(metrics: &Metrics, tally: &mut Tally, provider: Option<usize>) {
 }
 
 /// The same verdicts by provider, where the metrics know providers.
-fn add_provider(metrics: &Metrics, tally: &Tally, provider: usize) {
-    let Some(passes) = metrics.provider_verdicts(provider, Verdict::Pass) else { return };
-    passes.inc_by(u64::from(tally.passed));
+fn add_provider(provider: &ProviderMetrics, tally: &Tally) {
+    provider.verdicts(Verdict::Pass).inc_by(u64::from(tally.passed));
     for (verdict, counts) in
         [(Verdict::Refuse, &tally.refused), (Verdict::Observe, &tally.observed)]
     {
         let sum = counts.iter().map(|count| u64::from(*count)).sum();
-        if let Some(counter) = metrics.provider_verdicts(provider, verdict) {
-            counter.inc_by(sum);
-        }
+        provider.verdicts(verdict).inc_by(sum);
     }
 }
 
@@ -88,7 +85,8 @@ mod tests {
     #[test]
     fn a_providers_verdicts_are_its_own_and_everybodys() {
         let mut metrics = Metrics::new(&Rule::ALL.map(|rule| rule.name()));
-        metrics.by_provider(&["first", "second"]);
+        metrics.by_provider();
+        let [first, second] = ["first", "second"].map(|name| metrics.provider(name));
         let rule = Rule::SourceForged;
         let tally = || {
             let mut tally = Tally { passed: 5, ..Tally::default() };
@@ -97,14 +95,15 @@ mod tests {
             tally.observed[usize::from(rule.code())] = 4;
             tally
         };
-        for provider in [Some(1), Some(1), None, Some(9)] {
+        for provider in [second.as_ref(), second.as_ref(), None, None] {
             add(&metrics, &mut tally(), provider);
         }
-        let of =
-            |provider, verdict| metrics.provider_verdicts(provider, verdict).map(|one| one.get());
+        let of = |provider: &Option<ProviderMetrics>, verdict| {
+            provider.as_ref().map(|one| one.verdicts(verdict).get())
+        };
         for (verdict, each) in [(Verdict::Pass, 5), (Verdict::Refuse, 3), (Verdict::Observe, 4)] {
-            assert_eq!(of(0, verdict), Some(0), "{verdict:?}");
-            assert_eq!(of(1, verdict), Some(2 * each), "{verdict:?}");
+            assert_eq!(of(&first, verdict), Some(0), "{verdict:?}");
+            assert_eq!(of(&second, verdict), Some(2 * each), "{verdict:?}");
         }
         assert_eq!(metrics.verdicts(Verdict::Pass, None).get(), 20);
     }

@@ -6,8 +6,9 @@ use std::net::SocketAddr;
 use tokio::net::{TcpStream, lookup_host};
 use tokio::time::timeout;
 
+use super::header::Ends;
+use super::outward::Outward;
 use super::stream::Stream;
-use super::tls::ClientTls;
 use super::{Settings, socket};
 
 /// A connection to one of several peers.
@@ -20,11 +21,12 @@ pub struct Dialled<'a> {
     pub target: &'a str,
 }
 
-/// Tries each `host:port` in order, each of its addresses for at most the connect time and, with TLS,
-/// the handshake time. The error is the last one met.
+/// Tries each `host:port` in order for an ESME with these ends, each of its addresses for at most the
+/// connect time and, where there is more to say than SMPP, the handshake time. The error is the last one met.
 pub(super) async fn dial<'a>(
     targets: &'a [String],
-    tls: Option<&ClientTls>,
+    outward: &Outward,
+    ends: Ends,
     settings: &Settings,
 ) -> io::Result<Dialled<'a>> {
     let mut last = io::Error::from(io::ErrorKind::NotFound);
@@ -44,7 +46,7 @@ pub(super) async fn dial<'a>(
             match timeout(settings.connect, TcpStream::connect(address)).await {
                 Ok(Ok(stream)) => {
                     socket::prepare(&stream, settings)?;
-                    match begin(stream, target, tls, settings).await {
+                    match outward.begin(stream, target, ends, settings).await {
                         Ok(stream) => return Ok(Dialled { stream, address, target }),
                         Err(error) => last = error,
                     }
@@ -55,18 +57,4 @@ pub(super) async fn dial<'a>(
         }
     }
     Err(last)
-}
-
-/// What comes before SMPP on a connection that was taken.
-async fn begin(
-    socket: TcpStream,
-    target: &str,
-    tls: Option<&ClientTls>,
-    settings: &Settings,
-) -> io::Result<Stream> {
-    let Some(tls) = tls else { return Ok(Stream::Plain(socket)) };
-    match timeout(settings.handshake, tls.connect(socket, target)).await {
-        Ok(done) => done,
-        Err(_) => Err(io::Error::new(io::ErrorKind::TimedOut, "no TLS handshake in time")),
-    }
 }

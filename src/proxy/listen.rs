@@ -7,9 +7,10 @@ use std::time::Duration;
 use socket2::{Domain, Socket, Type};
 use tokio::net::{TcpListener, TcpStream};
 
+use super::enter::{Entrance, Place};
+use super::outward::Outward;
 use super::pump::{self, FirstLeg};
 use super::stream::Stream;
-use super::tls::{ClientTls, ServerTls};
 use super::{Shared, enter, socket};
 use crate::metrics::Refused;
 use crate::text;
@@ -38,10 +39,10 @@ pub(super) struct Way {
     pub(super) text_options: text::Options,
     pub(super) asks_receipts: bool,
     pub(super) strips_second_sender: bool,
-    /// TLS towards who connects; `None` = plain.
-    pub(super) tls: Option<Arc<ServerTls>>,
-    /// TLS towards the SMSC.
-    pub(super) smsc_tls: Option<Arc<ClientTls>>,
+    /// How connections come in.
+    pub(super) entrance: Entrance,
+    /// How the SMSC is spoken to.
+    pub(super) outward: Outward,
 }
 
 /// An address that is listened on.
@@ -54,8 +55,8 @@ pub struct Listening {
     text_options: text::Options,
     asks_receipts: bool,
     strips_second_sender: bool,
-    tls: Option<Arc<ServerTls>>,
-    smsc_tls: Option<Arc<ClientTls>>,
+    entrance: Entrance,
+    outward: Outward,
 }
 
 /// Why an address cannot be listened on.
@@ -94,8 +95,8 @@ pub fn listen(
         text_options,
         asks_receipts: false,
         strips_second_sender: false,
-        tls: None,
-        smsc_tls: None,
+        entrance: Entrance::default(),
+        outward: Outward::default(),
     })
 }
 
@@ -112,14 +113,10 @@ impl Listening {
         self
     }
 
-    /// The address where ESMEs speak TLS, if there is any, with the SMSC behind it by TLS, if there is any.
-    pub fn encrypted(
-        mut self,
-        tls: Option<Arc<ServerTls>>,
-        smsc_tls: Option<Arc<ClientTls>>,
-    ) -> Listening {
-        self.tls = tls;
-        self.smsc_tls = smsc_tls;
+    /// The address where connections come in like this, and go on like that.
+    pub fn leading(mut self, entrance: Entrance, outward: Outward) -> Listening {
+        self.entrance = entrance;
+        self.outward = outward;
         self
     }
 
@@ -132,12 +129,19 @@ impl Listening {
             text_options,
             asks_receipts,
             strips_second_sender,
-            tls,
-            smsc_tls,
+            entrance,
+            outward,
             ..
         } = self;
-        let way =
-            Way { route, name, text_options, asks_receipts, strips_second_sender, tls, smsc_tls };
+        let way = Way {
+            route,
+            name,
+            text_options,
+            asks_receipts,
+            strips_second_sender,
+            entrance,
+            outward,
+        };
         let way = Arc::new(way);
         loop {
             let accepted = tokio::select! {
@@ -157,13 +161,22 @@ impl Listening {
 }
 
 fn admit(shared: &Arc<Shared>, way: &Arc<Way>, stream: TcpStream, peer: SocketAddr) {
-    if let Err(reason) = shared.admit(peer) {
-        shared.metrics.connections_refused(reason).inc();
-        tracing::debug!(%peer, reason = reason.name(), "connection refused");
-        return;
-    }
-    if let Err(error) = socket::prepare(&stream, &shared.settings) {
-        shared.dismiss(peer);
+    // Of a balancer's connections it is the header that says whose they are.
+    let is_balancers = way.entrance.is_balancer(peer.ip());
+    let room = shared.has_room().map_err(|reason| (reason, String::new()));
+    let place = room.and_then(|()| match is_balancers {
+        true => Ok(None),
+        false => enter::place(shared, &way.entrance, peer.ip()).map(Some),
+    });
+    let place = match place {
+        Ok(place) => place,
+        Err((reason, _)) => {
+            shared.metrics.connections_refused(reason).inc();
+            tracing::debug!(%peer, reason = reason.name(), "connection refused");
+            return;
+        }
+    };
+    if let Err(error) = socket::prepare(&stream, &shared.in_force.now().settings) {
         shared.metrics.connections_refused(Refused::System).inc();
         tracing::debug!(%peer, %error, "connection lost before it began");
         return;
@@ -172,7 +185,6 @@ fn admit(shared: &Arc<Shared>, way: &Arc<Way>, stream: TcpStream, peer: SocketAd
     let stream = match stream.into_std() {
         Ok(stream) => stream,
         Err(error) => {
-            shared.dismiss(peer);
             tracing::debug!(%peer, %error, "connection lost before it began");
             return;
         }
@@ -181,28 +193,36 @@ fn admit(shared: &Arc<Shared>, way: &Arc<Way>, stream: TcpStream, peer: SocketAd
     let sharing = shared.clone();
     sharing.shards.spawn(&sharing.tasks, async move {
         match TcpStream::from_std(stream) {
-            Ok(stream) => serve(&shared, &way, stream, peer).await,
+            Ok(stream) => serve(&shared, &way, stream, peer, place).await,
             Err(error) => {
                 shared.metrics.connections_refused(Refused::System).inc();
                 tracing::warn!(%peer, %error, "a connection could not be taken over");
             }
         }
-        shared.dismiss(peer);
     });
 }
 
-async fn serve(shared: &Arc<Shared>, way: &Way, stream: TcpStream, peer: SocketAddr) {
-    let first = match way.route {
-        Route::ToSmsc(_) => match enter::enter(shared, way, stream).await {
-            Ok(entered) => FirstLeg::Esme(entered),
-            Err((reason, why)) => {
-                shared.metrics.connections_refused(reason).inc();
-                let listener = &way.name;
-                tracing::info!(%peer, listener, reason = reason.name(), why, "connection refused");
-                return;
-            }
-        },
-        Route::ToEsme(_) => FirstLeg::Smsc(Stream::Plain(stream)),
-    };
-    pump::run(shared, way, first, peer).await;
+async fn serve(
+    shared: &Arc<Shared>,
+    way: &Way,
+    stream: TcpStream,
+    peer: SocketAddr,
+    place: Option<Place>,
+) {
+    if let Route::ToEsme(_) = way.route {
+        pump::run(shared, way, FirstLeg::Smsc(Stream::Plain(stream)), peer).await;
+        drop(place);
+        return;
+    }
+    match enter::enter(shared, &way.entrance, stream, peer, place).await {
+        Ok(entered) => {
+            let from = entered.about.source;
+            pump::run(shared, way, FirstLeg::Esme(entered), from).await;
+        }
+        Err((reason, why)) => {
+            shared.metrics.connections_refused(reason).inc();
+            let listener = &way.name;
+            tracing::info!(%peer, listener, reason = reason.name(), why, "connection refused");
+        }
+    }
 }

@@ -3,7 +3,7 @@
 //! One task a pair (`pump`); what it does with the octets is decided in
 //! [`crate::session`]. This room only waits, reads, writes and counts.
 
-use std::net::SocketAddr;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 use std::time::Duration;
@@ -16,10 +16,10 @@ use crate::audit::Journal;
 use crate::capture::Capture;
 use crate::consent::{Ledger, Question};
 use crate::content::reply::Keyword;
-use crate::metrics::Metrics;
+use crate::metrics::{Metrics, Refused};
 use crate::policy::Consent;
 use crate::registry::Digits;
-use crate::session::{Knowledge, Moment, Timeouts};
+use crate::session::{Announced, Moment, Timeouts};
 
 mod certificate;
 mod clock;
@@ -27,11 +27,15 @@ mod close;
 mod count;
 mod dial;
 mod enter;
+mod failures;
+pub mod header;
 mod heed;
 mod hold;
+mod in_force;
 mod listen;
 mod live;
 mod out;
+mod outward;
 mod pump;
 mod scratch;
 mod shards;
@@ -41,9 +45,13 @@ mod tap;
 pub mod tls;
 
 pub use clock::Clock;
+pub use enter::Entrance;
+pub use failures::Failures;
 pub use hold::Waiting;
+pub use in_force::{InForce, Terms};
 pub use listen::{ListenFault, Listening, Route, listen, take};
 pub use live::{Live, Named};
+pub use outward::Outward;
 pub use shards::{Shards, THREADS_MAX};
 
 /// Limits and times of this room. Every one has its unit in its name or type.
@@ -61,7 +69,7 @@ pub struct Settings {
     pub timeouts: Timeouts,
     /// For one SMSC address to take a connection.
     pub connect: Duration,
-    /// For a TLS handshake, of either leg.
+    /// For a PROXY protocol header to come, and for a TLS handshake, of either leg.
     pub handshake: Duration,
     /// For a peer to take anything at all of what waits for it.
     pub write: Duration,
@@ -80,8 +88,8 @@ pub type KeepKeyword = Box<dyn Fn(Digits, Keyword) + Send + Sync>;
 
 /// What all sessions share.
 pub struct Shared {
-    /// Rules and registry.
-    pub knowledge: Knowledge,
+    /// What is in force.
+    pub in_force: InForce,
     /// Where records go.
     pub journal: Journal,
     /// Who consented; `None` where there is no ledger: then nothing is known of anybody.
@@ -92,8 +100,6 @@ pub struct Shared {
     pub capture: Arc<Capture>,
     /// What is counted.
     pub metrics: Arc<Metrics>,
-    /// Limits and times.
-    pub settings: Settings,
     /// The certificates of all listeners.
     pub certificates: tls::Certificates,
     /// Time.
@@ -109,7 +115,9 @@ pub struct Shared {
     /// The sessions that live, by their journal number.
     pub live: DashMap<u64, Arc<Live>>,
     /// Sessions by the ESME's address.
-    pub by_address: DashMap<std::net::IpAddr, usize>,
+    pub by_address: DashMap<IpAddr, usize>,
+    /// Who failed to bind lately.
+    pub failures: Failures,
     /// Octets that wait in all sessions.
     pub buffered_octets: AtomicUsize,
 }
@@ -124,17 +132,22 @@ impl Shared {
         }
     }
 
-    /// Whether one more session may begin from that address; it is counted when it may.
-    fn admit(&self, peer: SocketAddr) -> Result<(), crate::metrics::Refused> {
-        use crate::metrics::Refused;
+    /// Whether one more connection may be looked at.
+    fn has_room(&self) -> Result<(), Refused> {
         if self.drain.is_cancelled() {
             return Err(Refused::Draining);
         }
-        if self.tasks.len() >= self.settings.sessions_max {
+        let settings = self.in_force.now().settings;
+        if self.tasks.len() >= settings.sessions_max {
             return Err(Refused::Sessions);
         }
-        let mut count = self.by_address.entry(peer.ip()).or_insert(0);
-        if *count >= self.settings.sessions_per_address_max {
+        Ok(())
+    }
+
+    /// Whether one more session may begin from that address; it is counted when it may.
+    fn admit(&self, from: IpAddr) -> Result<(), Refused> {
+        let mut count = self.by_address.entry(from).or_insert(0);
+        if *count >= self.in_force.now().settings.sessions_per_address_max {
             return Err(Refused::SessionsPerAddress);
         }
         *count += 1;
@@ -142,17 +155,17 @@ impl Shared {
     }
 
     /// Remembers a keyword that a message announced for refusing.
-    fn learn(&self, code: Digits, keyword: Keyword) {
-        if self.knowledge.announced.learn(code, keyword)
+    fn learn(&self, announced: &Announced, code: Digits, keyword: Keyword) {
+        if announced.learn(code, keyword)
             && let Some(keep) = &self.keep_keyword
         {
             keep(code, keyword);
         }
     }
 
-    fn dismiss(&self, peer: SocketAddr) {
+    fn dismiss(&self, from: IpAddr) {
         use dashmap::mapref::entry::Entry;
-        if let Entry::Occupied(mut count) = self.by_address.entry(peer.ip()) {
+        if let Entry::Occupied(mut count) = self.by_address.entry(from) {
             *count.get_mut() -= 1;
             if *count.get() == 0 {
                 count.remove();

@@ -18,18 +18,21 @@ use tokio_util::sync::WaitForCancellationFutureOwned;
 
 use super::close;
 use super::enter::Entered;
+use super::header::Ends;
 use super::heed::Heeding;
 use super::listen::{Route, Way};
 use super::live::Live;
 use super::out::{ToEsme, ToSmsc};
+use super::outward::Outward;
 use super::stream::Stream;
 use super::tap::Tap;
-use super::{Shared, count, dial, scratch};
-use crate::audit::Ticket;
+use super::{Shared, Terms, count, dial, scratch};
+use crate::audit::{State, Ticket};
 use crate::consent::Ledger;
-use crate::metrics::{SessionState, Verdict};
-use crate::registry::Presented;
+use crate::metrics::{ProviderMetrics, Refused, SessionState, Verdict};
+use crate::registry::ProviderId;
 use crate::session::{BindState, EndReason, Moment, Session, Side};
+use crate::smpp::CommandStatus;
 
 /// How long a session that may not read for the sake of all others waits before it looks again.
 const CROWDED_PAUSE_US: u64 = 10_000;
@@ -37,6 +40,10 @@ const CROWDED_PAUSE_US: u64 = 10_000;
 /// Octets of answers' records that a session keeps for a journal that is not available; beyond it
 /// they are given up, and said so.
 const LATER_RECORDS_OCTETS_MAX: usize = 64 * 1024;
+
+/// The SMSC's answers to a bind that say something of who binds, and not of itself.
+const REFUSES_WHO_BINDS: [CommandStatus; 3] =
+    [CommandStatus::ESME_RBINDFAIL, CommandStatus::ESME_RINVPASWD, CommandStatus::ESME_RINVSYSID];
 
 /// The leg that was there first.
 pub(super) enum FirstLeg {
@@ -75,6 +82,8 @@ enum Drain {
 /// An ESME and an SMSC.
 pub(super) struct Pair {
     pub(super) shared: Arc<Shared>,
+    /// By what it judges.
+    pub(super) terms: Arc<Terms>,
     pub(super) session: Session,
     pub(super) esme: Leg,
     pub(super) smsc: Option<Leg>,
@@ -83,12 +92,20 @@ pub(super) struct Pair {
     pub(super) live: Arc<Live>,
     /// Whether the ESME connected to us, and not we to it.
     pub(super) is_esmes: bool,
+    /// From where it came, and to where, as the ESME sees it.
+    ends: Ends,
     /// Its place in a capture, since one ran.
     pub(super) tap: Option<Box<Tap>>,
     ticket: Option<(Ticket, bool)>,
     smsc_wanted: bool,
     drain: Drain,
-    drain_begins: Pin<Box<WaitForCancellationFutureOwned>>,
+    /// Ready when the terms are superseded, or the shutdown begins.
+    call: Pin<Box<WaitForCancellationFutureOwned>>,
+    /// Whether it was, and what follows from it has not been done.
+    is_called: bool,
+    /// Who is counted by `counters`, where providers are counted.
+    counted: Option<ProviderId>,
+    counters: Option<ProviderMetrics>,
     timer: Pin<Box<Sleep>>,
     timer_at_us: u64,
     pub(super) read_us: Option<u64>,
@@ -108,16 +125,14 @@ pub(super) struct Pair {
 /// Serves a pair from its first connection to its last octet.
 pub(super) async fn run(shared: &Arc<Shared>, way: &Way, first: FirstLeg, peer: SocketAddr) {
     let now = shared.clock.now();
+    let terms = shared.in_force.now();
     let is_esmes = matches!(first, FirstLeg::Esme(_));
-    let (Entered { stream: esme, presented }, smsc, peer) = match (first, &way.route) {
-        (FirstLeg::Esme(entered), _) => (entered, None, peer),
+    let (esme, about, smsc, peer) = match (first, &way.route) {
+        (FirstLeg::Esme(Entered { stream, about }), _) => (stream, Some(about), None, peer),
         (FirstLeg::Smsc(smsc), Route::ToEsme(targets) | Route::ToSmsc(targets)) => {
-            match dial::dial(targets, None, &shared.settings).await {
-                Ok(dialled) => {
-                    let stream = dialled.stream;
-                    let presented = Presented::Nothing;
-                    (Entered { stream, presented }, Some(smsc), dialled.address)
-                }
+            let (outward, ends) = (Outward::default(), Ends { source: peer, destination: peer });
+            match dial::dial(targets, &outward, ends, &terms.settings).await {
+                Ok(dialled) => (dialled.stream, None, Some(smsc), dialled.address),
                 Err(error) => {
                     tracing::warn!(listener = way.name, smsc = %peer, %error, "no ESME takes the outbind");
                     return;
@@ -126,9 +141,12 @@ pub(super) async fn run(shared: &Arc<Shared>, way: &Way, first: FirstLeg, peer: 
         }
     };
     let id = shared.journal.next_session_id();
-    let timeouts = shared.settings.timeouts;
-    let mut session =
-        Session::new(id, peer, &way.name, timeouts, way.text_options, now).presenting(presented);
+    let timeouts = terms.settings.timeouts;
+    let mut session = Session::new(id, peer, &way.name, timeouts, way.text_options, now);
+    let destination = about.as_ref().map_or(peer, |about| about.destination);
+    if let Some(about) = &about {
+        session = session.presenting(about.presented.clone());
+    }
     if way.asks_receipts {
         session = session.asking_for_receipts();
     }
@@ -146,11 +164,16 @@ pub(super) async fn run(shared: &Arc<Shared>, way: &Way, first: FirstLeg, peer: 
         to_smsc: ToSmsc::default(),
         live,
         is_esmes,
+        ends: Ends { source: peer, destination },
         tap: None,
         ticket: None,
         smsc_wanted: false,
         drain: Drain::No,
-        drain_begins: Box::pin(shared.drain.clone().cancelled_owned()),
+        call: Box::pin(terms.superseded.clone().cancelled_owned()),
+        is_called: false,
+        counted: None,
+        counters: None,
+        terms,
         timer: Box::pin(tokio::time::sleep(Duration::ZERO)),
         timer_at_us: u64::MAX,
         read_us: None,
@@ -168,6 +191,8 @@ pub(super) async fn run(shared: &Arc<Shared>, way: &Way, first: FirstLeg, peer: 
     pair.serve(way).await;
     close::close(&mut pair).await;
     pair.leave();
+    // Its place is free only now.
+    drop(about);
 }
 
 impl Pair {
@@ -189,10 +214,13 @@ impl Pair {
     pub(super) fn turn(&mut self) {
         let shared = self.shared.clone();
         let now = shared.clock.now();
+        if self.is_called {
+            self.answer_call(&shared, now);
+        }
         loop {
             let mark = self.to_esme.mark();
             scratch::with_desk(|desk| {
-                self.session.relay(&shared.knowledge, desk, self.to_esme.room(), now);
+                self.session.relay(&self.terms.knowledge, desk, self.to_esme.room(), now);
             });
             self.show_to_esme(mark, false);
             if !self.heed(&shared, now) {
@@ -215,12 +243,18 @@ impl Pair {
             match shared.journal.is_complete(ticket) {
                 Ok(false) => return false,
                 Ok(true) => self.recorded(shared, now),
-                Err(_) => self.session.unrecorded(&shared.knowledge),
+                Err(_) => self.session.unrecorded(&self.terms.knowledge),
             }
             self.ticket = None;
-            return self.release();
+            if self.release() {
+                if self.is_called {
+                    self.answer_call(shared, now);
+                }
+                return true;
+            }
+            return false;
         }
-        if !self.has_room(shared) || !self.judge(shared, now) {
+        if !self.has_room() || !self.judge(shared, now) {
             // Answers without a verdict (a nack for lost framing) go back all the same.
             self.take_replies();
             return false;
@@ -229,13 +263,14 @@ impl Pair {
             self.session.recorded();
             return self.release();
         }
-        match shared.journal.append(self.session.batch_records()) {
+        let ruling = &self.terms.knowledge.ruling;
+        match shared.journal.append_judged(self.session.batch_records(), ruling) {
             Ok(ticket) => {
                 self.ticket = Some((ticket, false));
                 true
             }
             Err(_) => {
-                self.session.unrecorded(&shared.knowledge);
+                self.session.unrecorded(&self.terms.knowledge);
                 self.release()
             }
         }
@@ -245,7 +280,7 @@ impl Pair {
         self.asked_at_change = shared.ledger.as_ref().map_or(0, Ledger::changes);
         let any = scratch::with_desk(|desk| {
             let mut ask = shared.ask(now);
-            self.session.judge(&shared.knowledge, desk, &mut ask, now)
+            self.session.judge(&self.terms.knowledge, desk, &mut ask, now)
         });
         self.wake_holders();
         any
@@ -259,7 +294,7 @@ impl Pair {
         if change != self.asked_at_change && self.session.is_vouched() {
             scratch::with_desk(|desk| {
                 let mut ask = shared.ask(now);
-                self.session.ask_again(&shared.knowledge, desk, &mut ask, now);
+                self.session.ask_again(&self.terms.knowledge, desk, &mut ask, now);
             });
         }
     }
@@ -308,13 +343,13 @@ impl Pair {
             tracing::error!(session, lost, %error, "the ledger does not know what was sent");
         }
         for (code, keyword) in keywords {
-            self.shared.learn(code, keyword);
+            self.shared.learn(&self.terms.knowledge.announced, code, keyword);
         }
     }
 
     async fn connect(&mut self, way: &Way) {
         let (Route::ToSmsc(targets) | Route::ToEsme(targets)) = &way.route;
-        match dial::dial(targets, way.smsc_tls.as_deref(), &self.shared.settings).await {
+        match dial::dial(targets, &way.outward, self.ends, &self.terms.settings).await {
             Ok(dialled) => {
                 self.live.name(|named| named.smsc = Some(dialled.address));
                 self.session.connected(dialled.target);
@@ -345,7 +380,7 @@ impl Pair {
                     self.to_smsc.push(cleared);
                 }
                 self.session.release();
-                let close_us = self.shared.settings.close.as_micros() as u64;
+                let close_us = self.terms.settings.close.as_micros() as u64;
                 self.drain = Drain::Unbound(now.steady_us + close_us);
             }
             Drain::Unbound(deadline) if now.steady_us >= deadline => {
@@ -368,7 +403,8 @@ impl Pair {
 
     fn hand_on_later_records(&mut self, shared: &Shared) {
         let records = self.session.later_records();
-        if records.is_empty() || shared.journal.append_unwaited(records).is_ok() {
+        let ruling = &self.terms.knowledge.ruling;
+        if records.is_empty() || shared.journal.append_unwaited_judged(records, ruling).is_ok() {
             return;
         }
         if records.octets().len() > LATER_RECORDS_OCTETS_MAX {
@@ -380,8 +416,12 @@ impl Pair {
 
     /// Renews metrics, listings, log and the sum of what waits.
     fn show(&mut self, shared: &Shared, now: Moment) {
-        let provider = self.session.provider().map(|id| id.0 as usize);
-        count::add(&shared.metrics, self.session.tally(), provider);
+        self.count_bind(shared, now);
+        if self.session.provider() != self.counted {
+            self.counted = self.session.provider();
+            self.counters = shared.metrics.provider(self.provider_name());
+        }
+        count::add(&shared.metrics, self.session.tally(), self.counters.as_ref());
         self.live.renew(&self.session);
         let open = self.session.open_requests();
         shared.metrics.window_messages.add(open as i64 - self.shown_open as i64);
@@ -412,6 +452,30 @@ impl Pair {
         }
     }
 
+    /// What a bind that was answered says of its address: one that fails again and again waits.
+    fn count_bind(&mut self, shared: &Shared, now: Moment) {
+        let tally = self.session.tally();
+        let (Some((_, status)), true) = (tally.bind, self.is_esmes) else { return };
+        if std::mem::take(&mut tally.no_seat) {
+            shared.metrics.connections_refused(Refused::SessionsPerProvider).inc();
+        }
+        let from = self.live.peer.ip();
+        let is_ours = self.session.ending() == Some(EndReason::BindRefused);
+        let is_failure = match self.session.ending() {
+            None => REFUSES_WHO_BINDS.contains(&status),
+            // Where nothing can be recorded nobody can bind.
+            Some(_) => {
+                let is_recorded = shared.journal.state() == State::Available;
+                is_ours && is_recorded && !status.is_retried()
+            }
+        };
+        if status.is_ok() {
+            shared.failures.succeeded(from);
+        } else if is_failure && shared.failures.failed(from, now.steady_us) {
+            self.session.end(EndReason::NeverBound);
+        }
+    }
+
     fn tell(&self, state: BindState) {
         let provider = self.provider_name();
         self.live.name(|named| {
@@ -436,8 +500,9 @@ impl Pair {
     }
 
     fn provider_name(&self) -> &str {
-        let registry = &self.shared.knowledge.registry;
-        self.session.provider().map_or("", |id| registry.provider(id).name.as_str())
+        let registry = &self.terms.knowledge.registry;
+        let provider = self.session.provider().and_then(|id| registry.provider_by_id(id));
+        provider.map_or("", |one| one.name.as_str())
     }
 
     /// Whether nothing is in the way of judging what waits.
@@ -445,22 +510,22 @@ impl Pair {
         self.ticket.is_none()
             && !self.smsc_wanted
             && self.session.ending().is_none()
-            && self.has_room(&self.shared)
+            && self.has_room()
     }
 
-    fn has_room(&self, shared: &Shared) -> bool {
-        let most = shared.settings.session_buffer_octets;
+    fn has_room(&self) -> bool {
+        let most = self.terms.settings.session_buffer_octets;
         self.to_esme.len() < most && self.to_smsc.len() < most
     }
 
     fn is_crowded(&self) -> bool {
-        let shared = &self.shared;
-        shared.buffered_octets.load(Ordering::Relaxed) >= shared.settings.buffered_octets_max
+        let most = self.terms.settings.buffered_octets_max;
+        self.shared.buffered_octets.load(Ordering::Relaxed) >= most
     }
 
     /// Waits until any source has something.
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        let mut any = self.poll_drain(cx);
+        let mut any = self.poll_call(cx);
         any |= self.poll_ticket(cx);
         any |= self.poll_heeding(cx);
         any |= self.poll_hold(cx);
@@ -470,14 +535,44 @@ impl Pair {
         if any { Poll::Ready(()) } else { Poll::Pending }
     }
 
-    fn poll_drain(&mut self, cx: &mut Context<'_>) -> bool {
-        if self.drain != Drain::No || self.drain_begins.as_mut().poll(cx).is_pending() {
+    fn poll_call(&mut self, cx: &mut Context<'_>) -> bool {
+        if self.is_called || self.call.as_mut().poll(cx).is_pending() {
             return false;
         }
-        let now = self.shared.clock.now();
-        self.session.drain();
-        self.drain = Drain::Until(now.steady_us + self.shared.settings.drain.as_micros() as u64);
+        self.is_called = true;
         true
+    }
+
+    /// The shutdown begins, or other terms are in force.
+    fn answer_call(&mut self, shared: &Shared, now: Moment) {
+        if !shared.drain.is_cancelled() {
+            self.adopt(shared);
+        } else if self.drain == Drain::No {
+            self.session.drain();
+            self.drain = Drain::Until(now.steady_us + self.terms.settings.drain.as_micros() as u64);
+        }
+    }
+
+    /// Goes over to the terms in force, unless a batch was judged by the old ones and is not carried out, or
+    /// records of refusals by them wait for the journal.
+    fn adopt(&mut self, shared: &Shared) {
+        self.hand_on_later_records(shared);
+        let is_held_up = self.ticket.is_some() || self.smsc_wanted || self.session.is_under_way();
+        if is_held_up || self.session.later_records().holds_judged() {
+            return;
+        }
+        let terms = shared.in_force.now();
+        let before = self.session.provider();
+        self.session.adopt(&terms.knowledge, terms.settings.timeouts);
+        self.call = Box::pin(terms.superseded.clone().cancelled_owned());
+        self.is_called = false;
+        self.terms = terms;
+        if self.session.provider() != before {
+            self.moved(before);
+            let provider = self.provider_name().to_owned();
+            tracing::info!(session = self.session.id(), provider, "is another provider's");
+            self.live.name(|named| named.provider = provider);
+        }
     }
 
     fn poll_ticket(&mut self, cx: &mut Context<'_>) -> bool {
@@ -522,10 +617,10 @@ impl Pair {
 
     fn poll_reads(&mut self, cx: &mut Context<'_>) -> bool {
         let mut any = self.poll_read_smsc(cx);
-        let most = self.shared.settings.session_buffer_octets;
+        let most = self.terms.settings.session_buffer_octets;
         let may_read_esme = !self.esme.ended
             && self.ticket.is_none()
-            && self.has_room(&self.shared)
+            && self.has_room()
             && self.session.waiting_from(Side::Esme) < most
             && !self.is_window_full()
             && !self.is_crowded();
@@ -545,11 +640,11 @@ impl Pair {
     /// Whether as many requests as may be are open or held: the ESME waits, by TCP.
     fn is_window_full(&self) -> bool {
         self.session.open_requests() + self.session.held_parts()
-            >= self.shared.knowledge.window_requests_max
+            >= self.terms.knowledge.window_requests_max
     }
 
     pub(super) fn poll_read_smsc(&mut self, cx: &mut Context<'_>) -> bool {
-        let most = self.shared.settings.session_buffer_octets;
+        let most = self.terms.settings.session_buffer_octets;
         // What is held back for a handset's answer waits in the session.
         let room = self.to_esme.len() < most && self.session.waiting_from(Side::Smsc) < most;
         match &mut self.smsc {
@@ -574,7 +669,7 @@ impl Pair {
         }
         let now = self.shared.clock.now();
         self.session.tick(now);
-        let write_us = self.shared.settings.write.as_micros() as u64;
+        let write_us = self.terms.settings.write.as_micros() as u64;
         if self.stuck_since_us.is_some_and(|since| now.steady_us >= since + write_us) {
             self.session.end(EndReason::PeerStuck);
         }
@@ -599,7 +694,7 @@ impl Pair {
         }
         let mut deadline_us = self.session.next_deadline_us().min(self.hold_deadline_us());
         if let Some(since) = self.stuck_since_us {
-            deadline_us = deadline_us.min(since + self.shared.settings.write.as_micros() as u64);
+            deadline_us = deadline_us.min(since + self.terms.settings.write.as_micros() as u64);
         }
         match self.drain {
             Drain::Until(at) if !is_held_up => deadline_us = deadline_us.min(at),

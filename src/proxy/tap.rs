@@ -94,7 +94,7 @@ impl Pair {
         }
         let Some(tap) = &mut self.tap else { return false };
         // A bind that was refused names a provider too.
-        let registry = &self.shared.knowledge.registry;
+        let registry = &self.terms.knowledge.registry;
         let provider = registry.provider_of(self.session.system_id());
         let provider = provider.map_or("", |id| registry.provider(id).name.as_str());
         if !tap.run.wanted.filter.wants_provider(provider) {

@@ -22,7 +22,11 @@ pub const CODES_MAX: usize = 1_000_000;
 /// The longest system_id, in octets without its NUL (SMPP 3.4 5.2.1).
 pub const SYSTEM_ID_OCTETS_MAX: usize = 15;
 
-/// A provider's place in its registry, counted from 0. Means nothing in another registry.
+/// The most places: providers of the registry, and those that were in one before it and are gone.
+pub const PLACES_MAX: usize = 1 << 14;
+
+/// A provider's place, counted from 0: in the order of its registry, or, in one that follows another
+/// ([`Registry::following`]), where the provider of that name stood before. Means nothing in others.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ProviderId(pub u32);
 
@@ -63,6 +67,10 @@ pub enum Allotment<'a> {
 pub struct Registry {
     pub(super) digest: [u8; 32],
     providers: Vec<Provider>,
+    /// By [`ProviderId`]: where in `providers` it stands; [`GONE`] of who is not admitted any more.
+    places: Vec<u32>,
+    /// Their names and places.
+    gone: HashMap<String, ProviderId>,
     /// Where a code stands: its provider and its index in there.
     codes: Vec<(ProviderId, u32)>,
     system_ids: HashMap<Vec<u8>, ProviderId, FixedState>,
@@ -71,6 +79,16 @@ pub struct Registry {
     /// Bit n: a code of n digits exists, in the national and in the international plan.
     lengths: [u32; 2],
 }
+
+/// What stands at the place of a provider that is gone.
+const GONE: u32 = u32::MAX;
+
+/// Since the start more providers came and went than there are places.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "more than {PLACES_MAX} providers have come and gone since the start; restart to forget those that went"
+)]
+pub struct PlacesFull;
 
 impl Registry {
     /// Builds the look-ups. Its digest is all zero: only a text has one, see [`super::parse`].
@@ -88,6 +106,8 @@ impl Registry {
         }
         let mut registry = Self {
             digest: [0; 32],
+            places: (0..providers.len() as u32).collect(),
+            gone: HashMap::new(),
             providers: Vec::new(),
             codes: Vec::with_capacity(codes),
             system_ids: HashMap::default(),
@@ -186,12 +206,65 @@ impl Registry {
         Ok(())
     }
 
+    /// The same registry, come into force after `before`: a provider keeps the place that its name had
+    /// there, even where it was gone in between; new ones have places behind. So what is remembered by
+    /// [`ProviderId`] stays whose it was. Nothing is remembered by [`CodeId`], which only says where a code
+    /// stands in the file.
+    ///
+    /// # Errors
+    ///
+    /// When that takes more than [`PLACES_MAX`].
+    pub fn following(mut self, before: &Registry) -> Result<Registry, PlacesFull> {
+        let mut known: HashMap<&str, ProviderId> =
+            before.gone.iter().map(|(name, id)| (name.as_str(), *id)).collect();
+        known.extend(before.ids().map(|(id, provider)| (provider.name.as_str(), id)));
+        let mut places = vec![GONE; before.places.len()];
+        // The new ids, by the place in this registry.
+        let mut ids = Vec::with_capacity(self.providers.len());
+        for (at, provider) in self.providers.iter().enumerate() {
+            let id = known.remove(provider.name.as_str()).unwrap_or_else(|| {
+                places.push(GONE);
+                ProviderId(places.len() as u32 - 1)
+            });
+            if let Some(place) = places.get_mut(id.0 as usize) {
+                *place = at as u32;
+            }
+            ids.push(id);
+        }
+        if places.len() > PLACES_MAX {
+            return Err(PlacesFull);
+        }
+        let renumber = |id: &mut ProviderId| {
+            if let Some(new) = ids.get(id.0 as usize) {
+                *id = *new;
+            }
+        };
+        self.codes.iter_mut().for_each(|(owner, _)| renumber(owner));
+        self.system_ids.values_mut().for_each(renumber);
+        self.alphanumeric.values_mut().flatten().for_each(renumber);
+        self.gone = known.into_iter().map(|(name, id)| (name.to_owned(), id)).collect();
+        self.places = places;
+        Ok(self)
+    }
+
+    /// How many places there are: every [`ProviderId`] is below.
+    pub fn places(&self) -> usize {
+        self.places.len()
+    }
+
+    /// All providers with their ids, in the order of the ids.
+    pub fn ids(&self) -> impl Iterator<Item = (ProviderId, &Provider)> {
+        (0..self.places.len() as u32)
+            .map(ProviderId)
+            .filter_map(|id| Some((id, self.provider_by_id(id)?)))
+    }
+
     /// SHA-256 over the text it was parsed from; all zero when there was none.
     pub fn digest(&self) -> &[u8; 32] {
         &self.digest
     }
 
-    /// All providers; a [`ProviderId`] is the index.
+    /// All providers, in the order of the file; [`Registry::ids`] says their ids.
     pub fn providers(&self) -> &[Provider] {
         &self.providers
     }
@@ -201,20 +274,25 @@ impl Registry {
         self.system_ids.get(system_id).copied()
     }
 
+    /// The provider of an id; `None` of one that is gone, or of another registry's.
+    pub fn provider_by_id(&self, id: ProviderId) -> Option<&Provider> {
+        self.providers.get(*self.places.get(id.0 as usize)? as usize)
+    }
+
     /// The provider of an id that this registry gave.
     ///
     /// # Panics
     ///
-    /// When the id is from another registry and higher than any of this one: a fault of the
-    /// program, which no input can bring about.
+    /// When the id is another registry's and nobody has it in this one: a fault of the program,
+    /// which no input can bring about.
     pub fn provider(&self, id: ProviderId) -> &Provider {
-        &self.providers[id.0 as usize]
+        self.provider_by_id(id).expect("the id is this registry's")
     }
 
     /// The code of an id that this registry gave; `None` for another registry's.
     pub fn code_by_id(&self, id: CodeId) -> Option<&Code> {
         let (owner, at) = self.codes.get(id.0 as usize)?;
-        self.providers.get(owner.0 as usize)?.codes.get(*at as usize)
+        self.provider_by_id(*owner)?.codes.get(*at as usize)
     }
 
     /// The longest code of that plan that `digits` begin with. Its digits_max is the caller's to
@@ -452,6 +530,98 @@ mod tests {
             proptest::prop_assert_eq!(
                 found.map(|found| number.len() - usize::from(found.extension_digits)), longest
             );
+        }
+    }
+
+    #[test]
+    fn who_follows_keeps_the_place_of_his_name() {
+        let registry = |names: &[&str]| {
+            let providers = names.iter().map(|name| {
+                let mut one = provider(name, &[name], &[]);
+                one.alphanumeric = vec![name.as_bytes().to_vec()];
+                one
+            });
+            Registry::new(providers.collect()).unwrap()
+        };
+        let steps: [(&[&str], &[u32], usize); 6] = [
+            (&["a", "b", "c"], &[0, 1, 2], 3),
+            (&["c", "b", "a"], &[2, 1, 0], 3),
+            (&["b", "new"], &[1, 3], 4),
+            (&[], &[], 4),
+            (&["new", "c", "newer", "a"], &[3, 2, 4, 0], 5),
+            (&["a", "b", "c", "new", "newer"], &[0, 1, 2, 3, 4], 5),
+        ];
+        let mut before = registry(&[]);
+        for (names, ids, places) in steps {
+            let now = registry(names).following(&before).unwrap();
+            for (name, id) in names.iter().zip(ids) {
+                let id = ProviderId(*id);
+                assert_eq!(now.provider_of(name.as_bytes()), Some(id), "{names:?} {name}");
+                assert_eq!(now.provider(id).name, *name, "{names:?}");
+                assert_eq!(now.alphanumeric(name.as_bytes()), [id], "{names:?} {name}");
+            }
+            assert_eq!(now.ids().count(), names.len(), "{names:?}");
+            assert_eq!(now.places(), places, "{names:?}");
+            before = now;
+        }
+        assert_eq!(
+            registry(&["a"]).following(&before).unwrap().provider_by_id(ProviderId(1)),
+            None
+        );
+    }
+
+    #[test]
+    fn places_end() {
+        let registry = |from: usize, until: usize| {
+            let named = |at: usize| provider(&at.to_string(), &[&at.to_string()], &[]);
+            Registry::new((from..until).map(named).collect()).unwrap()
+        };
+        let first = registry(0, PROVIDERS_MAX);
+        let second = registry(PROVIDERS_MAX, PLACES_MAX).following(&first).unwrap();
+        assert_eq!(second.places(), PLACES_MAX);
+        assert!(registry(0, 5_000).following(&second).is_ok(), "all of them have been there");
+        assert_eq!(registry(PLACES_MAX, PLACES_MAX + 1).following(&second).err(), Some(PlacesFull));
+    }
+
+    proptest::proptest! {
+        #![proptest_config(proptest::prelude::ProptestConfig {
+            failure_persistence: None, cases: 64, ..Default::default()
+        })]
+
+        /// Whatever comes, goes, moves: a name has one id for ever, no two share one, and every look-up
+        /// says it.
+        #[test]
+        fn ids_are_stable(
+            steps in proptest::collection::vec(proptest::collection::vec(0_usize..12, 0..12), 1..12)
+        ) {
+            let mut before = Registry::new(vec![]).unwrap();
+            let mut known: HashMap<String, ProviderId> = HashMap::new();
+            for mut step in steps {
+                let mut seen = HashSet::new();
+                step.retain(|one| seen.insert(*one));
+                // A code goes with the place in the step: it moves from one provider to another.
+                let providers = step.iter().enumerate().map(|(at, one)| {
+                    let code = format!("1069000{at:05}");
+                    provider(&format!("p{one}"), &[&format!("s{one}")], &[(&code, 20)])
+                });
+                let now = Registry::new(providers.collect()).unwrap().following(&before).unwrap();
+                let mut ids = HashSet::new();
+                for (at, one) in step.iter().enumerate() {
+                    let name = format!("p{one}");
+                    let id = now.provider_of(format!("s{one}").as_bytes()).unwrap();
+                    proptest::prop_assert_eq!(*known.entry(name.clone()).or_insert(id), id);
+                    proptest::prop_assert!(ids.insert(id));
+                    proptest::prop_assert_eq!(&now.provider(id).name, &name);
+                    let code = now.code(Plan::National, &digits(&format!("1069000{at:05}"))).unwrap();
+                    proptest::prop_assert_eq!(code.owner, id);
+                    proptest::prop_assert!(now.code_by_id(code.code).is_some());
+                }
+                for id in known.values().filter(|id| !ids.contains(id)) {
+                    proptest::prop_assert!(now.provider_by_id(*id).is_none());
+                }
+                proptest::prop_assert_eq!(now.places(), known.len());
+                before = now;
+            }
         }
     }
 }

@@ -27,8 +27,8 @@ pub use digits::{Digits, MSISDN_DIGITS_MAX, Msisdn, NUMBER_DIGITS_MAX};
 pub use fault::{Part, RegistryFault};
 pub use file::{FileFault, REGISTRY_OCTETS_MAX, RegistryFile, parse, value_fault};
 pub use lookup::{
-    Allotment, CODES_MAX, CodeId, CodeMatch, PROVIDERS_MAX, ProviderId, Registry,
-    SYSTEM_ID_OCTETS_MAX,
+    Allotment, CODES_MAX, CodeId, CodeMatch, PLACES_MAX, PROVIDERS_MAX, PlacesFull, ProviderId,
+    Registry, SYSTEM_ID_OCTETS_MAX,
 };
 pub use masked::masked;
 pub use nearest::nearest;

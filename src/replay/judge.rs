@@ -345,8 +345,8 @@ impl Bench {
 
 /// The provider that alone may connect from there by name of its networks.
 fn the_only_one_from(registry: &crate::registry::Registry, esme: SocketAddr) -> Option<ProviderId> {
-    let all = (0..).map(ProviderId).zip(registry.providers());
-    let mut named = all.filter(|(_, one)| !one.from.is_empty() && one.may_connect_from(esme.ip()));
+    let mut named =
+        registry.ids().filter(|(_, one)| !one.from.is_empty() && one.may_connect_from(esme.ip()));
     let (only, _) = named.next()?;
     named.next().is_none().then_some(only)
 }

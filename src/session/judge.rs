@@ -561,11 +561,16 @@ impl Session {
             }
         };
         let provider = knowledge.registry.provider_of(bind.system_id);
+        // One that it had is free: the SMSC refused the bind before.
+        self.seat = None;
+        let most = knowledge.sessions_per_provider_max;
+        let seat = provider.and_then(|id| knowledge.seats.take(id, most));
         let facts = BindFacts {
             now_us: now.wall_us,
             provider: provider.map(|id| knowledge.registry.provider(id)),
             peer: self.peer.ip(),
             presented: &self.presented,
+            rate: if provider.is_some() && seat.is_none() { Rate::Exceeded } else { Rate::Within },
         };
         let decision = policy::decide_bind(&facts, &knowledge.modes);
         let status = decision
@@ -577,10 +582,12 @@ impl Session {
             let (command, sequence_number) = (header.command, header.sequence_number);
             self.write_refusal(command, status, sequence_number);
             self.end(EndReason::BindRefused);
+            self.tally.no_seat = reason == Reason::BindSessions;
             let rule = reason.rule().code();
             return StepKind::Refused { command, sequence_number, rule };
         }
         self.provider = provider;
+        self.seat = seat;
         self.owner = provider
             .map_or(0, |id| originals::mark(knowledge.registry.provider(id).name.as_bytes()));
         self.state = BindState::Binding(kind);
@@ -700,9 +707,10 @@ impl Session {
             destination: message.destination,
             esm_class: message.esm_class,
             data_coding: message.data_coding,
-            references: self.provider.map_or(References::default(), |id| {
-                references(message, knowledge.registry.provider(id))
-            }),
+            references: self
+                .provider
+                .and_then(|id| knowledge.registry.provider_by_id(id))
+                .map_or(References::default(), |provider| references(message, provider)),
             ..Judged::bare(header)
         }
     }

@@ -1,6 +1,7 @@
-//! What every session judges by: rules, registry, statuses, rates. Fixed while it is in force.
+//! What every session judges by: rules, registry, statuses, rates. Fixed while it is in force; what is
+//! remembered goes on under what comes into force after it.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::announced::Announced;
 use super::asked::Asked;
@@ -9,13 +10,15 @@ use super::originals::{ENTRIES_DEFAULT, Originals};
 use super::parts::Joinings;
 use super::prepare::Parties;
 use super::rates::Rates;
+use super::seats::Seats;
 use super::statuses::Statuses;
 use super::sweeps::Sweeps;
 use super::table::UnknownCommand;
 use super::texts::Texts;
 use super::window::WINDOW_REQUESTS_LIMIT;
+use crate::audit::Ruling;
 use crate::policy::{Horizon, Modes, ReviewPolicy, RuleSet};
-use crate::registry::Registry;
+use crate::registry::{PlacesFull, Registry};
 use crate::smpp::frame::PDU_OCTETS_MAX;
 use crate::text::joining::Limits;
 
@@ -42,6 +45,8 @@ pub enum MultiPolicy {
 /// The rules in force, and all that they look up.
 #[derive(Debug)]
 pub struct Knowledge {
+    /// How the journal names all of it.
+    pub ruling: Ruling,
     /// Who is admitted.
     pub registry: Registry,
     /// Which law the verdicts name.
@@ -56,6 +61,10 @@ pub struct Knowledge {
     pub submit_multi: MultiPolicy,
     /// The providers' rates.
     pub rates: Rates,
+    /// How many sessions each provider has.
+    pub seats: Arc<Seats>,
+    /// Most of them at once.
+    pub sessions_per_provider_max: usize,
     /// Where the providers' advertising went to lately.
     pub sweeps: Sweeps,
     /// What texts are read with.
@@ -65,15 +74,15 @@ pub struct Knowledge {
     /// Long messages under way.
     pub joinings: Joinings,
     /// What the ids stand for that SMSCs gave to messages.
-    pub originals: Mutex<Originals>,
+    pub originals: Arc<Mutex<Originals>>,
     /// How many of them are remembered; of zero, none.
     pub originals_max: u32,
     /// Messages that wait for a receipt, where a listener asks for them.
-    pub asked: Mutex<Asked>,
+    pub asked: Arc<Mutex<Asked>>,
     /// Whether any listener does.
     pub asks_receipts: bool,
     /// The keywords that messages announced for refusing.
-    pub announced: Announced,
+    pub announced: Arc<Announced>,
     /// Who everybody is in the consent ledger.
     pub parties: Parties,
     /// Whether a proof of consent must have been reviewed.
@@ -111,12 +120,38 @@ impl Knowledge {
         self.asked.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// The same rules, come into force after `before`: what was remembered under those is remembered on,
+    /// by the same ids. Who is who in the consent ledger stays as it stands here. What journal and listeners
+    /// were opened for stays as it was: whether content is recorded, and whether receipts are asked for.
+    ///
+    /// # Errors
+    ///
+    /// When more providers have come and gone than there are places for.
+    pub fn following(mut self, before: &Knowledge) -> Result<Knowledge, PlacesFull> {
+        self.registry = self.registry.following(&before.registry)?;
+        let places = self.registry.places();
+        self.rates = Rates::following(&self.registry, &before.rates);
+        self.sweeps = before.sweeps.grown(places);
+        self.joinings = self.joinings.following(&before.joinings, places);
+        self.originals = before.originals.clone();
+        self.originals_max = before.originals_max;
+        self.asked = before.asked.clone();
+        self.seats = before.seats.clone();
+        self.announced = before.announced.clone();
+        self.content = before.content;
+        self.asks_receipts = before.asks_receipts;
+        Ok(self)
+    }
+
     /// What holds where nobody says otherwise: the present law, statuses that every ESME knows, no
     /// consent ledger, and the limits of
     /// [`crate::smpp::frame::PDU_OCTETS_MAX`] and [`WINDOW_REQUESTS_LIMIT`].
     pub fn new(registry: Registry, texts: Texts, modes: Modes) -> Knowledge {
         Knowledge {
+            ruling: Ruling::default(),
             rates: Rates::new(&registry),
+            seats: Arc::default(),
+            sessions_per_provider_max: usize::MAX,
             sweeps: Sweeps::new(registry.providers().len()),
             joinings: Joinings::new(registry.providers().len(), Limits::default()),
             long_messages: LongMessages::Progressive,
@@ -129,10 +164,10 @@ impl Knowledge {
             submit_multi: MultiPolicy::Whole,
             texts,
             originals_max: ENTRIES_DEFAULT,
-            originals: Mutex::new(Originals::new(ENTRIES_DEFAULT)),
-            asked: Mutex::new(Asked::new(0)),
+            originals: Arc::new(Mutex::new(Originals::new(ENTRIES_DEFAULT))),
+            asked: Arc::new(Mutex::new(Asked::new(0))),
             asks_receipts: false,
-            announced: Announced::default(),
+            announced: Arc::default(),
             parties: Parties::default(),
             review: ReviewPolicy::Strict,
             horizon: Horizon::default(),

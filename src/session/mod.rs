@@ -37,6 +37,7 @@ mod rates;
 mod receipts;
 mod relay;
 mod reply;
+mod seats;
 #[allow(clippy::module_inception)] // the room is named after the one thing in it
 mod session;
 mod statuses;
@@ -62,6 +63,7 @@ pub use parts::Joinings;
 pub use prepare::Parties;
 pub use rates::{BURST_US, LATER_PARTS_US, Rates};
 pub use reply::REPLIES_AHEAD_MAX;
+pub use seats::{Seat, Seats};
 pub use session::{FRAMES_A_TURN, Fate, Session, Side, Timeouts};
 pub use statuses::Statuses;
 pub use table::{BindKind, BindState, UnknownCommand};

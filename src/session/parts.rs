@@ -9,7 +9,7 @@
 
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::desk::Desk;
 use super::heard::Heard;
@@ -26,10 +26,22 @@ use crate::text::{self, Body};
 
 /// Long messages under way: of each provider over all its binds, and those of handsets.
 pub struct Joinings {
-    by_provider: Vec<Mutex<Joining>>,
-    /// Of each provider: how often a message was settled, that is, completed or refused.
-    changes: Vec<AtomicU64>,
-    replies: Mutex<Joining>,
+    limits: Limits,
+    by_provider: Vec<Arc<Own>>,
+    replies: Arc<Mutex<Joining>>,
+}
+
+/// The long messages of one provider.
+struct Own {
+    joining: Mutex<Joining>,
+    /// How often one was settled, that is, completed or refused.
+    changes: AtomicU64,
+}
+
+impl Own {
+    fn new(limits: Limits) -> Arc<Own> {
+        Arc::new(Own { joining: Mutex::new(Joining::new(limits)), changes: AtomicU64::new(0) })
+    }
 }
 
 impl fmt::Debug for Joinings {
@@ -42,22 +54,36 @@ impl Joinings {
     /// For that many providers, each with these limits; nothing is allocated before a part comes.
     pub fn new(providers: usize, limits: Limits) -> Joinings {
         Joinings {
-            by_provider: (0..providers).map(|_| Mutex::new(Joining::new(limits))).collect(),
-            changes: (0..providers).map(|_| AtomicU64::new(0)).collect(),
-            replies: Mutex::new(Joining::new(Limits::default())),
+            limits,
+            by_provider: (0..providers).map(|_| Own::new(limits)).collect(),
+            replies: Arc::new(Mutex::new(Joining::new(Limits::default()))),
         }
+    }
+
+    /// The same limits, the long messages of `before`, and room for more providers where there are more by
+    /// now.
+    pub fn following(&self, before: &Joinings, providers: usize) -> Joinings {
+        let limits = self.limits;
+        let mut by_provider = before.by_provider.clone();
+        if limits != before.limits {
+            for own in &by_provider {
+                own.joining.lock().unwrap_or_else(PoisonError::into_inner).limit(limits);
+            }
+        }
+        by_provider.resize_with(providers.max(by_provider.len()), || Own::new(limits));
+        Joinings { limits, by_provider, replies: before.replies.clone() }
     }
 
     /// How often messages of a provider were settled: when it is the same, so is what is known of all
     /// of them that wait.
     pub fn changes(&self, provider: Option<ProviderId>) -> u64 {
-        let changes = provider.and_then(|provider| self.changes.get(provider.0 as usize));
-        changes.map_or(0, |changes| changes.load(Ordering::Acquire))
+        let own = provider.and_then(|provider| self.by_provider.get(provider.0 as usize));
+        own.map_or(0, |own| own.changes.load(Ordering::Acquire))
     }
 
     fn changed(&self, provider: Option<ProviderId>) {
-        if let Some(changes) = provider.and_then(|one| self.changes.get(one.0 as usize)) {
-            changes.fetch_add(1, Ordering::Release);
+        if let Some(own) = provider.and_then(|one| self.by_provider.get(one.0 as usize)) {
+            own.changes.fetch_add(1, Ordering::Release);
         }
     }
 
@@ -67,8 +93,8 @@ impl Joinings {
     }
 
     fn of(&self, provider: ProviderId) -> Option<MutexGuard<'_, Joining>> {
-        let joining = self.by_provider.get(provider.0 as usize)?;
-        Some(joining.lock().unwrap_or_else(PoisonError::into_inner))
+        let own = self.by_provider.get(provider.0 as usize)?;
+        Some(own.joining.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// The parts of handsets' messages.

@@ -1,6 +1,6 @@
 //! How many messages a second each provider may send: one bucket a provider, over all its binds.
 
-use std::num::NonZeroU32;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::registry::{ProviderId, Registry};
@@ -13,7 +13,7 @@ pub const BURST_US: u64 = 1_000_000;
 /// calling everything a later part.
 pub const LATER_PARTS_US: u64 = 1_000_000;
 
-/// The buckets, in the order of the registry's providers (generic cell rate algorithm).
+/// The buckets by [`ProviderId`] (generic cell rate algorithm).
 #[derive(Debug, Default)]
 pub struct Rates {
     buckets: Vec<Bucket>,
@@ -23,18 +23,32 @@ pub struct Rates {
 struct Bucket {
     /// Nanoseconds that one message takes; zero for no limit.
     message_ns: u64,
-    /// Nanoseconds since the Unix epoch at which the bucket will be empty again.
-    empty_at_ns: AtomicU64,
+    /// Nanoseconds since the Unix epoch at which the bucket will be empty again. Whoever judges by an older
+    /// rate takes out of the same one.
+    empty_at_ns: Arc<AtomicU64>,
 }
 
 impl Rates {
     /// One full bucket for each provider.
     pub fn new(registry: &Registry) -> Rates {
-        let bucket = |rate: Option<NonZeroU32>| Bucket {
-            message_ns: rate.map_or(0, |rate| 1_000_000_000 / u64::from(rate.get())),
-            empty_at_ns: AtomicU64::new(0),
-        };
-        Rates { buckets: registry.providers().iter().map(|p| bucket(p.rate)).collect() }
+        Rates::following(registry, &Rates::default())
+    }
+
+    /// The rates of a registry that follows another, whose buckets are as full as they were.
+    pub fn following(registry: &Registry, before: &Rates) -> Rates {
+        let fresh = || Bucket { message_ns: 0, empty_at_ns: Arc::default() };
+        let mut buckets: Vec<Bucket> = before
+            .buckets
+            .iter()
+            .map(|one| Bucket { message_ns: 0, empty_at_ns: one.empty_at_ns.clone() })
+            .collect();
+        buckets.resize_with(registry.places().max(buckets.len()), fresh);
+        for (id, provider) in registry.ids() {
+            if let (Some(bucket), Some(rate)) = (buckets.get_mut(id.0 as usize), provider.rate) {
+                bucket.message_ns = 1_000_000_000 / u64::from(rate.get());
+            }
+        }
+        Rates { buckets }
     }
 
     /// Takes one message out of the provider's bucket; whether there was one to take.
@@ -60,11 +74,13 @@ impl Rates {
 
 #[cfg(test)]
 mod tests {
+    use std::num::NonZeroU32;
+
     use super::*;
 
     fn rates(rate: u32) -> Rates {
         let message_ns = NonZeroU32::new(rate).map_or(0, |r| 1_000_000_000 / u64::from(r.get()));
-        Rates { buckets: vec![Bucket { message_ns, empty_at_ns: AtomicU64::new(0) }] }
+        Rates { buckets: vec![Bucket { message_ns, empty_at_ns: Arc::default() }] }
     }
 
     #[test]
@@ -87,5 +103,25 @@ mod tests {
                 takes.iter().filter(|(later, at)| rates.take(ProviderId(0), *later, start + at));
             assert_eq!(taken.count(), expected, "{what}");
         }
+    }
+
+    #[test]
+    fn another_rate_goes_on_from_the_same_bucket() {
+        let registry = |text: &str| crate::registry::parse(text, "registry.toml").expect("valid");
+        let provider = |name: &str, rate: &str| {
+            format!("[[provider]]\nname = \"{name}\"\nsystem_ids = [\"{name}\"]\n{rate}\n")
+        };
+        let now = 1_700_000_000_000_000;
+        let first = registry(&provider("a", "rate = 10"));
+        let rates = Rates::new(&first);
+        let taken = |rates: &Rates, id| (0..99).filter(|_| rates.take(id, false, now)).count();
+        let (a, b) = (ProviderId(0), ProviderId(1));
+        assert_eq!(taken(&rates, a), 10);
+        let second = provider("b", "rate = 5") + &provider("a", "rate = 20");
+        let second = registry(&second).following(&first).expect("few");
+        let later = Rates::following(&second, &rates);
+        assert_eq!((taken(&later, a), taken(&later, b)), (0, 5), "a's is empty already");
+        let third = registry(&provider("a", "")).following(&second).expect("few");
+        assert_eq!(taken(&Rates::following(&third, &later), a), 99, "it has no rate any more");
     }
 }

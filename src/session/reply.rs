@@ -70,11 +70,12 @@ impl Session {
         true
     }
 
-    /// The legal entity that a handset answers: the owner of the code, or else whose session it is.
+    /// The legal entity that a handset answers: the owner of the code, or else whose session it is, or was
+    /// before he left the registry.
     fn addressee(&self, knowledge: &Knowledge, to: &WireAddress<'_>) -> Option<EntityId> {
         let owner = match code_of(knowledge, to) {
             Some((owner, _)) => Some(owner),
-            None => self.provider,
+            None => self.provider.or(self.last_provider),
         };
         knowledge.parties.entities.get(owner?.0 as usize).copied()
     }

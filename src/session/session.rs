@@ -7,10 +7,12 @@ use super::batch::Vouched;
 use super::cleared::Cleared;
 use super::end::EndReason;
 use super::hold::Hold;
+use super::knowledge::Knowledge;
 use super::left_out::LeftOuts;
 use super::moment::Moment;
 use super::multi::{Multi, Outcome, has_outcomes};
 use super::originals::mark;
+use super::seats::Seat;
 use super::table::{BindKind, BindState};
 use super::tally::Tally;
 use super::window::Window;
@@ -104,6 +106,10 @@ pub struct Session {
     pub(super) timeouts: Timeouts,
     pub(super) state: BindState,
     pub(super) provider: Option<ProviderId>,
+    /// Whose it was, where the registry does not have him any more.
+    pub(super) last_provider: Option<ProviderId>,
+    /// Its place among the provider's sessions.
+    pub(super) seat: Option<Seat>,
     /// [`mark`] of the provider's name, and of the SMSC: of its address as configured, once there is a
     /// connection; before that, and where nobody says, of the listener.
     pub(super) owner: u64,
@@ -176,6 +182,8 @@ impl Session {
             timeouts,
             state: BindState::Open,
             provider: None,
+            last_provider: None,
+            seat: None,
             owner: 0,
             smsc_mark: mark(listener.as_bytes()),
             system_id: Vec::new(),
@@ -241,6 +249,25 @@ impl Session {
     pub fn stripping_second_senders(mut self) -> Session {
         self.strips_second_sender = true;
         self
+    }
+
+    /// Other rules are in force: from here on the session is whose the registry says that its system_id is,
+    /// who may be another one, or nobody, than at its bind. Not while a batch is under way.
+    pub fn adopt(&mut self, knowledge: &Knowledge, timeouts: Timeouts) {
+        self.timeouts = timeouts;
+        let registry = &knowledge.registry;
+        let provider = registry.provider_of(&self.system_id);
+        if provider == self.provider || self.system_id.is_empty() {
+            return;
+        }
+        // What handsets answer to who is gone still counts for him.
+        self.last_provider = self.provider.or(self.last_provider);
+        // It is up, and stays up: how many sessions the other may have is asked at binds.
+        self.seat = provider.and_then(|id| knowledge.seats.take(id, usize::MAX));
+        self.provider = provider;
+        self.owner = provider
+            .and_then(|id| registry.provider_by_id(id))
+            .map_or(0, |one| mark(one.name.as_bytes()));
     }
 
     /// Takes octets that came from one side.

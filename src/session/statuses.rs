@@ -122,7 +122,7 @@ fn compatible(reason: Reason) -> CommandStatus {
         Reason::CodeBroadcast => CommandStatus::ESME_RPROHIBITED,
         Reason::DestinationTon => CommandStatus::ESME_RINVDSTTON,
         Reason::DestinationNpi => CommandStatus::ESME_RINVDSTNPI,
-        Reason::RateExceeded => CommandStatus::ESME_RTHROTTLED,
+        Reason::RateExceeded | Reason::BindSessions => CommandStatus::ESME_RTHROTTLED,
         Reason::CommandUnknown | Reason::CommandNotCarried => CommandStatus::ESME_RINVCMDID,
         Reason::CommandState => CommandStatus::ESME_RINVBNDSTS,
         Reason::PduLength | Reason::PduField | Reason::PduParameter => {
@@ -202,6 +202,7 @@ fn precise(reason: Reason) -> Option<CommandStatus> {
         | Reason::MultiRefused
         | Reason::DestinationNpi
         | Reason::RateExceeded
+        | Reason::BindSessions
         | Reason::CommandUnknown
         | Reason::CommandState
         | Reason::CommandNotCarried

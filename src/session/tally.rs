@@ -24,6 +24,8 @@ pub struct Tally {
     pub observed: [u32; RULE_CODES],
     /// A bind that was answered, by us or by the SMSC, and its status.
     pub bind: Option<(Command, CommandStatus)>,
+    /// A bind was refused because its provider has as many sessions as it may.
+    pub no_seat: bool,
     /// Whose octets cannot be cut into PDUs any more, and why.
     pub lost_framing: Option<(Side, FrameFault)>,
     /// Requests given up unanswered.
@@ -42,6 +44,7 @@ impl Default for Tally {
             refused: [0; RULE_CODES],
             observed: [0; RULE_CODES],
             bind: None,
+            no_seat: false,
             lost_framing: None,
             unanswered: 0,
             responses_us: Vec::new(),

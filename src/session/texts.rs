@@ -25,7 +25,7 @@ pub struct CodeTemplates {
 
 /// What texts are read with.
 pub struct Texts {
-    reader: Reader,
+    reader: Arc<Reader>,
     prohibited: Prohibited,
     /// By [`CodeId`].
     templates: Vec<CodeTemplates>,
@@ -61,11 +61,12 @@ impl Texts {
     /// `templates` by [`CodeId`]; codes beyond it have none. Where `modes` has every rule that asks
     /// for the text off, no text is read.
     pub fn new(
-        reader: Reader,
+        reader: impl Into<Arc<Reader>>,
         prohibited: Prohibited,
         templates: Vec<CodeTemplates>,
         modes: &Modes,
     ) -> Texts {
+        let reader = reader.into();
         static VERSIONS: AtomicU64 = AtomicU64::new(1);
         let is_asked = RULES.into_iter().any(|rule| modes.of(rule) != crate::policy::Mode::Off);
         let version = VERSIONS.fetch_add(1, Ordering::Relaxed);
@@ -80,7 +81,7 @@ impl Texts {
     }
 
     /// The classifier.
-    pub fn reader(&self) -> &Reader {
+    pub fn reader(&self) -> &Arc<Reader> {
         &self.reader
     }
 

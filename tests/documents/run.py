@@ -41,7 +41,7 @@ DOCUMENT_MAX = 180
 AT_ONCE = 3
 FAULTS_SHOWN = 20
 # Languages of other fences. What is in them is no command.
-SAID = {"text", "toml", "sql", "json", "csv", "yaml", "ini", "promql"}
+SAID = {"text", "toml", "sql", "json", "csv", "yaml", "ini", "promql", "nginx"}
 
 NAMESPACES = ["unshare", "--net", "--pid", "--fork", "--kill-child", "--mount-proc"]
 

@@ -81,6 +81,18 @@ def octet_seeds():
             yield "addresses", bytes([ton, 1]) + value.encode()
 
 
+def header_seeds():
+    signature = b"\r\n\r\n\0\r\nQUIT\n"
+    ends = bytes([203, 0, 113, 7, 192, 0, 2, 1]) + struct.pack("!HH", 51000, 2775)
+    yield "header", b"PROXY TCP4 203.0.113.7 192.0.2.1 51000 2775\r\n"
+    yield "header", b"PROXY TCP6 2001:db8::7 2001:db8::1 51000 2775\r\n"
+    yield "header", b"PROXY UNKNOWN\r\n"
+    yield "header", signature + b"\x20\0\0\0"
+    yield "header", signature + b"\x21\x11\0\x0c" + ends
+    yield "header", signature + b"\x21\x11\0\x11" + ends + b"\x04\0\x02ab"
+    yield "header", signature + b"\x21\x21\0\x24" + bytes(32) + ends[8:]
+
+
 def text_seeds():
     id_text = b"id:0123456789 sub:001 dlvrd:001 submit date:2605020000 done date:2605020001 stat:DELIVRD err:000 text:hello"
     yield "receipts", bytes([3, 2]) + b"12345678" + id_text
@@ -137,7 +149,7 @@ def capture_seeds():
 def main():
     folder = pathlib.Path(sys.argv[1])
     count = 0
-    for count, (target, octets) in enumerate([*octet_seeds(), *text_seeds(), *capture_seeds()], 1):
+    for count, (target, octets) in enumerate([*octet_seeds(), *header_seeds(), *text_seeds(), *capture_seeds()], 1):
         (folder / target).mkdir(parents=True, exist_ok=True)
         (folder / target / f"{count:05}").write_bytes(octets)
     print(f"{count} seeds from {FIXTURES.name}")

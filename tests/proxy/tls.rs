@@ -18,7 +18,7 @@ use crate::{OURS, audit, smsc, submit};
 /// How long anything is waited for.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-fn metrics(proxy: &Proxy) -> String {
+pub fn metrics(proxy: &Proxy) -> String {
     let mut admin = TcpStream::connect(proxy.admin.expect("an [admin]")).expect("it is served");
     admin
         .write_all(b"GET /metrics HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
@@ -29,7 +29,7 @@ fn metrics(proxy: &Proxy) -> String {
 }
 
 /// The value of a series, once it is what is expected.
-fn becomes(proxy: &Proxy, series: &str, expected: &str) {
+pub fn becomes(proxy: &Proxy, series: &str, expected: &str) {
     let began = Instant::now();
     loop {
         let text = metrics(proxy);
@@ -91,7 +91,7 @@ identity     = "verified"
 certificates = ["{fingerprint}"]
 "#;
 
-fn listen(smsc: SocketAddr, more: &str) -> String {
+pub fn listen(smsc: SocketAddr, more: &str) -> String {
     format!("[[listen]]\naddress = \"127.0.0.1:0\"\nsmsc = [\"{smsc}\"]\n{more}\n")
 }
 

@@ -416,7 +416,7 @@ impl Work {
     /// gets it with its end.
     fn append(&mut self) {
         let mut records = self.owed_records();
-        if records.is_empty() || self.shared.accept(&mut records, false).is_ok() {
+        if records.is_empty() || self.shared.accept(&mut records, None, false).is_ok() {
             self.owed.clear();
         }
     }

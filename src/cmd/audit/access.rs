@@ -2,6 +2,7 @@
 //! before it shows anything, in a small journal of its own beside them: `access` in the journal's folder.
 
 use std::io;
+use std::net::IpAddr;
 use std::path::Path;
 use std::thread::sleep;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -83,6 +84,17 @@ pub(super) fn note(
     })
 }
 
+/// The same of who looks through the admin API of this process from `peer`, masked; `folders` are the
+/// journal's and that of the keys.
+pub(in crate::cmd) fn note_api(
+    (journal, keys): (&Path, &Path),
+    peer: IpAddr,
+    command: &str,
+    asked: &str,
+) -> Result<(), String> {
+    keep_of(&journal.join(FOLDER), keys, &format!("admin API from {peer}"), command, asked, false)
+}
+
 fn keep(
     folder: &Path,
     keys: &Path,
@@ -90,18 +102,24 @@ fn keep(
     asked: &str,
     is_unmasked: bool,
 ) -> Result<(), String> {
+    let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
+    let name = ["SUDO_USER", "LOGNAME", "USER"].into_iter().find_map(variable);
+    keep_of(folder, keys, name.as_deref().unwrap_or_default(), command, asked, is_unmasked)
+}
+
+fn keep_of(
+    folder: &Path,
+    keys: &Path,
+    name: &str,
+    command: &str,
+    asked: &str,
+    is_unmasked: bool,
+) -> Result<(), String> {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     let now_us = u64::try_from(now.as_micros()).unwrap_or(u64::MAX);
     let journal = open(folder, keys, now_us)?;
-    let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
-    let name = ["SUDO_USER", "LOGNAME", "USER"].into_iter().find_map(variable);
-    let record = AccessRecord {
-        user: rustix::process::getuid().as_raw(),
-        is_unmasked,
-        name: name.as_deref().unwrap_or_default(),
-        command,
-        asked,
-    };
+    let user = rustix::process::getuid().as_raw();
+    let record = AccessRecord { user, is_unmasked, name, command, asked };
     let mut records = Records::new();
     records.access(now_us, &record);
     journal

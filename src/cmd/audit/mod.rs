@@ -24,6 +24,7 @@ mod search;
 mod show;
 mod verify;
 
+pub(super) use access::note_api;
 pub(super) use number::{canonical_octets, tokens};
 
 /// The records: search them, show one, verify them all.

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::super::record::fields;
+use super::super::record::{fields, hex};
 use super::{Answer, Failure, Place, access};
 use crate::audit::{self, Kept, KeyRing, Reader, Record};
 
@@ -32,6 +32,10 @@ pub(super) fn run(args: &Args) -> Result<Answer, Failure> {
     match audit::show(&folder, args.record, &keys)? {
         Some(kept) => {
             let mut line = fields(&kept, args.unmask);
+            if matches!(kept.record(), Record::Verdict(_) | Record::Bind(_)) {
+                // By what it was judged: the record of these rules has the same digest.
+                line["rules"] = (kept.rules != [0; 32]).then(|| hex(&kept.rules)).into();
+            }
             if let Some(content) = content_of(&folder, &kept, &keys)? {
                 line["content"] = fields(&content, args.unmask || args.auditor_key.is_some());
             }

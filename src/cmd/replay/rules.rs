@@ -52,7 +52,7 @@ pub(super) fn load(
     resumed_as: Option<&str>,
     beside: Option<&Rules>,
 ) -> Result<Rules, Failure> {
-    let Loaded { config, mut knowledge, digest } = knowledge::load(file)?;
+    let Loaded { config, mut knowledge, digest, .. } = knowledge::load(file)?;
     if let Some(system_id) = resumed_as
         && knowledge.registry.provider_of(system_id.as_bytes()).is_none()
     {

@@ -40,12 +40,12 @@
 mod cells;
 
 use std::fmt;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use cells::{CELL_NUMBERS, Cells};
 
 use crate::policy::Sweep;
-use crate::registry::{Msisdn, PROVIDERS_MAX, ProviderId};
+use crate::registry::{Msisdn, PLACES_MAX, ProviderId};
 
 /// Recipients in arithmetic sequence that are a sweep.
 pub const SEQUENCE_RECIPIENTS: u32 = 32;
@@ -68,11 +68,11 @@ pub const ROOMS_MAX: usize = 1024;
 
 /// Bits of a number with its provider that are the number's: an E.164 number has 15 digits.
 const NUMBER_BITS: u32 = 50;
-const _: () = assert!(PROVIDERS_MAX <= 1 << (u64::BITS - NUMBER_BITS));
+const _: () = assert!(PLACES_MAX <= 1 << (u64::BITS - NUMBER_BITS));
 
 /// Where providers' messages went to lately: of each over all its binds.
 pub struct Sweeps {
-    rooms: Vec<Mutex<Option<Room>>>,
+    rooms: Vec<Arc<Mutex<Option<Room>>>>,
 }
 
 impl fmt::Debug for Sweeps {
@@ -84,7 +84,14 @@ impl fmt::Debug for Sweeps {
 impl Sweeps {
     /// For that many providers. A room takes memory when the first message comes.
     pub fn new(providers: usize) -> Sweeps {
-        Sweeps { rooms: (0..providers.min(ROOMS_MAX)).map(|_| Mutex::default()).collect() }
+        Sweeps { rooms: (0..providers.min(ROOMS_MAX)).map(|_| Arc::default()).collect() }
+    }
+
+    /// The same rooms, and more of them where there are more providers by now. Who had a room keeps it.
+    pub fn grown(&self, providers: usize) -> Sweeps {
+        let mut rooms = self.rooms.clone();
+        rooms.resize_with(providers.min(ROOMS_MAX).max(rooms.len()), Arc::default);
+        Sweeps { rooms }
     }
 
     /// Remembers a recipient of a provider; whether it belongs to a sweep.

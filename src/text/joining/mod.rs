@@ -117,6 +117,12 @@ impl Joining {
         }
     }
 
+    /// Changes how much it holds from now on; what it holds already stays.
+    pub fn limit(&mut self, limits: Limits) {
+        self.limits = limits;
+        self.places.limit(limits.held_max);
+    }
+
     /// Messages that are remembered.
     pub fn len(&self) -> usize {
         self.by_key.len()

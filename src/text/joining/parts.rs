@@ -57,6 +57,11 @@ impl Places {
         Places { places: Vec::new(), free: NONE, held: 0, max: max.min(NONE - 1) }
     }
 
+    /// Changes how many may be held.
+    pub(super) fn limit(&mut self, max: u32) {
+        self.max = max.min(NONE - 1);
+    }
+
     pub(super) fn held(&self) -> u32 {
         self.held
     }

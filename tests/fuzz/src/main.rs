@@ -6,6 +6,7 @@
 use std::sync::LazyLock;
 
 mod addresses;
+mod balancers;
 mod captures;
 mod content;
 mod input;
@@ -16,12 +17,13 @@ mod smpp;
 mod text;
 
 /// Every target by its name; `run` reads this table.
-const TARGETS: [(&str, fn(&[u8])); 18] = [
+const TARGETS: [(&str, fn(&[u8])); 19] = [
     ("frame", smpp::frame),
     ("pdu", smpp::pdu),
     ("written", smpp::written),
     ("tlv", smpp::tlv),
     ("addresses", addresses::addresses),
+    ("header", balancers::header),
     ("udh", text::udh),
     ("decode", text::decode),
     ("gsm7", text::gsm7),
