@@ -38,6 +38,7 @@
 //! | [`audit`] | what was decided: records, journal, chain, proofs, keys, retention, search |
 //! | [`archive`] | records as tables: columns, CSV, NDJSON, Parquet, reports, what is handed over |
 //! | [`mirror`] | what was recorded, delivered to files, PostgreSQL, Kafka as the journal grows |
+//! | `spans` | what became of single sessions and messages, for a collector of traces (feature `otlp`) |
 //! | [`capture`] | the proxy's own traces: redacted, bounded, as Wireshark reads them |
 //! | [`admin`] | HTTP: metrics, health, sessions, the consent ledger |
 //! | [`metrics`] | every metric family and its closed labels |
@@ -79,4 +80,6 @@ pub mod registry;
 pub mod replay;
 pub mod session;
 pub mod smpp;
+#[cfg(feature = "otlp")]
+pub mod spans;
 pub mod text;

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use serde_json::{Map, Value};
 
 use super::knowledge::{self, Loaded};
-use super::{Answer, Failure, blind, capture, mirrors, tls};
+use super::{Answer, Failure, blind, capture, mirrors, tls, traces};
 use crate::admin::Token;
 use crate::config::{self, Config, MirrorKind, Place, duration, size};
 use crate::policy::Rule;
@@ -48,6 +48,7 @@ pub fn run(args: Args) -> Result<Answer, Failure> {
     }
     capture::capture(&loaded)?;
     mirrors::check(config)?;
+    traces::check(config)?;
     let ends = tls::together(&tls::read(config)?).ends();
     let facts = facts(&loaded, &ends);
     let mut kind = "";
@@ -347,6 +348,11 @@ fn settings(config: &Config) -> Vec<(&'static str, Value)> {
             config.capture.verdicts.iter().map(|one| one.name()).collect::<Vec<_>>().into(),
         ),
         ("capture.text", config.capture.text.name().into()),
+        ("traces.otlp", config.traces.as_ref().map_or("none".into(), |traces| traces.url().into())),
+        (
+            "traces.sample",
+            config.traces.as_ref().map_or("none".into(), |traces| traces.sample.into()),
+        ),
         ("admin.address", admin.map_or("none".into(), |admin| admin.address.to_string().into())),
         (
             "admin.token_file",

@@ -48,6 +48,7 @@ mod smsc;
 mod sockets;
 mod tls;
 mod told;
+mod traces;
 mod watchdog;
 
 /// What a command found out.

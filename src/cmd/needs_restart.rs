@@ -18,6 +18,7 @@ pub(super) fn keys(was: &Config, is: &Config) -> Vec<String> {
     audit(&was.audit, &is.audit, &mut add);
     add(was.mirrors != is.mirrors, "[[mirror]]");
     add(was.capture != is.capture, "[capture]");
+    add(was.traces != is.traces, "[traces]");
     add(was.metrics != is.metrics, "[metrics] providers");
     admin(was.admin.as_ref(), is.admin.as_ref(), &mut add);
     add(was.log != is.log, "[log]");

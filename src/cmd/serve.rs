@@ -22,6 +22,7 @@ use super::reloading::{self, Reloader};
 use super::retention::{self, Desk};
 use super::rewriting::{self, Rewriting};
 use super::sockets::Addresses;
+use super::traces;
 use super::{
     Failure, asked, capture, console, disk, hand_over, key_watch, ledger, licences, mirrors,
     originals, tls, told,
@@ -117,6 +118,7 @@ pub(super) async fn start(
     if knowledge.asks_receipts {
         asked::load(&config.audit.path, &config.audit.keys, &mut knowledge.asked())?;
     }
+    let spans = traces::start(&config, &metrics)?;
     let drain = CancellationToken::new();
     let shared = Arc::new(Shared {
         in_force: InForce::new(knowledge, settings(&config), &drain),
@@ -126,6 +128,7 @@ pub(super) async fn start(
         keep_keyword,
         capture: Arc::new(capture),
         metrics,
+        spans,
         certificates: tls::together(&tls),
         clock,
         drain,
@@ -236,12 +239,14 @@ impl Running {
             tracing::error!(%error, "no message will be known by its message_id");
         }
         let (rewriting, mirrors) = (self.rewriting, self.mirrors);
+        let shared = self.shared.clone();
         let closed = tokio::task::spawn_blocking(move || {
             if let Some(rewriting) = rewriting {
                 rewriting.stop();
             }
             mirrors.stop();
             capture.stop();
+            traces::stop(&shared.spans);
             ledger.close();
             journal.close(now_us)
         });

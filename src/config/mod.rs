@@ -7,6 +7,7 @@
 //! | `mirrors` | what is written of a mirror to what is meant |
 //! | `networks` | networks that a listener names |
 //! | `tls` | what is written of TLS, and what is meant |
+//! | `traces` | where spans go |
 //! | `validate` | what is written to what is meant |
 //! | [`fault`] | a mistake's line and key, in one sentence |
 //! | [`nearest`] | the name that was probably meant |
@@ -36,12 +37,14 @@ pub mod nearest;
 mod networks;
 pub mod size;
 mod tls;
+mod traces;
 mod validate;
 mod warnings;
 mod written;
 
 pub use fault::Fault;
 pub use tls::{SmscTls, Tls};
+pub use traces::Traces;
 pub use validate::{NEVER_LOOSENED, RETRIED};
 
 const REGISTRY_FILE: &str = "registry.toml";
@@ -85,6 +88,8 @@ pub struct Config {
     pub mirrors: Vec<Mirror>,
     /// The proxy's own traces.
     pub capture: Capture,
+    /// Where spans of sessions and messages go; `None` = nowhere.
+    pub traces: Option<Traces>,
     /// What the metrics tell apart.
     pub metrics: Metrics,
     /// The HTTP listener; `None` without one.

@@ -69,6 +69,7 @@ pub(super) fn config(
         long_messages: long_messages(&source, written.long_messages.unwrap_or_default())?,
         audit: audit(&source, folder, written.audit.unwrap_or_default())?,
         mirrors: super::mirrors::mirrors(&source, folder, written.mirror.unwrap_or_default())?,
+        traces: written.traces.map(|one| super::traces::traces(&source, one)).transpose()?,
         capture: capture(&source, folder, written.capture.unwrap_or_default())?,
         metrics: Metrics {
             providers: written.metrics.unwrap_or_default().providers.unwrap_or(false),

@@ -56,6 +56,8 @@ pub(super) struct File {
     pub mirror: Option<Vec<Spanned<Mirror>>>,
     /// The proxy's own traces.
     pub capture: Option<Capture>,
+    /// Where spans of sessions and messages go. Without this section there are none.
+    pub traces: Option<super::traces::Written>,
     /// What the metrics tell apart.
     pub metrics: Option<Metrics>,
     /// Metrics, health and the API over HTTP. Without this section there is none.

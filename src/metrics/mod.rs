@@ -27,7 +27,7 @@ mod process;
 pub use histogram::{Counts, Histogram};
 pub use labels::{
     BindMode, CaptureEnd, CaptureOutcome, ConsentEvent, ForeignProtocol, Refused, Reloaded,
-    Revocation, SessionState, Side, Verdict,
+    Revocation, SessionState, Side, SpanOutcome, Verdict,
 };
 
 /// The metrics of one process. Families that count what nobody has done yet stand at 0.
@@ -47,6 +47,7 @@ pub struct Metrics {
     revocations: Vec<IntCounter>,
     capture_frames: Vec<IntCounter>,
     capture_ended: Vec<IntCounter>,
+    spans: Vec<IntCounter>,
     config_info: IntGaugeVec,
     certificate_expiry: IntGaugeVec,
     /// By provider and verdict; none without [`Metrics::by_provider`].
@@ -293,6 +294,11 @@ impl Metrics {
                 "PDUs that a capture wanted, by what became of them.",
                 ("outcome", &CaptureOutcome::ALL.map(CaptureOutcome::name)),
             )?,
+            spans: make.counters(
+                "consentry_spans_total",
+                "Spans for the collector of traces, by what became of them.",
+                ("outcome", &SpanOutcome::ALL.map(SpanOutcome::name)),
+            )?,
             capture_ended: make.counters(
                 "consentry_capture_ended_total",
                 "Captures that ended, by reason.",
@@ -397,6 +403,11 @@ impl Metrics {
     /// `consentry_capture_frames_total{outcome}`.
     pub fn capture_frames(&self, outcome: CaptureOutcome) -> &IntCounter {
         &self.capture_frames[outcome as usize]
+    }
+
+    /// `consentry_spans_total{outcome}`.
+    pub fn spans(&self, outcome: SpanOutcome) -> &IntCounter {
+        &self.spans[outcome as usize]
     }
 
     /// `consentry_capture_ended_total{reason}`.

@@ -63,9 +63,9 @@ fn element(der: &[u8], tag: u8) -> Option<(&[u8], &[u8])> {
 
 /// UTCTime counts its years from 1950 to 2049, GeneralizedTime writes all four digits.
 fn time(der: &[u8]) -> Option<(i64, &[u8])> {
-    let (text, rest, year_digits) = match der.first()? {
-        &UTC_TIME => element(der, UTC_TIME).map(|(text, rest)| (text, rest, 2))?,
-        &GENERALIZED_TIME => element(der, GENERALIZED_TIME).map(|(text, rest)| (text, rest, 4))?,
+    let (text, rest, year_digits) = match *der.first()? {
+        UTC_TIME => element(der, UTC_TIME).map(|(text, rest)| (text, rest, 2))?,
+        GENERALIZED_TIME => element(der, GENERALIZED_TIME).map(|(text, rest)| (text, rest, 4))?,
         _ => return None,
     };
     let (year, rest_of_text) = text.split_at_checked(year_digits)?;

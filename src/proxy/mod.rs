@@ -43,6 +43,11 @@ mod socket;
 mod stream;
 mod tap;
 pub mod tls;
+#[cfg(feature = "otlp")]
+mod traced;
+#[cfg(not(feature = "otlp"))]
+#[path = "untraced.rs"]
+mod traced;
 
 pub use clock::Clock;
 pub use enter::Entrance;
@@ -53,6 +58,7 @@ pub use listen::{ListenFault, Listening, Route, listen, take};
 pub use live::{Live, Named};
 pub use outward::Outward;
 pub use shards::{Shards, THREADS_MAX};
+pub use traced::SpansTo;
 
 /// Limits and times of this room. Every one has its unit in its name or type.
 #[derive(Debug, Clone, Copy)]
@@ -100,6 +106,8 @@ pub struct Shared {
     pub capture: Arc<Capture>,
     /// What is counted.
     pub metrics: Arc<Metrics>,
+    /// Where spans go.
+    pub spans: SpansTo,
     /// The certificates of all listeners.
     pub certificates: tls::Certificates,
     /// Time.

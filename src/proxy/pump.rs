@@ -26,6 +26,7 @@ use super::out::{ToEsme, ToSmsc};
 use super::outward::Outward;
 use super::stream::Stream;
 use super::tap::Tap;
+use super::traced::Traced;
 use super::{Shared, Terms, count, dial, scratch};
 use crate::audit::{State, Ticket};
 use crate::consent::Ledger;
@@ -96,6 +97,8 @@ pub(super) struct Pair {
     ends: Ends,
     /// Its place in a capture, since one ran.
     pub(super) tap: Option<Box<Tap>>,
+    /// Its spans.
+    pub(super) traced: Traced,
     ticket: Option<(Ticket, bool)>,
     smsc_wanted: bool,
     drain: Drain,
@@ -166,6 +169,7 @@ pub(super) async fn run(shared: &Arc<Shared>, way: &Way, first: FirstLeg, peer: 
         is_esmes,
         ends: Ends { source: peer, destination },
         tap: None,
+        traced: Traced::begin(&shared.spans, now),
         ticket: None,
         smsc_wanted: false,
         drain: Drain::No,
@@ -278,10 +282,14 @@ impl Pair {
 
     fn judge(&mut self, shared: &Shared, now: Moment) -> bool {
         self.asked_at_change = shared.ledger.as_ref().map_or(0, Ledger::changes);
+        self.traced.judging(&shared.clock);
         let any = scratch::with_desk(|desk| {
             let mut ask = shared.ask(now);
             self.session.judge(&self.terms.knowledge, desk, &mut ask, now)
         });
+        if any {
+            self.traced.judged(&shared.clock);
+        }
         self.wake_holders();
         any
     }
@@ -290,6 +298,7 @@ impl Pair {
     /// have ended a consent.
     fn recorded(&mut self, shared: &Shared, now: Moment) {
         self.session.recorded();
+        self.traced.recorded(&shared.clock);
         let change = shared.ledger.as_ref().map_or(0, Ledger::changes);
         if change != self.asked_at_change && self.session.is_vouched() {
             scratch::with_desk(|desk| {
@@ -499,7 +508,7 @@ impl Pair {
         self.session.system_id().escape_ascii().to_string()
     }
 
-    fn provider_name(&self) -> &str {
+    pub(super) fn provider_name(&self) -> &str {
         let registry = &self.terms.knowledge.registry;
         let provider = self.session.provider().and_then(|id| registry.provider_by_id(id));
         provider.map_or("", |one| one.name.as_str())
@@ -611,6 +620,7 @@ impl Pair {
             let waited = self.shared.clock.now().steady_us.saturating_sub(since_us);
             let passes = self.shared.metrics.added_latency(Verdict::Pass);
             passes.observe_n(Duration::from_micros(waited), count);
+            self.traced.written(&self.shared.clock);
         }
         any
     }
