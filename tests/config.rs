@@ -27,6 +27,9 @@ fn unwritten_keys_take_their_defaults_and_paths_their_folder() {
     assert_eq!(config.listen[0].address, SocketAddr::from(([127, 0, 0, 1], 0)));
     assert_eq!(config.listen[0].smsc, ["192.0.2.10:2775"]);
     assert_eq!(config.limits.sessions, 12_000);
+    assert_eq!((config.limits.sessions_per_provider, config.limits.bind_failures), (None, 20));
+    assert_eq!((&config.listen[0].tls, &config.listen[0].smsc_tls), (&None, &None));
+    assert!(config.listen[0].allow.is_empty() && config.listen[0].proxy_protocol.is_empty());
     assert_eq!(config.limits.pdu_octets, 70_000);
     assert_eq!(config.limits.session_buffer_octets, 256 << 10);
     assert_eq!(config.timeouts.idle, Duration::from_secs(600));
@@ -280,6 +283,41 @@ fn mistakes_are_told_in_one_sentence() {
         (
             "[[listen]]\naddress = \"localhost:1\"\nsmsc = [\"a:1\"]",
             "line 5: [[listen]] address \"localhost:1\" is not an address to listen on: write an IP address and a port, such as \"0.0.0.0:2775\"",
+        ),
+        (
+            "tls = { certificate = \"a\", key = \"k\", client = \"required\" }",
+            "line 4: [listen.tls] client needs client_ca: the authorities that sign ESMEs' certificates",
+        ),
+        (
+            "tls = { certificate = \"a\", key = \"k\", client_ca = \"c\", client = \"none\" }",
+            "line 4: [listen.tls] client_ca is for nothing: client is \"none\"",
+        ),
+        ("tls = { certificate = \"a\" }", "line 4: [listen.tls] has no key"),
+        (
+            "tls = { certificate = \"a\", key = \"k\", min = \"1.1\" }",
+            "line 4: [listen.tls] min cannot be \"1.1\"; did you mean 1.2?",
+        ),
+        (
+            "smsc_tls = { ca = \"a\", certificate = \"c\" }",
+            "line 4: [listen.smsc_tls] certificate needs key beside it",
+        ),
+        (
+            "smsc_tls = { ca = \"a\", name = \"a b\" }",
+            "line 4: [listen.smsc_tls] name \"a b\" is no name of a server: write one such as \"smsc.example\", or an IP address",
+        ),
+        ("smsc_tls = {}", "line 4: [listen.smsc_tls] has no ca"),
+        ("allow = []", "line 4: [[listen]] allow has 0 networks; write 1 to 256, or leave it out"),
+        (
+            "proxy_protocol = [\"10.0.0.0/33\"]",
+            "line 4: [[listen]] proxy_protocol \"10.0.0.0/33\" is no network: write one such as \"203.0.113.0/24\", or an address",
+        ),
+        (
+            "smsc_proxy_protocol = \"v3\"",
+            "line 4: [[listen]] smsc_proxy_protocol cannot be \"v3\"; did you mean v1?",
+        ),
+        (
+            "[limits]\nsessions_per_provider = 0",
+            "line 5: [limits] sessions_per_provider is 0; it may be 1 to 1000000",
         ),
         (
             "[[listen]]\naddress = \"0.0.0.0:1\"\nsmsc = []",

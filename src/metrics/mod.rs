@@ -443,6 +443,17 @@ impl Metrics {
         self.certificate_expiry.with_label_values(&[name])
     }
 
+    /// Every `consentry_certificate_expiry_seconds{certificate}` that is shown: name, and seconds until its end.
+    pub fn certificates(&self) -> Vec<(String, i64)> {
+        let families = self.certificate_expiry.collect();
+        let shown = families.iter().flat_map(|family| family.get_metric());
+        let named = shown.filter_map(|metric| {
+            let name = metric.get_label().first()?.value().to_owned();
+            Some((name, metric.get_gauge().get_value() as i64))
+        });
+        named.collect()
+    }
+
     /// Makes `hash` the only one of `consentry_config_info{hash}`.
     pub fn config(&self, hash: &str) {
         self.config_info.reset();
@@ -611,6 +622,8 @@ mod tests {
         metrics.consent_pairs.set(10);
         metrics.config("ab");
         metrics.config("cd");
+        metrics.certificate("listen1.server").set(86_400);
+        assert_eq!(metrics.certificates(), [("listen1.server".to_owned(), 86_400)]);
         for (series, expected) in [
             (r#"consentry_sessions{state="bound_trx"}"#, Some(1.0)),
             (r#"consentry_sessions{state="open"}"#, Some(0.0)),
