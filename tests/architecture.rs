@@ -9,6 +9,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("registry", &[]),
     ("content", &["text"]),
     ("policy", &["registry", "content"]),
+    ("upstream", &[]),
     ("consent", &["registry", "policy"]),
     ("audit", &["policy"]),
     ("mirror", &["audit", "archive"]),
@@ -21,7 +22,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
         "proxy",
         &[
             "smpp", "text", "registry", "content", "consent", "policy", "audit", "session",
-            "metrics", "capture", "spans",
+            "metrics", "capture", "upstream", "spans",
         ],
     ),
     ("admin", &["registry", "policy", "consent", "metrics", "capture"]),
@@ -33,13 +34,14 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
         &[
             "smpp", "text", "registry", "content", "consent", "policy", "audit", "session",
             "metrics", "capture", "proxy", "admin", "peer", "config", "replay", "mirror",
-            "archive", "spans",
+            "archive", "upstream", "spans",
         ],
     ),
 ];
 
 /// The rooms without clock, socket, file, task or log.
-const PURE: [&str; 7] = ["smpp", "text", "registry", "content", "policy", "session", "replay"];
+const PURE: [&str; 8] =
+    ["smpp", "text", "registry", "content", "policy", "upstream", "session", "replay"];
 
 /// Files of other rooms that are as pure: what is captured, and how it is written down; what a balancer says.
 const PURE_FILES: [&str; 6] = [

@@ -32,6 +32,7 @@ fn families() -> BTreeSet<String> {
     metrics.config("ab");
     metrics.mirror("collector");
     metrics.certificate("listen1.server");
+    metrics.upstream("0.0.0.0:2775", "192.0.2.10:2775", &["connect"]);
     let text = metrics.render();
     let named = text.lines().filter_map(|line| line.strip_prefix("# TYPE ")?.split(' ').next());
     named.map(str::to_owned).collect()

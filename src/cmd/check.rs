@@ -76,11 +76,15 @@ fn facts(loaded: &Loaded, ends: &[End]) -> Vec<Fact> {
     for listen in &config.listen {
         let alphabet = listen.default_alphabet.name();
         let fields = vec![
-            ("smsc", listen.smsc.clone().into()),
+            ("smsc", listen.smsc.iter().map(shown_smsc).collect::<Vec<_>>().into()),
             ("default_alphabet", alphabet.into()),
             ("packing", listen.packing.name().into()),
             ("receipts", listen.receipts.name().into()),
             ("second_sender", listen.second_sender.name().into()),
+            (
+                "enquire_link",
+                listen.enquire_link.map_or("none".into(), |idle| duration::text(idle).into()),
+            ),
         ];
         facts.push(fact("listen", listen.address, fields));
         facts.extend(entrance(listen));
@@ -113,6 +117,14 @@ fn facts(loaded: &Loaded, ends: &[End]) -> Vec<Fact> {
     let warnings = config.warnings().into_iter().chain(lapsing(loaded)).chain(ending);
     facts.extend(warnings.map(|text| fact("warnings", text, Vec::new())));
     facts
+}
+
+/// An SMSC's address, and what is said of it beside.
+fn shown_smsc(smsc: &config::Smsc) -> String {
+    let config::Smsc { address, weight, rank } = smsc;
+    let weight = if *weight == 1 { String::new() } else { format!(" weight {weight}") };
+    let standby = if *rank == 0 { "" } else { " standby" };
+    format!("{address}{weight}{standby}")
 }
 
 /// Who may connect and who speaks for others, where that is written.
@@ -276,6 +288,7 @@ fn timeouts(config: &Config) -> Vec<(&'static str, Value)> {
     [
         ("bind", timeouts.bind),
         ("connect", timeouts.connect),
+        ("ejection", timeouts.ejection),
         ("handshake", timeouts.handshake),
         ("idle", timeouts.idle),
         ("response", timeouts.response),
@@ -380,6 +393,7 @@ fn mirror(mirror: &config::Mirror) -> Fact {
     }
     fields.extend([
         ("numbers", mirror.numbers.name().into()),
+        ("content", mirror.content.into()),
         ("batch", mirror.batch.into()),
         ("wait", duration::text(mirror.wait).into()),
     ]);

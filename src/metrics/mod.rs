@@ -1,7 +1,7 @@
 //! Every metric family, its help, its closed labels.
 //!
-//! No label ever holds a number, an address or a system_id; names of providers only where `[metrics]
-//! providers` asks for them, and the registry's own. The number of series is fixed when the process
+//! No label ever holds a number, a peer's address or a system_id; names of providers only where `[metrics]
+//! providers` asks for them, and the registry's own; listeners and SMSCs by the addresses in the configuration. The number of series is fixed when the process
 //! starts. All handles are made then, so that counting is an addition to an atomic; a turn
 //! of the pump adds up what it did and counts it once.
 //!
@@ -85,6 +85,11 @@ pub struct Metrics {
     pub audit_disk: IntGauge,
     /// `consentry_audit_disk_budget_octets`: what it may take; 0 without a budget.
     pub audit_disk_budget: IntGauge,
+    upstream_up: IntGaugeVec,
+    upstream_draining: IntGaugeVec,
+    upstream_sessions: IntGaugeVec,
+    upstream_binds: IntCounterVec,
+    upstream_failures: IntCounterVec,
     mirror_lag: IntGaugeVec,
     mirror_delivered: IntCounterVec,
     mirror_failures: IntCounterVec,
@@ -264,6 +269,32 @@ impl Metrics {
                 "consentry_audit_disk_budget_octets",
                 "Octets that the journal's folder may take; 0 without a budget.",
             )?,
+            upstream_up: make.gauges(
+                "consentry_upstream_up",
+                "0 while an SMSC is ejected, because of what it did or did not do; else 1.",
+                &UPSTREAM,
+            )?,
+            upstream_draining: make.gauges(
+                "consentry_upstream_draining",
+                "1 while an SMSC gets no binds because somebody said so, else 0.",
+                &UPSTREAM,
+            )?,
+            upstream_sessions: make.gauges(
+                "consentry_upstream_sessions",
+                "Sessions connected to an SMSC.",
+                &UPSTREAM,
+            )?,
+            upstream_binds: make.register(IntCounterVec::new(
+                Opts::new("consentry_upstream_binds_total", "Binds that an SMSC accepted."),
+                &UPSTREAM,
+            )?)?,
+            upstream_failures: make.register(IntCounterVec::new(
+                Opts::new(
+                    "consentry_upstream_failures_total",
+                    "What spoke against an SMSC, by reason.",
+                ),
+                &[UPSTREAM[0], UPSTREAM[1], "reason"],
+            )?)?,
             mirror_lag: make.gauges(
                 "consentry_mirror_lag_records",
                 "Records on the disk that a mirror has not delivered.",
@@ -437,6 +468,21 @@ impl Metrics {
         }
     }
 
+    /// The `consentry_upstream_...{listener,upstream}` of a configured SMSC, from then on shown.
+    pub fn upstream(&self, listener: &str, upstream: &str, reasons: &[&str]) -> UpstreamMetrics {
+        let labels = [listener, upstream];
+        let failures = reasons
+            .iter()
+            .map(|reason| self.upstream_failures.with_label_values(&[listener, upstream, *reason]));
+        UpstreamMetrics {
+            up: self.upstream_up.with_label_values(&labels),
+            draining: self.upstream_draining.with_label_values(&labels),
+            sessions: self.upstream_sessions.with_label_values(&labels),
+            binds: self.upstream_binds.with_label_values(&labels),
+            failures: failures.collect(),
+        }
+    }
+
     /// `consentry_certificate_expiry_seconds{certificate}` of a configured certificate, from then on shown.
     /// Its name is the listener's number and the file's part, never what stands in it.
     pub fn certificate(&self, name: &str) -> IntGauge {
@@ -470,6 +516,23 @@ impl Metrics {
         process::append(&mut text);
         text
     }
+}
+
+/// Labels of an SMSC.
+const UPSTREAM: [&str; 2] = ["listener", "upstream"];
+
+/// The metrics of one SMSC.
+pub struct UpstreamMetrics {
+    /// `consentry_upstream_up`: 0 while it is ejected.
+    pub up: IntGauge,
+    /// `consentry_upstream_draining`: 1 while it gets no binds because somebody said so.
+    pub draining: IntGauge,
+    /// `consentry_upstream_sessions`: sessions connected to it.
+    pub sessions: IntGauge,
+    /// `consentry_upstream_binds_total`: binds that it accepted.
+    pub binds: IntCounter,
+    /// `consentry_upstream_failures_total`, in the order of the reasons given.
+    pub failures: Vec<IntCounter>,
 }
 
 /// The metrics of one provider.
