@@ -23,8 +23,8 @@ use super::retention::{self, Desk};
 use super::rewriting::{self, Rewriting};
 use super::sockets::Addresses;
 use super::{
-    Failure, asked, capture, console, disk, hand_over, key_watch, ledger, licences, mirrors,
-    originals, tls, told,
+    Failure, asked, capture, console, disk, file_watch, hand_over, key_watch, ledger, licences,
+    mirrors, originals, tls, told,
 };
 use crate::admin::{self, Token, Told};
 use crate::audit::keys::{Auditor, SigningKey};
@@ -156,6 +156,7 @@ pub(super) async fn start(
         None => None,
     };
     tokio::spawn(watch(shared.clone()));
+    tokio::spawn(file_watch::watch(reloader.clone(), shared.drain.clone()));
     tokio::spawn(tls::watch(shared.clone()));
     tokio::spawn(retention::watch(retention));
     tokio::spawn(disk::watch(shared.journal.clone(), shared.metrics.clone()));

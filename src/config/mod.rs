@@ -7,6 +7,7 @@
 //! | `mirrors` | what is written of a mirror to what is meant |
 //! | `networks` | networks that a listener names |
 //! | `tls` | what is written of TLS, and what is meant |
+//! | `reload` | `[reload]`, written and meant |
 //! | `validate` | what is written to what is meant |
 //! | [`fault`] | a mistake's line and key, in one sentence |
 //! | [`nearest`] | the name that was probably meant |
@@ -34,6 +35,7 @@ pub mod fault;
 mod mirrors;
 pub mod nearest;
 mod networks;
+mod reload;
 pub mod size;
 mod tls;
 mod validate;
@@ -41,6 +43,7 @@ mod warnings;
 mod written;
 
 pub use fault::Fault;
+pub use reload::Reload;
 pub use tls::{SmscTls, Tls};
 pub use validate::{NEVER_LOOSENED, RETRIED};
 
@@ -85,6 +88,8 @@ pub struct Config {
     pub mirrors: Vec<Mirror>,
     /// The proxy's own traces.
     pub capture: Capture,
+    /// When changed files are put in force by themselves.
+    pub reload: Reload,
     /// What the metrics tell apart.
     pub metrics: Metrics,
     /// The HTTP listener; `None` without one.

@@ -70,6 +70,7 @@ pub(super) fn config(
         audit: audit(&source, folder, written.audit.unwrap_or_default())?,
         mirrors: super::mirrors::mirrors(&source, folder, written.mirror.unwrap_or_default())?,
         capture: capture(&source, folder, written.capture.unwrap_or_default())?,
+        reload: super::reload::reload(&source, written.reload.unwrap_or_default())?,
         metrics: Metrics {
             providers: written.metrics.unwrap_or_default().providers.unwrap_or(false),
         },

@@ -56,6 +56,8 @@ pub(super) struct File {
     pub mirror: Option<Vec<Spanned<Mirror>>>,
     /// The proxy's own traces.
     pub capture: Option<Capture>,
+    /// When changed files are put in force by themselves; else at SIGHUP and when the API is asked.
+    pub reload: Option<super::reload::Written>,
     /// What the metrics tell apart.
     pub metrics: Option<Metrics>,
     /// Metrics, health and the API over HTTP. Without this section there is none.
