@@ -34,10 +34,12 @@
 //! | [`consent`] | who said yes: standing of entity and recipient, events, proofs |
 //! | [`content`] | what a text is: classes, templates, signatures, how to refuse |
 //! | [`policy`] | facts in, decision out |
+//! | [`upstream`] | which of several SMSCs a bind goes to, by weight and by what they do |
 //! | [`session`] | one pair without sockets; where SMPP, text and policy meet |
 //! | [`audit`] | what was decided: records, journal, chain, proofs, keys, retention, search |
 //! | [`archive`] | records as tables: columns, CSV, NDJSON, Parquet, reports, what is handed over |
 //! | [`mirror`] | what was recorded, delivered to files, PostgreSQL, Kafka as the journal grows |
+//! | `spans` | what became of single sessions and messages, for a collector of traces (feature `otlp`) |
 //! | [`capture`] | the proxy's own traces: redacted, bounded, as Wireshark reads them |
 //! | [`admin`] | HTTP: metrics, health, sessions, the consent ledger |
 //! | [`metrics`] | every metric family and its closed labels |
@@ -52,7 +54,7 @@
 //!    passes is the octets that came; by configuration a submit_multi may be narrowed to those who may get
 //!    it, a message stripped of a second sender, and one bit set that asks for a receipt.
 //! 2. No verdict without a record; the record is accepted before the step is carried out.
-//! 3. The pure rooms (`smpp`, `text`, `registry`, `content`, `policy`, `session`, `replay`) name no clock,
+//! 3. The pure rooms (`smpp`, `text`, `registry`, `content`, `policy`, `upstream`, `session`, `replay`) name no clock,
 //!    socket, file, task or log; `tests/architecture.rs` holds them to it.
 //! 4. Every command that carries a text or a recipient is judged or refused: [`session::table`].
 //! 5. Everything has a limit, named with its unit.
@@ -79,4 +81,7 @@ pub mod registry;
 pub mod replay;
 pub mod session;
 pub mod smpp;
+#[cfg(feature = "otlp")]
+pub mod spans;
 pub mod text;
+pub mod upstream;

@@ -49,6 +49,7 @@ impl Server {
                 "lift" => Err(Told::Unavailable("the disk is full".to_owned())),
                 _ => Err(Told::Doubt("the clock jumped".to_owned())),
             })),
+            upstreams: None,
             reload: None,
             console: Some(Desk::new(Arc::new(answer))),
             hand_over: None,

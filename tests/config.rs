@@ -25,8 +25,11 @@ fn good(text: &str) -> Config {
 fn unwritten_keys_take_their_defaults_and_paths_their_folder() {
     let config = good(LISTEN);
     assert_eq!(config.listen[0].address, SocketAddr::from(([127, 0, 0, 1], 0)));
-    assert_eq!(config.listen[0].smsc, ["192.0.2.10:2775"]);
+    assert_eq!(config.listen[0].smsc[0].address, "192.0.2.10:2775");
     assert_eq!(config.limits.sessions, 12_000);
+    assert_eq!((config.limits.sessions_per_provider, config.limits.bind_failures), (None, 20));
+    assert_eq!((&config.listen[0].tls, &config.listen[0].smsc_tls), (&None, &None));
+    assert!(config.listen[0].allow.is_empty() && config.listen[0].proxy_protocol.is_empty());
     assert_eq!(config.limits.pdu_octets, 70_000);
     assert_eq!(config.limits.session_buffer_octets, 256 << 10);
     assert_eq!(config.timeouts.idle, Duration::from_secs(600));
@@ -52,6 +55,28 @@ fn unwritten_keys_take_their_defaults_and_paths_their_folder() {
     assert!(warned.contains("[audit] content none"), "{warned}");
     assert_eq!(config.digest_hex().len(), 64);
     assert_ne!(good(&format!("{LISTEN}\n")).digest, config.digest);
+}
+
+#[test]
+fn smscs_are_tried_in_order_or_have_weights_and_standbys() {
+    let of = |smsc: &str| {
+        let text = format!("[[listen]]\naddress = \"127.0.0.1:0\"\nsmsc = {smsc}");
+        let smscs = good(&text).listen.remove(0).smsc;
+        smscs.into_iter().map(|one| (one.address, one.weight, one.rank)).collect::<Vec<_>>()
+    };
+    let one = |address: &str, weight, rank| (address.to_owned(), weight, rank);
+    assert_eq!(
+        of("[\"a:1\", \"b:2\", \"c:3\"]"),
+        [one("a:1", 1, 0), one("b:2", 1, 1), one("c:3", 1, 2)]
+    );
+    let tables = "[{ address = \"a:1\", weight = 3 }, { address = \"b:2\", standby = true }, \
+                  { address = \"c:3\", standby = false }]";
+    assert_eq!(of(tables), [one("a:1", 3, 0), one("b:2", 1, 1), one("c:3", 1, 0)]);
+    let table = "[[listen.smsc]]\naddress = \"a:1\"\nweight = 2";
+    let listen = good(&format!("[[listen]]\naddress = \"127.0.0.1:0\"\n{table}")).listen;
+    assert_eq!((listen[0].smsc[0].weight, listen[0].enquire_link), (2, None));
+    let listen = good(&format!("{LISTEN}enquire_link = \"5s\"")).listen;
+    assert_eq!(listen[0].enquire_link, Some(Duration::from_secs(5)));
 }
 
 #[test]
@@ -286,6 +311,41 @@ fn mistakes_are_told_in_one_sentence() {
             "line 5: [[listen]] address \"localhost:1\" is not an address to listen on: write an IP address and a port, such as \"0.0.0.0:2775\"",
         ),
         (
+            "tls = { certificate = \"a\", key = \"k\", client = \"required\" }",
+            "line 4: [listen.tls] client needs client_ca: the authorities that sign ESMEs' certificates",
+        ),
+        (
+            "tls = { certificate = \"a\", key = \"k\", client_ca = \"c\", client = \"none\" }",
+            "line 4: [listen.tls] client_ca is for nothing: client is \"none\"",
+        ),
+        ("tls = { certificate = \"a\" }", "line 4: [listen.tls] has no key"),
+        (
+            "tls = { certificate = \"a\", key = \"k\", min = \"1.1\" }",
+            "line 4: [listen.tls] min cannot be \"1.1\"; did you mean 1.2?",
+        ),
+        (
+            "smsc_tls = { ca = \"a\", certificate = \"c\" }",
+            "line 4: [listen.smsc_tls] certificate needs key beside it",
+        ),
+        (
+            "smsc_tls = { ca = \"a\", name = \"a b\" }",
+            "line 4: [listen.smsc_tls] name \"a b\" is no name of a server: write one such as \"smsc.example\", or an IP address",
+        ),
+        ("smsc_tls = {}", "line 4: [listen.smsc_tls] has no ca"),
+        ("allow = []", "line 4: [[listen]] allow has 0 networks; write 1 to 256, or leave it out"),
+        (
+            "proxy_protocol = [\"10.0.0.0/33\"]",
+            "line 4: [[listen]] proxy_protocol \"10.0.0.0/33\" is no network: write one such as \"203.0.113.0/24\", or an address",
+        ),
+        (
+            "smsc_proxy_protocol = \"v3\"",
+            "line 4: [[listen]] smsc_proxy_protocol cannot be \"v3\"; did you mean v1?",
+        ),
+        (
+            "[limits]\nsessions_per_provider = 0",
+            "line 5: [limits] sessions_per_provider is 0; it may be 1 to 1000000",
+        ),
+        (
             "[[listen]]\naddress = \"0.0.0.0:1\"\nsmsc = []",
             "line 6: [[listen]] smsc has 0 addresses; write 1 to 16",
         ),
@@ -296,6 +356,42 @@ fn mistakes_are_told_in_one_sentence() {
         (
             "[[listen]]\naddress = \"0.0.0.0:1\"\nsmsc = [\"a:1\", \"a:1\"]",
             "line 6: [[listen]] smsc \"a:1\" is there twice",
+        ),
+        (
+            "[[listen]]\naddress = \"0.0.0.0:1\"\nsmsc = [{ address = \"a:1\" }, \"b:1\"]",
+            "line 6: [[listen.smsc]] mixes addresses with tables; write all as addresses, which are tried in order, or all as tables, such as { address = \"192.0.2.10:2775\", weight = 1 }",
+        ),
+        (
+            "[[listen]]\naddress = \"0.0.0.0:1\"\nsmsc = [{ address = \"a:1\", standby = true }]",
+            "line 6: [[listen.smsc]] has only standbys; leave standby out of one",
+        ),
+        (
+            "[[listen]]\naddress = \"0.0.0.0:1\"\nsmsc = [\n{ address = \"a:1\" },\n{ address = \"a:1\", weight = 2 }]",
+            "line 8: [[listen.smsc]] address \"a:1\" is there twice",
+        ),
+        (
+            "[[listen]]\naddress = \"0.0.0.0:1\"\nsmsc = [{ address = \"a\" }]",
+            "line 6: [[listen.smsc]] address \"a\" is not host:port, such as \"192.0.2.10:2775\", \"[2001:db8::1]:2775\" or \"smsc.example:2775\"",
+        ),
+        (
+            "[[listen]]\naddress = \"0.0.0.0:1\"\nsmsc = [{ address = \"a:1\", weight = 0 }]",
+            "line 6: [[listen.smsc]] weight is 0; it may be 1 to 1000",
+        ),
+        (
+            "[[listen]]\naddress = \"0.0.0.0:1\"\nsmsc = [{ address = \"a:1\", wieght = 2 }]",
+            "line 6: [[listen.smsc]] wieght is not a key here; did you mean weight?",
+        ),
+        (
+            "[[listen]]\naddress = \"0.0.0.0:1\"\nsmsc = [{ weight = 2 }]",
+            "line 6: [[listen.smsc]] has no address",
+        ),
+        (
+            "[[listen]]\naddress = \"0.0.0.0:1\"\nsmsc = [3]",
+            "line 6: [[listen]] smsc cannot be read: invalid type: integer `3`, expected \"host:port\" or { address = \"host:port\", weight = 1 }",
+        ),
+        (
+            "[[listen]]\naddress = \"0.0.0.0:1\"\nsmsc = [\"a:1\"]\nenquire_link = \"999ms\"",
+            "line 7: [[listen]] enquire_link is 999ms; it may be 1s to 1h",
         ),
         (
             "[[listen]]\naddress = \"0.0.0.0:1\"\nsmsc = [\"0.0.0.0:1\"]",

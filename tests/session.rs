@@ -21,6 +21,11 @@ use consentry::smpp::{Command, CommandStatus, Header};
 use consentry::text::Options;
 use proptest::prelude::*;
 
+#[path = "session/elsewhere.rs"]
+mod elsewhere;
+#[path = "session/probe.rs"]
+mod probe;
+
 const SECOND: u64 = 1_000_000;
 const OURS: &[u8] = b"106900001234";
 

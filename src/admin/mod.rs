@@ -6,6 +6,7 @@
 //! | `GET /healthz` | 200 while the process lives |
 //! | `GET /readyz` | 200 `ready`, or 503 and one reason a line |
 //! | `GET /api/v1/sessions` | live sessions, one JSON object a line |
+//! | `GET /api/v1/upstreams`, `POST /api/v1/upstreams/...` | the SMSCs, see [`upstreams`] |
 //! | `POST /api/v1/consents...` | the consent ledger, see [`consents`] |
 //! | `POST /api/v1/retention/...` | purges, sets and lifts holds, see [`retention`] |
 //! | `POST /api/v1/reload` | puts changed files in force, see [`reload`] |
@@ -41,12 +42,14 @@ pub mod logins;
 pub mod reload;
 pub mod retention;
 pub mod session;
+pub mod upstreams;
 
 pub use access::{Token, TokenFault};
 pub use hand_over::HandOver;
 pub use reload::Reload;
 pub use retention::{Act, Told};
 pub use session::Session;
+pub use upstreams::{Steer, Upstream};
 
 use access::Door;
 use connection::{Bounded, LIFE_MAX, Peer};
@@ -82,6 +85,8 @@ pub struct State {
     pub blind_ports: Arc<dyn Fn() -> usize + Send + Sync>,
     /// Purges, sets and lifts holds, if there are records to keep.
     pub retention: Option<Act>,
+    /// The SMSCs of the listeners, if there are any.
+    pub upstreams: Option<Arc<dyn Steer>>,
     /// Puts changed files in force.
     pub reload: Option<Reload>,
     /// What the console asks, if it may.
@@ -109,6 +114,8 @@ fn router(state: State) -> Router {
         .route("/consents", post(consents::events))
         .route("/consents/{ask}", post(consents::ask).get(consents::ask))
         .route("/capture", get(capture::answer).post(capture::answer).delete(capture::answer))
+        .route("/upstreams", get(upstreams::list))
+        .route("/upstreams/{ask}", post(upstreams::steer))
         .route("/reload", post(reload::answer))
         .route("/retention/{ask}", post(retention::answer))
         .route("/status", get(console::status))

@@ -41,7 +41,10 @@ impl Session {
 }
 
 /// Writes microseconds since the Unix epoch as `2026-11-24T00:00:00.000000Z`.
-fn rfc3339<S: serde::Serializer>(micros: &u64, serializer: S) -> Result<S::Ok, S::Error> {
+pub(super) fn rfc3339<S: serde::Serializer>(
+    micros: &u64,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
     let micros = i64::try_from(*micros).unwrap_or(i64::MAX);
     match jiff::Timestamp::from_microsecond(micros) {
         Ok(time) => serializer.serialize_str(&time.to_string()),

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use serde_json::{Map, Value};
 
 use super::knowledge::{self, Loaded};
-use super::{Answer, Failure, blind, capture, mirrors, tls};
+use super::{Answer, Failure, blind, capture, mirrors, tls, traces};
 use crate::admin::Token;
 use crate::config::{self, Config, MirrorKind, Place, duration, size};
 use crate::policy::Rule;
@@ -48,6 +48,7 @@ pub fn run(args: Args) -> Result<Answer, Failure> {
     }
     capture::capture(&loaded)?;
     mirrors::check(config)?;
+    traces::check(config)?;
     let ends = tls::together(&tls::read(config)?).ends();
     let facts = facts(&loaded, &ends);
     let mut kind = "";
@@ -75,11 +76,15 @@ fn facts(loaded: &Loaded, ends: &[End]) -> Vec<Fact> {
     for listen in &config.listen {
         let alphabet = listen.default_alphabet.name();
         let fields = vec![
-            ("smsc", listen.smsc.clone().into()),
+            ("smsc", listen.smsc.iter().map(shown_smsc).collect::<Vec<_>>().into()),
             ("default_alphabet", alphabet.into()),
             ("packing", listen.packing.name().into()),
             ("receipts", listen.receipts.name().into()),
             ("second_sender", listen.second_sender.name().into()),
+            (
+                "enquire_link",
+                listen.enquire_link.map_or("none".into(), |idle| duration::text(idle).into()),
+            ),
         ];
         facts.push(fact("listen", listen.address, fields));
         facts.extend(entrance(listen));
@@ -112,6 +117,14 @@ fn facts(loaded: &Loaded, ends: &[End]) -> Vec<Fact> {
     let warnings = config.warnings().into_iter().chain(lapsing(loaded)).chain(ending);
     facts.extend(warnings.map(|text| fact("warnings", text, Vec::new())));
     facts
+}
+
+/// An SMSC's address, and what is said of it beside.
+fn shown_smsc(smsc: &config::Smsc) -> String {
+    let config::Smsc { address, weight, rank } = smsc;
+    let weight = if *weight == 1 { String::new() } else { format!(" weight {weight}") };
+    let standby = if *rank == 0 { "" } else { " standby" };
+    format!("{address}{weight}{standby}")
 }
 
 /// Who may connect and who speaks for others, where that is written.
@@ -275,6 +288,7 @@ fn timeouts(config: &Config) -> Vec<(&'static str, Value)> {
     [
         ("bind", timeouts.bind),
         ("connect", timeouts.connect),
+        ("ejection", timeouts.ejection),
         ("handshake", timeouts.handshake),
         ("idle", timeouts.idle),
         ("response", timeouts.response),
@@ -348,6 +362,11 @@ fn settings(config: &Config) -> Vec<(&'static str, Value)> {
             config.capture.verdicts.iter().map(|one| one.name()).collect::<Vec<_>>().into(),
         ),
         ("capture.text", config.capture.text.name().into()),
+        ("traces.otlp", config.traces.as_ref().map_or("none".into(), |traces| traces.url().into())),
+        (
+            "traces.sample",
+            config.traces.as_ref().map_or("none".into(), |traces| traces.sample.into()),
+        ),
         ("admin.address", admin.map_or("none".into(), |admin| admin.address.to_string().into())),
         (
             "admin.token_file",

@@ -103,7 +103,7 @@ fn to(kind: &MirrorKind) -> To {
 }
 
 /// The name of this machine.
-fn host() -> String {
+pub(super) fn host() -> String {
     let name = std::fs::read_to_string(Path::new("/proc/sys/kernel/hostname"));
     name.map(|name| name.trim().to_owned()).unwrap_or_default()
 }

@@ -49,6 +49,8 @@ mod smsc;
 mod sockets;
 mod tls;
 mod told;
+mod traces;
+mod upstreams;
 mod watchdog;
 
 /// What a command found out.
@@ -85,6 +87,7 @@ enum Command {
     Check(check::Args),
     Demo(demo::Args),
     Run(run::Args),
+    Upstreams(upstreams::Args),
     Reload(reload::Args),
     HandOver(hand_over::Args),
     Health(health::Args),
@@ -107,6 +110,7 @@ impl Cli {
             Command::Check(args) => check::run(args),
             Command::Demo(args) => demo::run(args),
             Command::Run(args) => run::run(args),
+            Command::Upstreams(args) => upstreams::run(args),
             Command::Reload(args) => reload::run(args),
             Command::HandOver(args) => hand_over::run(args),
             Command::Health(args) => health::run(args),

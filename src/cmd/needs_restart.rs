@@ -14,10 +14,12 @@ pub(super) fn keys(was: &Config, is: &Config) -> Vec<String> {
     add(was.limits.threads != is.limits.threads, "[limits] threads");
     add(was.limits.originals != is.limits.originals, "[limits] originals");
     add(was.limits.bind_failures != is.limits.bind_failures, "[limits] bind_failures");
+    add(was.timeouts.ejection != is.timeouts.ejection, "[timeouts] ejection");
     consent(&was.consent, &is.consent, &mut add);
     audit(&was.audit, &is.audit, &mut add);
     add(was.mirrors != is.mirrors, "[[mirror]]");
     add(was.capture != is.capture, "[capture]");
+    add(was.traces != is.traces, "[traces]");
     add(was.metrics != is.metrics, "[metrics] providers");
     admin(was.admin.as_ref(), is.admin.as_ref(), &mut add);
     add(was.log != is.log, "[log]");

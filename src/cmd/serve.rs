@@ -22,9 +22,10 @@ use super::reloading::{self, Reloader};
 use super::retention::{self, Desk};
 use super::rewriting::{self, Rewriting};
 use super::sockets::Addresses;
+use super::traces;
 use super::{
     Failure, asked, capture, console, disk, file_watch, hand_over, key_watch, ledger, licences,
-    mirrors, originals, tls, told,
+    mirrors, originals, tls, told, upstreams,
 };
 use crate::admin::{self, Token, Told};
 use crate::audit::keys::{Auditor, SigningKey};
@@ -117,6 +118,7 @@ pub(super) async fn start(
     if knowledge.asks_receipts {
         asked::load(&config.audit.path, &config.audit.keys, &mut knowledge.asked())?;
     }
+    let spans = traces::start(&config, &metrics)?;
     let drain = CancellationToken::new();
     let shared = Arc::new(Shared {
         in_force: InForce::new(knowledge, settings(&config), &drain),
@@ -126,6 +128,7 @@ pub(super) async fn start(
         keep_keyword,
         capture: Arc::new(capture),
         metrics,
+        spans,
         certificates: tls::together(&tls),
         clock,
         drain,
@@ -141,6 +144,8 @@ pub(super) async fn start(
     let retention =
         Arc::new(Desk::new(&config, shared.journal.clone(), Some(ledger.clone()), clock)?);
     let listening: Vec<SocketAddr> = listeners.iter().map(|listener| listener.address).collect();
+    let upstreams = Arc::new(upstreams::All::new(&listeners, clock));
+    tokio::spawn(upstreams::watch(upstreams.clone(), shared.metrics.clone()));
     let mut acceptors = Vec::new();
     for listener in listeners {
         tracing::info!(address = %listener.address, "listening");
@@ -151,7 +156,14 @@ pub(super) async fn start(
     let admin = match admin_listener {
         Some(listener) => {
             let ask = hand_over::by_api(ask_hand_over);
-            Some(serve_admin(&config, listener, &shared, &ledger, &retention, (ask, &reloader))?)
+            Some(serve_admin(
+                &config,
+                listener,
+                &shared,
+                &ledger,
+                &retention,
+                (ask, &reloader, &upstreams),
+            )?)
         }
         None => None,
     };
@@ -237,12 +249,14 @@ impl Running {
             tracing::error!(%error, "no message will be known by its message_id");
         }
         let (rewriting, mirrors) = (self.rewriting, self.mirrors);
+        let shared = self.shared.clone();
         let closed = tokio::task::spawn_blocking(move || {
             if let Some(rewriting) = rewriting {
                 rewriting.stop();
             }
             mirrors.stop();
             capture.stop();
+            traces::stop(&shared.spans);
             ledger.close();
             journal.close(now_us)
         });
@@ -277,9 +291,13 @@ fn listen_on(
     let (sessions, admin) = addresses.sockets();
     let mut sockets = sessions.into_iter();
     for ((one, tls), socket) in config.listen.iter().zip(tls).zip(&mut sockets) {
-        let listening =
-            listen(socket, Route::ToSmsc(one.smsc.clone()), knowledge::text_options(one))?
-                .leading(tls::entrance(one, tls), tls::outward(one, tls));
+        let route = Route::ToSmsc(upstreams::of(one), upstreams::times(&config.timeouts));
+        let listening = listen(socket, route, knowledge::text_options(one))?
+            .leading(tls::entrance(one, tls), tls::outward(one, tls));
+        let listening = match one.enquire_link {
+            Some(idle) => listening.enquiring_after(idle),
+            None => listening,
+        };
         let listening = match one.receipts {
             config::Receipts::AsAsked => listening,
             config::Receipts::Ask => listening.asking_for_receipts(),
@@ -425,7 +443,7 @@ fn serve_admin(
     shared: &Arc<Shared>,
     ledger: &Ledger,
     retention: &Arc<Desk>,
-    (hand_over, reloader): (admin::HandOver, &Arc<Reloader>),
+    (hand_over, reloader, upstreams): (admin::HandOver, &Arc<Reloader>, &Arc<upstreams::All>),
 ) -> Result<SocketAddr, Failure> {
     let token_file = config.admin.as_ref().and_then(|admin| admin.token_file.as_deref());
     let token = match token_file {
@@ -435,10 +453,12 @@ fn serve_admin(
     let (ready, listed, asked) = (shared.clone(), shared.clone(), ledger.clone());
     let recording = shared.clone();
     let (seen, desk) = (shared.clone(), retention.clone());
+    let (open, led) = (upstreams.clone(), upstreams.clone());
     let state = admin::State {
         told: Arc::new(move |told, now_us| told::keep(&recording.journal, told, now_us)),
         metrics: shared.metrics.clone(),
-        readiness: Arc::new(move || not_ready(&ready, &asked)),
+        readiness: Arc::new(move || not_ready(&ready, &asked, &open)),
+        upstreams: Some(led),
         sessions: Arc::new(move || listed.live.iter().map(|one| shown(one.value())).collect()),
         ledger: Some(ledger.clone()),
         capture: Some(shared.capture.clone()),
@@ -469,7 +489,7 @@ fn serve_admin(
     Ok(address)
 }
 
-fn not_ready(shared: &Shared, ledger: &Ledger) -> Vec<String> {
+fn not_ready(shared: &Shared, ledger: &Ledger, upstreams: &upstreams::All) -> Vec<String> {
     let mut reasons = Vec::new();
     if shared.drain.is_cancelled() {
         reasons.push("draining".to_owned());
@@ -478,6 +498,7 @@ fn not_ready(shared: &Shared, ledger: &Ledger) -> Vec<String> {
         reasons.push(why.to_string());
     }
     reasons.extend(ledger.unavailable().map(|why| why.to_string()));
+    reasons.extend(upstreams.closed());
     reasons
 }
 

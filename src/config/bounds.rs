@@ -63,8 +63,10 @@ pub const ORIGINALS: Bounds<usize> = Bounds { default: 100_000, min: 0, max: 5_0
 
 /// `[timeouts] bind`: from the connection to a bind that succeeded.
 pub const BIND: Bounds<Duration> = millis(30 * SECOND, SECOND, 10 * MINUTE);
-/// `[timeouts] connect`: for one SMSC address to take a connection.
+/// `[timeouts] connect`: for one SMSC to take a connection and, where there is another, to answer the bind.
 pub const CONNECT: Bounds<Duration> = millis(5 * SECOND, 100, 2 * MINUTE);
+/// `[timeouts] ejection`: for which an SMSC that fails gets no binds the first time.
+pub const EJECTION: Bounds<Duration> = millis(10 * SECOND, 100, 10 * MINUTE);
 /// `[timeouts] handshake`: for a PROXY protocol header, and for TLS to begin on either leg.
 pub const HANDSHAKE: Bounds<Duration> = millis(10 * SECOND, 100, 2 * MINUTE);
 /// `[timeouts] idle`: without a PDU either way. Long, because peers send enquire_link only every few
@@ -155,5 +157,10 @@ pub const LISTEN_MAX: usize = 64;
 pub const NETWORKS_MAX: usize = 256;
 /// Peers of one listening address.
 pub const PEERS_MAX: usize = 16;
+/// `[[listen]] smsc` weight: of the new binds.
+pub const WEIGHT: Bounds<usize> = Bounds { default: 1, min: 1, max: 1_000 };
+/// `[[listen]] enquire_link`: silence on an SMSC's connection. The default is never taken: unwritten means that
+/// none is sent.
+pub const ENQUIRE_LINK: Bounds<Duration> = millis(30 * SECOND, SECOND, HOUR);
 /// The longest `consentry.toml`, octets.
 pub const CONFIG_OCTETS_MAX: usize = MIB;

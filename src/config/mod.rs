@@ -4,10 +4,12 @@
 //! |---|---|
 //! | `written` | every key as it stands in the file, and its JSON schema |
 //! | [`bounds`] | defaults, and how far each number may go |
+//! | `upstreams` | what is written of the SMSCs of a listener to what is meant |
 //! | `mirrors` | what is written of a mirror to what is meant |
 //! | `networks` | networks that a listener names |
 //! | `tls` | what is written of TLS, and what is meant |
 //! | `reload` | `[reload]`, written and meant |
+//! | `traces` | where spans go |
 //! | `validate` | what is written to what is meant |
 //! | [`fault`] | a mistake's line and key, in one sentence |
 //! | [`nearest`] | the name that was probably meant |
@@ -38,6 +40,8 @@ mod networks;
 mod reload;
 pub mod size;
 mod tls;
+mod traces;
+mod upstreams;
 mod validate;
 mod warnings;
 mod written;
@@ -45,6 +49,7 @@ mod written;
 pub use fault::Fault;
 pub use reload::Reload;
 pub use tls::{SmscTls, Tls};
+pub use traces::Traces;
 pub use validate::{NEVER_LOOSENED, RETRIED};
 
 const REGISTRY_FILE: &str = "registry.toml";
@@ -90,6 +95,8 @@ pub struct Config {
     pub capture: Capture,
     /// When changed files are put in force by themselves.
     pub reload: Reload,
+    /// Where spans of sessions and messages go; `None` = nowhere.
+    pub traces: Option<Traces>,
     /// What the metrics tell apart.
     pub metrics: Metrics,
     /// The HTTP listener; `None` without one.
@@ -105,8 +112,8 @@ pub struct Config {
 pub struct Listen {
     /// Our address; port 0 takes a free one.
     pub address: SocketAddr,
-    /// `host:port` of the SMSC, 1 to [`bounds::PEERS_MAX`], tried in order.
-    pub smsc: Vec<String>,
+    /// The SMSCs, 1 to [`bounds::PEERS_MAX`], no address twice; one of rank 0 at least.
+    pub smsc: Vec<Smsc>,
     /// How the SMSC reads data_coding 0.
     pub default_alphabet: Alphabet,
     /// How it takes GSM 7 bit text.
@@ -115,6 +122,9 @@ pub struct Listen {
     pub receipts: Receipts,
     /// What becomes of parameters that name another sender.
     pub second_sender: SecondSender,
+    /// How long nothing is said on an SMSC's connection before an enquire_link of ours goes there; `None`:
+    /// none does.
+    pub enquire_link: Option<Duration>,
     /// How TLS is spoken to ESMEs; `None` = plain SMPP.
     pub tls: Option<Tls>,
     /// How TLS is spoken to the SMSC; `None` = plain SMPP.
@@ -125,6 +135,17 @@ pub struct Listen {
     pub smsc_proxy_protocol: Option<ProxyProtocol>,
     /// Who may connect, at most [`bounds::NETWORKS_MAX`]; empty = everybody.
     pub allow: Vec<IpNet>,
+}
+
+/// An SMSC of a `[[listen]]`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Smsc {
+    /// `host:port`.
+    pub address: String,
+    /// How many of the new binds it gets, against the others of its rank.
+    pub weight: u32,
+    /// It gets binds while none of a lower rank is up: 0 for the active ones.
+    pub rank: u32,
 }
 
 /// An `[[outbind]]`: a connecting SMSC is led to the ESME.
@@ -166,8 +187,10 @@ pub struct Limits {
 pub struct Timeouts {
     /// From the connection to a bind that succeeded.
     pub bind: Duration,
-    /// For one SMSC address to take a connection.
+    /// For one SMSC to take a connection and, where there is another, to answer the bind.
     pub connect: Duration,
+    /// For which an SMSC that fails gets no binds the first time.
+    pub ejection: Duration,
     /// For a PROXY protocol header to come, and for a TLS handshake, of either leg.
     pub handshake: Duration,
     /// Without a PDU either way.

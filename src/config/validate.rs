@@ -69,6 +69,7 @@ pub(super) fn config(
         long_messages: long_messages(&source, written.long_messages.unwrap_or_default())?,
         audit: audit(&source, folder, written.audit.unwrap_or_default())?,
         mirrors: super::mirrors::mirrors(&source, folder, written.mirror.unwrap_or_default())?,
+        traces: written.traces.map(|one| super::traces::traces(&source, one)).transpose()?,
         capture: capture(&source, folder, written.capture.unwrap_or_default())?,
         reload: super::reload::reload(&source, written.reload.unwrap_or_default())?,
         metrics: Metrics {
@@ -127,9 +128,14 @@ fn listeners(
     };
     let mut listens = Vec::new();
     for written in listen.into_iter().map(Spanned::into_inner) {
+        let enquire_link = match written.enquire_link {
+            Some(idle) => Some(time(source, Some(idle), bounds::ENQUIRE_LINK)?),
+            None => None,
+        };
         listens.push(Listen {
             address: ours(&written.address)?,
-            smsc: peers(source, &written.smsc, written.address.get_ref())?,
+            smsc: super::upstreams::upstreams(source, written.smsc, written.address.get_ref())?,
+            enquire_link,
             default_alphabet: written.default_alphabet.unwrap_or(Alphabet::Gsm7),
             packing: written.packing.unwrap_or(Packing::Unpacked),
             receipts: written.receipts.unwrap_or(Receipts::AsAsked),
@@ -233,6 +239,7 @@ fn timeouts(source: &Source<'_>, written: written::Timeouts) -> Result<Timeouts,
     Ok(Timeouts {
         bind: time(source, written.bind, bounds::BIND)?,
         connect: time(source, written.connect, bounds::CONNECT)?,
+        ejection: time(source, written.ejection, bounds::EJECTION)?,
         handshake: time(source, written.handshake, bounds::HANDSHAKE)?,
         idle: time(source, written.idle, bounds::IDLE)?,
         response: time(source, written.response, bounds::RESPONSE)?,

@@ -10,6 +10,7 @@ use serde::Deserialize;
 use serde::de::{self, Deserializer, Visitor};
 use toml::Spanned;
 
+use super::upstreams::Written as Smscs;
 use super::{
     Alphabet, CaptureText, CaptureVerdict, Durability, LogFormat, LogLevel, Mode, OverrideMode,
     PartsMode, Review, RuleSet, Statuses,
@@ -58,6 +59,8 @@ pub(super) struct File {
     pub capture: Option<Capture>,
     /// When changed files are put in force by themselves; else at SIGHUP and when the API is asked.
     pub reload: Option<super::reload::Written>,
+    /// Where spans of sessions and messages go. Without this section there are none.
+    pub traces: Option<super::traces::Written>,
     /// What the metrics tell apart.
     pub metrics: Option<Metrics>,
     /// Metrics, health and the API over HTTP. Without this section there is none.
@@ -73,9 +76,10 @@ pub(super) struct Listen {
     /// IP address and port; port 0 takes a free one and the log names it.
     #[schemars(with = "String")]
     pub address: Spanned<String>,
-    /// `host:port` of the SMSC; several are tried in order.
-    #[schemars(with = "Vec<String>", length(min = 1, max = bounds::PEERS_MAX))]
-    pub smsc: Spanned<Vec<Spanned<String>>>,
+    /// `host:port` of the SMSC; several are tried in order, each the standby of those before it. Or tables
+    /// with a weight each, and standby for those that get binds only while no other is up.
+    #[schemars(with = "Vec<Smscs>", length(min = 1, max = bounds::PEERS_MAX))]
+    pub smsc: Spanned<Vec<Spanned<Smscs>>>,
     /// How the SMSC reads data_coding 0.
     #[schemars(extend("default" = "gsm7"))]
     pub default_alphabet: Option<Alphabet>,
@@ -89,6 +93,10 @@ pub(super) struct Listen {
     /// callback_num_pres_ind, callback_num_atag, source_subaddress): refused, or stripped of them.
     #[schemars(extend("default" = "refuse"))]
     pub second_sender: Option<SecondSender>,
+    /// After how long without a word on an SMSC's connection an enquire_link of the proxy's own goes there;
+    /// without it, none does.
+    #[schemars(with = "Option<Time>")]
+    pub enquire_link: Option<Spanned<Time>>,
     /// TLS towards ESMEs. Without it, plain SMPP.
     #[schemars(with = "Option<super::tls::WrittenTls>")]
     pub tls: Option<super::tls::WrittenTls>,
@@ -196,9 +204,13 @@ pub(super) struct Timeouts {
     /// From the connection to a bind that succeeded.
     #[schemars(with = "Option<Time>", extend("default" = duration::text(bounds::BIND.default)))]
     pub bind: Option<Spanned<Time>>,
-    /// For one SMSC address to take a connection.
+    /// For one SMSC to take a connection and, where there is another, to answer the bind.
     #[schemars(with = "Option<Time>", extend("default" = duration::text(bounds::CONNECT.default)))]
     pub connect: Option<Spanned<Time>>,
+    /// For which an SMSC that fails gets no binds where there is another; each time in a row twice as
+    /// long, 32 times at most.
+    #[schemars(with = "Option<Time>", extend("default" = duration::text(bounds::EJECTION.default)))]
+    pub ejection: Option<Spanned<Time>>,
     /// For a PROXY protocol header to come, and for a TLS handshake, of either leg.
     #[schemars(
         with = "Option<Time>",

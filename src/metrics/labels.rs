@@ -115,6 +115,15 @@ labels! {
         /// The writer was behind: it stands nowhere.
         Dropped "dropped"
     }
+    /// What became of a span.
+    SpanOutcome {
+        /// The collector took it.
+        Sent "sent"
+        /// Too many waited for the collector.
+        Dropped "dropped"
+        /// The collector was not there, or refused it.
+        Failed "failed"
+    }
     /// What came of a reload.
     Reloaded {
         /// Other rules or settings are in force since.

@@ -1,7 +1,7 @@
 //! Every metric family, its help, its closed labels.
 //!
-//! No label ever holds a number, an address or a system_id; names of providers only where `[metrics]
-//! providers` asks for them, and the registry's own. The number of series is fixed when the process
+//! No label ever holds a number, a peer's address or a system_id; names of providers only where `[metrics]
+//! providers` asks for them, and the registry's own; listeners and SMSCs by the addresses in the configuration. The number of series is fixed when the process
 //! starts. All handles are made then, so that counting is an addition to an atomic; a turn
 //! of the pump adds up what it did and counts it once.
 //!
@@ -27,7 +27,7 @@ mod process;
 pub use histogram::{Counts, Histogram};
 pub use labels::{
     BindMode, CaptureEnd, CaptureOutcome, ConsentEvent, ForeignProtocol, Refused, Reloaded,
-    Revocation, SessionState, Side, Verdict,
+    Revocation, SessionState, Side, SpanOutcome, Verdict,
 };
 
 /// The metrics of one process. Families that count what nobody has done yet stand at 0.
@@ -47,6 +47,7 @@ pub struct Metrics {
     revocations: Vec<IntCounter>,
     capture_frames: Vec<IntCounter>,
     capture_ended: Vec<IntCounter>,
+    spans: Vec<IntCounter>,
     config_info: IntGaugeVec,
     certificate_expiry: IntGaugeVec,
     /// By provider and verdict; none without [`Metrics::by_provider`].
@@ -84,6 +85,11 @@ pub struct Metrics {
     pub audit_disk: IntGauge,
     /// `consentry_audit_disk_budget_octets`: what it may take; 0 without a budget.
     pub audit_disk_budget: IntGauge,
+    upstream_up: IntGaugeVec,
+    upstream_draining: IntGaugeVec,
+    upstream_sessions: IntGaugeVec,
+    upstream_binds: IntCounterVec,
+    upstream_failures: IntCounterVec,
     mirror_lag: IntGaugeVec,
     mirror_delivered: IntCounterVec,
     mirror_failures: IntCounterVec,
@@ -263,6 +269,32 @@ impl Metrics {
                 "consentry_audit_disk_budget_octets",
                 "Octets that the journal's folder may take; 0 without a budget.",
             )?,
+            upstream_up: make.gauges(
+                "consentry_upstream_up",
+                "0 while an SMSC is ejected, because of what it did or did not do; else 1.",
+                &UPSTREAM,
+            )?,
+            upstream_draining: make.gauges(
+                "consentry_upstream_draining",
+                "1 while an SMSC gets no binds because somebody said so, else 0.",
+                &UPSTREAM,
+            )?,
+            upstream_sessions: make.gauges(
+                "consentry_upstream_sessions",
+                "Sessions connected to an SMSC.",
+                &UPSTREAM,
+            )?,
+            upstream_binds: make.register(IntCounterVec::new(
+                Opts::new("consentry_upstream_binds_total", "Binds that an SMSC accepted."),
+                &UPSTREAM,
+            )?)?,
+            upstream_failures: make.register(IntCounterVec::new(
+                Opts::new(
+                    "consentry_upstream_failures_total",
+                    "What spoke against an SMSC, by reason.",
+                ),
+                &[UPSTREAM[0], UPSTREAM[1], "reason"],
+            )?)?,
             mirror_lag: make.gauges(
                 "consentry_mirror_lag_records",
                 "Records on the disk that a mirror has not delivered.",
@@ -292,6 +324,11 @@ impl Metrics {
                 "consentry_capture_frames_total",
                 "PDUs that a capture wanted, by what became of them.",
                 ("outcome", &CaptureOutcome::ALL.map(CaptureOutcome::name)),
+            )?,
+            spans: make.counters(
+                "consentry_spans_total",
+                "Spans for the collector of traces, by what became of them.",
+                ("outcome", &SpanOutcome::ALL.map(SpanOutcome::name)),
             )?,
             capture_ended: make.counters(
                 "consentry_capture_ended_total",
@@ -399,6 +436,11 @@ impl Metrics {
         &self.capture_frames[outcome as usize]
     }
 
+    /// `consentry_spans_total{outcome}`.
+    pub fn spans(&self, outcome: SpanOutcome) -> &IntCounter {
+        &self.spans[outcome as usize]
+    }
+
     /// `consentry_capture_ended_total{reason}`.
     pub fn capture_ended(&self, reason: CaptureEnd) -> &IntCounter {
         &self.capture_ended[reason as usize]
@@ -426,10 +468,36 @@ impl Metrics {
         }
     }
 
+    /// The `consentry_upstream_...{listener,upstream}` of a configured SMSC, from then on shown.
+    pub fn upstream(&self, listener: &str, upstream: &str, reasons: &[&str]) -> UpstreamMetrics {
+        let labels = [listener, upstream];
+        let failures = reasons
+            .iter()
+            .map(|reason| self.upstream_failures.with_label_values(&[listener, upstream, *reason]));
+        UpstreamMetrics {
+            up: self.upstream_up.with_label_values(&labels),
+            draining: self.upstream_draining.with_label_values(&labels),
+            sessions: self.upstream_sessions.with_label_values(&labels),
+            binds: self.upstream_binds.with_label_values(&labels),
+            failures: failures.collect(),
+        }
+    }
+
     /// `consentry_certificate_expiry_seconds{certificate}` of a configured certificate, from then on shown.
     /// Its name is the listener's number and the file's part, never what stands in it.
     pub fn certificate(&self, name: &str) -> IntGauge {
         self.certificate_expiry.with_label_values(&[name])
+    }
+
+    /// Every `consentry_certificate_expiry_seconds{certificate}` that is shown: name, and seconds until its end.
+    pub fn certificates(&self) -> Vec<(String, i64)> {
+        let families = self.certificate_expiry.collect();
+        let shown = families.iter().flat_map(|family| family.get_metric());
+        let named = shown.filter_map(|metric| {
+            let name = metric.get_label().first()?.value().to_owned();
+            Some((name, metric.get_gauge().get_value() as i64))
+        });
+        named.collect()
     }
 
     /// Makes `hash` the only one of `consentry_config_info{hash}`.
@@ -448,6 +516,23 @@ impl Metrics {
         process::append(&mut text);
         text
     }
+}
+
+/// Labels of an SMSC.
+const UPSTREAM: [&str; 2] = ["listener", "upstream"];
+
+/// The metrics of one SMSC.
+pub struct UpstreamMetrics {
+    /// `consentry_upstream_up`: 0 while it is ejected.
+    pub up: IntGauge,
+    /// `consentry_upstream_draining`: 1 while it gets no binds because somebody said so.
+    pub draining: IntGauge,
+    /// `consentry_upstream_sessions`: sessions connected to it.
+    pub sessions: IntGauge,
+    /// `consentry_upstream_binds_total`: binds that it accepted.
+    pub binds: IntCounter,
+    /// `consentry_upstream_failures_total`, in the order of the reasons given.
+    pub failures: Vec<IntCounter>,
 }
 
 /// The metrics of one provider.
@@ -600,6 +685,8 @@ mod tests {
         metrics.consent_pairs.set(10);
         metrics.config("ab");
         metrics.config("cd");
+        metrics.certificate("listen1.server").set(86_400);
+        assert_eq!(metrics.certificates(), [("listen1.server".to_owned(), 86_400)]);
         for (series, expected) in [
             (r#"consentry_sessions{state="bound_trx"}"#, Some(1.0)),
             (r#"consentry_sessions{state="open"}"#, Some(0.0)),

@@ -251,7 +251,7 @@ mod tests {
             ),
             (
                 line("TCP4  203.0.113.7 192.0.2.1 51000 2775\r\n"),
-                Err(Malformed("an address is none")),
+                Err(Malformed("there is something behind the ports")),
             ),
             (
                 line("TCP4 2001:db8::7 192.0.2.1 51000 2775\r\n"),

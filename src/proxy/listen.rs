@@ -11,9 +11,11 @@ use super::enter::{Entrance, Place};
 use super::outward::Outward;
 use super::pump::{self, FirstLeg};
 use super::stream::Stream;
+use super::upstreams::Upstreams;
 use super::{Shared, enter, socket};
 use crate::metrics::Refused;
 use crate::text;
+use crate::upstream::{Times, Upstream};
 
 /// Connections that the system may hold ready to be accepted.
 const BACKLOG: i32 = 1024;
@@ -24,21 +26,32 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 /// Who connects to an address, and where the other leg goes.
 #[derive(Debug, Clone)]
 pub enum Route {
-    /// ESMEs connect; the SMSC is at one of these, tried in order.
-    ToSmsc(Vec<String>),
-    /// An SMSC connects to send outbind (SMPP 3.4 2.2.1); the ESME is at one of these.
+    /// ESMEs connect; the SMSCs are these, judged by these times.
+    ToSmsc(Vec<Upstream>, Times),
+    /// An SMSC connects to send outbind (SMPP 3.4 2.2.1); the ESME is at one of these, tried in order.
+    ToEsme(Vec<String>),
+}
+
+/// The same for its pairs.
+#[derive(Debug, Clone)]
+pub(super) enum Leads {
+    /// To one of these.
+    ToSmsc(Arc<Upstreams>),
+    /// To the first of these that takes a connection.
     ToEsme(Vec<String>),
 }
 
 /// What the pairs of one listening address have in common.
 #[derive(Debug)]
 pub(super) struct Way {
-    pub(super) route: Route,
+    pub(super) leads: Leads,
     /// The address as records and logs name it.
     pub(super) name: String,
     pub(super) text_options: text::Options,
     pub(super) asks_receipts: bool,
     pub(super) strips_second_sender: bool,
+    /// After how long without a word on the SMSC's leg an enquire_link of our own goes there.
+    pub(super) enquire_link: Option<Duration>,
     /// How connections come in.
     pub(super) entrance: Entrance,
     /// How the SMSC is spoken to.
@@ -51,12 +64,7 @@ pub struct Listening {
     /// The address that was taken: with its port, where the configuration said 0.
     pub address: SocketAddr,
     listener: TcpListener,
-    route: Route,
-    text_options: text::Options,
-    asks_receipts: bool,
-    strips_second_sender: bool,
-    entrance: Entrance,
-    outward: Outward,
+    way: Way,
 }
 
 /// Why an address cannot be listened on.
@@ -88,60 +96,65 @@ pub fn listen(
     route: Route,
     text_options: text::Options,
 ) -> std::io::Result<Listening> {
-    Ok(Listening {
-        address: listener.local_addr()?,
-        listener: TcpListener::from_std(listener)?,
-        route,
+    let address = listener.local_addr()?;
+    let listener = TcpListener::from_std(listener)?;
+    let name = address.to_string();
+    let leads = match route {
+        Route::ToSmsc(upstreams, times) => {
+            Leads::ToSmsc(Arc::new(Upstreams::new(&name, &upstreams, times)))
+        }
+        Route::ToEsme(esmes) => Leads::ToEsme(esmes),
+    };
+    let way = Way {
+        leads,
+        name,
         text_options,
         asks_receipts: false,
         strips_second_sender: false,
+        enquire_link: None,
         entrance: Entrance::default(),
         outward: Outward::default(),
-    })
+    };
+    Ok(Listening { address, listener, way })
 }
 
 impl Listening {
     /// The address with an SMSC behind it that is asked for receipts that ESMEs do not ask for.
     pub fn asking_for_receipts(mut self) -> Listening {
-        self.asks_receipts = true;
+        self.way.asks_receipts = true;
         self
     }
 
     /// The address where parameters that name another sender are taken away, and not refused.
     pub fn stripping_second_senders(mut self) -> Listening {
-        self.strips_second_sender = true;
+        self.way.strips_second_sender = true;
         self
+    }
+
+    /// The address whose SMSCs get an enquire_link of ours when nothing was said for so long.
+    pub fn enquiring_after(mut self, idle: Duration) -> Listening {
+        self.way.enquire_link = Some(idle);
+        self
+    }
+
+    /// The SMSCs that it leads to; `None` where it leads to an ESME.
+    pub fn upstreams(&self) -> Option<Arc<Upstreams>> {
+        match &self.way.leads {
+            Leads::ToSmsc(upstreams) => Some(upstreams.clone()),
+            Leads::ToEsme(_) => None,
+        }
     }
 
     /// The address where connections come in like this, and go on like that.
     pub fn leading(mut self, entrance: Entrance, outward: Outward) -> Listening {
-        self.entrance = entrance;
-        self.outward = outward;
+        self.way.entrance = entrance;
+        self.way.outward = outward;
         self
     }
 
     /// Accepts until the shutdown begins.
     pub async fn serve(self, shared: Arc<Shared>) {
-        let name = self.address.to_string();
-        let Listening {
-            listener,
-            route,
-            text_options,
-            asks_receipts,
-            strips_second_sender,
-            entrance,
-            outward,
-            ..
-        } = self;
-        let way = Way {
-            route,
-            name,
-            text_options,
-            asks_receipts,
-            strips_second_sender,
-            entrance,
-            outward,
-        };
+        let Listening { listener, way, .. } = self;
         let way = Arc::new(way);
         loop {
             let accepted = tokio::select! {
@@ -209,7 +222,7 @@ async fn serve(
     peer: SocketAddr,
     place: Option<Place>,
 ) {
-    if let Route::ToEsme(_) = way.route {
+    if let Leads::ToEsme(_) = way.leads {
         pump::run(shared, way, FirstLeg::Smsc(Stream::Plain(stream)), peer).await;
         drop(place);
         return;

@@ -32,6 +32,7 @@ pub mod header;
 mod heed;
 mod hold;
 mod in_force;
+mod lead;
 mod listen;
 mod live;
 mod out;
@@ -43,6 +44,12 @@ mod socket;
 mod stream;
 mod tap;
 pub mod tls;
+#[cfg(feature = "otlp")]
+mod traced;
+#[cfg(not(feature = "otlp"))]
+#[path = "untraced.rs"]
+mod traced;
+mod upstreams;
 
 pub use clock::Clock;
 pub use enter::Entrance;
@@ -53,6 +60,8 @@ pub use listen::{ListenFault, Listening, Route, listen, take};
 pub use live::{Live, Named};
 pub use outward::Outward;
 pub use shards::{Shards, THREADS_MAX};
+pub use traced::SpansTo;
+pub use upstreams::{Listed, Upstreams};
 
 /// Limits and times of this room. Every one has its unit in its name or type.
 #[derive(Debug, Clone, Copy)]
@@ -67,7 +76,7 @@ pub struct Settings {
     pub buffered_octets_max: usize,
     /// The sessions' own waits.
     pub timeouts: Timeouts,
-    /// For one SMSC address to take a connection.
+    /// For one SMSC to take a connection; and, where there is another, to answer the bind.
     pub connect: Duration,
     /// For a PROXY protocol header to come, and for a TLS handshake, of either leg.
     pub handshake: Duration,
@@ -100,6 +109,8 @@ pub struct Shared {
     pub capture: Arc<Capture>,
     /// What is counted.
     pub metrics: Arc<Metrics>,
+    /// Where spans go.
+    pub spans: SpansTo,
     /// The certificates of all listeners.
     pub certificates: tls::Certificates,
     /// Time.

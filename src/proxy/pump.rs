@@ -20,12 +20,14 @@ use super::close;
 use super::enter::Entered;
 use super::header::Ends;
 use super::heed::Heeding;
-use super::listen::{Route, Way};
+use super::lead::Leading;
+use super::listen::{Leads, Way};
 use super::live::Live;
 use super::out::{ToEsme, ToSmsc};
 use super::outward::Outward;
 use super::stream::Stream;
 use super::tap::Tap;
+use super::traced::Traced;
 use super::{Shared, Terms, count, dial, scratch};
 use crate::audit::{State, Ticket};
 use crate::consent::Ledger;
@@ -64,7 +66,7 @@ pub(super) struct Leg {
 }
 
 impl Leg {
-    fn new(stream: Stream) -> Leg {
+    pub(super) fn new(stream: Stream) -> Leg {
         Leg { stream, ended: false, deaf: false }
     }
 }
@@ -73,6 +75,9 @@ impl Leg {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Drain {
     No,
+    /// The upstream is drained: both sides are unbound as soon as nothing is open, and at that time (steady
+    /// clock) new messages are refused so that it comes to that.
+    Leaving(u64),
     /// Open requests may be answered until then (steady clock).
     Until(u64),
     /// Both sides were sent unbind; their answers may come until then.
@@ -93,11 +98,15 @@ pub(super) struct Pair {
     /// Whether the ESME connected to us, and not we to it.
     pub(super) is_esmes: bool,
     /// From where it came, and to where, as the ESME sees it.
-    ends: Ends,
+    pub(super) ends: Ends,
     /// Its place in a capture, since one ran.
     pub(super) tap: Option<Box<Tap>>,
+    /// Its spans.
+    pub(super) traced: Traced,
     ticket: Option<(Ticket, bool)>,
-    smsc_wanted: bool,
+    pub(super) smsc_wanted: bool,
+    /// Its way to an SMSC; `None` where the SMSC came to us.
+    pub(super) leading: Option<Leading>,
     drain: Drain,
     /// Ready when the terms are superseded, or the shutdown begins.
     call: Pin<Box<WaitForCancellationFutureOwned>>,
@@ -127,11 +136,15 @@ pub(super) async fn run(shared: &Arc<Shared>, way: &Way, first: FirstLeg, peer: 
     let now = shared.clock.now();
     let terms = shared.in_force.now();
     let is_esmes = matches!(first, FirstLeg::Esme(_));
-    let (esme, about, smsc, peer) = match (first, &way.route) {
-        (FirstLeg::Esme(Entered { stream, about }), _) => (stream, Some(about), None, peer),
-        (FirstLeg::Smsc(smsc), Route::ToEsme(targets) | Route::ToSmsc(targets)) => {
+    let (leading, esmes) = match &way.leads {
+        Leads::ToSmsc(upstreams) => (Some(Leading::new(upstreams.clone())), &[][..]),
+        Leads::ToEsme(esmes) => (None, &esmes[..]),
+    };
+    let (esme, about, smsc, peer) = match first {
+        FirstLeg::Esme(Entered { stream, about }) => (stream, Some(about), None, peer),
+        FirstLeg::Smsc(smsc) => {
             let (outward, ends) = (Outward::default(), Ends { source: peer, destination: peer });
-            match dial::dial(targets, &outward, ends, &terms.settings).await {
+            match dial::dial_one_of(esmes, &outward, ends, &terms.settings).await {
                 Ok(dialled) => (dialled.stream, None, Some(smsc), dialled.address),
                 Err(error) => {
                     tracing::warn!(listener = way.name, smsc = %peer, %error, "no ESME takes the outbind");
@@ -153,6 +166,12 @@ pub(super) async fn run(shared: &Arc<Shared>, way: &Way, first: FirstLeg, peer: 
     if way.strips_second_sender {
         session = session.stripping_second_senders();
     }
+    if let Some(idle) = way.enquire_link {
+        session = session.enquiring_after(idle.as_micros() as u64);
+    }
+    if matches!(&way.leads, Leads::ToSmsc(upstreams) if upstreams.are_several()) {
+        session = session.keeping_its_bind();
+    }
     let live = Arc::new(Live::new(&session, peer));
     shared.live.insert(id, live.clone());
     shared.metrics.sessions(SessionState::Open).inc();
@@ -166,8 +185,10 @@ pub(super) async fn run(shared: &Arc<Shared>, way: &Way, first: FirstLeg, peer: 
         is_esmes,
         ends: Ends { source: peer, destination },
         tap: None,
+        traced: Traced::begin(&shared.spans, now),
         ticket: None,
         smsc_wanted: false,
+        leading,
         drain: Drain::No,
         call: Box::pin(terms.superseded.clone().cancelled_owned()),
         is_called: false,
@@ -228,7 +249,9 @@ impl Pair {
             }
         }
         while self.advance(&shared, now) {}
+        self.look_at_lead(now);
         self.drain_on(now);
+        self.enquire(now);
         self.notice_ends();
         self.hand_on_later_records(&shared);
         self.show(&shared, now);
@@ -278,10 +301,14 @@ impl Pair {
 
     fn judge(&mut self, shared: &Shared, now: Moment) -> bool {
         self.asked_at_change = shared.ledger.as_ref().map_or(0, Ledger::changes);
+        self.traced.judging(&shared.clock);
         let any = scratch::with_desk(|desk| {
             let mut ask = shared.ask(now);
             self.session.judge(&self.terms.knowledge, desk, &mut ask, now)
         });
+        if any {
+            self.traced.judged(&shared.clock);
+        }
         self.wake_holders();
         any
     }
@@ -290,6 +317,7 @@ impl Pair {
     /// have ended a consent.
     fn recorded(&mut self, shared: &Shared, now: Moment) {
         self.session.recorded();
+        self.traced.recorded(&shared.clock);
         let change = shared.ledger.as_ref().map_or(0, Ledger::changes);
         if change != self.asked_at_change && self.session.is_vouched() {
             scratch::with_desk(|desk| {
@@ -300,7 +328,7 @@ impl Pair {
     }
 
     /// Carries out the batch whose records are accepted, once there is an SMSC to carry it to.
-    fn release(&mut self) -> bool {
+    pub(super) fn release(&mut self) -> bool {
         if self.smsc.is_none() && matches!(self.session.state(), BindState::Binding(_)) {
             self.smsc_wanted = true;
             return false;
@@ -347,27 +375,16 @@ impl Pair {
         }
     }
 
-    async fn connect(&mut self, way: &Way) {
-        let (Route::ToSmsc(targets) | Route::ToEsme(targets)) = &way.route;
-        match dial::dial(targets, &way.outward, self.ends, &self.terms.settings).await {
-            Ok(dialled) => {
-                self.live.name(|named| named.smsc = Some(dialled.address));
-                self.session.connected(dialled.target);
-                self.smsc = Some(Leg::new(dialled.stream));
-            }
-            Err(error) => {
-                tracing::warn!(session = self.session.id(), %error, "no SMSC can be reached");
-                self.show_batch();
-                self.session.unreachable();
-            }
-        }
-        self.smsc_wanted = false;
-        if self.smsc.is_some() {
-            self.release();
-        }
-    }
-
     fn drain_on(&mut self, now: Moment) {
+        if let Drain::Leaving(deadline) = self.drain {
+            let is_idle = self.is_idle();
+            if !is_idle && (now.steady_us < deadline || self.is_binding()) {
+                return;
+            }
+            let longer_us = self.terms.settings.drain.as_micros() as u64;
+            self.session.drain();
+            self.drain = Drain::Until(now.steady_us + if is_idle { 0 } else { longer_us });
+        }
         match self.drain {
             Drain::Until(deadline) if self.session.is_drained() || now.steady_us >= deadline => {
                 if self.ticket.is_some() || self.session.ending().is_some() {
@@ -386,7 +403,35 @@ impl Pair {
             Drain::Unbound(deadline) if now.steady_us >= deadline => {
                 self.session.end(EndReason::Drained);
             }
-            Drain::No | Drain::Until(_) | Drain::Unbound(_) => {}
+            Drain::No | Drain::Leaving(_) | Drain::Until(_) | Drain::Unbound(_) => {}
+        }
+    }
+
+    /// The pair has left the upstream that was drained before it was bound there.
+    pub(super) fn stays(&mut self) {
+        if let Drain::Leaving(_) = self.drain {
+            self.drain = Drain::No;
+        }
+    }
+
+    /// Whether its bind is with the SMSC.
+    pub(super) fn is_binding(&self) -> bool {
+        matches!(self.session.state(), BindState::Binding(_))
+    }
+
+    /// Whether nothing is open or under way in either direction.
+    fn is_idle(&self) -> bool {
+        let waits = self.to_esme.len() + self.to_smsc.len();
+        self.ticket.is_none() && waits == 0 && self.session.is_idle()
+    }
+
+    /// Sends an enquire_link of our own where the SMSC's leg has been idle.
+    fn enquire(&mut self, now: Moment) {
+        if self.ticket.is_none() && !self.smsc_wanted && self.session.enquires(now) {
+            for cleared in self.session.cleared() {
+                self.to_smsc.push(cleared);
+            }
+            self.session.release();
         }
     }
 
@@ -499,7 +544,7 @@ impl Pair {
         self.session.system_id().escape_ascii().to_string()
     }
 
-    fn provider_name(&self) -> &str {
+    pub(super) fn provider_name(&self) -> &str {
         let registry = &self.terms.knowledge.registry;
         let provider = self.session.provider().and_then(|id| registry.provider_by_id(id));
         provider.map_or("", |one| one.name.as_str())
@@ -525,7 +570,8 @@ impl Pair {
 
     /// Waits until any source has something.
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        let mut any = self.poll_call(cx);
+        let mut any = self.poll_leaving(cx);
+        any |= self.poll_call(cx);
         any |= self.poll_ticket(cx);
         any |= self.poll_heeding(cx);
         any |= self.poll_hold(cx);
@@ -533,6 +579,15 @@ impl Pair {
         any |= self.poll_reads(cx);
         any |= self.poll_timer(cx);
         if any { Poll::Ready(()) } else { Poll::Pending }
+    }
+
+    fn poll_leaving(&mut self, cx: &mut Context<'_>) -> bool {
+        let leaving = self.leading.as_mut().is_some_and(|leading| leading.poll_leaves(cx));
+        if leaving && self.drain == Drain::No {
+            let drain_us = self.terms.settings.drain.as_micros() as u64;
+            self.drain = Drain::Leaving(self.shared.clock.now().steady_us + drain_us);
+        }
+        leaving
     }
 
     fn poll_call(&mut self, cx: &mut Context<'_>) -> bool {
@@ -547,7 +602,7 @@ impl Pair {
     fn answer_call(&mut self, shared: &Shared, now: Moment) {
         if !shared.drain.is_cancelled() {
             self.adopt(shared);
-        } else if self.drain == Drain::No {
+        } else if matches!(self.drain, Drain::No | Drain::Leaving(_)) {
             self.session.drain();
             self.drain = Drain::Until(now.steady_us + self.terms.settings.drain.as_micros() as u64);
         }
@@ -611,6 +666,7 @@ impl Pair {
             let waited = self.shared.clock.now().steady_us.saturating_sub(since_us);
             let passes = self.shared.metrics.added_latency(Verdict::Pass);
             passes.observe_n(Duration::from_micros(waited), count);
+            self.traced.written(&self.shared.clock);
         }
         any
     }
@@ -698,8 +754,14 @@ impl Pair {
         }
         match self.drain {
             Drain::Until(at) if !is_held_up => deadline_us = deadline_us.min(at),
+            Drain::Leaving(at) if !is_held_up && !self.is_binding() => {
+                deadline_us = deadline_us.min(at);
+            }
             Drain::Unbound(at) => deadline_us = deadline_us.min(at),
-            Drain::No | Drain::Until(_) => {}
+            Drain::No | Drain::Leaving(_) | Drain::Until(_) => {}
+        }
+        if let Some(leading) = &self.leading {
+            deadline_us = deadline_us.min(leading.deadline_us());
         }
         if let Heeding::Failed { again_us, .. } = self.heeding {
             deadline_us = deadline_us.min(again_us);
@@ -715,6 +777,7 @@ impl Pair {
         let shared = self.shared.clone();
         let now = shared.clock.now();
         self.let_go();
+        self.leave_upstream(now);
         self.session.close(now);
         self.hand_on_later_records(&shared);
         self.to_esme = ToEsme::default();

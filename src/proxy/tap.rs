@@ -1,5 +1,5 @@
-//! What a capture gets of a pair: the frames that the ESME sent, with their verdicts, and those that it
-//! was sent. While no capture runs this is one look at a number.
+//! What others see of a pair, by spans (`traced`) and by a capture. A capture gets the frames that the ESME sent, with
+//! their verdicts, and those that it was sent. While no capture runs this is one look at a number.
 
 use std::sync::Arc;
 
@@ -20,6 +20,7 @@ impl Pair {
     /// Shows the batch whose fate is decided. Call before it is released.
     #[inline]
     pub(super) fn show_batch(&mut self) {
+        self.trace_batch();
         if self.shared.capture.running() != 0 {
             self.tap_batch();
         }
@@ -28,6 +29,7 @@ impl Pair {
     /// Shows what was put before the ESME since `mark`; `is_ours` where the proxy wrote it.
     #[inline]
     pub(super) fn show_to_esme(&mut self, mark: usize, is_ours: bool) {
+        self.trace_to_esme(mark);
         if self.shared.capture.running() != 0 {
             self.tap_to_esme(mark, is_ours);
         }
@@ -35,6 +37,7 @@ impl Pair {
 
     /// Shows the end of the session.
     pub(super) fn show_end(&mut self, why: &'static str) {
+        self.trace_end(why);
         let now = self.shared.clock.now();
         if let Some(tap) = &mut self.tap {
             tap.stream.close(&tap.run.queue, now.wall_us, why);

@@ -507,7 +507,6 @@ identity   = "verified"
 from       = ["203.0.113.0/24", "2001:db8::1"]
 rate       = 500
 service_types = ["OTP", "SYNTH"]
-certificates = ["dns:esme.example"]
 alphanumeric = ["SHOP"]
 
 [[provider.code]]
@@ -529,7 +528,11 @@ number = "+447700900123"
         assert_eq!(provider.identity, Identity::Verified);
         assert_eq!(provider.rate, NonZeroU32::new(500));
         assert_eq!(provider.service_types, ["OTP", "SYNTH"]);
-        assert_eq!(provider.certificates, [CertificateName::Dns("esme.example".into())]);
+        assert_eq!(provider.certificates, []);
+        let with = EXAMPLE.replacen("500", "500\ncertificates = [\"dns:ESME.example\"]", 1);
+        let certified = parse(&with, "registry.toml").unwrap();
+        let name = CertificateName::Dns("esme.example".into());
+        assert_eq!(certified.providers()[0].certificates, [name]);
         assert!(!provider.codes[0].binary, "nobody sends data unless it is written");
         let licence = provider.licence.as_ref().unwrap();
         // 2027-12-31T16:00:00Z is midnight in Shanghai.
@@ -594,6 +597,11 @@ number = "+447700900123"
                 "\"shop2\"",
                 "\"a\\u0000\\n\"",
                 "r.toml:4: system_ids: a system_id has 1 to 15 octets w",
+            ),
+            (
+                "500",
+                "500\ncertificates = [\"esme.example\"]",
+                "r.toml:9: certificates: write \"sha256:\" and 64 hexadecimal digits, or",
             ),
             ("[[provider]]", "[[providers]]", "r.toml:12: provider.code: invalid type: map, ex"),
             (

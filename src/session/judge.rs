@@ -168,6 +168,7 @@ impl Session {
         }
         desk.frames = recycled(frames);
         self.esme = waiting;
+        self.note_activity(now);
         self.under_way = !self.steps.is_empty() || !self.own_frame.is_empty();
         self.under_way
     }
@@ -256,9 +257,13 @@ impl Session {
             Place::JudgeBind => self.judge_bind(knowledge, header, octets, now),
             Place::Forward if has_body_of_none(header) => self.keep_back(knowledge, header, now),
             Place::Forward => {
-                if header.command == Command::Unbind {
-                    self.state = BindState::Unbinding;
+                match header.command {
+                    Command::Unbind => self.state = BindState::Unbinding,
+                    Command::EnquireLink => self.esme_enquires(header.sequence_number),
+                    _ => {}
                 }
+                // What goes behind a bind that is not answered stays with it.
+                self.kept_bind.0.clear();
                 StepKind::Cross
             }
             Place::AnswerHere => self.answer_here(header),
@@ -593,6 +598,9 @@ impl Session {
         self.state = BindState::Binding(kind);
         self.bind = Some((header.command, header.sequence_number));
         self.bind_since_us = now.steady_us;
+        if self.keeps_bind {
+            self.kept_bind.0 = frame.to_vec();
+        }
         StepKind::Cross
     }
 

@@ -8,13 +8,13 @@ use super::moment::Moment;
 use super::originals::{Given, MessageId};
 use super::receipts::remember_asked;
 use super::reply::REPLIES_AHEAD_MAX;
-use super::session::{Session, Side};
+use super::session::{KeptBind, Session, Side};
 use super::table::{self, BindState, Sign};
 use crate::audit::{self, ResponseRecord, UnsuccessRecord};
 use crate::smpp::frame::cut;
 use crate::smpp::message::WireAddress;
 use crate::smpp::response::{SubmitMultiResp, Unsuccess};
-use crate::smpp::{Command, Header, narrow, response};
+use crate::smpp::{Command, CommandStatus, Header, narrow, response};
 
 /// How a frame from the SMSC crosses.
 pub(super) enum Crossing {
@@ -134,11 +134,14 @@ impl Session {
             return Crossing::Not;
         };
         self.tally.from_smsc[header.command.slot()] += 1;
-        if self.answers_own_unbind(Side::Smsc, header.command, header.sequence_number) {
+        if self.answers_own_unbind(Side::Smsc, header.command, header.sequence_number)
+            || self.answers_own_enquiry(header)
+            || self.is_bind_lost
+        {
             return Crossing::Not;
         }
         match table::from_smsc(header.command) {
-            Sign::BindAnswer => self.bind_answered(header, now),
+            Sign::BindAnswer => return self.bind_answered(header, now),
             Sign::Answer => return self.answered(desk, header, frame, now),
             Sign::Leave => self.state = BindState::Unbinding,
             Sign::Message => return self.hear_receipt(knowledge, desk, header, frame, now),
@@ -147,10 +150,19 @@ impl Session {
         Crossing::AsItCame
     }
 
-    fn bind_answered(&mut self, header: Header, now: Moment) {
+    /// The SMSC answered the bind. ESME_RSYSERR speaks of the SMSC and not of who binds: where there is
+    /// another, the bind goes there, and the ESME hears that one's answer.
+    fn bind_answered(&mut self, header: Header, now: Moment) -> Crossing {
         let BindState::Binding(kind) = self.state else {
-            return;
+            return Crossing::AsItCame;
         };
+        self.bind_answer = Some(header.command_status);
+        if header.command_status == CommandStatus::ESME_RSYSERR && self.can_bind_elsewhere() {
+            self.is_bind_lost = true;
+            return Crossing::Not;
+        }
+        self.keeps_bind = false;
+        self.kept_bind = KeptBind::default();
         if let Some((command, _)) = self.bind.take() {
             self.tally.bind = Some((command, header.command_status));
         }
@@ -163,6 +175,7 @@ impl Session {
         self.bind_since_us = now.steady_us;
         self.progress_us = now.steady_us;
         self.record_response(header, b"", latency_us, 0, now);
+        Crossing::AsItCame
     }
 
     fn answered(&mut self, desk: &mut Desk, header: Header, frame: &[u8], now: Moment) -> Crossing {
@@ -171,6 +184,7 @@ impl Session {
             return self.crossing(header, true);
         };
         self.progress_us = now.steady_us;
+        self.answered_us = now.steady_us;
         let latency_us = now.steady_us.saturating_sub(open.asked_us);
         let has_id = header.command_status.is_ok()
             && matches!(

@@ -12,6 +12,7 @@ use super::left_out::LeftOuts;
 use super::moment::Moment;
 use super::multi::{Multi, Outcome, has_outcomes};
 use super::originals::mark;
+use super::probe::Probe;
 use super::seats::Seat;
 use super::table::{BindKind, BindState};
 use super::tally::Tally;
@@ -95,6 +96,16 @@ pub enum Fate {
     Refused(Option<Rule>),
 }
 
+/// The octets of a bind that may have to be sent again; they hold a password and are never shown.
+#[derive(Default)]
+pub(super) struct KeptBind(pub(super) Vec<u8>);
+
+impl std::fmt::Debug for KeptBind {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "KeptBind({} octets)", self.0.len())
+    }
+}
+
 /// One ESME-SMSC pair.
 #[derive(Debug)]
 pub struct Session {
@@ -116,6 +127,19 @@ pub struct Session {
     pub(super) smsc_mark: u64,
     pub(super) system_id: Vec<u8>,
     pub(super) bind: Option<(Command, u32)>,
+    /// Where there are several SMSCs, the first bind is kept until one of them answers it.
+    pub(super) keeps_bind: bool,
+    pub(super) kept_bind: KeptBind,
+    /// Whether there is another SMSC that it may be sent to.
+    pub(super) has_another_smsc: bool,
+    /// The SMSC said that it cannot: what it sends more is of no account.
+    pub(super) is_bind_lost: bool,
+    /// How it answered the bind, until somebody looks.
+    pub(super) bind_answer: Option<CommandStatus>,
+    /// When the SMSC last answered a request, on the steady clock; 0 before.
+    pub(super) answered_us: u64,
+    /// What is known of the SMSC leg, where the session enquires of itself.
+    pub(super) probe: Option<Probe>,
     pub(super) esme: FrameBuf,
     pub(super) smsc: FrameBuf,
     /// Parts that wait for their message to be complete.
@@ -188,6 +212,13 @@ impl Session {
             smsc_mark: mark(listener.as_bytes()),
             system_id: Vec::new(),
             bind: None,
+            keeps_bind: false,
+            kept_bind: KeptBind::default(),
+            has_another_smsc: false,
+            is_bind_lost: false,
+            bind_answer: None,
+            answered_us: 0,
+            probe: None,
             esme: FrameBuf::default(),
             smsc: FrameBuf::default(),
             hold: Hold::default(),
@@ -251,6 +282,12 @@ impl Session {
         self
     }
 
+    /// The session on a listener with several SMSCs: its first bind can be sent to another.
+    pub fn keeping_its_bind(mut self) -> Session {
+        self.keeps_bind = true;
+        self
+    }
+
     /// Other rules are in force: from here on the session is whose the registry says that its system_id is,
     /// who may be another one, or nobody, than at its bind. Not while a batch is under way.
     pub fn adopt(&mut self, knowledge: &Knowledge, timeouts: Timeouts) {
@@ -277,7 +314,10 @@ impl Session {
                 self.esme_active_us = now.steady_us;
                 self.esme.extend(octets);
             }
-            Side::Smsc => self.smsc.extend(octets),
+            Side::Smsc => {
+                self.smsc_leg_active(now);
+                self.smsc.extend(octets);
+            }
         }
     }
 
@@ -515,6 +555,71 @@ impl Session {
         self.smsc_mark = mark(smsc.as_bytes());
     }
 
+    /// Whether the bind may be sent to another SMSC when this one does not take it.
+    pub fn may_bind_elsewhere(&mut self, may: bool) {
+        self.has_another_smsc = may;
+    }
+
+    /// Whether the bind can be sent to another SMSC: none has answered it, and nothing was sent behind it.
+    pub fn can_bind_elsewhere(&self) -> bool {
+        self.has_another_smsc
+            && !self.kept_bind.0.is_empty()
+            && matches!(self.state, BindState::Binding(_))
+            && self.ending.is_none()
+            && !self.draining
+    }
+
+    /// The connection to the SMSC is given up before it took the bind: what came over it is forgotten.
+    pub fn disconnected(&mut self) {
+        self.smsc = FrameBuf::default();
+        self.listened_octets = 0;
+        self.is_bind_lost = false;
+        self.has_another_smsc = false;
+    }
+
+    /// The bind once more, which was judged and is on record: for another SMSC.
+    pub fn bind_again(&self) -> Cleared<'_> {
+        Cleared::of(&self.kept_bind.0)
+    }
+
+    /// How the SMSC answered a bind since somebody last asked.
+    pub fn take_bind_answer(&mut self) -> Option<CommandStatus> {
+        self.bind_answer.take()
+    }
+
+    /// When the bind that is under way has to be answered, on the steady clock.
+    pub fn bind_deadline_us(&self) -> u64 {
+        self.bind_since_us.saturating_add(self.timeouts.bind_us)
+    }
+
+    /// Whether who binds may send messages then.
+    pub fn binds_to_send(&self) -> bool {
+        !matches!(
+            self.state,
+            BindState::Binding(BindKind::Receiver) | BindState::Bound(BindKind::Receiver)
+        )
+    }
+
+    /// When the SMSC last answered a request, on the steady clock; 0 before it answered one.
+    pub fn answered_us(&self) -> u64 {
+        self.answered_us
+    }
+
+    /// Since when the SMSC owes an answer, on the steady clock; `None` where it owes none.
+    pub fn owed_since_us(&self) -> Option<u64> {
+        let asked_us = self.window.oldest().map(|open| open.asked_us);
+        asked_us.into_iter().chain(self.enquired_since_us()).min()
+    }
+
+    /// Whether nothing is open, held or under way, and no bind is.
+    pub fn is_idle(&self) -> bool {
+        !matches!(self.state, BindState::Binding(_))
+            && self.window.is_empty()
+            && !self.under_way
+            && self.hold.len() == 0
+            && self.waiting_octets() == 0
+    }
+
     /// No SMSC could be reached for the bind that was let through: it is answered
     /// ESME_RBINDFAIL and the session ends.
     pub fn unreachable(&mut self) {
@@ -587,6 +692,7 @@ impl Session {
         if since(self.esme_active_us) >= self.timeouts.idle_us {
             self.end(EndReason::Idle);
         }
+        self.tick_probe(now);
         while let Some(oldest) = self.window.oldest() {
             if since(oldest.asked_us) < self.timeouts.response_us {
                 break;
@@ -614,7 +720,7 @@ impl Session {
             .window
             .oldest()
             .map_or(u64::MAX, |o| o.asked_us.saturating_add(self.timeouts.response_us));
-        idle.min(bind).min(response)
+        idle.min(bind).min(response).min(self.probe_deadline_us())
     }
 
     fn give_up_oldest(&mut self, now: Moment) -> bool {

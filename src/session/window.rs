@@ -62,6 +62,11 @@ impl Window {
         self.count == 0
     }
 
+    /// Whether a request with that number is open.
+    pub fn is_open(&self, sequence_number: u32) -> bool {
+        self.open.iter().any(|o| !o.answered && o.sequence_number == sequence_number)
+    }
+
     /// Adds a request.
     pub fn open(
         &mut self,

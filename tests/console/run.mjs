@@ -108,8 +108,8 @@ async function scenes() {
   page.on("request", (request) => { if (!request.url().startsWith(`${origin}/`)) foreign.push(request.url()); });
   page.on("pageerror", (fault) => complaints.push(String(fault)));
   page.on("console", (message) => {
-    // A refused login is an error in the console too.
-    if (message.type() === "error" && !/status of (401|404|429)/.test(message.text())) complaints.push(message.text());
+    // What the API refuses is an error in the console too.
+    if (message.type() === "error" && !/status of (401|404|422|429)/.test(message.text())) complaints.push(message.text());
   });
   if (process.env.CONSOLE_FROM_SOURCE) await fromSource(origin);
 
@@ -211,9 +211,32 @@ async function scenes() {
     await page.waitForFunction(() => document.querySelectorAll("details").length === 1);
     await page.locator("summary").click();
     await page.getByText("【快递驿站】").waitFor();
+    const [can] = await stage.api("POST", "reload");
+    stage.admit("新来物流有限公司", "new1");
+    await page.getByLabel("Find").fill("新来");
     await page.getByRole("button", { name: "Reload files" }).click();
-    await page.locator(".note.good, .note.bad").getByText(RELOADED).first().waitFor();
-    await shot("registry", { fullPage: true });
+    if (can === 404) await page.getByText("This program cannot read its files again while it runs").waitFor();
+    else {
+      await page.getByText("The files are read and in force.").waitFor();
+      await page.locator("summary", { hasText: "新来物流有限公司" }).waitFor();
+      stage.admit("", "new2");
+      await page.getByRole("button", { name: "Reload files" }).click();
+      await page.getByText("Nothing has changed: what was in force stays.").waitFor();
+      await page.getByText(/registry\.toml:\d+/).waitFor();
+    }
+    await shot("registry");
+  });
+
+  await check("an SMSC is drained and used again", async () => {
+    await goTo("Overview");
+    const smscs = page.getByRole("region", { name: "SMSCs" });
+    const [can] = await stage.api("GET", "upstreams");
+    if (can === 404) return must(await smscs.count() === 0, "no list where the proxy has none");
+    await smscs.getByRole("button", { name: /^drain/ }).click();
+    await smscs.getByText("draining", { exact: true }).waitFor();
+    must(/"state":"draining"/.test((await stage.api("GET", "upstreams"))[1]), "the proxy says so too");
+    await smscs.getByRole("button", { name: /^undrain/ }).click();
+    await smscs.getByText("up", { exact: true }).waitFor();
   });
 
   await check("by keyboard alone: log in, walk, open a record, close it, log out", async () => {
@@ -294,9 +317,6 @@ async function scenes() {
     must(await page.evaluate(() => localStorage.length + sessionStorage.length) === 0, "something is kept");
   });
 }
-
-/** Either it was done, or it is said why not. */
-const RELOADED = /./;
 
 /** For work on the page: its files as they are now, not as they were built in. */
 async function fromSource(origin) {

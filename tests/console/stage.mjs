@@ -1,7 +1,7 @@
 // A proxy with its SMSC and its ESMEs, on loopback, under load.
 
 import { spawn, spawnSync } from "node:child_process";
-import { existsSync, mkdirSync, writeFileSync } from "node:fs";
+import { appendFileSync, existsSync, mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 
 /** Milliseconds in which a program must say what is waited for, and end when it is asked to. */
@@ -126,6 +126,12 @@ export class Stage {
       method, body, headers: { Authorization: `Bearer ${TOKEN}`, "Content-Type": "application/json" }, signal: AbortSignal.timeout(10_000),
     });
     return [answer.status, await answer.text()];
+  }
+
+  /** One more provider in the registry's file. */
+  admit(name, systemId) {
+    const more = `[[provider]]\nname = "${name}"\nsystem_ids = ["${systemId}"]\nidentity = "verified"\n`;
+    appendFileSync(join(this.folder, "registry.toml"), more);
   }
 
   /** What `consentry audit access` lists. */

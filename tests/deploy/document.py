@@ -15,7 +15,7 @@ NOT_RUN = ("docker ", "kubectl ")
 
 def test(consentry):
     text = (ROOT / "docs/deploy.md").read_text(encoding="utf-8")
-    commands = [line for block in re.findall(r"^```sh\n(.*?)^```", text, re.M | re.S) for line in block.splitlines() if line.strip()]
+    commands = [line for block in re.findall(r"^```(?:sh|console)\n(.*?)^```", text, re.M | re.S) for line in block.splitlines() if line.strip()]
     faults, run = [], 0
     known = {name for name in re.findall(r"^  (\w+) ", subprocess.run([consentry, "help"], capture_output=True, text=True).stdout, re.M)}
     with tempfile.TemporaryDirectory(prefix="document.") as folder:

@@ -29,6 +29,7 @@ import examples  # noqa: E402
 import image  # noqa: E402
 import kubernetes  # noqa: E402
 import said  # noqa: E402
+import spans  # noqa: E402
 
 # Ends with everything that runs in it.
 NAMESPACES = ["unshare", "--mount", "--net", "--ipc", "--pid", "--fork", "--kill-child", "--mount-proc"]
@@ -57,6 +58,7 @@ def main():
     kubernetes.test(consentry)
     examples.test(consentry)
     document.test(consentry)
+    spans.test(consentry)
     again = subprocess.run([*NAMESPACES, sys.executable, *sys.argv, "--image"], timeout=IMAGE_MAX)
     said.failed += bool(again.returncode)
     print(f"{said.failed or 'none'} failed, after {time.monotonic() - began:.0f} s")

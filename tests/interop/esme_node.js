@@ -18,6 +18,12 @@ const args = parseArgs({
   },
 }).values;
 
+// TLS as the environment says: SMPP_CA with SMPP_SERVER_NAME, SMPP_CERTIFICATE and SMPP_KEY.
+const of = (name) => fs.readFileSync(process.env[name]);
+const TLS = process.env.SMPP_CA ? {
+  tls: true, ca: of('SMPP_CA'), servername: process.env.SMPP_SERVER_NAME, cert: of('SMPP_CERTIFICATE'), key: of('SMPP_KEY'),
+} : {};
+
 smpp.addTLV('vendor_1400', { id: 0x1400, type: smpp.types.tlv.buffer });
 smpp.addTLV('vendor_1401', { id: 0x1401, type: smpp.types.tlv.int32 });
 
@@ -56,7 +62,7 @@ async function until(step, condition) {
 }
 
 async function connect(step) {
-  const session = smpp.connect({ host: '127.0.0.1', port: Number(args.port) });
+  const session = smpp.connect({ host: '127.0.0.1', port: Number(args.port), ...TLS });
   session.receipts = [];
   session.on('enquire_link', (pdu) => session.send(pdu.response()));
   session.on('deliver_sm', (pdu) => {
@@ -65,7 +71,7 @@ async function connect(step) {
   });
   session.closed = new Promise((resolve) => session.on('close', resolve));
   await within(step, new Promise((resolve, reject) => {
-    session.on('connect', resolve);
+    session.on(TLS.tls ? 'secureConnect' : 'connect', resolve);
     session.on('error', reject);
   }));
   return session;

@@ -6,12 +6,13 @@ import smpplib.client
 import smpplib.consts
 import smpplib.gsm
 
-from steps import GSM_TEXT, LONG_GSM_TEXT, LONG_UCS2_TEXT, STEP_SECONDS_MAX, UCS2_TEXT, Failed, Peer
+from steps import GSM_TEXT, LONG_GSM_TEXT, LONG_UCS2_TEXT, STEP_SECONDS_MAX, UCS2_TEXT, Failed, Peer, tls_context
 
 
 def run(peer):
     args = peer.args
-    client = smpplib.client.Client("127.0.0.1", args.port, timeout=STEP_SECONDS_MAX, allow_unknown_opt_params=True)
+    client = smpplib.client.Client("127.0.0.1", args.port, timeout=STEP_SECONDS_MAX, allow_unknown_opt_params=True,
+                                   ssl_context=tls_context())
     accepted, refused, receipts, pongs = [], [], [], []
     # A refused submit_sm_resp comes to both handlers, without a message_id.
     client.set_message_sent_handler(lambda pdu: pdu.is_error() or accepted.append(pdu.message_id.decode()))

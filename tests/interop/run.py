@@ -15,6 +15,7 @@ import pathlib
 import re
 import shutil
 import signal
+import socket
 import struct
 import subprocess
 import sys
@@ -373,6 +374,51 @@ def one_round(tally, name, argv, consentry, directory):
                 process.stop()
 
 
+# Numbers of the proxy's own enquire_links, and how many are waited for.
+OWN_NUMBERS = range(0x7FFF0000, 0x7FFFFFFF)
+LINKS = 2
+LINKS_SECONDS_MAX = 20.0
+
+
+def own_enquire_link(tally, name, argv, consentry, directory):
+    """On an idle leg the proxy asks the SMSC, which answers; the ESME hears of neither."""
+    directory.mkdir()
+    log = directory / "smsc.ndjson"
+    log.touch()
+    smsc = Process(name, [*argv, "0", str(log)], directory / "smsc.out")
+    proxy = None
+    try:
+        config = write_config(directory, smsc.wait_for_line(smsc_port))
+        config.write_text(config.read_text(encoding="utf-8").replace("\nsmsc ", '\nenquire_link = "1s"\nsmsc ', 1), encoding="utf-8")
+        proxy = Process("consentry", [consentry, "run", "-c", str(config)], directory / "consentry.out")
+        with socket.create_connection(("127.0.0.1", proxy.wait_for_line(consentry_port)), timeout=5) as esme:
+            body = b"smpplib\0" + PASSWORD.encode() + b"\0\0\x34\0\0\0"
+            esme.sendall(struct.pack("!IIII", 16 + len(body), 9, 0, 1) + body)
+            numbers, deadline = [], time.monotonic() + LINKS_SECONDS_MAX
+            while len(numbers) < LINKS and time.monotonic() < deadline:
+                time.sleep(0.1)
+                records = [json.loads(line) for line in log.read_text(encoding="utf-8").splitlines() if line.endswith("}")]
+                numbers = [one["sequence_number"] for one in records if one["command"] == "enquire_link"]
+            tally.check(f"{name}: is asked by the proxy while nobody says anything, in numbers of the proxy's own",
+                        len(numbers) >= LINKS and all(one in OWN_NUMBERS for one in numbers), str(numbers))
+            # Its answers have come by the time in which it answers the ESME's own.
+            esme.sendall(struct.pack("!IIII", 16, 0x15, 0, 7))
+            heard = b""
+            while struct.pack("!III", 0x80000015, 0, 7) not in heard:
+                read = esme.recv(65536)
+                if not read:
+                    raise Cannot("the proxy closed the session of an ESME that only listened")
+                heard += read
+            answered = [struct.unpack_from("!I", pdu, 12)[0] for pdu in cut(heard) if command_id(pdu) == 0x80000015]
+            tally.check(f"{name}: the ESME hears only the answer to its own enquire_link", answered == [7], str(answered))
+        status = proxy.stop()
+        tally.check(f"{name}: the proxy that asked stops with exit status 0", status == 0, str(status))
+    finally:
+        for process in (proxy, smsc):
+            if process and process.process.poll() is None:
+                process.stop()
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--consentry", metavar="BIN", help="put this proxy between the ESMEs and the SMSCs")
@@ -391,6 +437,8 @@ def main():
                 directory = (args.keep or pathlib.Path(scratch)) / re.sub(r"\W+", "-", name)
                 directory.mkdir(parents=True, exist_ok=True)
                 one_round(tally, name, argv, args.consentry, directory)
+                if args.consentry:
+                    own_enquire_link(tally, name, argv, args.consentry, directory / "own-enquire-link")
         except (Cannot, OSError, subprocess.TimeoutExpired) as reason:
             tally.check("the test could be carried out", False, str(reason))
     print(f"in {time.monotonic() - began:.0f} s")

@@ -60,7 +60,9 @@ function receipt(systemId, pdu, messageId, attempts = 20) {
   });
 }
 
-const server = smpp.createServer((session) => {
+// TLS as the environment says: SMPP_CERTIFICATE and SMPP_KEY.
+const of = (name) => process.env[name] && fs.readFileSync(process.env[name]);
+const server = smpp.createServer({ cert: of('SMPP_CERTIFICATE'), key: of('SMPP_KEY') }, (session) => {
   session.on('error', () => session.destroy());
   session.on('close', () => {
     if (receivers.get(session.system_id) === session) receivers.delete(session.system_id);

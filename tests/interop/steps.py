@@ -2,6 +2,8 @@
 
 import argparse
 import json
+import os
+import ssl
 import sys
 import time
 import traceback
@@ -12,6 +14,17 @@ GSM_TEXT = "@ Consentry interop £5 {ok} €"  # NUL as an octet, an escape, a c
 UCS2_TEXT = "【互通测试】验证码123456，五分钟内有效。"
 LONG_GSM_TEXT = " ".join(f"part of a long text {n:02}" for n in range(16))
 LONG_UCS2_TEXT = "".join(f"第{n:02}句：这是一条长短信，分段发送。" for n in range(8))
+
+
+def tls_context():
+    """TLS as the environment says: SMPP_CA with SMPP_CERTIFICATE and SMPP_KEY; None without."""
+    if "SMPP_CA" not in os.environ:
+        return None
+    context = ssl.create_default_context(cafile=os.environ["SMPP_CA"])
+    # smpplib hands no name on to be checked.
+    context.check_hostname = False
+    context.load_cert_chain(os.environ["SMPP_CERTIFICATE"], os.environ["SMPP_KEY"])
+    return context
 
 
 class Failed(Exception):

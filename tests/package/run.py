@@ -1,11 +1,11 @@
 #!/usr/bin/python3
-"""The Debian package, from its build to its purge, on this machine.
+"""The Debian package and the service, from the build to the purge, on this machine.
 
 tests/package/run.py --consentry target/debug/consentry
 
-Installs it, holds unit and permissions to what they promise, runs the service under its unit's restrictions (restricted.py: no
-systemd runs here), upgrades the package under load and hands over to the new program, removes and purges it, and looks whether
-the machine is as it was. Needs root, and a machine where Consentry is not installed.
+Builds the package, installs it under a systemd of its own (booted.py: process 1 of namespaces), holds unit and permissions to what
+they promise, runs the commands of docs/install.md, upgrades and hands over under load, lets the watchdog bite, removes and purges,
+and looks whether the machine is as it was. Needs root, and a machine where Consentry is not installed.
 """
 
 import argparse
@@ -21,13 +21,17 @@ import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 
+sys.dont_write_bytecode = True
+from booted import booted  # noqa: E402
+
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
-RESTRICTED = ROOT / "tests/package/restricted.py"
 UNIT = "/usr/lib/systemd/system/consentry.service"
 STATE = pathlib.Path("/var/lib/consentry")
 SETTINGS = pathlib.Path("/etc/consentry/consentry.toml")
+BEGAN = time.monotonic()
 # What must not be there before and after.
 OURS = ["/usr/bin/consentry", "/etc/consentry", STATE, UNIT, "/usr/lib/sysusers.d/consentry.conf", "/usr/share/doc/consentry"]
 TEXT = "【示例商城】您的包裹已到，取件码####。"
@@ -69,8 +73,8 @@ print(json.dumps({
     "set the clock": tried(lambda: call(libc.clock_settime, 0, (ctypes.c_long * 2)(1, 0))),
 }))
 """
-# Commands of docs/install.md that are not run here: no systemd runs, and nothing is installed that stays.
-NOT_RUN = ("systemctl ", "journalctl ", "apt-get ", "curl ", '. "$HOME/.cargo/env"', "editor ", "deploy/debian/build --out target/debian")
+# Commands of docs/install.md that are not run here: nothing is installed that stays, and there is no journald.
+NOT_RUN = ("journalctl ", "apt-get ", "curl ", '. "$HOME/.cargo/env"', "editor ", "deploy/debian/build --out target/debian")
 MAY = ["write its state", "read its settings", "write a temporary file", "open a TCP socket"]
 
 
@@ -85,33 +89,30 @@ def good(*command, **options):
     return out
 
 
-def dpkg(*arguments):
-    """Another program may hold dpkg's lock for a while."""
-    until = time.monotonic() + 5 * PATIENCE
-    while True:
-        status, out, said = run("dpkg", *arguments, env={**os.environ, "DEBIAN_FRONTEND": "noninteractive"})
-        if status == 0:
-            return out
-        assert "lock" in said and time.monotonic() < until, f"dpkg {arguments}: {out}{said}"
-        time.sleep(1)
-
-
 class Document:
-    """docs/install.md, whose commands are run here as they stand there."""
+    """docs/install.md, whose commands are run here as they stand there, where a systemd runs."""
 
-    def __init__(self, folder):
+    def __init__(self, folder, systemd):
         text = (ROOT / "docs/install.md").read_text()
         blocks = re.findall(r"^```sh\n(.*?)^```", text, re.M | re.S)
         self.lines = {line for block in blocks for line in block.splitlines() if not line.startswith(NOT_RUN)}
-        self.folder, self.done = folder, set()
+        self.folder, self.systemd, self.done = folder, systemd, set()
 
     def run(self, line):
         assert line in self.lines, f"not in docs/install.md: {line}"
         self.done.add(line)
-        if line.startswith("dpkg "):
-            words = line.split()[1:]
-            return dpkg(*[str(path) for word in words for path in (sorted(self.folder.glob(word)) if "*" in word else [word])])
-        return good("bash", "-c", line, cwd=self.folder)
+        return self.inside(line)
+
+    def inside(self, line):
+        environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
+        until = time.monotonic() + 5 * PATIENCE
+        while True:
+            status, out, said = self.systemd.run("bash", "-c", f"cd '{self.folder}' && {line}", env=environment)
+            if status == 0:
+                return out
+            # Another program may hold dpkg's lock for a while.
+            assert line.startswith("dpkg ") and "lock" in said and time.monotonic() < until, f"{line}: exit status {status}\n{out}{said}"
+            time.sleep(1)
 
     def offer(self, package):
         """What the document calls the package, in the place that it says."""
@@ -122,7 +123,7 @@ class Document:
 
     def end(self):
         assert self.done == self.lines, f"in docs/install.md, and not run: {sorted(self.lines - self.done)}"
-        told(f"docs/install.md: its {len(self.done)} commands were run, and those of a running systemd were not")
+        told(f"docs/install.md: its {len(self.done)} commands were run")
 
 
 def within(what, found):
@@ -135,7 +136,7 @@ def within(what, found):
 
 
 def told(what):
-    print(f"ok    {what}", flush=True)
+    print(f"ok    {time.monotonic() - BEGAN:3.0f} s  {what}", flush=True)
 
 
 def machine():
@@ -198,40 +199,30 @@ def free_port():
         return one.getsockname()[1]
 
 
-def restricted(*command, unit=UNIT):
-    return ["unshare", "--mount", sys.executable, "-B", str(RESTRICTED), str(unit), *map(str, command)]
+def probe(document):
+    """What the service may, tried by another program in its place."""
+    place = SETTINGS.with_name("probe.py")
+    place.write_text(PROBE)
+    place.chmod(0o644)
+    unit = pathlib.Path(UNIT).read_text()
+    for key, value in (("ExecStart", f"/usr/bin/python3 {place}"), ("Type", "oneshot"), ("Restart", "no"), ("WatchdogSec", "0")):
+        unit = re.sub(f"(?m)^{key}=.*$", f"{key}={value}", unit)
+    unit = unit.replace("[Service]\n", "[Service]\nStandardOutput=truncate:/run/probe.json\n")
 
-
-def probe():
-    def wrong(unit):
-        tried = json.loads(good(*restricted("/usr/bin/python3", "-c", PROBE, unit=unit)))
+    def wrong(text):
+        (document.systemd.units / "probe.service").write_text(text)
+        document.inside("systemctl daemon-reload && systemctl start probe.service")
+        tried = json.loads(document.inside("cat /run/probe.json"))
         return {what for what, done in tried.items() if done != (what in MAY)}, len(tried)
 
-    faults, tried = wrong(UNIT)
+    faults, tried = wrong(unit)
     assert not faults, faults
     # A directive that is not there is missed: those whose work nothing else does as well.
-    lacking = SETTINGS.with_name("lacking.service")
     for directive, what in (("MemoryDenyWriteExecute", "map memory to write and execute"),
                             ("RestrictAddressFamilies", "open a netlink socket")):
-        lacking.write_text(re.sub(f"(?m)^{directive}=.*\n", "", pathlib.Path(UNIT).read_text()))
-        assert wrong(lacking)[0] == {what}, directive
-    lacking.unlink()
+        assert wrong(re.sub(f"(?m)^{directive}=.*\n", "", unit))[0] == {what}, directive
+    place.unlink()
     told(f"in the service's place: {len(MAY)} things may be done, {tried - len(MAY)} may not, as they should")
-
-
-class Systemd:
-    """The socket that a service tells how it stands."""
-
-    def __init__(self):
-        self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-        self.name = f"consentry-package-{os.getpid()}"
-        self.socket.bind("\0" + self.name)
-        self.socket.settimeout(PATIENCE)
-
-    def next_state(self):
-        while (state := self.socket.recv(256).decode()) == "WATCHDOG=1":
-            pass
-        return state
 
 
 def settings(ports):
@@ -272,55 +263,118 @@ def ended(process):
         process.wait()
 
 
+class Service:
+    """consentry.service, as systemd sees it."""
+
+    def __init__(self, document):
+        self.document = document
+
+    def shows(self, name):
+        return self.document.inside(f"systemctl show --property={name} --value consentry.service").strip()
+
+    def main(self):
+        """The main process, as it is numbered outside."""
+        assert self.shows("ActiveState") == "active", self.shows("ActiveState")
+        return self.document.systemd.outside(int(self.shows("MainPID")))
+
+    def becomes(self, what, before):
+        """Another main process than `before`, which has ended."""
+        def other():
+            with contextlib.suppress(AssertionError):
+                main = self.main()
+                return main if main != before and not alive(before) else None
+        main = within(what, other)
+        assert holds(main) == "/usr/bin/consentry"
+        return main
+
+
+def drop_in(document, unit, text):
+    document.inside(f"mkdir -p /etc/systemd/system/{unit}.d && printf '{text}' >/etc/systemd/system/{unit}.d/test.conf && systemctl daemon-reload")
+
+
 def service(document, upgrade):
     ports = [free_port() for _ in range(3)]
     settings(ports)
     document.run(f"consentry check -c {SETTINGS}")
-    probe()
-    systemd = Systemd()
-    environment = {**os.environ, "NOTIFY_SOCKET": "@" + systemd.name, "WATCHDOG_USEC": "4000000"}
-    log = tempfile.TemporaryFile("w+")
-    smsc = subprocess.Popen(["consentry", "smsc", "--listen", f"127.0.0.1:{ports[1]}"], stdout=subprocess.DEVNULL)
-    run_it = restricted("/usr/bin/consentry", "run", "-c", SETTINGS)
-    with ended(smsc), ended(subprocess.Popen(run_it, env=environment, stderr=log, stdin=subprocess.DEVNULL)) as first:
-        successor = None
+    probe(document)
+    # There is no journald; what it says is shown when something fails.
+    drop_in(document, "consentry.service", "[Service]\\nStandardError=append:/run/consentry.log\\n")
+    smsc = subprocess.Popen(["/usr/bin/consentry", "smsc", "--listen", f"127.0.0.1:{ports[1]}"], stdout=subprocess.DEVNULL)
+    with ended(smsc):
         try:
-            assert systemd.next_state() == "READY=1"
-            assert holds(first.pid) == "/usr/bin/consentry"
-            assert document.run(f"consentry health -c {SETTINGS}") == "ready\n"
-            load(ports[0])
-            told("the service runs as its user, without capabilities, under its system call filter, and carries messages")
-            with ended(subprocess.Popen(["consentry", "load", "--to", f"127.0.0.1:{ports[0]}", "--system-id", "shop1", "--rate", "50",
-                                         "--duration", "60s", "--source", "106900001234", "--text", TEXT],
-                                        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)):
-                document.offer(upgrade)
-                document.run("dpkg -i target/debian/consentry_*.deb")
-                assert holds(first.pid) == "/usr/bin/consentry (deleted)", "the old program goes on"
-                said = document.run(f"consentry hand-over -c {SETTINGS}")
-                successor = int(re.fullmatch(r"process (\d+) is ready and takes over\n", said).group(1))
-                assert systemd.next_state() == f"MAINPID={successor}"
-                assert systemd.next_state() == "READY=1"
-            assert first.wait(PATIENCE) == 0
-            assert holds(successor) == "/usr/bin/consentry", "the new program runs, under the same restrictions"
-            load(ports[0])
-            os.kill(successor, signal.SIGTERM)
-            assert systemd.next_state() == "STOPPING=1"
-            within("it ends", lambda: not os.path.exists(f"/proc/{successor}/fd/0") and not alive(successor))
-            successor = None
-            told("upgraded under load: the new program took over, and stopped in good order")
+            served(document, Service(document), ports, upgrade)
         except BaseException:
-            log.seek(0)
-            sys.stderr.write(log.read())
+            sys.stderr.write(document.systemd.run("tail", "-30", "/run/consentry.log")[1] + document.systemd.log.read_text()[-2000:])
             raise
-        finally:
-            if successor and alive(successor):
-                os.kill(successor, signal.SIGKILL)
+
+
+def served(document, unit, ports, upgrade):
+    document.run("systemctl enable --now consentry.service")
+    first = unit.main()
+    assert holds(first) == "/usr/bin/consentry"
+    assert document.run(f"consentry health -c {SETTINGS}") == "ready\n"
+    load(ports[0])
+    told("systemd starts the service, which runs as its user, without capabilities, and carries messages")
+
+    with ended(subprocess.Popen(["consentry", "load", "--to", f"127.0.0.1:{ports[0]}", "--system-id", "shop1", "--rate", "50",
+                                 "--duration", "60s", "--source", "106900001234", "--text", TEXT],
+                                stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)):
+        document.offer(upgrade)
+        document.run("dpkg -i target/debian/consentry_*.deb")
+        second = unit.becomes("the upgrade hands over", first)
+    load(ports[0])
+    said = document.run(f"consentry hand-over -c {SETTINGS}")
+    assert re.fullmatch(r"process \d+ is ready and takes over\n", said), said
+    third = unit.becomes("the command hands over", second)
+    document.run("systemctl kill --kill-whom=main --signal=SIGUSR2 consentry.service")
+    fourth = unit.becomes("the signal hands over", third)
+    load(ports[0])
+    assert unit.shows("NRestarts") == "0"
+    told("upgrade, command and signal hand over; systemd follows the main process, and has restarted nothing")
+
+    drop_in(document, "consentry.service", "[Service]\\nStandardError=append:/run/consentry.log\\nWatchdogSec=2s\\nTimeoutAbortSec=1s\\n")
+    document.inside("systemctl restart consentry.service")
+    fifth = unit.becomes("it is restarted", fourth)
+    time.sleep(3)
+    assert unit.main() == fifth, "a proxy that works feeds its watchdog"
+    os.kill(fifth, signal.SIGSTOP)
+    unit.becomes("the watchdog bites one that stands still", fifth)
+    assert unit.shows("NRestarts") == "1"
+    told("the watchdog lets one that works be, and has one that stands still restarted")
+
+    document.run("systemctl stop consentry.service")
+    assert (unit.shows("ActiveState"), unit.shows("Result")) == ("inactive", "success")
+    held = f"[Socket]\\nListenStream=\\nListenStream=127.0.0.1:{ports[0]}\\nListenStream=127.0.0.1:{ports[2]}\\n"
+    drop_in(document, "consentry.socket", held)
+    document.run("systemctl enable --now consentry.socket consentry.service")
+    sixth, refused, stop = unit.main(), [], threading.Event()
+
+    def connect():
+        while not stop.wait(0.002):
+            try:
+                socket.create_connection(("127.0.0.1", ports[0]), PATIENCE).close()
+            except OSError as error:
+                refused.append(error)
+
+    connecting = threading.Thread(target=connect)
+    connecting.start()
+    try:
+        document.inside("systemctl restart consentry.service")
+        unit.becomes("it is restarted", sixth)
+    finally:
+        stop.set()
+        connecting.join()
+    assert not refused, refused[:3]
+    load(ports[0])
+    told("with consentry.socket, a restart refuses nobody")
+
     as_user = ["setpriv", "--reuid", "consentry", "--regid", "consentry", "--clear-groups"]
-    good(*as_user, "consentry", "audit", "verify", "-c", SETTINGS)
     for path in [STATE, *STATE.rglob("*")]:
         assert path.stat().st_mode & 0o077 == 0, f"{path} is open to others"
+    document.inside("systemctl stop consentry.socket consentry.service")
+    good(*as_user, "consentry", "audit", "verify", "-c", SETTINGS)
+    document.inside("systemctl start consentry.service")
     told("its records verify, and nobody else can read its state")
-    activated(ports)
 
 
 def alive(process):
@@ -329,27 +383,10 @@ def alive(process):
     return False
 
 
-def activated(ports):
-    """Given its sockets by systemd's own tool, as consentry.socket does."""
-    listen = [f"--listen=127.0.0.1:{ports[0]}", f"--listen=127.0.0.1:{ports[2]}", "--fdname=consentry"]
-    smsc = subprocess.Popen(["consentry", "smsc", "--listen", f"127.0.0.1:{ports[1]}"], stdout=subprocess.DEVNULL)
-    activate = ["setpriv", "--reuid", "consentry", "--regid", "consentry", "--clear-groups",
-                "systemd-socket-activate", *listen, "/usr/bin/consentry", "run", "-c", str(SETTINGS)]
-    with ended(smsc), ended(subprocess.Popen(activate, stderr=subprocess.DEVNULL)) as process:
-        def connected():
-            with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", ports[0]), 1):
-                return True
-        within("systemd-socket-activate listens", connected)
-        load(ports[0])
-        assert os.readlink(f"/proc/{process.pid}/exe") == "/usr/bin/consentry"
-        process.send_signal(signal.SIGTERM)
-        assert process.wait(PATIENCE) == 0
-    told("systemd-socket-activate gives it the sockets of its unit")
-
-
 def removed(document):
     """A purge takes all but records; those are the operator's to remove."""
     document.run("dpkg --remove consentry")
+    assert document.systemd.run("systemctl", "is-active", "consentry.service")[1].strip() == "inactive", "it is stopped with its program"
     assert SETTINGS.exists() and not os.path.exists("/usr/bin/consentry")
     said = document.run("dpkg --purge consentry")
     assert "is kept, with the user consentry" in said, said
@@ -359,10 +396,10 @@ def removed(document):
     told("removed and purged: settings are gone, records are kept until somebody removes them")
 
 
-def fresh(package):
+def fresh(document, package):
     """Installed and purged without ever having run, nothing is left."""
-    dpkg("-i", package)
-    dpkg("--purge", "consentry")
+    document.inside(f"dpkg -i '{package}'")
+    document.inside("dpkg --purge consentry")
     told("a package that never ran leaves nothing behind")
 
 
@@ -375,11 +412,14 @@ def main():
     before = machine()
     if before[1] or before[2] == 0:
         sys.exit(f"Consentry is installed here and is not touched: {before[1]}")
-    began = time.monotonic()
-    with tempfile.TemporaryDirectory(prefix="package.") as folder:
+    with tempfile.TemporaryDirectory(prefix="package.") as folder, booted(folder) as systemd:
+        if systemd.why:
+            sys.exit(f"no systemd runs here: {systemd.why}")
+        for name in ("consentry.service", "consentry.socket"):
+            (systemd.units / name).symlink_to(f"/usr/lib/systemd/system/{name}")
         packages = [build(binary, folder, revision) for revision in (1, 2)]
         contents(packages[0])
-        document = Document(pathlib.Path(folder))
+        document = Document(pathlib.Path(folder), systemd)
         try:
             document.offer(packages[0])
             document.run("dpkg -i target/debian/consentry_*.deb")
@@ -387,7 +427,7 @@ def main():
             unit()
             service(document, packages[1])
             removed(document)
-            fresh(packages[0])
+            fresh(document, packages[0])
             document.end()
         finally:
             run("dpkg", "--purge", "consentry")
@@ -395,7 +435,7 @@ def main():
             run("userdel", "consentry")
     after = machine()
     assert after == before, f"the machine is not as it was: {before} {after}"
-    told(f"the machine is as it was, after {time.monotonic() - began:.0f} s")
+    told("the machine is as it was")
 
 
 main()

@@ -16,6 +16,7 @@ use running::Proxy;
 mod activation;
 mod budget;
 mod capture;
+mod choosing;
 mod disks;
 mod entrance;
 mod hand_over;
@@ -40,6 +41,7 @@ mod shim;
 mod sockets;
 mod start;
 mod tls;
+mod upstreams;
 mod wire;
 
 const OURS: &[u8] = b"106900001234";

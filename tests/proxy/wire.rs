@@ -49,19 +49,21 @@ impl Wire {
 
     /// The next PDU; `None` at the end of the connection.
     pub async fn next(&mut self) -> Option<Vec<u8>> {
-        let read = async {
-            loop {
-                let length = cut(&self.inbox, PDU_OCTETS_MAX).expect("SMPP");
-                if let Some(length) = length {
-                    return Some(self.inbox.drain(..length).collect());
-                }
-                match self.stream.read_buf(&mut self.inbox).await {
-                    Ok(0) | Err(_) => return None,
-                    Ok(_) => {}
-                }
+        timeout(PATIENCE, self.next_ever()).await.expect("a PDU or the end within 20 s")
+    }
+
+    /// The same, however long it takes.
+    pub async fn next_ever(&mut self) -> Option<Vec<u8>> {
+        loop {
+            let length = cut(&self.inbox, PDU_OCTETS_MAX).expect("SMPP");
+            if let Some(length) = length {
+                return Some(self.inbox.drain(..length).collect());
             }
-        };
-        timeout(PATIENCE, read).await.expect("a PDU or the end within 20 s")
+            match self.stream.read_buf(&mut self.inbox).await {
+                Ok(0) | Err(_) => return None,
+                Ok(_) => {}
+            }
+        }
     }
 
     /// The next PDU, which is that command.

@@ -1,11 +1,12 @@
 // The first page: is all well, what is refused now and why, who is affected.
 
-import { Refused, object, lines } from "./api.js";
+import { Refused, object, lines, post } from "./api.js";
 import { chart } from "./chart.js";
-import { card, h, record, table, zh } from "./dom.js";
-import { chinese, count, counted, latency, moment, octets, rate } from "./words.js";
+import { card, h, record, table, tell, zh } from "./dom.js";
+import { ago, chinese, count, counted, latency, moment, octets, rate } from "./words.js";
 
 const REFUSALS_EVERY_MS = 5000;
+const UPSTREAM = { up: "good", trial: "watch", draining: "watch", ejected: "bad" };
 
 export function overview() {
   const heading = h("h1", { tabindex: "-1" }, "Overview");
@@ -26,14 +27,25 @@ export function overview() {
     ["Last", (one) => moment(one.last), "fit"],
   ], (one) => one.provider, "Nobody is.");
   const behindIt = h("div", {});
-  const upstreams = card("Upstreams", "", null);
+  const smscs = table("", [
+    ["SMSC", (one) => h("code", {}, one.address)],
+    ["State", (one) => [h("span", { class: `word ${UPSTREAM[one.state] ?? ""}` }, one.state), one.until ? h("span", { class: "quiet small" }, ` until ${moment(one.until)}`) : null]],
+    ["Sessions", (one) => count(one.sessions), "number"],
+    ["Binds", (one) => count(one.binds), "number"],
+    ["Failures", (one) => count(one.failures), "number"],
+    ["Share", (one) => (one.rank ? `standby ${one.rank}` : `weight ${one.weight}`)],
+    ["Last answer", (one) => (one.answered ? `${one.answered} ago` : "none yet"), "fit"],
+    ["Listener", (one) => h("code", {}, one.listener)],
+    ["", (one) => steer(one), "fit"],
+  ], (one) => `${one.listener} ${one.address}`, "No SMSC.");
+  const upstreams = card("SMSCs", "", null, smscs.root);
   upstreams.hidden = true;
   const root = h("div", {}, heading, said, h("div", { class: "cards" }, figures,
     card("Messages a second", "half", null, rates.plot, rates.legend),
     card("Latency", "half", null, times.plot, times.legend),
     card("Refused now, and why", "half", h("a", { href: "#refusals" }, "All refusals"), why.root),
     card("Who is affected", "half", null, who.root),
-    card("Records, consent, mirrors", "", null, behindIt), upstreams));
+    upstreams, card("Records, consent, mirrors", "", null, behindIt)));
 
   let columns = null;
   let refusalsAt = 0;
@@ -69,10 +81,27 @@ export function overview() {
     who.renew(list.map(({ rules, ...one }) => ({ ...one, most: Object.entries(rules).sort((a, b) => b[1] - a[1])[0][0] })));
   }
 
+  /** Draining takes new binds from an SMSC; sessions that are there end in good order. */
+  function steer(one) {
+    const act = one.state === "draining" ? "undrain" : "drain";
+    return h("button", { class: "plain row", "aria-label": `${act} ${one.address}`, onclick: async (event) => {
+      event.target.disabled = true;
+      try {
+        await post(`upstreams/${act}`, JSON.stringify({ address: one.address, listener: one.listener }));
+        tell(act === "drain" ? `${one.address} gets no new binds.` : `${one.address} gets new binds again.`);
+      } catch (fault) {
+        tell(fault.message);
+      }
+      await renewUpstreams();
+    } }, act === "drain" ? "Drain" : "Use again");
+  }
+
   async function renewUpstreams() {
     if (!hasUpstreams) return;
     try {
-      showUpstreams(upstreams, await lines("upstreams"));
+      const list = await lines("upstreams");
+      upstreams.hidden = list.length === 0;
+      smscs.renew(list.map(({ last_answer_age: age, ...one }) => ({ ...one, answered: age === null ? null : ago(Date.now() - age * 1000) })));
     } catch (fault) {
       if (!(fault instanceof Refused)) throw fault;
       hasUpstreams = false;
@@ -102,7 +131,7 @@ function word(isGood, good, bad) {
   return h("span", { class: `word ${isGood ? "good" : "bad"}` }, isGood ? good : bad);
 }
 
-function behind({ journal, consent, mirrors, capture_running: capturing, blind_ports: blind }) {
+function behind({ journal, consent, mirrors, certificates, capture_running: capturing, blind_ports: blind }) {
   const disk = journal.disk_budget_octets ? `${octets(journal.disk_octets)} of ${octets(journal.disk_budget_octets)}` : octets(journal.disk_octets);
   const mirror = (one) => [zh(one.name), ` ${count(one.lag_records)} behind, ${count(one.delivered)} delivered`,
     one.failures ? `, ${count(one.failures)} failures` : "", one.rejected ? `, ${count(one.rejected)} rejected` : "", one.skipped ? `, ${count(one.skipped)} lost` : ""];
@@ -110,17 +139,8 @@ function behind({ journal, consent, mirrors, capture_running: capturing, blind_p
     ["Journal", [word(journal.available, "records", "takes no record"), ` ${count(journal.records)} since start, ${count(journal.backlog_records)} wait, ${disk} on disk`, journal.why ? `. ${journal.why}` : ""]],
     ["Consent ledger", [word(consent.available, "answers", "cannot be asked"), ` ${counted(consent.pairs, "pair", "pairs")} known`, consent.why ? `. ${consent.why}` : ""]],
     ...mirrors.map((one) => ["Mirror", mirror(one)]),
+    ...certificates.map((one) => ["Certificate", [h("code", {}, one.name), one.days < 0 ? h("span", { class: "word bad" }, "ended") : ` ends in ${counted(one.days, "day", "days")}`]]),
     ["Blind codes", blind ? `${count(blind)}: answers to them do not pass here` : "none"],
     ["Trace", capturing ? "a capture is being written" : null],
   ]);
-}
-
-/** One row an SMSC; the keys are the API's own. */
-function showUpstreams(root, list) {
-  root.hidden = list.length === 0;
-  if (root.hidden) return;
-  const keys = [...new Set(list.flatMap(Object.keys))].filter((key) => list.some((one) => typeof one[key] !== "object" || one[key] === null));
-  const rows = list.map((one) => h("tr", {}, keys.map((key) => h("td", { "data-name": key.replaceAll("_", " ") }, String(one[key] ?? "–")))));
-  const heads = h("tr", {}, keys.map((key) => h("th", { scope: "col" }, key.replaceAll("_", " "))));
-  root.replaceChildren(root.firstChild, h("div", { class: "scroll" }, h("table", { class: "stack" }, h("thead", {}, heads), h("tbody", {}, rows))));
 }

@@ -19,7 +19,7 @@ export function refusals() {
   ], (one) => one.record, "No refusal among the newest records.");
   const behind = h("p", { class: "note watch", hidden: true });
   const root = h("div", {}, h("h1", { tabindex: "-1" }, "Refusals"), behind,
-    card("The newest", "", h("label", {}, "Rule ", choice), list.root));
+    card("The newest", "", null, h("form", { class: "fields" }, h("label", {}, "Rule", choice)), list.root));
   let rule = "";
   let askedAt = 0;
 

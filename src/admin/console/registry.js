@@ -47,8 +47,9 @@ export function registry() {
       reloadSaid.replaceChildren(...answer.map((one) => h("div", { class: "note good" }, answered(one))));
       await load();
     } catch (fault) {
+      if (fault.status === 422) reloadSaid.append(h("p", { class: "note watch" }, "Nothing has changed: what was in force stays."));
       const why = fault.status === 404 ? "This program cannot read its files again while it runs: stop it and start it." : fault.message;
-      reloadSaid.replaceChildren(h("p", { class: "note bad" }, why));
+      reloadSaid.append(h("p", { class: "note bad" }, why));
     }
     reloadButton.disabled = false;
     reloadButton.focus();
@@ -57,10 +58,13 @@ export function registry() {
   return { root, enter: load };
 }
 
-/** What the proxy said of the reload, whatever its keys. */
-function answered(said) {
-  const value = (one) => (Array.isArray(one) ? one.map((part) => (typeof part === "string" ? part : JSON.stringify(part))).join("; ") : typeof one === "object" ? JSON.stringify(one) : String(one));
-  return record(Object.entries(said).filter(([, one]) => one !== null && value(one) !== "").map(([key, one]) => [key.replaceAll("_", " "), value(one)]));
+/** What the proxy said of the reload. */
+function answered({ changed, digest, restart_needed: restart, providers }) {
+  return [
+    h("p", {}, h("strong", {}, changed ? "The files are read and in force." : "Nothing had changed."),
+      providers === undefined ? "" : ` ${counted(providers, "provider", "providers")},`, digest ? [" digest ", h("code", {}, digest.slice(0, 16))] : ""),
+    restart?.length ? h("p", {}, "These stay as they were until the proxy is started again: ", h("code", {}, restart.join(", "))) : "",
+  ];
 }
 
 function left(days) {

@@ -48,14 +48,12 @@ impl Api {
 
     /// The body of the answer to a POST; a failure unless it is 200.
     pub fn post(&self, path: &str, body: &str) -> Result<String, Failure> {
-        let (status, body) = self.ask("POST", path, body)?;
-        match status {
-            200 => Ok(body),
-            401 => {
-                Err(Failure("the admin API wants another token than [admin] token_file has".into()))
-            }
-            _ => Err(Failure(format!("the proxy answered {status}: {}", body.trim_end()))),
-        }
+        said(self.ask("POST", path, body)?)
+    }
+
+    /// The same of a GET.
+    pub fn get(&self, path: &str) -> Result<String, Failure> {
+        said(self.ask("GET", path, "")?)
     }
 
     /// Status and body of an answer, whatever it is.
@@ -82,6 +80,15 @@ impl Api {
         parsed(&answer).ok_or_else(|| {
             Failure(format!("what answers at {} is not the admin API", self.address))
         })
+    }
+}
+
+/// What was said where it was 200; else a failure.
+fn said((status, body): (u16, String)) -> Result<String, Failure> {
+    match status {
+        200 => Ok(body),
+        401 => Err(Failure("the admin API wants another token than [admin] token_file has".into())),
+        _ => Err(Failure(format!("the proxy answered {status}: {}", body.trim_end()))),
     }
 }
 

@@ -60,6 +60,8 @@ pub(super) struct Seen {
     pub unlicensed: u64,
     /// The licence that ends next: whose, and in how many days.
     pub licence: Option<(String, i64)>,
+    /// The TLS certificate that ends first, and in how many days; below zero when it has.
+    pub certificate: Option<(String, i64)>,
 }
 
 /// A share of refusals from which it is said, percent, and how many they must be.
@@ -69,7 +71,7 @@ const SURGE_REQUESTS: u64 = 20;
 const BACKLOG_RECORDS: u64 = 10_000;
 /// How full the budget of the disk is from which it is said, percent.
 const DISK_PERCENT: u64 = 90;
-/// Days before a licence ends from which it is said.
+/// Days before a licence or certificate ends from which it is said.
 const LAPSING_DAYS: i64 = 30;
 
 /// What is to be said of it, the worst first.
@@ -127,6 +129,16 @@ pub(super) fn said(seen: &Seen) -> Vec<(Level, String)> {
     if let Some((whose, days)) = seen.licence.as_ref().filter(|(_, days)| *days <= LAPSING_DAYS) {
         let days = counted(u64::try_from(*days).unwrap_or(0), "day", "days");
         say(Level::Watch, format!("The licence of {whose} ends in {days}."));
+    }
+    if let Some((name, days)) = seen.certificate.as_ref().filter(|(_, days)| *days <= LAPSING_DAYS)
+    {
+        match u64::try_from(*days) {
+            Ok(days) => {
+                let days = counted(days, "day", "days");
+                say(Level::Watch, format!("The certificate {name} ends in {days}."));
+            }
+            Err(_) => say(Level::Bad, format!("The certificate {name} has ended.")),
+        }
     }
     if seen.bound == 0 && !seen.draining {
         say(Level::Watch, "Nobody is bound: nothing is sent.".to_owned());
@@ -260,6 +272,16 @@ mod tests {
                 Seen { licence: licence(1), ..calm.clone() },
                 "watch",
                 "Have a look: The licence of 示例 ends in 1 day.",
+            ),
+            (
+                Seen { certificate: Some(("listen1.server".into(), 30)), ..calm.clone() },
+                "watch",
+                "Have a look: The certificate listen1.server ends in 30 days.",
+            ),
+            (
+                Seen { certificate: Some(("listen1.server".into(), -1)), ..calm.clone() },
+                "bad",
+                "Act now: The certificate listen1.server has ended.",
             ),
             (
                 Seen { ledger: Some("closed".into()), draining: true, ..calm.clone() },

@@ -15,7 +15,7 @@ use super::super::record::fields;
 use crate::admin::console::Fault;
 use crate::audit::{Kept, KeyRing, LATEST_RECORDS_MAX, Latest, Record, look_up};
 use crate::config::Config;
-use crate::policy::Rule;
+use crate::policy::{Rule, RuleSet};
 use crate::proxy::Shared;
 
 /// How long one look may read on.
@@ -34,6 +34,7 @@ pub(super) struct Looks {
     folder: PathBuf,
     keys: Arc<KeyRing>,
     since_us: u64,
+    rule_set: RuleSet,
     latest: Mutex<Latest>,
     noted: Mutex<HashMap<Look, Instant>>,
 }
@@ -48,6 +49,7 @@ impl Looks {
             latest: Mutex::new(Latest::new(&config.audit.path, keys.clone())),
             keys,
             since_us: shared.clock.now().wall_us,
+            rule_set: shared.in_force.now().knowledge.rule_set,
             noted: Mutex::new(HashMap::new()),
         })
     }
@@ -88,8 +90,10 @@ impl Looks {
     /// A record with the names of who sent it: from its bind, or from the session if it lives.
     fn line(&self, kept: &Kept, bind: Option<&Kept>) -> Value {
         let mut kept = kept.clone();
-        if kept.rule_set.is_empty() && kept.time_us >= self.since_us {
-            kept.rule_set = Arc::from(self.shared.in_force.now().knowledge.rule_set.name());
+        // Said at the start, perhaps before what was read; not known any more once it was changed since.
+        if kept.rule_set.is_empty() && kept.time_us >= self.since_us && self.is_rule_set_of_start()
+        {
+            kept.rule_set = Arc::from(self.rule_set.name());
         }
         let mut line = fields(&kept, false);
         if let Some(Record::Bind(record)) = bind.map(Kept::record) {
@@ -107,6 +111,10 @@ impl Looks {
         let rule = line["rule"].as_str().and_then(Rule::from_name);
         line["summary"] = rule.map(Rule::summary).into();
         line
+    }
+
+    fn is_rule_set_of_start(&self) -> bool {
+        self.shared.in_force.now().knowledge.rule_set == self.rule_set
     }
 
     /// A page looks again every few seconds: that it does is on record once in a while.

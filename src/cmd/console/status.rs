@@ -23,6 +23,8 @@ const NOW: Duration = Duration::from_secs(10);
 /// What "lately" is of refusals.
 const LATELY: Duration = Duration::from_secs(300);
 
+const DAY_S: i64 = 86_400;
+
 /// Where the figures come from.
 pub(super) struct Figures {
     shared: Arc<Shared>,
@@ -112,6 +114,9 @@ impl Figures {
                 "pairs": self.ledger.stats().pairs,
             },
             "mirrors": self.mirrors.iter().map(mirror).collect::<Vec<_>>(),
+            "certificates": metrics.certificates().into_iter().map(|(name, seconds)| {
+                json!({ "name": name, "days": seconds.div_euclid(DAY_S) })
+            }).collect::<Vec<_>>(),
             "capture_running": metrics.capture_running.get() == 1,
             "blind_ports": seen.blind_ports,
         })
@@ -128,7 +133,9 @@ impl Figures {
             Some((licence.valid_until_us, &one.name))
         });
         let next = licensed.min_by_key(|(until_us, _)| *until_us);
+        let certificate = metrics.certificates().into_iter().min_by_key(|(_, seconds)| *seconds);
         Seen {
+            certificate: certificate.map(|(name, seconds)| (name, seconds.div_euclid(DAY_S))),
             draining: shared.drain.is_cancelled(),
             journal: match shared.journal.state() {
                 State::Unavailable(why) => Some(why.to_string()),
