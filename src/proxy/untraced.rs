@@ -5,7 +5,8 @@ use super::pump::Pair;
 use crate::session::Moment;
 
 /// Where spans go: nowhere.
-pub type SpansTo = ();
+#[derive(Debug)]
+pub struct SpansTo;
 
 /// A pair's spans: none.
 #[derive(Debug, Default)]
@@ -13,7 +14,7 @@ pub(super) struct Traced;
 
 impl Traced {
     #[inline]
-    pub fn begin((): &SpansTo, _: Moment) -> Traced {
+    pub fn begin(_: &SpansTo, _: Moment) -> Traced {
         Traced
     }
 
