@@ -63,6 +63,7 @@ fn rate(journal: &Journal, folder: &Path, name: &str, to: To) -> f64 {
         to,
         node: "bench".to_owned(),
         whole_numbers: false,
+        content: false,
         keys: Default::default(),
         token: None,
         batch: 5_000,

@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
+use consentry::audit::keys::SigningKey;
 use consentry::audit::{
     Address, BindRecord, Durability, EndRecord, Journal, OBSERVE, Options, PASS, Part, REFUSE,
     Records, References, ResponseRecord, RulesRecord, UnansweredRecord, VerdictRecord,
@@ -281,6 +282,30 @@ fn every_look_is_on_record_before_anything_is_shown() {
     let folder = path.join("access");
     let verified = consentry(&["audit", "verify", "--path", folder.to_str().unwrap()]);
     assert_eq!(verified.0, Some(0), "{}", verified.2);
+
+    // Where the proxy's key is there, each look is signed, those of before with it.
+    SigningKey::open_or_create(&path.with_file_name("keys")).unwrap();
+    let public = path.with_file_name("keys").join("signing.pub");
+    let verify = || {
+        let args =
+            ["--path", folder.to_str().unwrap(), "--key", public.to_str().unwrap(), "--json"];
+        let (code, out, _) = consentry(&[&["audit", "verify"][..], &args].concat());
+        (code, serde_json::from_str::<Value>(out.lines().next().unwrap_or("null")).unwrap())
+    };
+    assert_eq!(verify().0, Some(1), "nothing is signed yet");
+    for more in 1..3 {
+        assert_eq!(consentry(&["audit", "show", "2", "--path", name]).0, Some(0));
+        let (code, whole) = verify();
+        assert_eq!((code, &whole["signed_through"]), (Some(0), &whole["records"]), "{whole}");
+        assert_eq!(access().1.len(), looks.len() + more);
+    }
+    let mut segments: Vec<PathBuf> =
+        std::fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    segments.retain(|file| file.extension().is_some_and(|extension| extension == "seg"));
+    std::fs::remove_file(segments.iter().max().unwrap()).unwrap();
+    assert_eq!(verify().0, Some(1), "the last look was taken away");
+    let (code, out, err) = consentry(&["audit", "show", "2", "--path", name]);
+    assert!((code, out.as_str()) == (Some(2), "") && err.contains("cannot be recorded"), "{err}");
 
     // Where no record can be kept, nothing is shown.
     std::fs::remove_dir_all(&folder).unwrap();

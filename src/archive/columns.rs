@@ -96,6 +96,7 @@ columns! {
     Says "says" Text "What a handset's reply or an event of consent says: opt-out, opt-in, ..." "用户回复含义：opt-out 退订，opt-in 同意"
     Text "text" Text "What a message says, as a handset reads it; only in exports made with an auditor's key" "短信内容"
     TextHex "text_hex" Text "Octets of that, or of a reply's own words, in hexadecimal; of replies only in tables with whole numbers" "短信内容或用户回复原文（十六进制）"
+    SealedHex "sealed_hex" Text "What only auditors can open, in hexadecimal: a content as the journal has it, or the wrapped key of its segment; only in mirrors with content" "仅审计方可解密的内容或其密钥（十六进制）"
     Peer "peer" Text "Address and port that a bind came from" "接入地址"
     Smsc "smsc" Text "Address and port of the SMSC that a bind went to" "短信中心地址"
     Listener "listener" Text "The listener that a bind came to" "监听地址"

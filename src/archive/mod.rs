@@ -32,5 +32,5 @@ pub use ndjson::line as ndjson_line;
 pub use parquet::{ROW_GROUP_ROWS, Table};
 pub use report::{Counts, Place, ROWS_MAX, Report};
 pub use rewrite::{FOLDER, RewriteFault, Rewriter, Step, file};
-pub use row::{Numbers, Row, Token, Value, text_of, time_text};
+pub use row::{Numbers, Row, Token, Value, text_of, time_text, unhex};
 pub use sessions::{Named, SESSIONS_MAX, Sessions};

@@ -215,6 +215,11 @@ impl<'a> Row<'a> {
         }
     }
 
+    /// What only auditors can open: a content record as the journal has it, or the wrapped key of its segment.
+    pub fn sealed(&mut self, octets: &[u8]) {
+        self.owned(Column::SealedHex, hex(octets));
+    }
+
     /// What a message says: a content record that can be read.
     pub fn says(&mut self, content: &Kept) {
         if let Record::Content(record) = content.record() {
@@ -457,6 +462,14 @@ pub fn time_text(micros: u64) -> String {
         .ok()
         .and_then(|micros| jiff::Timestamp::from_microsecond(micros).ok())
         .map_or_else(|| micros.to_string(), |time| format!("{time:.6}"))
+}
+
+/// The octets of what `hex` makes.
+pub fn unhex(text: &str) -> Option<Vec<u8>> {
+    let digit = |sign: u8| char::from(sign).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
+    let (pairs, rest) = text.as_bytes().as_chunks::<2>();
+    let octets = pairs.iter().map(|[high, low]| Some(digit(*high)? << 4 | digit(*low)?));
+    octets.collect::<Option<Vec<u8>>>().filter(|_| rest.is_empty())
 }
 
 /// The text of a content as a handset with no other language table reads it.

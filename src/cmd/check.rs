@@ -394,6 +394,7 @@ fn mirror(mirror: &config::Mirror) -> Fact {
     }
     fields.extend([
         ("numbers", mirror.numbers.name().into()),
+        ("content", mirror.content.into()),
         ("batch", mirror.batch.into()),
         ("wait", duration::text(mirror.wait).into()),
     ]);

@@ -74,6 +74,7 @@ fn options(
         to: to(&mirror.kind),
         node: mirror.node.clone().unwrap_or_else(host),
         whole_numbers: mirror.numbers == MirrorNumbers::Whole,
+        content: mirror.content,
         keys: keys.clone(),
         token: token.cloned(),
         batch: mirror.batch,

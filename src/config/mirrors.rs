@@ -89,6 +89,7 @@ fn mirror(source: &Source<'_>, folder: &Path, one: written::Mirror) -> Result<Mi
         name: name.clone(),
         kind,
         numbers: one.numbers.unwrap_or(MirrorNumbers::Masked),
+        content: one.content.unwrap_or(false),
         node: one.node.map(Spanned::into_inner),
         batch: count(source, one.batch, bounds::MIRROR_BATCH)?,
         wait: time(source, one.wait, bounds::MIRROR_WAIT)?,

@@ -333,6 +333,8 @@ pub struct Mirror {
     pub kind: MirrorKind,
     /// What is shown of persons' numbers.
     pub numbers: MirrorNumbers,
+    /// Whether what messages say goes along, for auditors to open.
+    pub content: bool,
     /// What rows say that they come from; `None` = the name of the machine.
     pub node: Option<String>,
     /// Rows of one delivery at most.

@@ -67,6 +67,11 @@ pub(super) fn warnings(config: &Config) -> Vec<String> {
         if mirror.numbers == MirrorNumbers::Whole {
             warnings.push(format!("[[mirror]] {name}: numbers whole shows persons' numbers"));
         }
+        if mirror.content && config.audit.content == RecordedContent::None {
+            warnings.push(format!(
+                "[[mirror]] {name}: content is never there: [audit] content records none"
+            ));
+        }
         let local = |host: &str| {
             ["127.", "localhost", "[::1]", "/", "%2F"].iter().any(|one| host.starts_with(one))
         };

@@ -446,6 +446,10 @@ pub(super) struct Mirror {
     /// What is shown of persons' numbers.
     #[schemars(extend("default" = "masked"))]
     pub numbers: Option<MirrorNumbers>,
+    /// Whether what messages say goes along, where `[audit] content` has it recorded: encrypted as the
+    /// journal has it, with the wrapped keys that auditors open.
+    #[schemars(extend("default" = false))]
+    pub content: Option<bool>,
     /// What rows say that they come from; without it, the name of the machine.
     #[schemars(with = "Option<String>")]
     pub node: Option<Spanned<String>>,

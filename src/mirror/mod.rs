@@ -107,6 +107,9 @@ pub struct Options {
     pub node: String,
     /// Whether numbers of persons, and the words of their replies, are whole.
     pub whole_numbers: bool,
+    /// Whether what messages say goes along, encrypted as the journal has it, with the wrapped keys that
+    /// auditors open.
+    pub content: bool,
     /// Reads the numbers of the journal.
     pub keys: Arc<KeyRing>,
     /// Makes tokens of masked numbers.

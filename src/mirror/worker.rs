@@ -11,7 +11,8 @@ use super::place::{FOLDER, Place, make};
 use super::sink::{Delivered, Sink, SinkFault};
 use super::{Counters, Options, rejected};
 use crate::archive::{Column, Numbers, Row, Value};
-use crate::audit::{Journal, Reader, Record};
+use crate::audit::sealed::Purpose;
+use crate::audit::{Entry, Journal, Reader, Record};
 
 /// How long is waited after the first failure; twice as long after each that follows.
 const BACKOFF_MIN: Duration = Duration::from_millis(500);
@@ -144,7 +145,7 @@ impl Worker {
 
     /// Gives a batch of records to the sink: only such as are on the disk. Whether there are more.
     fn read(&mut self) -> Result<bool, SinkFault> {
-        let Worker { reader, ahead, sink, options, counters, taken, .. } = self;
+        let Worker { reader, ahead, sink, options, counters, taken, records, .. } = self;
         let Some(reader) = reader else { return Ok(false) };
         let numbers = match options.whole_numbers {
             true => Numbers::Whole,
@@ -175,6 +176,11 @@ impl Worker {
                 if let Some(named) = session(&row).and_then(|session| ahead.sessions.named(session))
                 {
                     row.name(named);
+                }
+                if options.content
+                    && let Some(sealed) = sealed(records, &entry)?
+                {
+                    row.sealed(&sealed);
                 }
                 sink.take(entry.number, entry.time_us, &row)?;
                 *taken += 1;
@@ -239,5 +245,22 @@ fn session(row: &Row<'_>) -> Option<u64> {
     match row.value(Column::Session) {
         Value::Number(session) => Some(*session),
         Value::None | Value::Time(_) | Value::Text(_) => None,
+    }
+}
+
+/// What of a record only auditors can open: its content, or, where a segment begins, the wrapped key of its
+/// contents. None where that was destroyed.
+fn sealed(journal: &Path, entry: &Entry<'_>) -> Result<Option<Vec<u8>>, SinkFault> {
+    match entry.record() {
+        Record::Content(_) => Ok(Some(entry.octets.to_vec())),
+        Record::Keys(keys) if keys.first == entry.number => {
+            let path = journal.join(Purpose::Content.name(entry.segment_first));
+            match std::fs::read(&path) {
+                Ok(octets) => Ok(Some(octets)),
+                Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+                Err(error) => Err(SinkFault::Down(format!("{}: {error}", path.display()))),
+            }
+        }
+        _ => Ok(None),
     }
 }

@@ -227,18 +227,6 @@ async function scenes() {
     await shot("registry");
   });
 
-  await check("an SMSC is drained and used again", async () => {
-    await goTo("Overview");
-    const smscs = page.getByRole("region", { name: "SMSCs" });
-    const [can] = await stage.api("GET", "upstreams");
-    if (can === 404) return must(await smscs.count() === 0, "no list where the proxy has none");
-    await smscs.getByRole("button", { name: /^drain/ }).click();
-    await smscs.getByText("draining", { exact: true }).waitFor();
-    must(/"state":"draining"/.test((await stage.api("GET", "upstreams"))[1]), "the proxy says so too");
-    await smscs.getByRole("button", { name: /^undrain/ }).click();
-    await smscs.getByText("up", { exact: true }).waitFor();
-  });
-
   await check("by keyboard alone: log in, walk, open a record, close it, log out", async () => {
     await page.goto(`${origin}/`);
     await page.getByLabel("Token", { exact: true }).waitFor();
@@ -297,6 +285,19 @@ async function scenes() {
     must(faults.length === 0, [...new Set(faults)].slice(0, 12).join("\n"));
     await page.emulateMedia({ colorScheme: "light" });
     await page.setViewportSize({ width: 1280, height: 900 });
+  });
+
+  // Sessions over it are ended in good order: nothing is sent from here on.
+  await check("an SMSC is drained and used again", async () => {
+    await goTo("Overview");
+    const smscs = page.getByRole("region", { name: "SMSCs" });
+    const [can] = await stage.api("GET", "upstreams");
+    if (can === 404) return must(await smscs.count() === 0, "no list where the proxy has none");
+    await smscs.getByRole("button", { name: /^drain/ }).click();
+    await smscs.getByText("draining", { exact: true }).waitFor();
+    must(/"state":"draining"/.test((await stage.api("GET", "upstreams"))[1]), "the proxy says so too");
+    await smscs.getByRole("button", { name: /^undrain/ }).click();
+    await smscs.getByText("up", { exact: true }).waitFor();
   });
 
   await check("a proxy that is gone is told of, and what is shown is said to be old", async () => {

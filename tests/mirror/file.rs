@@ -8,7 +8,7 @@ use serde_json::Value;
 use crate::running::Proxy;
 use crate::{caught_up, config, metric, records, same, smsc, stop, traffic, within};
 
-const NDJSON: &str = "[[mirror]]\nname = \"collector\"\nkind = \"file\"\npath = \"out\"\n\
+pub const NDJSON: &str = "[[mirror]]\nname = \"collector\"\nkind = \"file\"\npath = \"out\"\n\
                       file_size = \"64KiB\"\nwait = \"20ms\"\nbatch = 100\nnode = \"here\"\n";
 
 fn files(folder: &Path, extension: &str) -> Vec<PathBuf> {

@@ -60,6 +60,7 @@ fn child() {
             age: Duration::from_secs(3600),
         },
         node: "here".to_owned(),
+        content: false,
         whole_numbers: false,
         keys: Arc::default(),
         token: None,

@@ -15,6 +15,7 @@ use running::Proxy;
 use serde_json::Value;
 
 mod check;
+mod content;
 mod file;
 mod forward;
 #[cfg(feature = "kafka")]

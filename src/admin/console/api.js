@@ -10,16 +10,24 @@ export class Refused extends Error {
   }
 }
 
+/** No answer at all. */
+export class Lost extends Error {}
+
 export function logIn(typed) { token = typed; }
 export function logOut() { token = ""; }
 
 async function ask(method, path, body) {
   const headers = token ? { Authorization: `Bearer ${token}` } : {};
   if (method === "POST") headers["Content-Type"] = "application/json";
-  const answer = await fetch(`api/v1/${path}`, {
-    method, headers, body, cache: "no-store", credentials: "omit", redirect: "error", signal: AbortSignal.timeout(12000),
-  });
-  const text = await answer.text();
+  let answer, text;
+  try {
+    answer = await fetch(`api/v1/${path}`, {
+      method, headers, body, cache: "no-store", credentials: "omit", redirect: "error", signal: AbortSignal.timeout(12000),
+    });
+    text = await answer.text();
+  } catch (fault) {
+    throw new Lost("No answer from the proxy.", { cause: fault });
+  }
   if (!answer.ok) throw new Refused(answer.status, text.trim() || answer.statusText);
   return text;
 }

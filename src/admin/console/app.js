@@ -1,6 +1,6 @@
 // Log in, pages, and the clock that renews them.
 
-import { Refused, logIn, logOut, object } from "./api.js";
+import { Lost, Refused, logIn, logOut, object } from "./api.js";
 import { byId, card, h } from "./dom.js";
 import { consent } from "./consent.js";
 import { explain } from "./explain.js";
@@ -65,12 +65,22 @@ async function turn() {
   } catch (fault) {
     if (mine !== page) return;
     if (fault instanceof Refused && [401, 403, 404, 429].includes(fault.status)) return askToken(fault);
-    const since = answeredAt ? ` since ${moment(answeredAt)}` : "";
-    glance("bad", fault instanceof Refused ? `The proxy answers: ${fault.message}` : `No answer from the proxy${since}. What is shown below is old.`);
+    glance("bad", ...trouble(fault));
   }
   if (mine !== page) return;
   clearTimeout(timer);
   timer = setTimeout(turn, EVERY_MS);
+}
+
+/** Whose fault it is that nothing new is shown: the proxy is gone, it refuses, or this page is wrong. */
+function trouble(fault) {
+  if (fault instanceof Lost) {
+    const since = answeredAt ? ` since ${moment(answeredAt)}` : "";
+    return [`No answer from the proxy${since}. What is shown below is old.`];
+  }
+  if (fault instanceof Refused) return [`The proxy answers: ${fault.message}`];
+  console.error(fault);
+  return ["This page has a fault and shows what is old.", String(fault)];
 }
 
 function askToken(fault) {

@@ -131,7 +131,7 @@ function word(isGood, good, bad) {
   return h("span", { class: `word ${isGood ? "good" : "bad"}` }, isGood ? good : bad);
 }
 
-function behind({ journal, consent, mirrors, certificates, capture_running: capturing, blind_ports: blind }) {
+function behind({ journal, consent, mirrors, certificates = [], capture_running: capturing, blind_ports: blind }) {
   const disk = journal.disk_budget_octets ? `${octets(journal.disk_octets)} of ${octets(journal.disk_budget_octets)}` : octets(journal.disk_octets);
   const mirror = (one) => [zh(one.name), ` ${count(one.lag_records)} behind, ${count(one.delivered)} delivered`,
     one.failures ? `, ${count(one.failures)} failures` : "", one.rejected ? `, ${count(one.rejected)} rejected` : "", one.skipped ? `, ${count(one.skipped)} lost` : ""];

@@ -32,7 +32,9 @@
 //! | `destroy` | keys destroyed, and that recorded |
 //! | `sealer` | the writing side |
 //! | `ring` | the reading side |
+//! | `carried` | contents that left the journal |
 
+mod carried;
 mod content;
 mod destroy;
 pub mod hpke;
@@ -42,6 +44,7 @@ mod sealer;
 pub mod sidecar;
 mod spans;
 
+pub use carried::ContentKey;
 pub use destroy::{DestroyFault, Destroyed, Order, written_under};
 pub use record_key::RecordKey;
 pub(super) use ring::Unsealer;

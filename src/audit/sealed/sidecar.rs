@@ -180,7 +180,7 @@ impl Sidecar {
         Sidecar::decode(&octets, purpose, first).ok_or_else(damaged).map(Some)
     }
 
-    fn decode(octets: &[u8], purpose: Purpose, first: u64) -> Option<Sidecar> {
+    pub fn decode(octets: &[u8], purpose: Purpose, first: u64) -> Option<Sidecar> {
         let (body, sum) = octets.split_last_chunk::<4>()?;
         let (head, mut rest) = body.split_first_chunk::<HEAD_OCTETS>()?;
         let is_right = crc32c::crc32c(body) == u32_at(sum, 0)

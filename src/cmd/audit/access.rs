@@ -10,6 +10,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use super::super::record::fields;
 use super::listing::Listing;
 use super::{Answer, Failure, Place};
+use crate::audit::keys::SigningKey;
+use crate::audit::proof::NotaryOptions;
 use crate::audit::{
     AccessRecord, Durability, Journal, OpenFault, Options, ReadFault, Reader, Record, Records,
 };
@@ -67,13 +69,13 @@ pub(super) fn note(
     asked: &str,
     is_unmasked: bool,
 ) -> Result<(), Failure> {
-    let folder = place.folder()?;
+    let (folder, keys) = place.folders()?;
     // What is not there is the command's own to say.
     if place.unrecorded || !folder.is_dir() {
         return Ok(());
     }
     let folder = folder.join(FOLDER);
-    keep(&folder, command, asked, is_unmasked).map_err(|why| {
+    keep(&folder, &keys, command, asked, is_unmasked).map_err(|why| {
         let shown = folder.display();
         Failure(format!(
             "this look at the records cannot be recorded in {shown}: {why}; make it writable, or add \
@@ -82,25 +84,32 @@ pub(super) fn note(
     })
 }
 
-/// The same of who looks through the admin API of this process from `peer`, masked; `journal` is the
-/// journal's folder.
+/// The same of who looks through the admin API of this process from `peer`, masked; `folders` are the
+/// journal's and that of the keys.
 pub(in crate::cmd) fn note_api(
-    journal: &Path,
+    (journal, keys): (&Path, &Path),
     peer: IpAddr,
     command: &str,
     asked: &str,
 ) -> Result<(), String> {
-    keep_of(&journal.join(FOLDER), &format!("admin API from {peer}"), command, asked, false)
+    keep_of(&journal.join(FOLDER), keys, &format!("admin API from {peer}"), command, asked, false)
 }
 
-fn keep(folder: &Path, command: &str, asked: &str, is_unmasked: bool) -> Result<(), String> {
+fn keep(
+    folder: &Path,
+    keys: &Path,
+    command: &str,
+    asked: &str,
+    is_unmasked: bool,
+) -> Result<(), String> {
     let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
     let name = ["SUDO_USER", "LOGNAME", "USER"].into_iter().find_map(variable);
-    keep_of(folder, name.as_deref().unwrap_or_default(), command, asked, is_unmasked)
+    keep_of(folder, keys, name.as_deref().unwrap_or_default(), command, asked, is_unmasked)
 }
 
 fn keep_of(
     folder: &Path,
+    keys: &Path,
     name: &str,
     command: &str,
     asked: &str,
@@ -108,7 +117,7 @@ fn keep_of(
 ) -> Result<(), String> {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     let now_us = u64::try_from(now.as_micros()).unwrap_or(u64::MAX);
-    let journal = open(folder, now_us)?;
+    let journal = open(folder, keys, now_us)?;
     let user = rustix::process::getuid().as_raw();
     let record = AccessRecord { user, is_unmasked, name, command, asked };
     let mut records = Records::new();
@@ -121,11 +130,12 @@ fn keep_of(
 }
 
 /// Opens the journal of accesses; waits while another command holds it.
-fn open(folder: &Path, now_us: u64) -> Result<Journal, String> {
+fn open(folder: &Path, keys: &Path, now_us: u64) -> Result<Journal, String> {
     let mut waited = Duration::ZERO;
     loop {
         let mut options = Options::new(Durability::Synced);
         options.program = env!("CARGO_PKG_VERSION").to_owned();
+        options.notary = notary(keys, now_us)?;
         match Journal::open(folder, options, now_us) {
             Ok((journal, _)) => return Ok(journal),
             Err(OpenFault::Locked { .. }) if waited < LOCKED_MAX => {
@@ -135,4 +145,16 @@ fn open(folder: &Path, now_us: u64) -> Result<Journal, String> {
             Err(fault) => return Err(fault.to_string()),
         }
     }
+}
+
+/// Signs every look, where the proxy's key is there: who has none leaves that to the next who has.
+fn notary(keys: &Path, now_us: u64) -> Result<Option<NotaryOptions>, String> {
+    let key = SigningKey::open(keys).map_err(|fault| fault.to_string())?;
+    Ok(key.map(|key| NotaryOptions {
+        key,
+        records: u64::MAX,
+        every: Duration::MAX,
+        now_us: Box::new(move || now_us),
+        on_fault: Box::new(|why| eprintln!("this look is recorded and not signed: {why}")),
+    }))
 }

@@ -15,6 +15,7 @@ mod filters;
 mod keys;
 mod listing;
 mod number;
+mod open;
 mod prove;
 mod receipts;
 mod report;
@@ -47,6 +48,8 @@ enum What {
     Export(export::Args),
     /// Counts by article, provider and day: refusals, opt-outs, complaints, blind ports, sweeps.
     Report(report::Args),
+    /// Shows what messages say, from rows that a mirror delivered with their contents.
+    Open(open::Args),
     /// Prints what proves records to whoever has the public key.
     Prove(prove::Args),
     /// Rewrites sealed segments to Parquet, as the running proxy does by itself.
@@ -73,6 +76,7 @@ pub fn run(args: Args) -> Result<Answer, Failure> {
         What::Show(args) => show::run(&args),
         What::Export(args) => export::run(&args),
         What::Report(args) => report::run(&args),
+        What::Open(args) => open::run(&args),
         What::Prove(args) => prove::run(&args),
         What::Archive(args) => archive::run(&args),
         What::Retention(args) => retention::show(&args),

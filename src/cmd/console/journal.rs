@@ -33,6 +33,8 @@ pub(super) struct Looks {
     shared: Arc<Shared>,
     folder: PathBuf,
     keys: Arc<KeyRing>,
+    /// The folder of keys, of which one signs who looked.
+    keys_folder: PathBuf,
     since_us: u64,
     rule_set: RuleSet,
     latest: Mutex<Latest>,
@@ -48,6 +50,7 @@ impl Looks {
             folder: config.audit.path.clone(),
             latest: Mutex::new(Latest::new(&config.audit.path, keys.clone())),
             keys,
+            keys_folder: config.audit.keys.clone(),
             since_us: shared.clock.now().wall_us,
             rule_set: shared.in_force.now().knowledge.rule_set,
             noted: Mutex::new(HashMap::new()),
@@ -133,7 +136,7 @@ impl Looks {
     }
 
     fn note(&self, peer: IpAddr, command: &str, asked: &str) -> Result<(), Fault> {
-        note_api(&self.folder, peer, command, asked).map_err(|why| {
+        note_api((&self.folder, &self.keys_folder), peer, command, asked).map_err(|why| {
             Fault::Unavailable(format!("this look at the records cannot be recorded: {why}"))
         })
     }
