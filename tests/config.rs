@@ -44,6 +44,7 @@ fn unwritten_keys_take_their_defaults_and_paths_their_folder() {
     assert!(config.audit.parquet);
     assert_eq!(config.admin, None);
     assert!(!config.metrics.providers);
+    assert_eq!(config.reload.watch, None);
     let capture = &config.capture;
     assert!(!capture.enabled && capture.providers.is_empty() && capture.verdicts.is_empty());
     assert_eq!(capture.path, PathBuf::from("/etc/consentry/state/capture"));
@@ -151,6 +152,8 @@ fn what_is_written_is_taken() {
         sources = ["1069"]
         verdicts = ["refuse", "observe"]
         text = "whole"
+        [reload]
+        watch = "2s"
         [metrics]
         providers = true
         [admin]
@@ -159,6 +162,7 @@ fn what_is_written_is_taken() {
         "#,
     );
     assert!(config.metrics.providers);
+    assert_eq!(config.reload.watch, Some(Duration::from_secs(2)));
     assert_eq!(config.listen[0].default_alphabet.name(), "gbk");
     assert_eq!(config.listen[0].packing.name(), "packed");
     assert_eq!(config.listen[0].receipts.name(), "ask");
@@ -451,6 +455,7 @@ fn mistakes_are_told_in_one_sentence() {
             "[audit]\ndisk_budget = \"127MiB\"",
             "line 5: [audit] disk_budget is 127MiB; write at least twice [audit] segment, which is 64MiB",
         ),
+        ("[reload]\nwatch = \"50ms\"", "line 5: [reload] watch is 50ms; it may be 100ms to 24h"),
         (
             "[audit]\ndisk_budget = \"0B\"",
             "line 5: [audit] disk_budget is 0B; it may be 2MiB to 1048576GiB",

@@ -332,6 +332,7 @@ fn settings(config: &Config) -> Vec<(&'static str, Value)> {
         ("long_messages.parts", config.long_messages.parts.into()),
         ("long_messages.messages", config.long_messages.messages.into()),
         ("long_messages.octets", size::text(config.long_messages.octets).into()),
+        ("reload.watch", config.reload.watch.map(duration::text).into()),
         ("audit.path", path(&config.audit.path)),
         ("audit.durability", config.audit.durability.name().into()),
         ("audit.keys", path(&config.audit.keys)),

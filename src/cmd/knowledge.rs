@@ -68,6 +68,17 @@ pub(super) fn load_after(
         .chain_update(texts.version())
         .finalize();
     files.paths.push(config.registry_file.clone());
+    for one in &config.listen {
+        let tls = one
+            .tls
+            .iter()
+            .flat_map(|tls| [&tls.certificate, &tls.key].into_iter().chain(&tls.client_ca));
+        let smsc = one.smsc_tls.iter().flat_map(|tls| {
+            let own = tls.identity.iter().flat_map(|(certificate, key)| [certificate, key]);
+            own.chain([&tls.ca])
+        });
+        files.paths.extend(tls.chain(smsc).cloned());
+    }
     let originals_max = u32::try_from(config.limits.originals).unwrap_or(u32::MAX);
     let providers = registry.providers().len();
     let asks_receipts = config.listen.iter().any(|one| one.receipts == config::Receipts::Ask);

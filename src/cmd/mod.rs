@@ -19,6 +19,7 @@ mod disk;
 mod duration;
 mod explain;
 mod explained;
+mod file_watch;
 mod hand_over;
 mod health;
 mod indexing;

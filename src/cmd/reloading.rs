@@ -28,6 +28,9 @@ const GOING_OVER: Duration = Duration::from_secs(2);
 /// How often they are looked at meanwhile.
 const LOOK: Duration = Duration::from_millis(5);
 
+/// Who asks where files are looked at.
+pub(super) const WATCH: &str = "file watch";
+
 /// What came of a reload.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Done {
@@ -68,6 +71,9 @@ pub(super) struct Reloader {
 struct Now {
     digest: [u8; 32],
     files: Vec<PathBuf>,
+    watch: Option<Duration>,
+    /// Why the last reload failed, if it did.
+    failed: Option<String>,
     /// Terms of before that sessions may still judge by. They are let go here, and not by the thread of a
     /// session, which would stand still for as long as a large registry takes.
     retired: Vec<Arc<Terms>>,
@@ -101,7 +107,13 @@ impl Reloader {
             started: config.clone(),
             shared: shared.clone(),
             ledger: ledger.clone(),
-            now: Mutex::new(Now { digest, files, retired: Vec::new() }),
+            now: Mutex::new(Now {
+                digest,
+                files,
+                watch: config.reload.watch,
+                failed: None,
+                retired: Vec::new(),
+            }),
         }
     }
 
@@ -113,6 +125,7 @@ impl Reloader {
         let metrics = &self.shared.metrics;
         match &reloaded {
             Ok(done) => {
+                now.failed = None;
                 let (digest, providers) = (hex(&done.digest), done.providers);
                 let restart_needed = done.restart_needed.join(", ");
                 if done.changed {
@@ -125,7 +138,10 @@ impl Reloader {
                 let seconds = self.shared.clock.now().wall_us / 1_000_000;
                 metrics.reload_last_success.set(i64::try_from(seconds).unwrap_or(i64::MAX));
             }
+            // It is tried again at every look, and said once.
+            Err(Failure(why)) if asked_by == WATCH && now.failed.as_ref() == Some(why) => {}
             Err(Failure(why)) => {
+                now.failed = Some(why.clone());
                 metrics.reloads(Reloaded::Failed).inc();
                 tracing::error!(asked_by, why, "not reloaded: everything stays as it is");
             }
@@ -171,10 +187,21 @@ impl Reloader {
         show(&self.shared.metrics, &config, &knowledge.registry);
         let ruling = knowledge.ruling.clone();
         now.retired.push(self.shared.in_force.replace(knowledge, serve::settings(&config)));
-        (now.digest, now.files) = (digest, files);
+        (now.digest, now.files, now.watch) = (digest, files, config.reload.watch);
         // Where the journal cannot take it, it stands before the first record that was judged so.
         let _ = self.shared.journal.in_force(&ruling, self.shared.clock.now().wall_us);
         Ok(done)
+    }
+
+    /// The files in force.
+    pub(super) fn files(&self) -> Vec<PathBuf> {
+        let now = self.now.lock().unwrap_or_else(PoisonError::into_inner);
+        [self.file.clone()].into_iter().chain(now.files.iter().cloned()).collect()
+    }
+
+    /// How often they are to be looked at.
+    pub(super) fn watch(&self) -> Option<Duration> {
+        self.now.lock().unwrap_or_else(PoisonError::into_inner).watch
     }
 
     /// The same for `POST /api/v1/reload`: the answer, or why nothing changed.

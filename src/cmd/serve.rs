@@ -24,8 +24,8 @@ use super::rewriting::{self, Rewriting};
 use super::sockets::Addresses;
 use super::traces;
 use super::{
-    Failure, asked, capture, console, disk, hand_over, key_watch, ledger, licences, mirrors,
-    originals, tls, told, upstreams,
+    Failure, asked, capture, console, disk, file_watch, hand_over, key_watch, ledger, licences,
+    mirrors, originals, tls, told, upstreams,
 };
 use crate::admin::{self, Token, Told};
 use crate::audit::keys::{Auditor, SigningKey};
@@ -168,6 +168,7 @@ pub(super) async fn start(
         None => None,
     };
     tokio::spawn(watch(shared.clone()));
+    tokio::spawn(file_watch::watch(reloader.clone(), shared.drain.clone()));
     tokio::spawn(tls::watch(shared.clone()));
     tokio::spawn(retention::watch(retention));
     tokio::spawn(disk::watch(shared.journal.clone(), shared.metrics.clone()));

@@ -146,6 +146,9 @@ pub const CAPTURE_FILES: Bounds<usize> = Bounds { default: 8, min: 1, max: 1_000
 /// `[capture]` providers, sources: names of one list.
 pub const CAPTURE_NAMES_MAX: usize = 64;
 
+/// `[reload] watch`: how often files are looked at. The default is never taken: unwritten means not at all.
+pub const RELOAD_WATCH: Bounds<Duration> = millis(5 * SECOND, 100, 24 * HOUR);
+
 /// `[content] prohibited`: lists.
 pub const LISTS_MAX: usize = 64;
 /// Listening addresses, `[[listen]]` or `[[outbind]]` each.

@@ -8,6 +8,7 @@
 //! | `mirrors` | what is written of a mirror to what is meant |
 //! | `networks` | networks that a listener names |
 //! | `tls` | what is written of TLS, and what is meant |
+//! | `reload` | `[reload]`, written and meant |
 //! | `traces` | where spans go |
 //! | `validate` | what is written to what is meant |
 //! | [`fault`] | a mistake's line and key, in one sentence |
@@ -36,6 +37,7 @@ pub mod fault;
 mod mirrors;
 pub mod nearest;
 mod networks;
+mod reload;
 pub mod size;
 mod tls;
 mod traces;
@@ -45,6 +47,7 @@ mod warnings;
 mod written;
 
 pub use fault::Fault;
+pub use reload::Reload;
 pub use tls::{SmscTls, Tls};
 pub use traces::Traces;
 pub use validate::{NEVER_LOOSENED, RETRIED};
@@ -90,6 +93,8 @@ pub struct Config {
     pub mirrors: Vec<Mirror>,
     /// The proxy's own traces.
     pub capture: Capture,
+    /// When changed files are put in force by themselves.
+    pub reload: Reload,
     /// Where spans of sessions and messages go; `None` = nowhere.
     pub traces: Option<Traces>,
     /// What the metrics tell apart.

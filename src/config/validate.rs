@@ -71,6 +71,7 @@ pub(super) fn config(
         mirrors: super::mirrors::mirrors(&source, folder, written.mirror.unwrap_or_default())?,
         traces: written.traces.map(|one| super::traces::traces(&source, one)).transpose()?,
         capture: capture(&source, folder, written.capture.unwrap_or_default())?,
+        reload: super::reload::reload(&source, written.reload.unwrap_or_default())?,
         metrics: Metrics {
             providers: written.metrics.unwrap_or_default().providers.unwrap_or(false),
         },

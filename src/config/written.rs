@@ -57,6 +57,8 @@ pub(super) struct File {
     pub mirror: Option<Vec<Spanned<Mirror>>>,
     /// The proxy's own traces.
     pub capture: Option<Capture>,
+    /// When changed files are put in force by themselves; else at SIGHUP and when the API is asked.
+    pub reload: Option<super::reload::Written>,
     /// Where spans of sessions and messages go. Without this section there are none.
     pub traces: Option<super::traces::Written>,
     /// What the metrics tell apart.

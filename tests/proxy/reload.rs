@@ -525,3 +525,79 @@ async fn only_who_has_the_token_reloads() {
     assert_eq!(status, Some(2), "{why}");
     assert!(why.contains("registry.toml:1: name: is missing"), "{why}");
 }
+
+#[tokio::test]
+async fn changed_files_are_found_however_they_are_changed() {
+    use std::os::unix::fs::symlink;
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let smsc = smsc(Options::default());
+    let proxy = start(folder.path(), &smsc, "[reload]\nwatch = \"100ms\"\n");
+    let admin = proxy.admin.expect("an admin address");
+    let mut esme = bound(&proxy).await;
+    let with = provider("测试有限公司", "test", "", &[CODE]);
+    let without = provider("测试有限公司", "test", "", &["106900009999"]);
+    let at = |name: &str| folder.path().join(name);
+    // As Kubernetes mounts a config map: the file leads through a link to the version of the day.
+    for (version, text) in [("..v1", &with), ("..v2", &without)] {
+        std::fs::create_dir(at(version)).expect("a folder");
+        std::fs::write(at(version).join("registry.toml"), text).expect("a file");
+    }
+    let point_to = |version: &str| {
+        symlink(version, at("..new")).expect("a link");
+        std::fs::rename(at("..new"), at("..data")).expect("it can be renamed");
+    };
+    let failed = "consentry_reloads_total{result=\"failed\"}";
+    let steps: [(&str, &dyn Fn(), CommandStatus, f64); 6] = [
+        (
+            "renamed",
+            &|| put(folder.path(), "registry.toml", &without),
+            CommandStatus::ESME_RINVSRCADR,
+            0.0,
+        ),
+        (
+            "a link in its place",
+            &|| {
+                point_to("..v1");
+                symlink("..data/registry.toml", at("link")).expect("a link");
+                std::fs::rename(at("link"), at("registry.toml")).expect("it can be renamed");
+            },
+            CommandStatus::ESME_ROK,
+            0.0,
+        ),
+        ("the folder exchanged", &|| point_to("..v2"), CommandStatus::ESME_RINVSRCADR, 0.0),
+        ("and back", &|| point_to("..v1"), CommandStatus::ESME_ROK, 0.0),
+        (
+            "half of it written",
+            &|| {
+                let half = &without[..without.len() / 2];
+                std::fs::write(at("..v1/registry.toml"), half).expect("a file");
+            },
+            CommandStatus::ESME_ROK,
+            1.0,
+        ),
+        (
+            "and the rest",
+            &|| std::fs::write(at("..v1/registry.toml"), &without).expect("a file"),
+            CommandStatus::ESME_RINVSRCADR,
+            1.0,
+        ),
+    ];
+    let mut sequence = 1;
+    for (what, change, expected, failures) in steps {
+        change();
+        let until = Instant::now() + Duration::from_secs(20);
+        loop {
+            sequence += 1;
+            let status = judged(&mut esme, &submit(sequence, OURS, |_| {}), sequence).await;
+            let counted = series(admin)[failed];
+            assert!(counted <= failures, "{what}: {:?}", proxy.logged("not reloaded"));
+            if (status, counted) == (expected, failures) {
+                break;
+            }
+            assert!(Instant::now() < until, "{what}: {status:?}, {counted} failed");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+    assert_eq!(proxy.logged("not reloaded").len(), 1, "tried again in silence");
+    assert!(!proxy.logged("asked_by=\"file watch\"").is_empty());
+}
