@@ -68,6 +68,8 @@ pub(super) struct Running {
     pub(super) listening: Vec<SocketAddr>,
     /// Where the admin API is served.
     pub(super) admin: Option<SocketAddr>,
+    /// Ends it: it answers until the last session has ended.
+    admin_ends: CancellationToken,
     /// What puts changed files in force.
     pub(super) reloader: Arc<Reloader>,
     /// What accepts connections.
@@ -153,6 +155,7 @@ pub(super) async fn start(
     }
     let reloader = Arc::new(Reloader::new((file, files), &config, digest, &shared, &ledger));
     let (ask_hand_over, hand_over_asked) = mpsc::channel(1);
+    let admin_ends = CancellationToken::new();
     let admin = match admin_listener {
         Some(listener) => {
             let ask = hand_over::by_api(ask_hand_over);
@@ -163,6 +166,7 @@ pub(super) async fn start(
                 &ledger,
                 &retention,
                 (ask, &reloader, &upstreams),
+                admin_ends.clone(),
             )?)
         }
         None => None,
@@ -194,6 +198,7 @@ pub(super) async fn start(
         ledger,
         listening,
         admin,
+        admin_ends,
         reloader,
         acceptors,
         hand_over_asked,
@@ -233,6 +238,7 @@ impl Running {
         let settings = self.shared.in_force.now().settings;
         let most = settings.drain + 2 * settings.close + LAST_GRACE;
         let in_time = timeout(most, self.shared.tasks.wait()).await.is_ok();
+        self.admin_ends.cancel();
         self.shared.shards.end();
         let (journal, ledger) = (self.shared.journal.clone(), self.ledger);
         let capture = self.shared.capture.clone();
@@ -444,6 +450,7 @@ fn serve_admin(
     ledger: &Ledger,
     retention: &Arc<Desk>,
     (hand_over, reloader, upstreams): (admin::HandOver, &Arc<Reloader>, &Arc<upstreams::All>),
+    ends: CancellationToken,
 ) -> Result<SocketAddr, Failure> {
     let token_file = config.admin.as_ref().and_then(|admin| admin.token_file.as_deref());
     let token = match token_file {
@@ -480,9 +487,8 @@ fn serve_admin(
     };
     let address = listener.local_addr()?;
     tracing::info!(%address, "admin");
-    let drain = shared.drain.clone();
     tokio::spawn(async move {
-        if let Err(error) = admin::serve(listener, state, drain.cancelled_owned()).await {
+        if let Err(error) = admin::serve(listener, state, ends.cancelled_owned()).await {
             tracing::error!(%error, "the admin listener ended");
         }
     });

@@ -331,6 +331,28 @@ async fn told_to_stop_under_load_it_loses_nothing() {
     assert_eq!(unbinds.count(), 3, "each SMSC session is unbound");
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn told_to_stop_it_says_so_until_its_sessions_have_ended() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let smsc = smsc(Options::default());
+    let more = audit("written")
+        + "[timeouts]\ndrain = \"60s\"\nresponse = \"60s\"\nclose = \"1s\"\n[admin]\naddress = \"127.0.0.1:0\"\n";
+    let mut proxy = Proxy::start(folder.path(), smsc.address(), &more, "");
+    let mut esme = bound(&proxy).await;
+    smsc.fault(Fault::Silent);
+    esme.send(&submit(2, OURS, |_| {})).await.expect("sent");
+    budget::within("the message is under way", Duration::from_secs(30), || {
+        smsc.counts().messages > 0
+    });
+    proxy.signal("-TERM");
+    budget::within("it is not ready, and says why", Duration::from_secs(30), || {
+        let (status, why) = upstreams::ask(&proxy, "GET", "/readyz", "");
+        (status, why.trim()) == (503, "draining")
+    });
+    drop(esme);
+    assert_eq!(proxy.wait(), Some(0));
+}
+
 #[tokio::test]
 async fn an_smsc_that_stops_reading_does_not_grow_the_proxy() {
     let folder = tempfile::tempdir().expect("a temporary folder");

@@ -45,7 +45,7 @@ fn in_order(smscs: &[SocketAddr]) -> String {
 }
 
 /// Status and body of a request to the admin API.
-fn ask(proxy: &Proxy, method: &str, path: &str, body: &str) -> (u16, String) {
+pub fn ask(proxy: &Proxy, method: &str, path: &str, body: &str) -> (u16, String) {
     let admin = proxy.admin.expect("an admin address");
     let mut stream = TcpStream::connect(admin).expect("the admin address listens");
     let length = body.len();
