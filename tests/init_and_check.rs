@@ -22,7 +22,7 @@ fn what_init_writes_is_good_and_never_overwritten() {
     let (code, out, err) = consentry(folder.path(), &["check", "-c", "a/b/consentry.toml"]);
     assert_eq!(code, Some(0), "{err}");
     for line in [
-        "  0.0.0.0:2775           smsc 192.0.2.10:2775  default_alphabet gsm7  packing unpacked  receipts as-asked  second_sender refuse\n",
+        "  0.0.0.0:2775           smsc 192.0.2.10:2775  default_alphabet gsm7  packing unpacked  receipts as-asked  second_sender refuse  enquire_link none\n",
         "  window                 4096\n",
         "  idle                   10m\n",
         "  registry.file          a/b/registry.toml\n",

@@ -118,8 +118,8 @@ impl Written<'_> {
 
     /// How far it may go, in the program's own words.
     fn bounds(&self, table: &str, key: &str, too_much: &str) -> Option<String> {
-        let said = self.with(table, key, too_much).find_map(Result::err)?;
-        Some(said.split_once("it may be ")?.1.to_owned())
+        let said = self.with(table, key, too_much).filter_map(Result::err);
+        said.filter_map(|why| Some(why.split_once("it may be ")?.1.to_owned())).next()
     }
 
     /// What the program says of files that have this value: beside what must be there, and beside all that

@@ -316,6 +316,19 @@ def served(document, unit, ports, upgrade):
     load(ports[0])
     told("systemd starts the service, which runs as its user, without capabilities, and carries messages")
 
+    registry = SETTINGS.with_name("registry.toml")
+    whole = registry.read_text()
+    registry.write_text(whole.replace("rate = 500", "rate = 501"))
+    document.run("systemctl reload consentry.service")
+    registry.write_text(whole + "surprise = 1\n")
+    assert document.systemd.run("systemctl", "reload", "consentry.service")[0] != 0, "a fault is told"
+    registry.write_text(whole)
+    document.inside("systemctl kill --kill-whom=main --signal=SIGHUP consentry.service")
+    within("RELOADING=1 is followed by READY=1", lambda: unit.shows("ActiveState") == "active")
+    assert unit.main() == first
+    load(ports[0])
+    told("systemctl reload puts files in force, fails where they are at fault, and the process stays")
+
     with ended(subprocess.Popen(["consentry", "load", "--to", f"127.0.0.1:{ports[0]}", "--system-id", "shop1", "--rate", "50",
                                  "--duration", "60s", "--source", "106900001234", "--text", TEXT],
                                 stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)):

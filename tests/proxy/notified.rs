@@ -60,6 +60,11 @@ fn systemd_is_told_of_start_progress_and_end() {
     for _ in 0..3 {
         assert_eq!(systemd.next(), "WATCHDOG=1");
     }
+    proxy.signal("-HUP");
+    let state = systemd.next_state();
+    let micros = state.strip_prefix("RELOADING=1\nMONOTONIC_USEC=").map(str::parse::<u64>);
+    assert!(micros.is_some_and(|micros| micros.is_ok()), "{state}");
+    assert_eq!(systemd.next_state(), "READY=1");
     proxy.signal("-TERM");
     assert_eq!(systemd.next_state(), "STOPPING=1");
     assert_eq!(proxy.wait(), Some(0));

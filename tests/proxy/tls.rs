@@ -370,3 +370,35 @@ fn files_are_renewed_together_or_not_at_all() {
     let fault = certificates.reload().expect_err("it is gone").to_string();
     assert!(fault.contains("server.key cannot be read: No such file"), "{fault}");
 }
+
+#[test]
+fn a_reload_renews_certificates_while_sessions_go_on() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let folder = folder.path();
+    authority(folder, "ca");
+    certificate(folder, "ca", "server", "first.example", 60);
+    certificate(folder, "ca", "next", "second.example", 60);
+    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+    let smsc = runtime.block_on(async { smsc(Options::default()) });
+    let config = listen(smsc.address(), &tls("")) + &audit("written");
+    let proxy = Proxy::start_with(folder, &config, "");
+    let trusting =
+        |name: &str| format!("-CAfile ca.pem -verify_return_error -verify_hostname {name}.example");
+    let mut old = Peer::connect(folder, proxy.address(), &trusting("first"));
+    assert_eq!(old.bind("test"), Some(CommandStatus::ESME_ROK), "{}", old.said());
+    for file in ["pem", "key"] {
+        let (from, to) = (format!("next.{file}"), format!("server.{file}"));
+        std::fs::rename(folder.join(from), folder.join(to)).expect("both are there");
+    }
+    proxy.signal("-HUP");
+    let began = Instant::now();
+    loop {
+        let mut new = Peer::connect(folder, proxy.address(), &trusting("second"));
+        match new.bind("test") {
+            Some(status) => break assert_eq!(status, CommandStatus::ESME_ROK),
+            None => assert!(began.elapsed() < PATIENCE, "the old one is shown: {}", new.said()),
+        }
+    }
+    old.send(&submit(7, OURS, |_| {}));
+    old.expect(Command::SubmitSmResp, CommandStatus::ESME_ROK);
+}
