@@ -534,6 +534,13 @@ impl Reader {
             return;
         }
         match decode(octets) {
+            // Of what is passed over, whoever opened it there knows the rule set already.
+            Record::Start(StartRecord { rules, .. }) | Record::Rules(RulesRecord { rules, .. })
+                if self.number < self.from =>
+            {
+                self.rules = rules;
+            }
+            Record::Registry(_) if self.number < self.from => {}
             Record::Start(StartRecord { rules, rule_set, reading, .. }) => {
                 (self.rules, self.rule_set, self.reading) =
                     (rules, rule_set.into(), reading.into());
