@@ -182,7 +182,7 @@ fn an_esme_is_served_by_the_certificates_that_both_sides_show() {
         let series = format!("consentry_certificate_expiry_seconds{{certificate=\"{name}\"}} ");
         let left = text.lines().find_map(|line| line.strip_prefix(&series)).expect("the series");
         let days = left.parse::<f64>().expect("a number") / 86_400.0;
-        assert!((f64::from(least)..f64::from(most)).contains(&days), "{name}: {days}");
+        assert!((f64::from(least)..=f64::from(most)).contains(&days), "{name}: {days}");
     }
 }
 
