@@ -228,7 +228,7 @@ def probe(document):
 def settings(ports):
     smpp, smsc, admin = ports
     text = SETTINGS.read_text()
-    for old, new in (('"0.0.0.0:2775"', f'"127.0.0.1:{smpp}"'), ('"192.0.2.10:2775"', f'"127.0.0.1:{smsc}"'),
+    for old, new in (('"0.0.0.0:2775"', f'"127.0.0.1:{smpp}"'), ('["192.0.2.10:2775"]', f'["127.0.0.1:{smsc}"]'),
                      ('"127.0.0.1:9464"', f'"127.0.0.1:{admin}"'), ('\nmode = "enforce"', '\nmode = "observe"')):
         assert text.count(old) == 1, old
         text = text.replace(old, new)
