@@ -73,7 +73,7 @@ fn play(pieces: &[(Side, &[u8])]) -> Outcome {
     KNOWLEDGE.with_borrow_mut(|knowledge| {
         knowledge.joinings = Joinings::new(knowledge.registry.providers().len(), Limits::default());
         knowledge.rates = Rates::new(&knowledge.registry);
-        knowledge.announced = Announced::default();
+        knowledge.announced = Announced::default().into();
         let (mut session, mut desk) = (bound(knowledge), Desk::default());
         let now = Moment { wall_us: BEGIN_US, steady_us: 0 };
         let mut outcome =
