@@ -76,12 +76,6 @@ impl Cell {
         SORTS.get((self.0 >> SORT_SHIFT & 7) as usize).copied().unwrap_or(Sort::Dropped)
     }
 
-    /// An ideograph that folds to itself and takes part in nothing else.
-    #[inline]
-    pub(super) fn is_plain_han(self) -> bool {
-        self.0 & (7 << SORT_SHIFT) == 0 && self.is_plain()
-    }
-
     /// Whether it folds to itself, or from a capital of ASCII, and takes part in nothing else.
     pub(super) fn is_plain(self) -> bool {
         self.0 & (LONG | TRADITIONAL | STYLED | NUMERAL | PRIVATE | PART | WIDTH) == 0
@@ -144,24 +138,21 @@ impl Fold {
         }
     }
 
-    /// How a character of three octets in UTF-8 folds; `None` where they begin another one.
+    /// How the character at octet `at` of a text folds that is of one octet or of three, and of how
+    /// many.
     #[inline]
-    pub(super) fn cell_of_three(&self, [first, second, third]: [u8; 3]) -> Option<Cell> {
+    pub(super) fn cell_at(&self, octets: &[u8], at: usize) -> Option<(Cell, usize)> {
+        let first = *octets.get(at)?;
+        if first.is_ascii() {
+            return Some((*self.plane.get(usize::from(first))?, 1));
+        }
+        let &[first, second, third] = octets.get(at..)?.first_chunk()?;
         if first & 0xf0 != 0xe0 {
             return None;
         }
         let low = |octet: u8| usize::from(octet & 0x3f);
-        self.plane.get(usize::from(first & 0x0f) << 12 | low(second) << 6 | low(third)).copied()
-    }
-
-    /// How the character at the start of a text folds that is of one octet or of three, and of how
-    /// many.
-    #[inline]
-    pub(super) fn cell_at(&self, octets: &[u8]) -> Option<(Cell, usize)> {
-        match octets {
-            [first, ..] if first.is_ascii() => Some((*self.plane.get(usize::from(*first))?, 1)),
-            _ => Some((self.cell_of_three(*octets.first_chunk()?)?, 3)),
-        }
+        let code = usize::from(first & 0x0f) << 12 | low(second) << 6 | low(third);
+        Some((*self.plane.get(code)?, 3))
     }
 
     /// The longer form of a cell without a character.

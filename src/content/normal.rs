@@ -205,20 +205,13 @@ impl Normal {
         }
         let (mut length, mut last, mut han_run) = (0, self.last, self.han_run);
         let (mut simplified, mut has_letters) = (0, false);
-        while let Some(here) = octets.get(length..).filter(|here| !here.is_empty()) {
-            let (count, evident) = ideographs(fold, here);
-            if count > 0 {
-                han_run = count as u32 + if last == Some(Sort::Han) { han_run } else { 0 };
-                simplified += evident;
-                last = Some(Sort::Han);
-                length += count * IDEOGRAPH_OCTETS;
-                continue;
-            }
-            let Some((cell, width)) = fold.cell_at(here).filter(|(cell, _)| cell.is_plain()) else {
-                break;
-            };
+        while let Some((cell, width)) = fold.cell_at(octets, length)
+            && cell.is_plain()
+        {
             let sort = cell.sort();
             match sort {
+                Sort::Han if last == Some(Sort::Han) => han_run += 1,
+                Sort::Han => han_run = 1,
                 Sort::Digit if numbers == Numbers::Closed => break,
                 Sort::Digit if last == Some(Sort::Han) => {}
                 Sort::Digit => han_run = 0,
@@ -228,7 +221,7 @@ impl Normal {
                 // It may be a separator.
                 Sort::Stop if cell.is('.') => break,
                 Sort::Stop => {}
-                Sort::Han | Sort::Space | Sort::Symbol | Sort::Dropped => break,
+                Sort::Space | Sort::Symbol | Sort::Dropped => break,
             }
             simplified += u32::from(cell.is_simplified());
             last = Some(sort);
@@ -566,21 +559,6 @@ const IDEOGRAPH_OCTETS: usize = 3;
 
 /// Octets of a Chinese digit in UTF-8.
 const NUMERAL_OCTETS: usize = IDEOGRAPH_OCTETS;
-
-/// How many plain ideographs stand at the start, and how many of them only simplified text has.
-#[inline]
-fn ideographs(fold: &Fold, octets: &[u8]) -> (usize, u32) {
-    let (threes, _) = octets.as_chunks::<IDEOGRAPH_OCTETS>();
-    let (mut count, mut simplified) = (0, 0);
-    for &three in threes {
-        let Some(cell) = fold.cell_of_three(three).filter(|cell| cell.is_plain_han()) else {
-            break;
-        };
-        count += 1;
-        simplified += u32::from(cell.is_simplified());
-    }
-    (count, simplified)
-}
 
 /// Whether a mark between two ideographs only parts them.
 fn is_separator(c: char, sort: Sort) -> bool {
