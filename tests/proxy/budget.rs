@@ -1,7 +1,5 @@
 //! The journal's disk budget: warned of in time, and at its end nothing goes on unrecorded.
 
-use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpStream};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -11,19 +9,10 @@ use consentry::smpp::CommandStatus;
 
 use crate::disks::{Traffic, same};
 use crate::metrics::{series, wait_for};
-use crate::running::Proxy;
+use crate::running::{Proxy, ask};
 use crate::{audit, bound, recorded, smsc};
 
 const BUDGET: u64 = 2 << 20;
-
-fn readiness(admin: SocketAddr) -> String {
-    let mut stream = TcpStream::connect(admin).expect("the admin address listens");
-    let request = format!("GET /readyz HTTP/1.1\r\nHost: {admin}\r\nConnection: close\r\n\r\n");
-    stream.write_all(request.as_bytes()).expect("a request");
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).expect("an answer");
-    answer
-}
 
 /// Looks every 50 ms until it is so.
 pub fn within(what: &str, patience: Duration, mut is_so: impl FnMut() -> bool) {
@@ -74,15 +63,15 @@ async fn at_the_disk_budget_messages_are_refused_and_after_a_purge_they_pass() {
         proxy.logged("more than 90 % of [audit] disk_budget").len() == 1
             && proxy.logged("nothing is forwarded").len() == 1
     });
-    let why = readiness(admin);
-    assert!(why.starts_with("HTTP/1.1 503") && why.contains("disk budget"), "{why}");
+    let (status, why) = ask(admin, "GET /readyz", "", "");
+    assert!(status == 503 && why.contains("disk budget"), "{status} {why}");
     let taken = series(admin)["consentry_audit_disk_octets"];
     // What was on its way when it was reached is answered and recorded beyond it.
     assert!((BUDGET as f64..BUDGET as f64 * 1.01).contains(&taken), "{taken}");
 
     std::fs::remove_file(&old).expect("purged");
     within("messages are taken again", Duration::from_secs(10), || {
-        readiness(admin).starts_with("HTTP/1.1 200")
+        ask(admin, "GET /readyz", "", "").0 == 200
     });
     traffic.settle().await;
     let refused = traffic.full.len();

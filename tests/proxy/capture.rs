@@ -2,8 +2,8 @@
 //! complain of, and the PDUs are those that the ESME sent and was sent.
 
 use std::collections::BTreeMap;
-use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::io::Read;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::Command as Process;
 
@@ -15,7 +15,7 @@ use consentry::smpp::tlv::Tag;
 use consentry::smpp::{Command, CommandStatus, write};
 
 use crate::metrics::wait_for;
-use crate::running::Proxy;
+use crate::running::{Proxy, ask};
 use crate::{OURS, answer, audit, bound, pcapng, smsc, submit, submits};
 
 /// `[capture]` in the proxy's folder, and an [admin].
@@ -23,19 +23,9 @@ fn capture(more: &str) -> String {
     audit("written") + "[admin]\naddress = \"127.0.0.1:0\"\n[capture]\npath = \"capture\"\n" + more
 }
 
-/// Sends one HTTP request; status and body.
+/// Asks for the capture; status and body.
 fn http(admin: SocketAddr, method: &str, headers: &str, body: &str) -> (u16, String) {
-    let mut stream = TcpStream::connect(admin).expect("the admin address listens");
-    let length = body.len();
-    let request = format!(
-        "{method} /api/v1/capture HTTP/1.1\r\nHost: {admin}\r\nContent-Length: {length}\r\n{headers}\r\n{body}"
-    );
-    stream.write_all(request.as_bytes()).expect("a request");
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).expect("an answer");
-    let status = answer.get(9..12).and_then(|code| code.parse().ok()).expect("a status");
-    let (_, body) = answer.split_once("\r\n\r\n").expect("a body");
-    (status, body.to_owned())
+    ask(admin, &format!("{method} /api/v1/capture"), headers, body)
 }
 
 fn json(body: &str) -> serde_json::Value {

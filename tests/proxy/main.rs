@@ -341,12 +341,13 @@ async fn told_to_stop_it_says_so_until_its_sessions_have_ended() {
     let mut esme = bound(&proxy).await;
     smsc.fault(Fault::Silent);
     esme.send(&submit(2, OURS, |_| {})).await.expect("sent");
+    let admin = proxy.admin.expect("an admin address");
     budget::within("the message is under way", Duration::from_secs(30), || {
         smsc.counts().messages > 0
     });
     proxy.signal("-TERM");
     budget::within("it is not ready, and says why", Duration::from_secs(30), || {
-        let (status, why) = upstreams::ask(&proxy, "GET", "/readyz", "");
+        let (status, why) = running::ask(admin, "GET /readyz", "", "");
         (status, why.trim()) == (503, "draining")
     });
     drop(esme);

@@ -3,8 +3,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::fmt::Write as _;
-use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::net::SocketAddr;
 use std::path::Path;
 use std::process::Command as Process;
 use std::sync::Arc;
@@ -19,23 +18,14 @@ use consentry::smpp::write::{self, MessageFields};
 use consentry::smpp::{Command, CommandStatus};
 
 use crate::metrics::{series, wait_for};
-use crate::running::Proxy;
+use crate::running::{Proxy, ask};
 use crate::{OURS, answer, audit, bound, smsc, submit, submits};
 
 const ADMIN: &str = "[admin]\naddress = \"127.0.0.1:0\"\n";
 
 /// Asks for a reload; status and body.
 fn reload(admin: SocketAddr, headers: &str) -> (u16, String) {
-    let mut stream = TcpStream::connect(admin).expect("the admin address listens");
-    let request = format!(
-        "POST /api/v1/reload HTTP/1.1\r\nHost: {admin}\r\nContent-Length: 0\r\n{headers}\r\n"
-    );
-    stream.write_all(request.as_bytes()).expect("a request");
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).expect("an answer");
-    let status = answer.get(9..12).and_then(|code| code.parse().ok()).expect("a status");
-    let (_, body) = answer.split_once("\r\n\r\n").expect("a body");
-    (status, body.to_owned())
+    ask(admin, "POST /api/v1/reload", headers, "")
 }
 
 /// The same where it has to succeed.

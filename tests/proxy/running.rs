@@ -1,7 +1,7 @@
 //! The binary as a process of its own: started on a configuration, listened to, signalled, ended.
 
-use std::io::{BufRead, BufReader};
-use std::net::SocketAddr;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{SocketAddr, TcpStream};
 use std::path::Path;
 use std::process::{Child, Command as Process, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -17,6 +17,21 @@ identity   = "verified"
 number     = "106900001234"
 digits_max = 16
 "#;
+
+/// Asks the admin port, as in `ask(admin, "GET /readyz", "", "")`; `headers` are whole lines. Status and body.
+pub fn ask(admin: SocketAddr, what: &str, headers: &str, body: &str) -> (u16, String) {
+    let mut stream = TcpStream::connect(admin).expect("the admin address listens");
+    let length = body.len();
+    let request = format!(
+        "{what} HTTP/1.1\r\nHost: {admin}\r\nContent-Length: {length}\r\nConnection: close\r\n{headers}\r\n{body}"
+    );
+    stream.write_all(request.as_bytes()).expect("a request");
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).expect("an answer");
+    let status = answer.get(9..12).and_then(|code| code.parse().ok()).expect("a status");
+    let (_, body) = answer.split_once("\r\n\r\n").expect("a body");
+    (status, body.to_owned())
+}
 
 /// A running proxy; killed by its own id when dropped.
 pub struct Proxy {

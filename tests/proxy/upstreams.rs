@@ -1,8 +1,7 @@
 //! Several SMSCs behind one listener, with the binary: weights, standby, drain, and SMSCs that fail in ways
 //! that only what they do gives away.
 
-use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpListener as StdListener, TcpStream};
+use std::net::{SocketAddr, TcpListener as StdListener};
 use std::path::Path;
 use std::process::Command as Process;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -18,7 +17,7 @@ use serde_json::Value;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
-use crate::running::Proxy;
+use crate::running::{Proxy, ask};
 use crate::wire::Wire;
 use crate::{OURS, bound, closes, load, recorded, smsc, submit, submits};
 
@@ -45,23 +44,12 @@ fn in_order(smscs: &[SocketAddr]) -> String {
 }
 
 /// Status and body of a request to the admin API.
-pub fn ask(proxy: &Proxy, method: &str, path: &str, body: &str) -> (u16, String) {
-    let admin = proxy.admin.expect("an admin address");
-    let mut stream = TcpStream::connect(admin).expect("the admin address listens");
-    let length = body.len();
-    let request = format!(
-        "{method} {path} HTTP/1.1\r\nHost: {admin}\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n{body}"
-    );
-    stream.write_all(request.as_bytes()).expect("a request");
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).expect("an answer");
-    let status = answer.split(' ').nth(1).and_then(|status| status.parse().ok());
-    let (_, body) = answer.split_once("\r\n\r\n").expect("a body");
-    (status.expect("a status"), body.to_owned())
+fn asked_of(proxy: &Proxy, what: &str, body: &str) -> (u16, String) {
+    ask(proxy.admin.expect("an admin address"), what, "", body)
 }
 
 fn upstreams(proxy: &Proxy) -> Vec<Value> {
-    let (status, lines) = ask(proxy, "GET", "/api/v1/upstreams", "");
+    let (status, lines) = asked_of(proxy, "GET /api/v1/upstreams", "");
     assert_eq!(status, 200, "{lines}");
     lines.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect()
 }
@@ -343,7 +331,7 @@ async fn the_last_smsc_answers_for_itself() {
     let config = config(&in_order(&[a.address, b.address]), "");
     let proxy = Proxy::start_with(folder.path(), &config, "");
     assert_eq!(bind(&proxy, Command::BindTransceiver).await.1, error, "nobody else could say");
-    assert_eq!(ask(&proxy, "GET", "/readyz", "").0, 200, "it goes on trying");
+    assert_eq!(asked_of(&proxy, "GET /readyz", "").0, 200, "it goes on trying");
     b.does(Fault::None);
     assert_eq!(bind(&proxy, Command::BindTransceiver).await.1, CommandStatus::ESME_ROK);
 }
@@ -437,11 +425,11 @@ async fn an_upstream_that_is_drained_loses_nothing() {
         (vec!["draining".into(), "up".into()], accepted)
     );
     assert_eq!(asked(&a, Command::Unbind), 4, "each is unbound");
-    assert_eq!(ask(&proxy, "GET", "/readyz", "").0, 200);
+    assert_eq!(asked_of(&proxy, "GET /readyz", "").0, 200);
     // With both drained every bind is refused, and readiness says so.
     let body = format!("{{\"address\":\"{at_b}\"}}");
-    assert_eq!(ask(&proxy, "POST", "/api/v1/upstreams/drain", &body).0, 200);
-    let (status, says) = ask(&proxy, "GET", "/readyz", "");
+    assert_eq!(asked_of(&proxy, "POST /api/v1/upstreams/drain", &body).0, 200);
+    let (status, says) = asked_of(&proxy, "GET /readyz", "");
     assert!(status == 503 && says.contains("are drained"), "{status} {says}");
     let refused = bind(&proxy, Command::BindTransceiver).await.1;
     assert_eq!(refused, CommandStatus::ESME_RBINDFAIL);
@@ -461,7 +449,7 @@ async fn an_upstream_that_is_drained_loses_nothing() {
         ("drain", "{\"address\":\"x:1\"}", 404),
         ("remove", &*body, 404),
     ] {
-        let found = ask(&proxy, "POST", &format!("/api/v1/upstreams/{path}"), body);
+        let found = asked_of(&proxy, &format!("POST /api/v1/upstreams/{path}"), body);
         assert_eq!(found.0, expected, "{path} {body}: {}", found.1);
     }
     proxy.signal("-TERM");
