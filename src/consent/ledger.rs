@@ -1,25 +1,13 @@
 //! The ledger's face: questions in batches, events with tickets.
-//!
-//! One lock, `pending`, orders the events; it is held for a fold and a look into the store, never
-//! for a write. Questions take it only when the hot layer cannot answer and events are on their way
-//! to the store.
 
 use std::fmt;
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, RwLock};
-use std::task::{Wake, Waker};
-use std::thread::JoinHandle;
+use std::sync::Arc;
+use std::task::Waker;
 use std::time::Duration;
 
-use super::hot::{self, Answer, Table};
-use super::names::Names;
-use super::pair::Pair;
-use super::pending::{Pending, QUEUE_EVENTS_MAX, WAITERS_MAX};
-use super::store::{Counts, Store, StoreFault};
-use super::{
-    Cause, EntityId, Event, EventFault, Kept, NameFault, PairKey, Question, Scope, committer, warm,
-};
+use super::embedded::Embedded;
+use super::{Cause, EntityId, Event, EventFault, ImportKey, Kept, Progress, Question, Scope, hot};
 use crate::policy::{Consent, Standing};
 use crate::registry::Msisdn;
 
@@ -67,10 +55,21 @@ pub enum Unavailable {
     Closed,
 }
 
-impl Unavailable {
-    pub(super) fn failed(fault: &StoreFault) -> Self {
-        Self::Failed(fault.to_string().into())
-    }
+/// The longest name of an entity or a scope, octets; as for providers in the registry.
+pub const NAME_OCTETS_MAX: usize = 256;
+
+/// Why a name gets no number.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NameFault {
+    /// Empty, blank or too long.
+    #[error("a name has 1 to {NAME_OCTETS_MAX} octets, not all of them blanks")]
+    Malformed,
+    /// All numbers are given.
+    #[error("the ledger has {0} names of this kind already, which is all that it can hold")]
+    Max(usize),
+    /// The ledger cannot write.
+    #[error(transparent)]
+    Unavailable(#[from] Unavailable),
 }
 
 /// Why a ledger cannot be opened.
@@ -123,46 +122,10 @@ pub struct Stats {
 pub const EVENT_KINDS: [&str; 5] = ["granted", "revoked", "reviewed", "asked", "sent"];
 
 /// The ledger. Clones are the same ledger; the last one dropped closes it.
-#[derive(Clone)]
-pub struct Ledger {
-    handle: Arc<Handle>,
-}
-
-struct Handle {
-    shared: Arc<Shared>,
-    threads: Mutex<Vec<JoinHandle<()>>>,
-}
-
-pub(super) struct Shared {
-    pub store: Store,
-    pub hot: Table,
-    pub promises: Table,
-    /// Whether the hot layer was filled with every pair of the store.
-    pub is_warm: AtomicBool,
-    pub pending: Mutex<Pending>,
-    pub bell: Condvar,
-    /// Pairs of which the store does not have the last.
-    pub unstored: AtomicUsize,
-    /// Calls of `append` that have changed something: see [`Ledger::changes`].
-    pub changes: AtomicU64,
-    /// Position up to which events are on the disk.
-    pub completed: AtomicU64,
-    pub is_ended: AtomicBool,
-    pub entities: RwLock<Names>,
-    pub scopes: RwLock<Names>,
-    pub silent_after_us: u64,
-    pub on_sync: Option<Box<dyn Fn(Duration) + Send + Sync>>,
-}
-
-impl fmt::Debug for Ledger {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Ledger")
-    }
-}
-
-/// The data of a poisoned mutex is sound here: no code between lock and unlock leaves it halfway.
-pub(super) fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+#[derive(Clone, Debug)]
+pub enum Ledger {
+    /// In a folder of this node.
+    Embedded(Embedded),
 }
 
 impl Ledger {
@@ -170,119 +133,66 @@ impl Ledger {
     /// lock. Blocks: replays the database's journals, and with `warm` does not wait for the hot
     /// layer.
     pub fn open(path: &Path, options: Options) -> Result<Ledger, OpenFault> {
-        let store = Store::open(path)?;
-        let failed = |fault: &dyn fmt::Display| OpenFault::Failed {
-            path: path.display().to_string(),
-            why: fault.to_string(),
-        };
-        let counts = store.counts().map_err(|fault| failed(&fault))?;
-        let entities = Names::entities(&store).map_err(|fault| failed(&fault))?;
-        let scopes = Names::scopes(&store).map_err(|fault| failed(&fault))?;
-        // Not by the counts: an import that was killed wrote its pairs before it counted them.
-        let is_empty = store.pairs_from(PairKey(0)).next().is_none();
-        let promises_octets = options.cache_octets / 8;
-        let shared = Arc::new(Shared {
-            store,
-            hot: Table::new(options.cache_octets.saturating_sub(promises_octets)),
-            promises: Table::new(promises_octets),
-            is_warm: AtomicBool::new(is_empty),
-            pending: Mutex::new(Pending::new(counts)),
-            bell: Condvar::new(),
-            unstored: AtomicUsize::new(0),
-            changes: AtomicU64::new(0),
-            completed: AtomicU64::new(0),
-            is_ended: AtomicBool::new(false),
-            entities: RwLock::new(entities),
-            scopes: RwLock::new(scopes),
-            silent_after_us: options.silent_after_us,
-            on_sync: options.on_sync,
-        });
-        let ledger = Ledger {
-            handle: Arc::new(Handle { shared: shared.clone(), threads: Mutex::default() }),
-        };
-        ledger.spawn("consent", committer::run).map_err(|error| failed(&error))?;
-        if options.warm && !is_empty {
-            ledger.spawn("consent-warm", warm::run).map_err(|error| failed(&error))?;
-        }
-        Ok(ledger)
-    }
-
-    fn spawn(&self, name: &str, run: fn(&Shared)) -> std::io::Result<()> {
-        let shared = self.handle.shared.clone();
-        let thread = std::thread::Builder::new().name(name.to_owned());
-        let thread = thread.spawn(move || run(&shared))?;
-        locked(&self.handle.threads).push(thread);
-        Ok(())
-    }
-
-    pub(super) fn shared(&self) -> &Shared {
-        &self.handle.shared
+        Embedded::open(path, options).map(Ledger::Embedded)
     }
 
     /// The identifier of a legal entity's name, given now if it never was. Durable when it returns:
     /// blocks for one write at a new name.
     pub fn entity(&self, name: &str) -> Result<EntityId, NameFault> {
-        let shared = self.shared();
-        if let Some(entity) = self.find_entity(name) {
-            return Ok(entity);
+        match self {
+            Self::Embedded(one) => one.entity(name),
         }
-        let mut names = shared.entities.write().unwrap_or_else(PoisonError::into_inner);
-        names.give(&shared.store, name).map(EntityId)
     }
 
     /// The identifier of a legal entity's name, if it has one.
     pub fn find_entity(&self, name: &str) -> Option<EntityId> {
-        let names = self.shared().entities.read().unwrap_or_else(PoisonError::into_inner);
-        names.number(name).map(EntityId)
+        match self {
+            Self::Embedded(one) => one.find_entity(name),
+        }
     }
 
     /// The name of a legal entity; "?" for an identifier of another ledger.
     pub fn entity_name(&self, entity: EntityId) -> String {
-        let names = self.shared().entities.read().unwrap_or_else(PoisonError::into_inner);
-        names.name(entity.0).unwrap_or("?").to_owned()
+        match self {
+            Self::Embedded(one) => one.entity_name(entity),
+        }
     }
 
     /// All legal entities.
     pub fn entities(&self) -> Vec<EntityId> {
-        let names = self.shared().entities.read().unwrap_or_else(PoisonError::into_inner);
-        (0..names.len()).filter_map(|at| u16::try_from(at).ok().map(EntityId)).collect()
+        match self {
+            Self::Embedded(one) => one.entities(),
+        }
     }
 
     /// The identifier of a scope's name, given now if it never was; "" is [`Scope::ALL`].
     pub fn scope(&self, name: &str) -> Result<Scope, NameFault> {
-        if let Some(scope) = self.find_scope(name) {
-            return Ok(scope);
+        match self {
+            Self::Embedded(one) => one.scope(name),
         }
-        let shared = self.shared();
-        let mut names = shared.scopes.write().unwrap_or_else(PoisonError::into_inner);
-        names.give(&shared.store, name).map(|number| Scope(number as u8))
     }
 
     /// The identifier of a scope's name, if it has one; "" is [`Scope::ALL`].
     pub fn find_scope(&self, name: &str) -> Option<Scope> {
-        if name.is_empty() {
-            return Some(Scope::ALL);
+        match self {
+            Self::Embedded(one) => one.find_scope(name),
         }
-        let names = self.shared().scopes.read().unwrap_or_else(PoisonError::into_inner);
-        names.number(name).map(|number| Scope(number as u8))
     }
 
     /// The name of a scope; "" for [`Scope::ALL`].
     pub fn scope_name(&self, scope: Scope) -> String {
-        let names = self.shared().scopes.read().unwrap_or_else(PoisonError::into_inner);
-        names.name(u16::from(scope.0)).unwrap_or("").to_owned()
+        match self {
+            Self::Embedded(one) => one.scope_name(scope),
+        }
     }
 
     /// Appends one answer a question to `out`, in their order. Synchronous; where the hot layer
     /// answers it allocates nothing beyond `out`, elsewhere it reads the store, which may mean the
     /// disk. `now_us`: microseconds since the Unix epoch.
     pub fn standings(&self, questions: &[Question], now_us: u64, out: &mut Vec<Consent>) {
-        let shared = self.shared();
-        if shared.is_ended.load(Ordering::Acquire) {
-            out.extend(questions.iter().map(|_| Consent::Unavailable));
-            return;
+        match self {
+            Self::Embedded(one) => one.standings(questions, now_us, out),
         }
-        out.extend(questions.iter().map(|question| shared.standing(question, now_us)));
     }
 
     /// Takes events. Each is in force when this returns, and on the disk when the ticket is
@@ -294,7 +204,9 @@ impl Ledger {
         now_us: u64,
         refused: &mut Vec<Refused>,
     ) -> Result<Ticket, Unavailable> {
-        self.append_numbered(events, now_us, refused, &mut |_, _| {})
+        match self {
+            Self::Embedded(one) => one.append(events, now_us, refused),
+        }
     }
 
     /// The same. `taken` is told of each event that the history has now: its place in the batch, from 0,
@@ -306,54 +218,23 @@ impl Ledger {
         refused: &mut Vec<Refused>,
         taken: &mut dyn FnMut(usize, u64),
     ) -> Result<Ticket, Unavailable> {
-        let shared = self.shared();
-        let mut pending = locked(&shared.pending);
-        if let Some(why) = &pending.ended {
-            return Err(why.clone());
+        match self {
+            Self::Embedded(one) => one.append_numbered(events, now_us, refused, taken),
         }
-        if pending.queue.len().saturating_add(events.len()) > QUEUE_EVENTS_MAX
-            || pending.counts.next.saturating_add(events.len() as u64) > hot::SEQUENCE_MAX
-        {
-            return Err(Unavailable::Backlog);
-        }
-        for (at, event) in events.iter().enumerate() {
-            let key = PairKey::new(event.entity, event.recipient);
-            let number = pending.counts.next;
-            match pending.take(&shared.store, event, now_us) {
-                Ok(Ok(Some(pair))) => {
-                    shared.put(key, pair);
-                    if pending.counts.next > number {
-                        taken(at, number);
-                    }
-                }
-                Ok(Ok(None)) => {}
-                Ok(Err(fault)) => refused.push(Refused { at, fault }),
-                Err(fault) => return Err(shared.fail(&mut pending, &fault)),
-            }
-        }
-        shared.unstored.store(pending.pairs.len(), Ordering::Release);
-        shared.changes.fetch_add(1, Ordering::Release);
-        shared.bell.notify_all();
-        Ok(Ticket { position: pending.accepted })
     }
 
     /// A number that is another one whenever [`Ledger::append`] has returned with events taken: who
     /// asked for standings after reading it need not ask again while it is the same.
     pub fn changes(&self) -> u64 {
-        self.shared().changes.load(Ordering::Acquire)
+        match self {
+            Self::Embedded(one) => one.changes(),
+        }
     }
 
     /// Whether everything up to the ticket is on the disk. An error means that it never will be.
     pub fn is_complete(&self, ticket: Ticket) -> Result<bool, Unavailable> {
-        let shared = self.shared();
-        if ticket.position <= shared.completed.load(Ordering::Acquire) {
-            return Ok(true);
-        }
-        match &locked(&shared.pending).ended {
-            // Completed only moves under the lock, so it can be asked again here.
-            _ if ticket.position <= shared.completed.load(Ordering::Acquire) => Ok(true),
-            Some(why) => Err(why.clone()),
-            None => Ok(false),
+        match self {
+            Self::Embedded(one) => one.is_complete(ticket),
         }
     }
 
@@ -362,59 +243,31 @@ impl Ledger {
     /// Register, then ask [`Ledger::is_complete`] again, or rely on the waking: none is lost. It may
     /// also come early, so ask again when woken.
     pub fn on_complete(&self, ticket: Ticket, waker: Waker) {
-        let shared = self.shared();
-        let mut pending = locked(&shared.pending);
-        let is_settled = ticket.position <= shared.completed.load(Ordering::Acquire);
-        if is_settled || pending.ended.is_some() {
-            drop(pending);
-            return waker.wake();
+        match self {
+            Self::Embedded(one) => one.on_complete(ticket, waker),
         }
-        let crowd = if pending.waiters.len() >= WAITERS_MAX {
-            std::mem::take(&mut pending.waiters)
-        } else {
-            Vec::new()
-        };
-        pending.waiters.push((ticket.position, waker));
-        drop(pending);
-        crowd.into_iter().for_each(|(_, waker)| waker.wake());
     }
 
     /// Blocks the thread until the ticket is settled. Not for a task of an async runtime.
     pub fn wait(&self, ticket: Ticket) -> Result<(), Unavailable> {
-        struct Unpark(std::thread::Thread);
-        impl Wake for Unpark {
-            fn wake(self: Arc<Self>) {
-                self.0.unpark();
-            }
+        match self {
+            Self::Embedded(one) => one.wait(ticket),
         }
-        let waker = Waker::from(Arc::new(Unpark(std::thread::current())));
-        while !self.is_complete(ticket)? {
-            self.on_complete(ticket, waker.clone());
-            if !self.is_complete(ticket)? {
-                std::thread::park();
-            }
-        }
-        Ok(())
     }
 
     /// The pair's history in the ledger's order, as far as it is on the disk. Reads the disk.
     pub fn history(&self, entity: EntityId, recipient: Msisdn) -> Result<Vec<Kept>, Unavailable> {
-        let key = PairKey::new(entity, recipient);
-        self.shared().store.history(key).map_err(|fault| Unavailable::failed(&fault))
+        match self {
+            Self::Embedded(one) => one.history(entity, recipient),
+        }
     }
 
     /// How a pair stood at `time_us`: what had happened by then, in the ledger's order. Counts of
     /// messages sent are not part of the history, so [`Standing::sent`] is 0. Reads the disk.
     pub fn standing_at(&self, question: &Question, time_us: u64) -> Result<Standing, Unavailable> {
-        let mut pair = Pair::default();
-        for kept in self.history(question.entity, question.recipient)? {
-            if kept.event.time_us <= time_us {
-                // What was taken once is taken again, but for what came before it in time and later
-                // in the ledger's order: then it had no effect either.
-                let _ = pair.apply(&kept.event, kept.sequence);
-            }
+        match self {
+            Self::Embedded(one) => one.standing_at(question, time_us),
         }
-        Ok(pair.standing(question.scope, time_us, self.shared().silent_after_us))
     }
 
     /// Up to `most` pairs after `after`, by entity and number, as far as they are on the disk. Reads
@@ -424,13 +277,9 @@ impl Ledger {
         after: Option<(EntityId, Msisdn)>,
         most: usize,
     ) -> Result<Vec<(EntityId, Msisdn)>, Unavailable> {
-        let from = after.map_or(0, |(entity, recipient)| PairKey::new(entity, recipient).0 + 1);
-        let mut found = Vec::new();
-        for pair in self.shared().store.pairs_from(PairKey(from)).take(most) {
-            let (key, _) = pair.map_err(|fault| Unavailable::failed(&fault))?;
-            found.extend(key.recipient().map(|recipient| (key.entity(), recipient)));
+        match self {
+            Self::Embedded(one) => one.pairs_after(after, most),
         }
-        Ok(found)
     }
 
     /// How a pair stands at `now_us`, for the whole entity and for each scope that has a grant of its
@@ -441,182 +290,73 @@ impl Ledger {
         recipient: Msisdn,
         now_us: u64,
     ) -> Result<Vec<(Scope, Standing)>, Unavailable> {
-        let shared = self.shared();
-        let pair = locked(&shared.pending).pair(&shared.store, PairKey::new(entity, recipient));
-        let pair = pair.map_err(|fault| Unavailable::failed(&fault))?.unwrap_or_default();
-        let own = pair.grants.iter().map(|grant| grant.scope).filter(|scope| *scope != Scope::ALL);
-        let standing = |scope| (scope, pair.standing(scope, now_us, shared.silent_after_us));
-        Ok(std::iter::once(Scope::ALL).chain(own).map(standing).collect())
+        match self {
+            Self::Embedded(one) => one.pair_standings(entity, recipient, now_us),
+        }
     }
 
     /// The entities that have a history with a number. Asks the store once for each entity.
     pub fn entities_of(&self, recipient: Msisdn) -> Result<Vec<EntityId>, Unavailable> {
-        let shared = self.shared();
-        let pending = locked(&shared.pending);
-        let mut found = Vec::new();
-        for entity in self.entities() {
-            let pair = pending.pair(&shared.store, PairKey::new(entity, recipient));
-            if pair.map_err(|fault| Unavailable::failed(&fault))?.is_some() {
-                found.push(entity);
-            }
+        match self {
+            Self::Embedded(one) => one.entities_of(recipient),
         }
-        Ok(found)
     }
 
     /// Why the ledger takes nothing and answers nothing; `None` when it does.
     pub fn unavailable(&self) -> Option<Unavailable> {
-        locked(&self.shared().pending).ended.clone()
+        match self {
+            Self::Embedded(one) => one.unavailable(),
+        }
     }
 
     /// Figures.
     pub fn stats(&self) -> Stats {
-        let shared = self.shared();
-        let (Counts { pairs, events, .. }, revoked, accepted) = {
-            let pending = locked(&shared.pending);
-            (pending.counts, pending.revoked, pending.accepted)
-        };
-        let is_warm = shared.is_warm.load(Ordering::Acquire);
-        Stats {
-            pairs,
-            events,
-            revoked,
-            entities: self.entities().len(),
-            backlog_events: accepted.saturating_sub(shared.completed.load(Ordering::Acquire)),
-            hot_pairs: shared.hot.len(),
-            is_hot_whole: is_warm && shared.hot.is_whole(),
-            octets: shared.store.octets(),
+        match self {
+            Self::Embedded(one) => one.stats(),
         }
     }
 
     /// Writes what waits and lets the lock go. Blocks. Later appends are refused, and questions are
     /// answered [`Consent::Unavailable`].
     pub fn close(&self) {
-        self.handle.close();
-    }
-}
-
-impl Handle {
-    fn close(&self) {
-        locked(&self.shared.pending).is_closing = true;
-        self.shared.bell.notify_all();
-        for thread in locked(&self.threads).drain(..) {
-            // A thread that panicked has nothing more to write.
-            let _ = thread.join();
+        match self {
+            Self::Embedded(one) => one.close(),
         }
     }
-}
 
-impl Drop for Handle {
-    fn drop(&mut self) {
-        self.close();
-    }
-}
-
-impl Shared {
-    fn standing(&self, question: &Question, now_us: u64) -> Consent {
-        let key = PairKey::new(question.entity, question.recipient);
-        let evictions = match self.hot.find(key) {
-            Ok(entry) => match hot::answer(entry, question.scope, now_us, self.silent_after_us) {
-                Answer::Standing(standing) => return Consent::Known(standing),
-                Answer::Promised(granted) => match self.promises.find(key) {
-                    Ok(entry) => return Consent::Known(hot::promised(granted, entry, now_us)),
-                    Err(_) => None,
-                },
-                Answer::Elsewhere => None,
-            },
-            Err(_) if self.is_warm.load(Ordering::Acquire) && self.hot.is_whole() => {
-                return Consent::Known(Standing::NONE);
-            }
-            Err(evictions) => Some(evictions),
-        };
-        self.stored_standing(key, question.scope, now_us, evictions)
+    /// How far an import came, if it ever began. Finishes what a killed one had written but for the
+    /// last step. Blocks.
+    pub fn import_progress(&self, key: ImportKey) -> Result<Option<Progress>, Unavailable> {
+        match self {
+            Self::Embedded(one) => one.import_progress(key),
+        }
     }
 
-    /// The standing from the pair as a whole, which then goes to the hot layer.
-    fn stored_standing(
+    /// Notes how far an import came whose events were appended, not imported. Blocks for one write.
+    pub fn note_progress(&self, key: ImportKey, done: &Progress) -> Result<(), Unavailable> {
+        match self {
+            Self::Embedded(one) => one.note_progress(key, done),
+        }
+    }
+
+    /// Takes a chunk of an import; durable when this returns. `done` says how far the import is with
+    /// it, but for the events taken, known and refused here, which are added. `report` is told what
+    /// is refused before anything is written. Appends wait meanwhile. Blocks.
+    ///
+    /// # Errors
+    ///
+    /// [`Unavailable::Backlog`] for more than [`CHUNK_EVENTS_MAX`] events, and while appended ones
+    /// are not on the disk: nothing was taken. After any other the ledger must be opened again.
+    pub fn import(
         &self,
-        key: PairKey,
-        scope: Scope,
+        key: ImportKey,
+        events: &[Event],
         now_us: u64,
-        evictions: Option<u64>,
-    ) -> Consent {
-        let promise_evictions = self.promises.find(key).err();
-        // First what waits, then the store: an event leaves the one after it is in the other.
-        let found = if self.unstored.load(Ordering::Acquire) > 0 {
-            locked(&self.pending).pair(&self.store, key)
-        } else {
-            self.store.pair(key)
-        };
-        match found {
-            Ok(None) => Consent::Known(Standing::NONE),
-            Ok(Some(pair)) => {
-                let (entry, promise) = hot::entry(&pair);
-                if let (Some(promise), Some(evictions)) = (promise, promise_evictions) {
-                    self.promises.keep(key, promise, evictions);
-                }
-                if let Some(evictions) = evictions {
-                    self.hot.keep(key, entry, evictions);
-                }
-                Consent::Known(pair.standing(scope, now_us, self.silent_after_us))
-            }
-            Err(_) => Consent::Unavailable,
-        }
-    }
-
-    /// Puts a pair as it stands into the hot layer.
-    pub fn put(&self, key: PairKey, pair: &Pair) {
-        let (entry, promise) = hot::entry(pair);
-        if let Some(promise) = promise {
-            self.promises.put(key, promise);
-        }
-        self.hot.put(key, entry);
-    }
-
-    /// Nothing is taken or answered any more; every open ticket fails.
-    pub fn fail(&self, pending: &mut Pending, fault: &StoreFault) -> Unavailable {
-        let why = Unavailable::failed(fault);
-        self.end(pending, why.clone());
-        why
-    }
-
-    pub fn end(&self, pending: &mut Pending, why: Unavailable) {
-        self.is_ended.store(true, Ordering::Release);
-        pending.ended.get_or_insert(why);
-        pending.queue.clear();
-        std::mem::take(&mut pending.waiters).into_iter().for_each(|(_, waker)| waker.wake());
-        self.bell.notify_all();
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::consent::{Happened, Source, format::write_pair};
-    use crate::policy::StandingState;
-
-    #[test]
-    fn pairs_that_a_killed_import_did_not_count_are_known() {
-        let folder = tempfile::tempdir().unwrap();
-        let (entity, recipient) = (EntityId(0), Msisdn::new(8_613_800_138_000).unwrap());
-        let (time_us, source) = (1, Source::File);
-        let happened = Happened::Revoked(Cause::Refused);
-        let event = Event { entity, recipient, time_us, source, happened };
-        let (mut pair, mut octets) = (Pair::default(), Vec::new());
-        pair.apply(&event, 1).unwrap();
-        write_pair(&pair, &mut octets);
-        let store = Store::open(folder.path()).unwrap();
-        let key = PairKey::new(entity, recipient).octets();
-        store.ingest(std::iter::empty(), std::iter::once((key, octets))).unwrap();
-        drop(store);
-        for warm in [false, true] {
-            let (cache_octets, silent_after_us, on_sync) = (CACHE_OCTETS_MIN, 1, None);
-            let options = Options { cache_octets, warm, silent_after_us, on_sync };
-            let ledger = Ledger::open(folder.path(), options).unwrap();
-            let question = Question { entity, recipient, scope: Scope::ALL };
-            let mut answers = Vec::new();
-            ledger.standings(&[question], 2, &mut answers);
-            let Some(Consent::Known(standing)) = answers.first() else { panic!("{answers:?}") };
-            assert_eq!(standing.state, StandingState::Revoked, "warm: {warm}");
+        done: &mut Progress,
+        report: &mut dyn FnMut(&[Refused]),
+    ) -> Result<(), Unavailable> {
+        match self {
+            Self::Embedded(one) => one.import(key, events, now_us, done, report),
         }
     }
 }

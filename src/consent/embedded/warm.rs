@@ -2,9 +2,9 @@
 
 use std::sync::atomic::Ordering;
 
-use super::PairKey;
-use super::hot;
-use super::ledger::{Shared, locked};
+use super::{Shared, locked};
+use crate::consent::PairKey;
+use crate::consent::hot;
 
 /// Pairs between two looks whether the ledger is being closed.
 const LOOK_PAIRS: usize = 4096;

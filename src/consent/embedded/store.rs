@@ -2,7 +2,7 @@
 //!
 //! | keyspace | key | value |
 //! |---|---|---|
-//! | `pairs` | pair, 8 octets | how it stands, see [`super::format`] |
+//! | `pairs` | pair, 8 octets | how it stands, see [`crate::consent::format`] |
 //! | `events` | pair and event number, 16 octets | one event of its history |
 //! | `names` | `e` or `s` and u16 | name of an entity or a scope, UTF-8 |
 //! | `meta` | `counts`, or `i` and a digest | see [`Counts`]; how far an import came |
@@ -14,9 +14,9 @@ use std::path::Path;
 
 use fjall::{Database, Keyspace, KeyspaceCreateOptions, PersistMode};
 
-use super::format::{read_event, read_pair};
-use super::pair::Pair;
-use super::{Kept, OpenFault, PairKey};
+use crate::consent::format::{read_event, read_pair};
+use crate::consent::pair::Pair;
+use crate::consent::{Kept, OpenFault, PairKey};
 
 /// Octets of data blocks that the database keeps in memory.
 const BLOCK_CACHE_OCTETS: u64 = 32 << 20;

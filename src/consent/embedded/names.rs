@@ -3,24 +3,7 @@
 use std::collections::HashMap;
 
 use super::store::{Store, StoreFault};
-use super::{ENTITIES_MAX, SCOPES_MAX, Unavailable};
-
-/// The longest name of an entity or a scope, octets; as for providers in the registry.
-pub const NAME_OCTETS_MAX: usize = 256;
-
-/// Why a name gets no number.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum NameFault {
-    /// Empty, blank or too long.
-    #[error("a name has 1 to {NAME_OCTETS_MAX} octets, not all of them blanks")]
-    Malformed,
-    /// All numbers are given.
-    #[error("the ledger has {0} names of this kind already, which is all that it can hold")]
-    Max(usize),
-    /// The ledger cannot write.
-    #[error(transparent)]
-    Unavailable(#[from] Unavailable),
-}
+use crate::consent::{ENTITIES_MAX, NAME_OCTETS_MAX, NameFault, SCOPES_MAX, Unavailable};
 
 /// The names of one kind.
 pub(super) struct Names {

@@ -5,12 +5,12 @@ use std::sync::atomic::Ordering;
 use std::task::Waker;
 use std::time::Instant;
 
-use super::format::{write_event, write_pair};
-use super::ledger::{Shared, locked};
-use super::pair::Pair;
 use super::pending::Queued;
 use super::store::{Counts, StoreFault};
-use super::{PairKey, Unavailable};
+use super::{Shared, locked};
+use crate::consent::format::{write_event, write_pair};
+use crate::consent::pair::Pair;
+use crate::consent::{PairKey, Unavailable};
 
 /// What is written at once.
 struct Group {

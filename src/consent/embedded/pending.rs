@@ -3,9 +3,9 @@
 use std::collections::HashMap;
 use std::task::Waker;
 
-use super::pair::{Change, Pair};
 use super::store::{Counts, Store, StoreFault};
-use super::{Cause, Event, EventFault, Happened, PairKey, Unavailable};
+use crate::consent::pair::{Change, Pair};
+use crate::consent::{Cause, Event, EventFault, Happened, PairKey, Unavailable};
 
 /// Events that wait to be written at most; more are refused with [`Unavailable::Backlog`].
 pub const QUEUE_EVENTS_MAX: usize = 1 << 16;
