@@ -212,16 +212,15 @@ impl Postgres {
         // Its end shows in whatever is asked next.
         tokio::spawn(async move { drop(connection.await) });
         let (table, journals) = (self.table.rows(), self.table.journals());
+        let kinds: Vec<_> = columns().map(|(name, kind)| format!("\"{name}\" {kind}")).collect();
+        let kinds = kinds.join(", ");
         let transaction = client.transaction().await?;
         transaction.execute("SELECT pg_advisory_xact_lock($1)", &[&LOCK]).await?;
         // Who may only write is not asked whether it could make what is there.
         if !is_there(&transaction, &table).await? {
-            let columns: Vec<_> =
-                columns().map(|(name, kind)| format!("\"{name}\" {kind}")).collect();
             let create = format!(
-                "CREATE TABLE {table} ({}, PRIMARY KEY (journal, record, time)) \
-                 PARTITION BY RANGE (time)",
-                columns.join(", ")
+                "CREATE TABLE {table} ({kinds}, PRIMARY KEY (journal, record, time)) \
+                 PARTITION BY RANGE (time)"
             );
             transaction.batch_execute(&create).await?;
         }
@@ -242,8 +241,9 @@ impl Postgres {
             transaction.batch_execute(&add).await?;
         }
         transaction.commit().await?;
+        // Not LIKE the table: that would take the right to read it.
         let incoming =
-            format!("CREATE TEMP TABLE consentry_incoming (LIKE {table}) ON COMMIT DELETE ROWS");
+            format!("CREATE TEMP TABLE consentry_incoming ({kinds}) ON COMMIT DELETE ROWS");
         client.batch_execute(&incoming).await?;
         self.client = Some(client);
         self.form.is_told = false;
@@ -363,7 +363,7 @@ impl Refusal {
 }
 
 /// An error without the values that a server may put into its words.
-pub(super) fn shown(error: &tokio_postgres::Error) -> String {
+fn shown(error: &tokio_postgres::Error) -> String {
     let Some(said) = error.as_db_error() else {
         return match error.source() {
             Some(source) => format!("{error}: {source}"),

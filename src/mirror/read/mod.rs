@@ -17,10 +17,9 @@ use std::time::Duration;
 
 use tokio::runtime::Runtime;
 use tokio_postgres::types::ToSql;
-use tokio_postgres::{Client, NoTls};
 
-use super::postgres::shown;
 use super::table::Table;
+use crate::postgres::{Connection, Fault, Server};
 
 mod became;
 mod leaves;
@@ -34,8 +33,6 @@ pub use query::{MirrorQuery, Number};
 pub use row::MirroredRow;
 pub use span::{GAPS_SHOWN_MAX, Gap, Span};
 
-/// How long the server may take to take a connection.
-const CONNECT: Duration = Duration::from_secs(10);
 /// How long it may take for one answer.
 const STATEMENT: Duration = Duration::from_secs(600);
 /// Journals of a table; more are refused.
@@ -48,7 +45,13 @@ pub struct MirroredFault(pub String);
 
 impl From<tokio_postgres::Error> for MirroredFault {
     fn from(error: tokio_postgres::Error) -> MirroredFault {
-        MirroredFault(shown(&error))
+        Fault::from(error).into()
+    }
+}
+
+impl From<Fault> for MirroredFault {
+    fn from(fault: Fault) -> MirroredFault {
+        MirroredFault(fault.to_string())
     }
 }
 
@@ -75,7 +78,7 @@ pub struct MirroredJournal {
 /// The table that mirrors write.
 pub struct Mirrored {
     runtime: Runtime,
-    client: Client,
+    connection: Connection,
     table: Table,
     /// Columns that the table has.
     columns: BTreeSet<String>,
@@ -92,16 +95,16 @@ impl std::fmt::Debug for Mirrored {
 type Parameters<'a> = &'a [&'a (dyn ToSql + Sync)];
 
 impl Mirrored {
-    /// Connects to the server of `url` and looks what its table has.
-    pub fn open(url: &str, table: &str) -> Result<Mirrored, MirroredFault> {
+    /// Connects to the server and looks what its table has.
+    pub fn open(server: &Server, table: &str) -> Result<Mirrored, MirroredFault> {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()
             .map_err(|error| MirroredFault(error.to_string()))?;
-        let client = runtime.block_on(connect(url))?;
+        let connection = runtime.block_on(server.named("consentry audit").connect())?;
         let mut mirrored = Mirrored {
             runtime,
-            client,
+            connection,
             table: Table::new(table),
             columns: BTreeSet::new(),
             journals: BTreeMap::new(),
@@ -116,7 +119,7 @@ impl Mirrored {
             "SET statement_timeout = {}; BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",
             STATEMENT.as_millis()
         );
-        self.runtime.block_on(self.client.batch_execute(&begin))?;
+        self.runtime.block_on(self.connection.batch_execute(&begin))?;
         let columns = "SELECT attname::text FROM pg_attribute \
                        WHERE attrelid = to_regclass($1) AND attnum > 0 AND NOT attisdropped";
         let columns = self.ask(columns, &[&rows])?;
@@ -172,18 +175,6 @@ impl Mirrored {
         sql: &str,
         parameters: Parameters<'_>,
     ) -> Result<Vec<tokio_postgres::Row>, MirroredFault> {
-        Ok(self.runtime.block_on(self.client.query(sql, parameters))?)
+        Ok(self.runtime.block_on(self.connection.query(sql, parameters))?)
     }
-}
-
-async fn connect(url: &str) -> Result<Client, MirroredFault> {
-    // The library's error may repeat a part of the URL, which may hold a password.
-    let mut config: tokio_postgres::Config = url.parse().map_err(|_| {
-        MirroredFault("the URL is none of PostgreSQL: postgres://user:password@host/db".to_owned())
-    })?;
-    config.application_name("consentry audit").connect_timeout(CONNECT);
-    let (client, connection) = config.connect(NoTls).await?;
-    // Its end shows in whatever is asked next.
-    tokio::spawn(async move { drop(connection.await) });
-    Ok(client)
 }
