@@ -1,16 +1,15 @@
 //! One server for the tests that run at the same time, a database a test, and events made up by chance.
 
-use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use consentry::consent::shared::{Batch, Engine, NameKind, Told};
 use consentry::consent::{
     Cause, EntityId, Event, Grant, Happened, Proof, ProofKind, Scope, Source,
 };
 use consentry::policy::{ConsentClass, Period, Promise, Review};
+use consentry::postgres;
 use consentry::registry::Msisdn;
-use deadpool_postgres::{Manager, Pool};
-use tokio_postgres::NoTls;
 
 use super::servers::{self, Server};
 
@@ -42,14 +41,19 @@ impl Stage {
     /// The same, by way of an address.
     pub fn engine_at(&self, address: std::net::SocketAddr, connections: usize) -> Engine {
         let url = format!("postgres://consentry@{address}/{}", self.database);
-        let manager = Manager::new(url.parse().expect("a URL"), NoTls);
-        Engine::new(Pool::builder(manager).max_size(connections).build().expect("a pool"))
+        engine_of(&url, connections)
     }
 
     /// Runs statements in the database; the rows as texts.
     pub fn query(&self, sql: &str) -> Vec<Vec<Option<String>>> {
         self.server.query_in(&self.database, sql)
     }
+}
+
+pub fn engine_of(url: &str, connections: usize) -> Engine {
+    let server = postgres::Server::new(url.parse().expect("a URL"), None).expect("a server");
+    let patience = std::time::Duration::from_secs(20);
+    Engine::new(server.pool(connections, patience).expect("a pool"))
 }
 
 /// Runs a test in a database that has its tables and one entity, with a limit of time.

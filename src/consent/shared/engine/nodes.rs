@@ -4,7 +4,7 @@ use tokio_postgres::Row;
 
 use super::Engine;
 use super::fault::EngineFault;
-use super::lent::{commit, lock, number, signed};
+use super::lock::{commit, lock, number, signed};
 
 pub(super) const POSITION: &str =
     "SELECT position FROM consentry_consent_nodes WHERE node = $1 AND outbox = $2";
@@ -24,10 +24,10 @@ impl Engine {
     /// [`super::Origin`].
     pub async fn position(&self, node: &str, outbox: u64) -> Result<u64, EngineFault> {
         let lent = self.lend().await?;
-        let asked = lent.prepare(POSITION).await?;
-        let row = lent.client()?.query_opt(&asked, &[&node, &outbox.cast_signed()]).await?;
+        let asked = lent.prepare_cached(POSITION).await?;
+        let row = lent.query_opt(&asked, &[&node, &outbox.cast_signed()]).await?;
         let position = row.as_ref().map(position_in).transpose()?;
-        lent.keep();
+        lent.give_back();
         Ok(position.unwrap_or(0))
     }
 
@@ -41,13 +41,14 @@ impl Engine {
         position: u64,
     ) -> Result<(), EngineFault> {
         let lent = self.lend().await?;
-        let (asked, moved) = tokio::try_join!(lent.prepare(POSITION), lent.prepare(MOVE))?;
-        let (client, outbox) = (lent.client()?, outbox.cast_signed());
-        let (head, _, row) = lock(&lent, client.query_opt(&asked, &[&node, &outbox])).await?;
+        let (asked, moved) =
+            tokio::try_join!(lent.prepare_cached(POSITION), lent.prepare_cached(MOVE))?;
+        let outbox = outbox.cast_signed();
+        let (head, _, row) = lock(&lent, lent.query_opt(&asked, &[&node, &outbox])).await?;
         let found = row.as_ref().map(position_in).transpose()?.unwrap_or(0);
         let last = signed(position.max(found));
-        commit(&lent, &head, client.execute(&moved, &[&node, &outbox, &last])).await?;
-        lent.keep();
+        commit(&lent, &head, lent.execute(&moved, &[&node, &outbox, &last])).await?;
+        lent.give_back();
         Ok(())
     }
 }
