@@ -197,7 +197,9 @@ impl Mirrored {
             })
             .collect::<Vec<_>>()
             .join(" UNION ALL ");
-        Asked { sql: format!("{sql} ORDER BY time_us, journal, record LIMIT {limit}"), values }
+        let sql =
+            format!("SELECT * FROM ({sql}) found ORDER BY time_us, journal, record LIMIT {limit}");
+        Asked { sql, values }
     }
 
     /// The ways in which the leading condition is satisfied, and which that is.
@@ -244,7 +246,7 @@ impl Mirrored {
         if let Some(rule) = query.rule {
             let rule = values.put(rule.to_owned());
             let observed =
-                format!("observed IS NOT NULL AND {rule} = ANY(string_to_array(observed, ' '))");
+                format!("string_to_array(observed, ' ') @> ARRAY[{rule}] AND observed IS NOT NULL");
             let decided = format!("rule = {rule}");
             return (
                 vec![decided, format!("{observed} AND rule IS DISTINCT FROM {rule}")],
