@@ -18,6 +18,9 @@ const ANSWER: Duration = Duration::from_secs(2);
 /// How long after a failure it is tried again.
 const AGAIN: Duration = Duration::from_millis(200);
 
+/// How often the ledger's figures are asked for.
+const COUNT: Duration = Duration::from_secs(1);
+
 /// How often changes that nobody needs any more are forgotten.
 const PRUNE: Duration = Duration::from_secs(60);
 
@@ -49,7 +52,7 @@ pub(super) async fn run<T: Truth>(node: Arc<Node>, truth: Arc<T>) {
     let answer = ANSWER.min(node.times.staleness / 2);
     let mut at = Place::default();
     let mut said: Option<String> = None;
-    let mut pruned = Instant::now();
+    let (mut pruned, mut counted) = (Instant::now(), None);
     loop {
         let began = Instant::now();
         let polled = timeout(answer, poll(&node, &*truth, &mut at, began)).await;
@@ -72,10 +75,17 @@ pub(super) async fn run<T: Truth>(node: Arc<Node>, truth: Arc<T>) {
                 sleep(AGAIN).await;
             }
         }
+        if node.is_up.load(Ordering::Acquire) && counted.is_none_or(|at: Instant| at.elapsed() >= COUNT)
+        {
+            counted = Some(Instant::now());
+            if let Ok(Ok(counts)) = timeout(answer, truth.counts()).await {
+                *super::locked(&node.counts) = Some(counts);
+            }
+        }
         if pruned.elapsed() >= PRUNE {
             pruned = Instant::now();
             // Another node may do it, or the next time.
-            let _ = timeout(ANSWER, truth.prune()).await;
+            let _ = timeout(answer, truth.prune()).await;
         }
     }
 }
@@ -93,8 +103,8 @@ async fn poll<T: Truth>(
     let answered_us = (node.wall_us)();
     // Names before pairs that mention them, and again when the engine went back: it must still mean the
     // same by the same numbers.
-    let names = usize::try_from(changes.names).unwrap_or(usize::MAX);
-    if let Err(fault) = node.names.follow(truth, &node.outbox, names, changes.back).await {
+    let disk = node.outbox.disk();
+    if let Err(fault) = node.names.follow(truth, disk, changes.names, changes.back).await {
         if matches!(fault, NamesFault::Others) {
             node.unhear();
         }

@@ -30,7 +30,7 @@ pub(super) struct Wanted {
     pub gaps: Vec<Gap>,
     /// Until when it waits.
     pub until: Instant,
-    /// Dropped when its waiting is over.
+    /// Told when its waiting is over.
     pub end: oneshot::Sender<()>,
 }
 
@@ -64,16 +64,16 @@ pub(super) async fn run<T: Truth>(
         tokio::select! {
             biased;
             Some((done, found)) = under_way.next() => {
-                groups.retain_mut(|group| {
-                    if group.number == done && found {
-                        let fetched = group.waiting.iter().map(|wanted| wanted.gaps.len() as u64);
-                        node.fetched.fetch_add(fetched.sum(), Ordering::Relaxed);
-                        group.waiting.clear();
-                    } else if group.number == done {
-                        give_up(&node, &mut group.waiting, None);
+                for mut group in groups.extract_if(.., |group| group.number == done) {
+                    if found {
+                        for wanted in group.waiting.drain(..) {
+                            node.fetched.fetch_add(wanted.gaps.len() as u64, Ordering::Relaxed);
+                            // Who asked may be gone.
+                            let _ = wanted.end.send(());
+                        }
                     }
-                    group.number != done
-                });
+                    give_up(&node, &mut group.waiting, None);
+                }
             }
             wanted = asked.recv() => match wanted {
                 Some(wanted) => queue.push_back(wanted),
@@ -90,7 +90,8 @@ pub(super) async fn run<T: Truth>(
     }
 }
 
-async fn until(first: Option<Instant>) {
+/// Until that moment; for ever without one.
+pub(super) async fn until(first: Option<Instant>) {
     match first {
         Some(at) => sleep_until(at).await,
         None => std::future::pending().await,
@@ -99,13 +100,12 @@ async fn until(first: Option<Instant>) {
 
 /// Ends the waiting of those whose time is over at `now`; of all without it.
 fn give_up(node: &Node, waiting: &mut Vec<Wanted>, now: Option<Instant>) {
-    waiting.retain(|wanted| {
-        let waits = now.is_some_and(|now| now < wanted.until);
-        if !waits {
-            node.late.fetch_add(wanted.gaps.len() as u64, Ordering::Relaxed);
-        }
-        waits
-    });
+    let is_over = |wanted: &mut Wanted| now.is_none_or(|now| wanted.until <= now);
+    for wanted in waiting.extract_if(.., is_over) {
+        node.late.fetch_add(wanted.gaps.len() as u64, Ordering::Relaxed);
+        // Who asked may be gone.
+        let _ = wanted.end.send(());
+    }
 }
 
 /// Takes what is asked for by the next statement.
@@ -134,7 +134,7 @@ async fn fetch<T: Truth>(node: &Node, truth: &T, gaps: Vec<Gap>) -> bool {
     };
     // An engine that has less of this node than it confirmed has gone back: its pairs may lack what is
     // in force here. The feed sees to that first.
-    if position < mark.delivered || node.outbox.mark().turn != mark.turn {
+    if position < mark.delivered || !node.outbox.is_current(mark) {
         return false;
     }
     found.sort_unstable_by_key(|(key, _)| *key);

@@ -1,6 +1,7 @@
 //! What the threads of this node share: cache, outbox, clock, and how fresh what is known is.
 
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
+use std::sync::Mutex;
 use std::time::{Duration, SystemTime};
 
 use tokio::sync::mpsc;
@@ -11,8 +12,10 @@ use super::claim::Asked;
 use super::fetch::Wanted;
 use super::names::Names;
 use super::outbox::Outbox;
-use super::Told;
-use crate::consent::{Claim, Claiming, Event, Lookup, PairKey, Question, Source};
+use super::{Counts, Told};
+use crate::consent::{
+    Cause, Claim, Claiming, Event, Happened, Lookup, PairKey, Question, Refused, Source,
+};
 use crate::policy::{Consent, Standing};
 
 /// Look-ups that wait for their turn at most; who comes then is late at once.
@@ -51,7 +54,13 @@ pub(super) struct Node {
     offset_us: AtomicI64,
     /// Moves whenever a standing may have changed.
     changes: AtomicU64,
+    /// The ledger's figures, a second old while the engine answers.
+    pub counts: Mutex<Option<Counts>>,
+    /// Revocations taken since it was opened, in the order of [`Cause::ALL`].
+    pub revoked: Mutex<[u64; Cause::ALL.len()]>,
+    /// Whether the last poll was answered.
     pub is_up: AtomicBool,
+    /// Questions that were answered at once; pairs that were looked up; pairs that came too late.
     pub hits: AtomicU64,
     pub fetched: AtomicU64,
     pub late: AtomicU64,
@@ -92,6 +101,8 @@ impl Node {
             heard_us: AtomicU64::new(NEVER),
             offset_us: AtomicI64::new(offset_us),
             changes: AtomicU64::new(0),
+            counts: Mutex::default(),
+            revoked: Mutex::default(),
             is_up: AtomicBool::new(false),
             hits: AtomicU64::new(0),
             fetched: AtomicU64::new(0),
@@ -155,6 +166,20 @@ impl Node {
         self.changes.fetch_add(1, Ordering::Release);
     }
 
+    /// Events were taken here, but for those that were refused.
+    pub fn took(&self, events: &[Event], refused: &[Refused]) {
+        let mut revoked = super::locked(&self.revoked);
+        for (at, event) in events.iter().enumerate() {
+            let is_refused = refused.iter().any(|one| one.at == at);
+            for (cause, count) in Cause::ALL.iter().zip(revoked.iter_mut()) {
+                let is_it = event.happened == Happened::Revoked(*cause) && !is_refused;
+                *count += u64::from(is_it);
+            }
+        }
+        drop(revoked);
+        self.change();
+    }
+
     /// How a pair stands, by the engine's time: what this node took itself before what it was told.
     fn standing(&self, question: &Question, engine_us: u64) -> Result<Standing, Gap> {
         let key = PairKey::new(question.entity, question.recipient);
@@ -167,27 +192,17 @@ impl Node {
     /// See [`crate::consent::Ledger::standings`]. The times in the answers are those of this node's clock.
     pub fn standings(&self, questions: &[Question], now_us: u64, out: &mut Vec<Consent>) {
         let (engine_us, offset_us) = (self.engine_us(now_us), self.offset_us());
+        let serves = self.serves();
         out.extend(questions.iter().map(|question| {
             let key = PairKey::new(question.entity, question.recipient);
-            match self.outbox.overlay.standing(key) {
-                // That holds whatever else is known.
-                Some(standing) => Consent::Known(here(standing, offset_us)),
-                None => match self.cache.standing(question, engine_us) {
-                    Ok(standing) => Consent::Known(here(standing, offset_us)),
-                    Err(_) => Consent::Unavailable,
-                },
-            }
+            let known = match self.outbox.overlay.standing(key) {
+                // That holds however old everything else is.
+                Some(standing) => Some(standing),
+                None if serves => self.cache.standing(question, engine_us).ok(),
+                None => None,
+            };
+            known.map_or(Consent::Unavailable, |known| Consent::Known(here(known, offset_us)))
         }));
-        // What is known may have become too old since the first was asked: looked at last.
-        if !self.serves() {
-            let answered = out.len() - questions.len();
-            for (question, answer) in questions.iter().zip(out.iter_mut().skip(answered)) {
-                let key = PairKey::new(question.entity, question.recipient);
-                if self.outbox.overlay.standing(key).is_none() {
-                    *answer = Consent::Unavailable;
-                }
-            }
-        }
     }
 
     /// See [`crate::consent::Ledger::lacks`].

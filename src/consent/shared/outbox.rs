@@ -241,6 +241,11 @@ impl Outbox {
         mark(&locked(&self.state))
     }
 
+    /// Whether the engine was not found to have gone back since.
+    pub fn is_current(&self, mark: Mark) -> bool {
+        locked(&self.state).turn == mark.turn
+    }
+
     /// What to deliver next, up to `most` events; `None` when nothing waits.
     pub fn next(&self, most: usize) -> Result<Option<Parcel>, DiskFault> {
         let state = locked(&self.state);

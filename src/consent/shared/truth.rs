@@ -3,7 +3,7 @@
 use std::future::Future;
 
 use super::outbox::Parcel;
-use super::{Changes, EngineFault, Told};
+use super::{Changes, Counts, EngineFault, NameKind, Told};
 use crate::consent::pair::Pair;
 use crate::consent::{Claimed, EventFault, PairKey};
 
@@ -38,12 +38,19 @@ pub(super) trait Truth: Send + Sync + 'static {
         events: &[Told],
     ) -> impl Future<Output = Result<Vec<Claimed>, EngineFault>> + Send;
 
-    /// The names of a kind (`e` or `s`) after the first `known`, in the order of their numbers.
-    fn names(
+    /// All entities and all scopes, by number.
+    fn names(&self)
+    -> impl Future<Output = Result<(Vec<String>, Vec<String>), EngineFault>> + Send;
+
+    /// The number of a name, given now if it has none; `None` = it gets none.
+    fn give(
         &self,
-        kind: u8,
-        known: usize,
-    ) -> impl Future<Output = Result<Vec<String>, EngineFault>> + Send;
+        kind: NameKind,
+        name: &str,
+    ) -> impl Future<Output = Result<Option<u16>, EngineFault>> + Send;
+
+    /// Figures.
+    fn counts(&self) -> impl Future<Output = Result<Counts, EngineFault>> + Send;
 
     /// Forgets changes that nobody needs any more.
     fn prune(&self) -> impl Future<Output = Result<(), EngineFault>> + Send;

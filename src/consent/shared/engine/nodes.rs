@@ -4,7 +4,7 @@ use tokio_postgres::Row;
 
 use super::Engine;
 use super::fault::EngineFault;
-use super::lent::{commit, lock, number, signed};
+use super::lent::{Lent, commit, lock, number, signed};
 
 pub(super) const POSITION: &str =
     "SELECT position FROM consentry_consent_nodes WHERE node = $1 AND outbox = $2";
@@ -19,16 +19,24 @@ pub(super) fn position_in(row: &Row) -> Result<u64, EngineFault> {
     number(row, 0, "consentry_consent_nodes")
 }
 
+pub(super) async fn position_on(
+    lent: &Lent,
+    node: &str,
+    outbox: u64,
+) -> Result<u64, EngineFault> {
+    let asked = lent.prepare(POSITION).await?;
+    let row = lent.client()?.query_opt(&asked, &[&node, &outbox.cast_signed()]).await?;
+    Ok(row.as_ref().map(position_in).transpose()?.unwrap_or(0))
+}
+
 impl Engine {
     /// Up to which position the events of a node's outbox are applied; 0 = none is. See
     /// [`super::Origin`].
     pub async fn position(&self, node: &str, outbox: u64) -> Result<u64, EngineFault> {
         let lent = self.lend().await?;
-        let asked = lent.prepare(POSITION).await?;
-        let row = lent.client()?.query_opt(&asked, &[&node, &outbox.cast_signed()]).await?;
-        let position = row.as_ref().map(position_in).transpose()?;
+        let position = position_on(&lent, node, outbox).await?;
         lent.keep();
-        Ok(position.unwrap_or(0))
+        Ok(position)
     }
 
     /// Gives up what a node can no longer deliver: its next event is the one after `position`. Only for

@@ -4,7 +4,8 @@ use tokio_postgres::Row;
 
 use super::Engine;
 use super::fault::EngineFault;
-use super::lent::{Head, number};
+use super::lent::{Head, Lent, number};
+use super::nodes::{POSITION, position_on};
 use crate::consent::format::{read_event, read_pair};
 use crate::consent::{EntityId, Kept, Pair, PairKey};
 use crate::registry::Msisdn;
@@ -60,16 +61,40 @@ pub(super) fn pair_in(
     Ok((PairKey::of_signed(key), read_pair(octets).ok_or_else(damaged)?))
 }
 
+async fn pairs_on(lent: &Lent, keys: &[PairKey]) -> Result<Vec<(PairKey, Pair)>, EngineFault> {
+    let read = lent.prepare(PAIRS).await?;
+    let keys: Vec<i64> = keys.iter().map(|key| key.signed()).collect();
+    read_pairs(&lent.client()?.query(&read, &[&keys]).await?)
+}
+
 impl Engine {
     /// How these pairs stand, in no order; those that have no history are not in it. Keys must not be
     /// there twice. One statement.
     pub async fn pairs(&self, keys: &[PairKey]) -> Result<Vec<(PairKey, Pair)>, EngineFault> {
         let lent = self.lend().await?;
-        let read = lent.prepare(PAIRS).await?;
-        let keys: Vec<i64> = keys.iter().map(|key| key.signed()).collect();
-        let rows = lent.client()?.query(&read, &[&keys]).await?;
+        let found = pairs_on(&lent, keys).await?;
         lent.keep();
-        read_pairs(&rows)
+        Ok(found)
+    }
+
+    /// The same, and then the position of a node's outbox ([`Engine::position`]): an engine that has less
+    /// than it confirmed has gone back, and these pairs with it. No round trip more.
+    pub async fn pairs_for(
+        &self,
+        keys: &[PairKey],
+        node: &str,
+        outbox: u64,
+    ) -> Result<(Vec<(PairKey, Pair)>, u64), EngineFault> {
+        let lent = self.lend().await?;
+        // Prepared first, so that both go out together and in this order.
+        tokio::try_join!(lent.prepare(PAIRS), lent.prepare(POSITION))?;
+        let both = tokio::try_join!(
+            biased;
+            pairs_on(&lent, keys),
+            position_on(&lent, node, outbox),
+        )?;
+        lent.keep();
+        Ok(both)
     }
 
     /// Up to `most` pairs after a key, by key.
