@@ -109,9 +109,8 @@ impl<V: Numbered> Table<V> {
 
     /// The shard's number of evictions, for [`Table::renew`].
     pub fn evictions(&self, key: PairKey) -> u64 {
-        self.shard(key).map_or(0, |shard| {
-            shard.read().unwrap_or_else(PoisonError::into_inner).evictions
-        })
+        self.shard(key)
+            .map_or(0, |shard| shard.read().unwrap_or_else(PoisonError::into_inner).evictions)
     }
 
     /// Puts an entry over whatever stands there: a new event.

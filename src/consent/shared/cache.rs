@@ -156,7 +156,10 @@ mod tests {
             cache.fill(gap, Some(pair(&happened[..happened.len() / 2])), now_us);
             cache.renew(gap.key, pair(none), now_us);
             assert_eq!(cache.standing(&question, now_us).map(|one| one.state), Ok(state));
-            let gap = { cache.clear(); cache.standing(&question, now_us).unwrap_err() };
+            let gap = {
+                cache.clear();
+                cache.standing(&question, now_us).unwrap_err()
+            };
             cache.clear();
             cache.fill(gap, Some(pair(happened)), now_us);
             assert!(cache.standing(&question, now_us).is_err(), "it was asked for before");

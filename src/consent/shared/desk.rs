@@ -10,9 +10,7 @@ use tokio::sync::{Semaphore, mpsc};
 use tokio::time::timeout;
 
 use super::remote::Remote;
-use super::{
-    Batch, Engine, EngineFault, Imported, NameKind, Outcome, Shared, Told, engine,
-};
+use super::{Batch, Engine, EngineFault, Imported, NameKind, Outcome, Shared, Told, engine};
 use crate::consent::pair::Pair;
 use crate::consent::{
     EntityId, Event, EventFault, Happened, ImportKey, Kept, NameFault, PairKey, Progress, Question,
@@ -54,7 +52,10 @@ pub(super) async fn run(remote: Arc<Remote>, mut jobs: mpsc::Receiver<Job>) {
 
 impl Shared {
     /// Asks the engine, and waits for the answer.
-    fn ask<R, F>(&self, job: impl FnOnce(Arc<Remote>) -> F + Send + 'static) -> Result<R, EngineFault>
+    fn ask<R, F>(
+        &self,
+        job: impl FnOnce(Arc<Remote>) -> F + Send + 'static,
+    ) -> Result<R, EngineFault>
     where
         R: Send + 'static,
         F: Future<Output = Result<R, EngineFault>> + Send,

@@ -75,7 +75,8 @@ pub(super) async fn run<T: Truth>(node: Arc<Node>, truth: Arc<T>) {
                 sleep(AGAIN).await;
             }
         }
-        if node.is_up.load(Ordering::Acquire) && counted.is_none_or(|at: Instant| at.elapsed() >= COUNT)
+        if node.is_up.load(Ordering::Acquire)
+            && counted.is_none_or(|at: Instant| at.elapsed() >= COUNT)
         {
             counted = Some(Instant::now());
             if let Ok(Ok(counts)) = timeout(answer, truth.counts()).await {

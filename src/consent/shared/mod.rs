@@ -161,9 +161,8 @@ impl Shared {
     /// Opens the outbox, takes its lock, and begins to ask the engine. Does not wait for it.
     pub fn open(options: NodeOptions) -> Result<Shared, OpenFault> {
         let path = options.outbox.display().to_string();
-        let failed = |why: &dyn fmt::Display| {
-            OpenFault::Failed { path: path.clone(), why: why.to_string() }
-        };
+        let failed =
+            |why: &dyn fmt::Display| OpenFault::Failed { path: path.clone(), why: why.to_string() };
         let disk = Disk::open(&options.outbox)?;
         let names = Names::open(&disk).map_err(|fault| failed(&fault))?;
         let offset = disk.note(Note::Offset).map_err(|fault| failed(&fault))?;

@@ -1,7 +1,7 @@
 //! What the threads of this node share: cache, outbox, clock, and how fresh what is known is.
 
-use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::time::{Duration, SystemTime};
 
 use tokio::sync::mpsc;
@@ -234,7 +234,8 @@ impl Node {
 
     /// See [`crate::consent::Ledger::claim`].
     pub fn claim(&self, events: &[Event], now_us: u64) -> Claim {
-        let told = |event: &Event| Told { event: self.told(event), recorded_us: self.engine_us(now_us) };
+        let told =
+            |event: &Event| Told { event: self.told(event), recorded_us: self.engine_us(now_us) };
         let (answer, claiming) = Claiming::new(events.len());
         let until = Instant::now() + self.times.deadline;
         // Who finds no place in the queue is answered by being dropped.
@@ -264,5 +265,9 @@ fn here(standing: Standing, offset_us: i64) -> Standing {
         0 | Standing::NO_END => time_us,
         time_us => time_us.saturating_sub_signed(offset_us),
     };
-    Standing { from_us: by_clock(standing.from_us), until_us: by_clock(standing.until_us), ..standing }
+    Standing {
+        from_us: by_clock(standing.from_us),
+        until_us: by_clock(standing.until_us),
+        ..standing
+    }
 }

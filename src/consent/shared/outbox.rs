@@ -328,8 +328,7 @@ impl Outbox {
         (state.outbox, state.base, state.delivered) = (chance(), base, base);
         state.delivered_at.retain(|(_, at)| *at <= base);
         self.waiting.store(state.accepted - state.delivered, Ordering::Relaxed);
-        let notes =
-            [(Note::Outbox, state.outbox), (Note::Base, base), (Note::Delivered, base)];
+        let notes = [(Note::Outbox, state.outbox), (Note::Base, base), (Note::Delivered, base)];
         self.disk.keep(&notes, true)?;
         self.put_in_force(base)?;
         self.overlay.add(&state.queue);

@@ -17,11 +17,7 @@ pub(super) struct Remote {
 }
 
 impl Truth for Remote {
-    async fn changes(
-        &self,
-        after: (u64, u64),
-        outbox: u64,
-    ) -> Result<(Changes, u64), EngineFault> {
+    async fn changes(&self, after: (u64, u64), outbox: u64) -> Result<(Changes, u64), EngineFault> {
         self.engine.changes_for(after, CHANGES_MAX, &self.node, outbox).await
     }
 

@@ -1,7 +1,7 @@
 //! The tables of everything that nodes share, their version, and how they get there.
 //!
 //! ```text
-//! consentry_schema            id 1 | version
+//! consentry_schema            id 1 | version, parts: of the partitioned tables, 0 = they are whole
 //! consentry_consent_head      id 1 | event, change, names, keywords: the last number given of each
 //!                             pairs, granted, revoked, reviewed, asked, sent: how many there are
 //! consentry_consent_names     kind e|s, number | name
@@ -25,13 +25,13 @@
 use tokio_postgres::error::SqlState;
 
 use super::engine::EngineFault;
-use super::engine::Lent;
+use crate::postgres::Lent;
 
 /// The version of the tables that this program is made for. It works with the next one too.
 pub const VERSION: i32 = 1;
 
 /// Parts of a table that is partitioned.
-const PARTITIONS: u32 = 16;
+const PARTS: u32 = 16;
 
 /// How often a statement is run again when two migrations are in each other's way.
 const TRIES_MAX: u32 = 10;
@@ -155,7 +155,7 @@ pub(super) fn suits(version: Option<i32>) -> Result<(), EngineFault> {
 /// The version of the tables; `None` when there are none.
 pub(super) async fn version(lent: &Lent) -> Result<Option<i32>, EngineFault> {
     let asked = "SELECT version FROM consentry_schema WHERE id = 1";
-    match lent.client()?.query_opt(asked, &[]).await {
+    match lent.query_opt(asked, &[]).await {
         Ok(None) => Ok(None),
         Ok(Some(row)) => Ok(Some(row.try_get(0)?)),
         Err(error) if error.code() == Some(&SqlState::UNDEFINED_TABLE) => Ok(None),
@@ -163,14 +163,22 @@ pub(super) async fn version(lent: &Lent) -> Result<Option<i32>, EngineFault> {
     }
 }
 
+/// Whether the partitioned tables are so.
+pub(super) async fn in_parts(lent: &Lent) -> Result<bool, EngineFault> {
+    let row = lent.query_opt("SELECT parts FROM consentry_schema WHERE id = 1", &[]).await?;
+    let parts: i32 = row.ok_or_else(EngineFault::no_tables)?.try_get(0)?;
+    Ok(parts > 0)
+}
+
 /// Brings the tables to the last of the steps' versions.
 pub(super) async fn migrate(lent: &Lent, steps: &[Step]) -> Result<Vec<Did>, EngineFault> {
     run(
         lent,
-        "CREATE TABLE IF NOT EXISTS consentry_schema (id smallint PRIMARY KEY, version integer NOT NULL)",
+        "CREATE TABLE IF NOT EXISTS consentry_schema (id smallint PRIMARY KEY, \
+         version integer NOT NULL, parts integer NOT NULL)",
     )
     .await?;
-    run(lent, "INSERT INTO consentry_schema VALUES (1, 0) ON CONFLICT (id) DO NOTHING").await?;
+    run(lent, "INSERT INTO consentry_schema VALUES (1, 0, 0) ON CONFLICT (id) DO NOTHING").await?;
     let found = version(lent).await?.ok_or_else(EngineFault::no_tables)?;
     let mut did = Vec::new();
     for step in steps.iter().filter(|step| step.version > found) {
@@ -178,7 +186,13 @@ pub(super) async fn migrate(lent: &Lent, steps: &[Step]) -> Result<Vec<Did>, Eng
             match make {
                 Run(sql) => run(lent, sql).await?,
                 Partitioned { table, columns, by } => {
-                    if !partitioned(lent, table, columns, by).await? {
+                    if partitioned(lent, table, columns, by).await? {
+                        run(
+                            lent,
+                            &format!("UPDATE consentry_schema SET parts = {PARTS} WHERE id = 1"),
+                        )
+                        .await?;
+                    } else {
                         did.push(Did::Whole(table));
                     }
                 }
@@ -200,15 +214,14 @@ pub(super) async fn migrate(lent: &Lent, steps: &[Step]) -> Result<Vec<Did>, Eng
 
 /// Runs a statement, again while another migration is in its way.
 async fn run(lent: &Lent, sql: &str) -> Result<(), EngineFault> {
-    try_run(lent, sql).await?.map_err(|error| EngineFault::from(error))
+    try_run(lent, sql).await?.map_err(EngineFault::from)
 }
 
 /// The same; what the engine says against the statement itself is left to the caller.
 async fn try_run(lent: &Lent, sql: &str) -> Result<Result<(), tokio_postgres::Error>, EngineFault> {
-    let client = lent.client()?;
     let mut tries = 1;
     loop {
-        let error = match client.batch_execute(sql).await {
+        let error = match lent.batch_execute(sql).await {
             Ok(()) => return Ok(Ok(())),
             Err(error) => error,
         };
@@ -247,10 +260,10 @@ async fn partitioned(
         run(lent, &create).await?;
         return Ok(false);
     }
-    for part in 0..PARTITIONS {
+    for part in 0..PARTS {
         let create = format!(
             "CREATE TABLE IF NOT EXISTS {table}_p{part:02} PARTITION OF {table} \
-             FOR VALUES WITH (MODULUS {PARTITIONS}, REMAINDER {part})"
+             FOR VALUES WITH (MODULUS {PARTS}, REMAINDER {part})"
         );
         match try_run(lent, &create).await? {
             Ok(()) => {}

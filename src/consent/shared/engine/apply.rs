@@ -5,9 +5,9 @@ use std::time::Duration;
 use super::Engine;
 use super::fault::EngineFault;
 use super::fold::{fold, keys};
-use super::lent::{commit, give_up, lock, signed};
+use super::lock::{commit, give_up, lock, signed};
 use super::nodes::{MOVE, POSITION, position_in};
-use super::pairs::{PAIRS, read_pairs};
+use super::pairs::read_pairs;
 use super::write::Writes;
 use crate::consent::hot::SEQUENCE_MAX;
 use crate::consent::{Event, EventFault, PairKey};
@@ -115,19 +115,18 @@ impl Engine {
 
     async fn try_apply(&self, batch: &Batch<'_>) -> Result<Applied, EngineFault> {
         let lent = self.lend().await?;
-        let (read, asked, moved, writes) = tokio::try_join!(
-            lent.prepare(PAIRS),
-            lent.prepare(POSITION),
-            lent.prepare(MOVE),
+        let read = self.prepare_pairs(&lent).await?;
+        let (asked, moved, writes) = tokio::try_join!(
+            lent.prepare_cached(POSITION),
+            lent.prepare_cached(MOVE),
             Writes::prepare(&lent),
         )?;
-        let client = lent.client()?;
         let wanted: Vec<i64> = keys(batch.events.iter()).iter().map(|key| key.signed()).collect();
         let node = batch.origin.map(|origin| (origin.node, origin.outbox.cast_signed()));
         let reads = async {
-            tokio::try_join!(biased; async { client.query(&read, &[&wanted]).await }, async {
+            tokio::try_join!(biased; async { lent.query(&read, &[&wanted]).await }, async {
                 match &node {
-                    Some((node, outbox)) => client.query_opt(&asked, &[node, outbox]).await,
+                    Some((node, outbox)) => lent.query_opt(&asked, &[node, outbox]).await,
                     None => Ok(None),
                 }
             })
@@ -144,10 +143,10 @@ impl Engine {
             give_up(&lent).await?;
         } else {
             let writes = async {
-                tokio::try_join!(biased; writes.send(client, &head, folded), async {
+                tokio::try_join!(biased; writes.send(&lent, &head, folded), async {
                     match (&node, last.map(signed)) {
                         (Some((node, outbox)), Some(last)) => {
-                            client.execute(&moved, &[node, outbox, &last]).await
+                            lent.execute(&moved, &[node, outbox, &last]).await
                         }
                         _ => Ok(0),
                     }
@@ -156,7 +155,7 @@ impl Engine {
             commit(&lent, &head, writes).await?;
         }
         let locked = since.elapsed();
-        lent.keep();
+        lent.give_back();
         Ok(Applied { outcomes, change: head.change, locked })
     }
 }

@@ -6,10 +6,11 @@ use std::time::Duration;
 use super::super::schema;
 use super::Engine;
 use super::fault::EngineFault;
-use super::lent::{Lent, number, signed};
+use super::lock::{number, signed};
 use super::nodes::{POSITION, position_on};
 use super::pairs::pair_in;
 use crate::consent::{Pair, PairKey};
+use crate::postgres::Lent;
 
 const TABLE: &str = "consentry_consent_changes";
 
@@ -75,7 +76,7 @@ impl Engine {
     pub async fn changes(&self, after: u64, stamp: u64, most: u32) -> Result<Changes, EngineFault> {
         let lent = self.lend().await?;
         let changes = changes_on(&lent, after, stamp, most).await?;
-        lent.keep();
+        lent.give_back();
         Ok(changes)
     }
 
@@ -90,13 +91,17 @@ impl Engine {
     ) -> Result<(Changes, u64), EngineFault> {
         let lent = self.lend().await?;
         // Prepared first, so that both go out together and in this order.
-        tokio::try_join!(lent.prepare(POSITION), lent.prepare(NOW), lent.prepare(SINCE))?;
+        tokio::try_join!(
+            lent.prepare_cached(POSITION),
+            lent.prepare_cached(NOW),
+            lent.prepare_cached(SINCE),
+        )?;
         let (position, changes) = tokio::try_join!(
             biased;
             position_on(&lent, node, outbox),
             changes_on(&lent, after, stamp, most),
         )?;
-        lent.keep();
+        lent.give_back();
         Ok((changes, position))
     }
 
@@ -109,16 +114,16 @@ impl Engine {
     /// The same, with another age.
     pub async fn prune_older(&self, age: Duration) -> Result<bool, EngineFault> {
         let lent = self.lend().await?;
-        let (old, forget) = tokio::try_join!(lent.prepare(OLD), lent.prepare(FORGET))?;
-        let client = lent.client()?;
+        let (old, forget) =
+            tokio::try_join!(lent.prepare_cached(OLD), lent.prepare_cached(FORGET))?;
         let age_us = i64::try_from(age.as_micros()).unwrap_or(i64::MAX);
-        let row = client.query_one(&old, &[&i64::from(PRUNE_ROWS), &age_us]).await?;
+        let row = lent.query_one(&old, &[&i64::from(PRUNE_ROWS), &age_us]).await?;
         let last: Option<i64> = row.try_get(0).map_err(|_| EngineFault::Malformed(TABLE))?;
         let forgotten = match last {
-            Some(last) => client.execute(&forget, &[&last]).await?,
+            Some(last) => lent.execute(&forget, &[&last]).await?,
             None => 0,
         };
-        lent.keep();
+        lent.give_back();
         Ok(forgotten >= u64::from(PRUNE_ROWS))
     }
 }
@@ -129,14 +134,13 @@ async fn changes_on(
     stamp: u64,
     most: u32,
 ) -> Result<Changes, EngineFault> {
-    let (now, since) = tokio::try_join!(lent.prepare(NOW), lent.prepare(SINCE))?;
-    let client = lent.client()?;
+    let (now, since) = tokio::try_join!(lent.prepare_cached(NOW), lent.prepare_cached(SINCE))?;
     // The one that is known already comes first; one more shows whether that was all.
     let (first, limit) = (signed(after), i64::from(most) + 2);
     let (row, rows) = tokio::try_join!(
         biased;
-        async { client.query_opt(&now, &[]).await },
-        async { client.query(&since, &[&first, &limit]).await },
+        async { lent.query_opt(&now, &[]).await },
+        async { lent.query(&since, &[&first, &limit]).await },
     )?;
     let row = row.ok_or_else(EngineFault::no_tables)?;
     schema::suits(row.try_get(4).map_err(|_| EngineFault::no_tables())?)?;
@@ -160,8 +164,8 @@ async fn changes_on(
         }
         changes.is_all = rows.len() < limit as usize;
     } else {
-        let last = lent.prepare(LAST).await?;
-        let last = client.query_opt(&last, &[]).await?.ok_or_else(EngineFault::no_tables)?;
+        let last = lent.prepare_cached(LAST).await?;
+        let last = lent.query_opt(&last, &[]).await?.ok_or_else(EngineFault::no_tables)?;
         (changes.through, changes.stamp) = numbered(&last)?;
     }
     Ok(changes)

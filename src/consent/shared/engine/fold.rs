@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 
 use super::apply::{Outcome, Told};
-use super::lent::Head;
+use super::lock::Head;
 use crate::consent::format::write_event;
 use crate::consent::pair::Change;
 use crate::consent::{EventFault, Pair, PairKey};

@@ -9,8 +9,8 @@ use super::Engine;
 use super::apply::{Outcome, Told};
 use super::fault::EngineFault;
 use super::fold::{fold, keys};
-use super::lent::{commit, give_up, lock};
-use super::pairs::{PAIRS, read_pairs};
+use super::lock::{commit, give_up, lock};
+use super::pairs::read_pairs;
 use super::write::Writes;
 use crate::consent::hot::SEQUENCE_MAX;
 use crate::consent::{ImportKey, Progress, Refused};
@@ -41,18 +41,18 @@ impl Engine {
     /// How far an import came, if it ever began.
     pub async fn import_progress(&self, key: ImportKey) -> Result<Option<Progress>, EngineFault> {
         let lent = self.lend().await?;
-        let read = lent.prepare(PROGRESS).await?;
-        let row = lent.client()?.query_opt(&read, &[&&key.0[..]]).await?;
-        lent.keep();
+        let read = lent.prepare_cached(PROGRESS).await?;
+        let row = lent.query_opt(&read, &[&&key.0[..]]).await?;
+        lent.give_back();
         progress_in(row.as_ref())
     }
 
     /// Notes how far an import came whose events were told, not imported.
     pub async fn note_progress(&self, key: ImportKey, done: &Progress) -> Result<(), EngineFault> {
         let lent = self.lend().await?;
-        let note = lent.prepare(NOTE).await?;
-        lent.client()?.execute(&note, &[&&key.0[..], &written(done)]).await?;
-        lent.keep();
+        let note = lent.prepare_cached(NOTE).await?;
+        lent.execute(&note, &[&&key.0[..], &written(done)]).await?;
+        lent.give_back();
         Ok(())
     }
 
@@ -64,8 +64,8 @@ impl Engine {
     /// # Errors
     ///
     /// [`EngineFault::Unknown`]: ask [`Engine::import_progress`]. [`EngineFault::Elsewhere`] when the
-    /// import is not where `before` says: nothing was taken. [`EngineFault::Busy`] for more than
-    /// [`CHUNK_EVENTS_MAX`] events, and when others are in the way.
+    /// import is not where `before` says, and [`EngineFault::TooMany`] for more than
+    /// [`CHUNK_EVENTS_MAX`] events: nothing was taken.
     pub async fn import(
         &self,
         key: ImportKey,
@@ -75,30 +75,29 @@ impl Engine {
         report: &mut (dyn FnMut(&[Refused]) + Send),
     ) -> Result<Imported, EngineFault> {
         if events.len() > CHUNK_EVENTS_MAX {
-            return Err(EngineFault::Busy);
+            return Err(EngineFault::TooMany(CHUNK_EVENTS_MAX));
         }
         let lent = self.lend().await?;
-        let (read, asked, note, writes) = tokio::try_join!(
-            lent.prepare(PAIRS),
-            lent.prepare(PROGRESS),
-            lent.prepare(NOTE),
+        let read = self.prepare_pairs(&lent).await?;
+        let (asked, note, writes) = tokio::try_join!(
+            lent.prepare_cached(PROGRESS),
+            lent.prepare_cached(NOTE),
             Writes::prepare(&lent),
         )?;
-        let client = lent.client()?;
         let wanted: Vec<i64> = keys(events.iter()).iter().map(|key| key.signed()).collect();
         let file = &key.0[..];
         let reads = async {
             tokio::try_join!(
                 biased;
-                async { client.query(&read, &[&wanted]).await },
-                async { client.query_opt(&asked, &[&file]).await },
+                async { lent.query(&read, &[&wanted]).await },
+                async { lent.query_opt(&asked, &[&file]).await },
             )
         };
         let (mut head, since, (pairs, progress)) = lock(&lent, reads).await?;
         let found = progress_in(progress.as_ref())?;
         if found.as_ref() != before {
             give_up(&lent).await?;
-            lent.keep();
+            lent.give_back();
             return Err(EngineFault::Elsewhere);
         }
         if head.event.saturating_add(events.len() as u64) > SEQUENCE_MAX {
@@ -120,13 +119,13 @@ impl Engine {
         let written = async {
             tokio::try_join!(
                 biased;
-                writes.send(client, &head, folded),
-                async { client.execute(&note, &[&file, &text]).await },
+                writes.send(&lent, &head, folded),
+                async { lent.execute(&note, &[&file, &text]).await },
             )
         };
         commit(&lent, &head, written).await?;
         let locked = since.elapsed();
-        lent.keep();
+        lent.give_back();
         Ok(Imported { done, change: head.change, locked })
     }
 }

@@ -5,7 +5,7 @@ use tokio_postgres::Row;
 
 use super::Engine;
 use super::fault::EngineFault;
-use super::lent::{commit, give_up, lock, number, signed};
+use super::lock::{commit, give_up, lock, number, signed};
 
 const TABLE: &str = "consentry_consent_keywords";
 
@@ -36,9 +36,9 @@ impl Engine {
     /// Up to `most` keywords after a number.
     pub async fn keywords(&self, after: u64, most: u32) -> Result<Vec<Keyword>, EngineFault> {
         let lent = self.lend().await?;
-        let read = lent.prepare(AFTER).await?;
-        let rows = lent.client()?.query(&read, &[&signed(after), &i64::from(most)]).await?;
-        lent.keep();
+        let read = lent.prepare_cached(AFTER).await?;
+        let rows = lent.query(&read, &[&signed(after), &i64::from(most)]).await?;
+        lent.give_back();
         let keyword = |row: &Row| {
             let text = |at: usize| row.try_get(at).map_err(|_| EngineFault::Malformed(TABLE));
             Ok(Keyword { number: number(row, 0, TABLE)?, code: text(1)?, keyword: text(2)? })
@@ -56,10 +56,9 @@ impl Engine {
             return Ok(());
         }
         let lent = self.lend().await?;
-        let (known, add) = tokio::try_join!(lent.prepare(KNOWN), lent.prepare(ADD))?;
-        let client = lent.client()?;
+        let (known, add) = tokio::try_join!(lent.prepare_cached(KNOWN), lent.prepare_cached(ADD))?;
         let (codes, keywords): (Vec<&str>, Vec<&str>) = told.iter().copied().unzip();
-        let reads = async { client.query(&known, &[&codes, &keywords]).await };
+        let reads = async { lent.query(&known, &[&codes, &keywords]).await };
         let (mut head, _, rows) = lock(&lent, reads).await?;
         for row in &rows {
             let text = |at: usize| row.try_get(at).map_err(|_| EngineFault::Malformed(TABLE));
@@ -74,9 +73,9 @@ impl Engine {
             let numbers: Vec<i64> = (head.keywords + 1..).take(told.len()).map(signed).collect();
             let (codes, keywords): (Vec<&str>, Vec<&str>) = told.iter().copied().unzip();
             head.keywords += told.len() as u64;
-            commit(&lent, &head, client.execute(&add, &[&numbers, &codes, &keywords])).await?;
+            commit(&lent, &head, lent.execute(&add, &[&numbers, &codes, &keywords])).await?;
         }
-        lent.keep();
+        lent.give_back();
         Ok(())
     }
 }

@@ -13,7 +13,7 @@
 //! | file | subject |
 //! |---|---|
 //! | `fault` | what can go wrong, in words without values |
-//! | `lent` | a connection, and the transaction under the lock |
+//! | `lock` | the transaction under the lock |
 //! | `fold` | a batch of events folded into their pairs; pure |
 //! | `apply` | batches of events: an outbox's, claims, what the API tells |
 //! | `write` | what a fold changed, on its way into the tables |
@@ -30,7 +30,7 @@ mod fault;
 mod fold;
 mod import;
 mod keywords;
-mod lent;
+mod lock;
 mod names;
 mod nodes;
 mod pairs;
@@ -41,20 +41,23 @@ pub use changes::{Changes, KEPT, PRUNE_ROWS};
 pub use fault::EngineFault;
 pub use import::{CHUNK_EVENTS_MAX, Imported};
 pub use keywords::{KEYWORDS_MAX, Keyword};
-pub use lent::{IDLE, LOCK_WAIT};
+pub use lock::{IDLE, LOCK_WAIT};
 pub use names::NameKind;
 pub use pairs::Counts;
 
-use deadpool_postgres::Pool;
+use std::sync::{Arc, OnceLock};
 
-pub(super) use lent::Lent;
+use tokio_postgres::Statement;
 
 use super::schema::{self, Did, Step};
+use crate::postgres::{Lent, Pool};
 
 /// The engine. Clones share its connections.
 #[derive(Clone)]
 pub struct Engine {
     pool: Pool,
+    /// Whether the pairs are in parts: read once.
+    in_parts: Arc<OnceLock<bool>>,
 }
 
 impl std::fmt::Debug for Engine {
@@ -66,14 +69,14 @@ impl std::fmt::Debug for Engine {
 impl Engine {
     /// An engine behind these connections. Nothing is asked yet.
     pub fn new(pool: Pool) -> Engine {
-        Engine { pool }
+        Engine { pool, in_parts: Arc::default() }
     }
 
     /// Whether the engine answers, can be written to, and has the tables that this version knows.
     pub async fn check(&self) -> Result<(), EngineFault> {
         let lent = self.lend().await?;
         let found = schema::version(&lent).await?;
-        lent.keep();
+        lent.give_back();
         schema::suits(found)
     }
 
@@ -86,11 +89,24 @@ impl Engine {
     pub async fn migrate_by(&self, steps: &[Step]) -> Result<Vec<Did>, EngineFault> {
         let lent = self.lend().await?;
         let did = schema::migrate(&lent, steps).await?;
-        lent.keep();
+        lent.give_back();
         Ok(did)
     }
 
+    /// The statement by which pairs are looked for.
+    async fn prepare_pairs(&self, lent: &Lent) -> Result<Statement, EngineFault> {
+        let in_parts = match self.in_parts.get() {
+            Some(in_parts) => *in_parts,
+            None => {
+                let in_parts = schema::in_parts(lent).await?;
+                *self.in_parts.get_or_init(|| in_parts)
+            }
+        };
+        let sql = if in_parts { pairs::PAIRS_IN_PARTS } else { pairs::PAIRS };
+        Ok(lent.prepare_cached(sql).await?)
+    }
+
     async fn lend(&self) -> Result<Lent, EngineFault> {
-        Ok(Lent::new(self.pool.get().await?))
+        Ok(self.pool.get().await?)
     }
 }

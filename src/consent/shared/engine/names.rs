@@ -4,7 +4,7 @@ use tokio_postgres::Row;
 
 use super::Engine;
 use super::fault::EngineFault;
-use super::lent::{commit, give_up, lock};
+use super::lock::{commit, give_up, lock};
 use crate::consent::{ENTITIES_MAX, NAME_OCTETS_MAX, NameFault, SCOPES_MAX};
 
 const TABLE: &str = "consentry_consent_names";
@@ -64,8 +64,7 @@ impl Engine {
         scopes: usize,
     ) -> Result<(Vec<String>, Vec<String>), EngineFault> {
         let lent = self.lend().await?;
-        let from = lent.prepare(FROM).await?;
-        let client = lent.client()?;
+        let from = lent.prepare_cached(FROM).await?;
         let first = |kind: NameKind, known| i32::from(kind.first()).saturating_add(known);
         let known = [entities, scopes].map(|known| i32::try_from(known).unwrap_or(i32::MAX));
         let [entities, scopes] = [
@@ -74,10 +73,10 @@ impl Engine {
         ];
         let (entity_rows, scope_rows) = tokio::try_join!(
             biased;
-            async { client.query(&from, &[&entities.0, &entities.1]).await },
-            async { client.query(&from, &[&scopes.0, &scopes.1]).await },
+            async { lent.query(&from, &[&entities.0, &entities.1]).await },
+            async { lent.query(&from, &[&scopes.0, &scopes.1]).await },
         )?;
-        lent.keep();
+        lent.give_back();
         Ok((names_in(&entity_rows, entities.1)?, names_in(&scope_rows, scopes.1)?))
     }
 
@@ -92,19 +91,21 @@ impl Engine {
             return Ok(Err(NameFault::Malformed));
         }
         let lent = self.lend().await?;
-        let (find, count, give) =
-            tokio::try_join!(lent.prepare(NUMBER), lent.prepare(COUNT), lent.prepare(GIVE))?;
-        let client = lent.client()?;
+        let (find, count, give) = tokio::try_join!(
+            lent.prepare_cached(NUMBER),
+            lent.prepare_cached(COUNT),
+            lent.prepare_cached(GIVE)
+        )?;
         let code = kind.code();
-        if let Some(row) = client.query_opt(&find, &[&code, &name]).await? {
-            lent.keep();
+        if let Some(row) = lent.query_opt(&find, &[&code, &name]).await? {
+            lent.give_back();
             return number_in(&row).map(Ok);
         }
         let reads = async {
             tokio::try_join!(
                 biased;
-                async { client.query_opt(&find, &[&code, &name]).await },
-                async { client.query_one(&count, &[&code]).await },
+                async { lent.query_opt(&find, &[&code, &name]).await },
+                async { lent.query_one(&count, &[&code]).await },
             )
         };
         let (mut head, _, (found, count)) = lock(&lent, reads).await?;
@@ -116,15 +117,14 @@ impl Engine {
             None => {
                 let number = kind.first() + count as u16;
                 head.names += 1;
-                let row =
-                    async { client.execute(&give, &[&code, &i32::from(number), &name]).await };
+                let row = async { lent.execute(&give, &[&code, &i32::from(number), &name]).await };
                 commit(&lent, &head, row).await?;
-                lent.keep();
+                lent.give_back();
                 return Ok(Ok(number));
             }
         };
         give_up(&lent).await?;
-        lent.keep();
+        lent.give_back();
         Ok(number)
     }
 }

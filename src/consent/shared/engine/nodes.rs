@@ -4,7 +4,8 @@ use tokio_postgres::Row;
 
 use super::Engine;
 use super::fault::EngineFault;
-use super::lent::{Lent, commit, lock, number, signed};
+use super::lock::{commit, lock, number, signed};
+use crate::postgres::Lent;
 
 pub(super) const POSITION: &str =
     "SELECT position FROM consentry_consent_nodes WHERE node = $1 AND outbox = $2";
@@ -19,13 +20,9 @@ pub(super) fn position_in(row: &Row) -> Result<u64, EngineFault> {
     number(row, 0, "consentry_consent_nodes")
 }
 
-pub(super) async fn position_on(
-    lent: &Lent,
-    node: &str,
-    outbox: u64,
-) -> Result<u64, EngineFault> {
-    let asked = lent.prepare(POSITION).await?;
-    let row = lent.client()?.query_opt(&asked, &[&node, &outbox.cast_signed()]).await?;
+pub(super) async fn position_on(lent: &Lent, node: &str, outbox: u64) -> Result<u64, EngineFault> {
+    let asked = lent.prepare_cached(POSITION).await?;
+    let row = lent.query_opt(&asked, &[&node, &outbox.cast_signed()]).await?;
     Ok(row.as_ref().map(position_in).transpose()?.unwrap_or(0))
 }
 
@@ -35,7 +32,7 @@ impl Engine {
     pub async fn position(&self, node: &str, outbox: u64) -> Result<u64, EngineFault> {
         let lent = self.lend().await?;
         let position = position_on(&lent, node, outbox).await?;
-        lent.keep();
+        lent.give_back();
         Ok(position)
     }
 
@@ -49,13 +46,14 @@ impl Engine {
         position: u64,
     ) -> Result<(), EngineFault> {
         let lent = self.lend().await?;
-        let (asked, moved) = tokio::try_join!(lent.prepare(POSITION), lent.prepare(MOVE))?;
-        let (client, outbox) = (lent.client()?, outbox.cast_signed());
-        let (head, _, row) = lock(&lent, client.query_opt(&asked, &[&node, &outbox])).await?;
+        let (asked, moved) =
+            tokio::try_join!(lent.prepare_cached(POSITION), lent.prepare_cached(MOVE))?;
+        let outbox = outbox.cast_signed();
+        let (head, _, row) = lock(&lent, lent.query_opt(&asked, &[&node, &outbox])).await?;
         let found = row.as_ref().map(position_in).transpose()?.unwrap_or(0);
         let last = signed(position.max(found));
-        commit(&lent, &head, client.execute(&moved, &[&node, &outbox, &last])).await?;
-        lent.keep();
+        commit(&lent, &head, lent.execute(&moved, &[&node, &outbox, &last])).await?;
+        lent.give_back();
         Ok(())
     }
 }

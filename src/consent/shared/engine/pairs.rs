@@ -1,21 +1,27 @@
 //! How pairs stand, what happened with them, and figures.
 
-use tokio_postgres::Row;
+use tokio_postgres::{Row, Statement};
 
 use super::Engine;
 use super::fault::EngineFault;
-use super::lent::{Head, Lent, number};
+use super::lock::{Head, number};
 use super::nodes::{POSITION, position_on};
 use crate::consent::format::{read_event, read_pair};
 use crate::consent::{EntityId, Kept, Pair, PairKey};
+use crate::postgres::Lent;
 use crate::registry::Msisdn;
 
 const PAIRS_TABLE: &str = "consentry_consent_pairs";
 const EVENTS_TABLE: &str = "consentry_consent_events";
 
-/// By a join, so that each key is looked for in its own partition only.
-pub(super) const PAIRS: &str = "SELECT pair.key, pair.value FROM unnest($1::bigint[]) AS asked (key) \
-                                JOIN consentry_consent_pairs AS pair ON pair.key = asked.key";
+/// One look at all keys: the index is gone through once.
+pub(super) const PAIRS: &str = "SELECT key, value FROM consentry_consent_pairs WHERE key = ANY($1)";
+
+/// Where the table is in parts, PostgreSQL would look for every key in every part, or read whole parts
+/// where it takes the keys for many. So each is looked for by itself, in its part only; what is not there
+/// comes without a value.
+pub(super) const PAIRS_IN_PARTS: &str = "SELECT asked.key, (SELECT value FROM consentry_consent_pairs AS pair WHERE pair.key = asked.key) \
+     FROM unnest($1::bigint[]) AS asked (key)";
 
 const PAGE: &str =
     "SELECT key, value FROM consentry_consent_pairs WHERE key > $1 ORDER BY key LIMIT $2";
@@ -45,7 +51,8 @@ pub struct Counts {
 }
 
 pub(super) fn read_pairs(rows: &[Row]) -> Result<Vec<(PairKey, Pair)>, EngineFault> {
-    rows.iter().map(|row| pair_in(row, 0, 1, PAIRS_TABLE)).collect()
+    let is_there = |row: &&Row| !matches!(row.try_get::<_, Option<&[u8]>>(1), Ok(None));
+    rows.iter().filter(is_there).map(|row| pair_in(row, 0, 1, PAIRS_TABLE)).collect()
 }
 
 /// A key and a pair in two columns of a row.
@@ -61,10 +68,13 @@ pub(super) fn pair_in(
     Ok((PairKey::of_signed(key), read_pair(octets).ok_or_else(damaged)?))
 }
 
-async fn pairs_on(lent: &Lent, keys: &[PairKey]) -> Result<Vec<(PairKey, Pair)>, EngineFault> {
-    let read = lent.prepare(PAIRS).await?;
+async fn pairs_on(
+    lent: &Lent,
+    read: &Statement,
+    keys: &[PairKey],
+) -> Result<Vec<(PairKey, Pair)>, EngineFault> {
     let keys: Vec<i64> = keys.iter().map(|key| key.signed()).collect();
-    read_pairs(&lent.client()?.query(&read, &[&keys]).await?)
+    read_pairs(&lent.query(read, &[&keys]).await?)
 }
 
 impl Engine {
@@ -72,8 +82,8 @@ impl Engine {
     /// there twice. One statement.
     pub async fn pairs(&self, keys: &[PairKey]) -> Result<Vec<(PairKey, Pair)>, EngineFault> {
         let lent = self.lend().await?;
-        let found = pairs_on(&lent, keys).await?;
-        lent.keep();
+        let found = pairs_on(&lent, &self.prepare_pairs(&lent).await?, keys).await?;
+        lent.give_back();
         Ok(found)
     }
 
@@ -87,13 +97,14 @@ impl Engine {
     ) -> Result<(Vec<(PairKey, Pair)>, u64), EngineFault> {
         let lent = self.lend().await?;
         // Prepared first, so that both go out together and in this order.
-        tokio::try_join!(lent.prepare(PAIRS), lent.prepare(POSITION))?;
+        let read = self.prepare_pairs(&lent).await?;
+        lent.prepare_cached(POSITION).await?;
         let both = tokio::try_join!(
             biased;
-            pairs_on(&lent, keys),
+            pairs_on(&lent, &read, keys),
             position_on(&lent, node, outbox),
         )?;
-        lent.keep();
+        lent.give_back();
         Ok(both)
     }
 
@@ -104,20 +115,20 @@ impl Engine {
         most: u32,
     ) -> Result<Vec<(PairKey, Pair)>, EngineFault> {
         let lent = self.lend().await?;
-        let read = lent.prepare(PAGE).await?;
+        let read = lent.prepare_cached(PAGE).await?;
         // No recipient has number 0: nothing stands at the first key.
         let after = after.unwrap_or(PairKey(0)).signed();
-        let rows = lent.client()?.query(&read, &[&after, &i64::from(most)]).await?;
-        lent.keep();
+        let rows = lent.query(&read, &[&after, &i64::from(most)]).await?;
+        lent.give_back();
         read_pairs(&rows)
     }
 
     /// What happened with a pair, in the ledger's order.
     pub async fn history(&self, key: PairKey) -> Result<Vec<Kept>, EngineFault> {
         let lent = self.lend().await?;
-        let read = lent.prepare(HISTORY).await?;
-        let rows = lent.client()?.query(&read, &[&key.signed()]).await?;
-        lent.keep();
+        let read = lent.prepare_cached(HISTORY).await?;
+        let rows = lent.query(&read, &[&key.signed()]).await?;
+        lent.give_back();
         let kept = |row: &Row| {
             let damaged = || EngineFault::Malformed(EVENTS_TABLE);
             let sequence = number(row, 0, EVENTS_TABLE)?;
@@ -136,9 +147,9 @@ impl Engine {
     /// The entities that have a history with a number, by their number.
     pub async fn entities_of(&self, recipient: Msisdn) -> Result<Vec<EntityId>, EngineFault> {
         let lent = self.lend().await?;
-        let count = lent.prepare(ENTITIES).await?;
-        let row = lent.client()?.query_one(&count, &[]).await?;
-        lent.keep();
+        let count = lent.prepare_cached(ENTITIES).await?;
+        let row = lent.query_one(&count, &[]).await?;
+        lent.give_back();
         let count = number(&row, 0, "consentry_consent_names")?;
         let all: Vec<PairKey> = (0..u16::try_from(count).unwrap_or(u16::MAX))
             .filter_map(|number| Some(PairKey::new(EntityId::new(number)?, recipient)))
@@ -154,9 +165,9 @@ impl Engine {
     /// Figures.
     pub async fn counts(&self) -> Result<Counts, EngineFault> {
         let lent = self.lend().await?;
-        let read = lent.prepare(FIGURES).await?;
-        let row = lent.client()?.query_opt(&read, &[]).await?;
-        lent.keep();
+        let read = lent.prepare_cached(FIGURES).await?;
+        let row = lent.query_opt(&read, &[]).await?;
+        lent.give_back();
         let head = Head::read(&row.ok_or_else(EngineFault::no_tables)?)?;
         let Head { pairs, events, event, change, .. } = head;
         Ok(Counts { pairs, events, event, change })

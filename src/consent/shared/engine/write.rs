@@ -1,12 +1,12 @@
 //! What a fold changed, on its way into the tables: three statements, however many rows.
 
 use tokio_postgres::types::ToSql;
-use tokio_postgres::{Client, Error, Statement};
+use tokio_postgres::{Error, Statement};
 
-use super::fault::EngineFault;
 use super::fold::Folded;
-use super::lent::{Head, Lent, signed};
+use super::lock::{Head, signed};
 use crate::consent::format::write_pair;
+use crate::postgres::Lent;
 
 const EVENTS: &str = "INSERT INTO consentry_consent_events (key, number, value) \
                       SELECT * FROM unnest($1::bigint[], $2::bigint[], $3::bytea[])";
@@ -40,14 +40,17 @@ struct Rows {
 }
 
 impl Writes {
-    pub async fn prepare(lent: &Lent) -> Result<Writes, EngineFault> {
-        let (events, pairs, changes) =
-            tokio::try_join!(lent.prepare(EVENTS), lent.prepare(PAIRS), lent.prepare(CHANGES))?;
+    pub async fn prepare(lent: &Lent) -> Result<Writes, Error> {
+        let (events, pairs, changes) = tokio::try_join!(
+            lent.prepare_cached(EVENTS),
+            lent.prepare_cached(PAIRS),
+            lent.prepare_cached(CHANGES)
+        )?;
         Ok(Writes { events, pairs, changes })
     }
 
     /// Sends a fold. `head` is the one after it: its changes are the last ones.
-    pub async fn send(&self, client: &Client, head: &Head, folded: Folded) -> Result<(), Error> {
+    pub async fn send(&self, lent: &Lent, head: &Head, folded: Folded) -> Result<(), Error> {
         if folded.is_empty() {
             return Ok(());
         }
@@ -71,15 +74,16 @@ impl Writes {
             async {
                 let columns: [&(dyn ToSql + Sync); 3] =
                     [&rows.event_keys, &rows.event_numbers, &rows.event_values];
-                client.execute(&self.events, &columns).await
+                lent.execute(&self.events, &columns).await
             },
             async {
-                client.execute(&self.pairs, &[&rows.pair_keys, &rows.pair_values]).await
+                let columns: [&(dyn ToSql + Sync); 2] = [&rows.pair_keys, &rows.pair_values];
+                lent.execute(&self.pairs, &columns).await
             },
             async {
                 let columns: [&(dyn ToSql + Sync); 4] =
                     [&rows.change_numbers, &rows.pair_keys, &rows.pair_values, &stamp];
-                client.execute(&self.changes, &columns).await
+                lent.execute(&self.changes, &columns).await
             },
         )?;
         Ok(())

@@ -1,13 +1,13 @@
-//! A connection lent by the pool, and the transaction under the ledger's one lock.
+//! The transaction under the ledger's one lock.
 
 use std::time::{Duration, Instant};
 
-use deadpool_postgres::{ClientWrapper, Object};
 use tokio_postgres::types::ToSql;
-use tokio_postgres::{Error, Row, Statement};
+use tokio_postgres::{Error, Row};
 
 use super::super::schema;
 use super::fault::EngineFault;
+use crate::postgres::Lent;
 
 /// How long a transaction waits for the head's lock; then it is [`EngineFault::Busy`].
 pub const LOCK_WAIT: Duration = Duration::from_secs(2);
@@ -29,41 +29,6 @@ const LOCK: &str = "SELECT event, change, names, keywords, pairs, granted, revok
 const UPDATE_HEAD: &str = "UPDATE consentry_consent_head SET event = $1, change = $2, names = $3, \
                            keywords = $4, pairs = $5, granted = $6, revoked = $7, reviewed = $8, \
                            asked = $9, sent = $10 WHERE id = 1";
-
-/// A connection. Dropped, it is closed: whatever was on its way is undone, unless it was committed.
-pub(in crate::consent::shared) struct Lent {
-    /// Always there until it is dropped or kept.
-    object: Option<Object>,
-}
-
-impl Lent {
-    pub fn new(object: Object) -> Lent {
-        Lent { object: Some(object) }
-    }
-
-    pub fn client(&self) -> Result<&ClientWrapper, EngineFault> {
-        let closed = || EngineFault::Down("the connection is closed".to_owned());
-        self.object.as_deref().ok_or_else(closed)
-    }
-
-    /// Prepares a statement, where this connection has not.
-    pub async fn prepare(&self, sql: &str) -> Result<Statement, EngineFault> {
-        Ok(self.client()?.prepare_cached(sql).await?)
-    }
-
-    /// Gives it back for others: nothing is on its way.
-    pub fn keep(mut self) {
-        drop(self.object.take());
-    }
-}
-
-impl Drop for Lent {
-    fn drop(&mut self) {
-        if let Some(object) = self.object.take() {
-            drop(Object::take(object));
-        }
-    }
-}
 
 /// What the head's row says: the ledger's counters.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -113,13 +78,12 @@ pub(super) async fn lock<T>(
     lent: &Lent,
     reads: impl Future<Output = Result<T, Error>>,
 ) -> Result<(Head, Instant, T), EngineFault> {
-    let client = lent.client()?;
     // Both now: nothing is prepared while others wait.
-    let (lock, _) = tokio::try_join!(lent.prepare(LOCK), lent.prepare(UPDATE_HEAD))?;
+    let (lock, _) = tokio::try_join!(lent.prepare_cached(LOCK), lent.prepare_cached(UPDATE_HEAD))?;
     let (_, (row, since), read) = tokio::try_join!(
         biased;
-        client.batch_execute(BEGIN),
-        async { client.query_opt(&lock, &[]).await.map(|row| (row, Instant::now())) },
+        lent.batch_execute(BEGIN),
+        async { lent.query_opt(&lock, &[]).await.map(|row| (row, Instant::now())) },
         reads,
     )?;
     let row = row.ok_or_else(EngineFault::no_tables)?;
@@ -135,8 +99,7 @@ pub(super) async fn commit<T>(
     head: &Head,
     writes: impl Future<Output = Result<T, Error>>,
 ) -> Result<T, EngineFault> {
-    let client = lent.client()?;
-    let update = lent.prepare(UPDATE_HEAD).await?;
+    let update = lent.prepare_cached(UPDATE_HEAD).await?;
     let [granted, revoked, reviewed, asked, sent] = head.events.map(signed);
     let (event, change, names) = (signed(head.event), signed(head.change), signed(head.names));
     let (keywords, pairs) = (signed(head.keywords), signed(head.pairs));
@@ -145,14 +108,14 @@ pub(super) async fn commit<T>(
     let done = tokio::try_join!(
         biased;
         writes,
-        client.execute(&update, &all),
-        client.batch_execute("COMMIT"),
+        lent.execute(&update, &all),
+        lent.batch_execute("COMMIT"),
     );
-    let (written, _, _) = done.map_err(|error| EngineFault::of_commit(&error))?;
+    let (written, _, _) = done.map_err(EngineFault::of_commit)?;
     Ok(written)
 }
 
 /// Ends a transaction that has nothing to write.
 pub(super) async fn give_up(lent: &Lent) -> Result<(), EngineFault> {
-    Ok(lent.client()?.batch_execute("ROLLBACK").await?)
+    Ok(lent.batch_execute("ROLLBACK").await?)
 }
