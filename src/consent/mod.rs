@@ -15,10 +15,13 @@
 //! | `import` | which import, and how far it came |
 //! | [`desk`] | what operators ask and tell, as texts |
 //! | `ledger` | the face |
+//! | `ask` | what of the shared ledger is waited for: look-ups, claims |
 //! | `embedded` | the ledger of one node, in a folder |
+//! | [`shared`] | the ledger that nodes share, in an engine that speaks PostgreSQL |
 //! | `relation` | when what an entity and a recipient had with each other ended |
 //! | `rehearsal` | the same face for captured traffic: as of then, and nothing is written |
 
+mod ask;
 pub mod csv;
 pub mod desk;
 mod embedded;
@@ -32,19 +35,20 @@ pub mod line;
 mod pair;
 mod rehearsal;
 mod relation;
+pub mod shared;
 
+pub use ask::{Claim, Claimed, Claiming, Lookup};
 pub use embedded::{Embedded, QUEUE_EVENTS_MAX};
 pub use event::{
     Cause, ENTITIES_MAX, EntityId, Event, EventFault, Grant, Happened, Kept, Proof, ProofKind,
     Question, SCOPES_MAX, Scope, Source,
 };
 pub use import::{CHUNK_EVENTS_MAX, HEAD_OCTETS, ImportKey, Progress};
+pub use key::PairKey;
 pub use ledger::{
     CACHE_OCTETS_MIN, EVENT_KINDS, Ledger, NAME_OCTETS_MAX, NameFault, OpenFault, Options, Refused,
     Stats, Ticket, Unavailable,
 };
 pub use line::{Line, LineFault};
-pub use pair::{AHEAD_US, GRANTS_MAX};
+pub use pair::{AHEAD_US, GRANTS_MAX, Pair};
 pub use rehearsal::{AskElsewhere, Before, CHANGED_PAIRS_MAX, Rehearsal};
-
-use key::PairKey;
