@@ -123,7 +123,6 @@ impl Filters {
     pub(super) fn mirrored<T>(
         &self,
         keys: &[IndexKey],
-        nodes: &[String],
         look: impl FnOnce(MirrorQuery<'_>) -> Result<T, Failure>,
     ) -> Result<T, Failure> {
         let wanted = self.span.wanted();
@@ -142,7 +141,6 @@ impl Filters {
         look(MirrorQuery {
             since_us,
             until_us,
-            nodes,
             number: wanted.is_some().then_some(Number {
                 tokens: &tokens,
                 tails: &tails,
@@ -154,7 +152,7 @@ impl Filters {
             session: self.session,
             message_id: self.message_id.as_deref(),
             reference: self.reference.as_deref(),
-            most: None,
+            ..MirrorQuery::default()
         })
     }
 

@@ -44,6 +44,8 @@ pub struct MirrorQuery<'a> {
     pub until_us: Option<u64>,
     /// Only of these nodes; of all, where it is empty.
     pub nodes: &'a [String],
+    /// Only of these journals, alike.
+    pub journals: &'a [String],
     /// A sender or recipient.
     pub number: Option<Number<'a>>,
     /// The provider's name, whole.
@@ -290,6 +292,9 @@ fn sieve(
     and(format!("kind = ANY({})", values.put(query.kinds())));
     if !query.nodes.is_empty() {
         and(format!("node = ANY({})", values.put(query.nodes.to_vec())));
+    }
+    if !query.journals.is_empty() {
+        and(format!("journal = ANY({})", values.put(query.journals.to_vec())));
     }
     if let Some(verdict) = query.verdict {
         and(format!("verdict = {}", values.put(verdict.to_owned())));

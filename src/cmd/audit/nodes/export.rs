@@ -27,6 +27,9 @@ pub(in super::super) fn run(args: &Args) -> Result<Answer, Failure> {
     if !over.source.node.is_empty() {
         asked.insert("node".to_owned(), over.source.node.join(" "));
     }
+    if !over.source.journal.is_empty() {
+        asked.insert("journal".to_owned(), over.source.journal.join(" "));
+    }
     let noted = [said(&filters.asked()), over.source.said()];
     let noted: Vec<&str> =
         noted.iter().map(String::as_str).filter(|part| !part.is_empty()).collect();

@@ -39,6 +39,9 @@ pub(super) struct Source {
     /// Only this node, by the name that its rows have; may be given several times.
     #[arg(long, value_name = "NAME")]
     node: Vec<String>,
+    /// Only this journal, by the word that its rows have; may be given several times.
+    #[arg(long, value_name = "WORD")]
+    journal: Vec<String>,
 }
 
 /// The same for who looks for numbers.
@@ -107,9 +110,13 @@ impl Source {
 
     /// In words, for who reads who looked.
     fn said(&self) -> String {
-        match self.node.is_empty() {
+        let nodes = match self.node.is_empty() {
             true => "over all nodes".to_owned(),
             false => format!("over nodes {}", self.node.join(" ")),
+        };
+        match self.journal.is_empty() {
+            true => nodes,
+            false => format!("{nodes}, journals {}", self.journal.join(" ")),
         }
     }
 }
@@ -160,18 +167,20 @@ impl Over {
                 ));
             }
         }
-        filters.mirrored(&keys, &self.source.node, look)
+        let Source { node, journal, .. } = &self.source;
+        filters
+            .mirrored(&keys, |query| look(MirrorQuery { nodes: node, journals: journal, ..query }))
     }
 
     /// What has tokens under a key that is not at hand, in words; whether that is everything.
     fn closed(&self, mirrored: &Mirrored, names: &BTreeSet<String>) -> (Vec<String>, bool) {
-        let is_wanted =
-            |node: &String| self.source.node.is_empty() || self.source.node.contains(node);
+        let Source { node, journal: only, .. } = &self.source;
+        let is_wanted = |name: &String| node.is_empty() || node.contains(name);
         let (mut closed, mut open) = (Vec::new(), 0);
         for (word, journal) in &mirrored.journals {
             let nodes: Vec<&str> =
                 journal.nodes.iter().filter(|node| is_wanted(node)).map(String::as_str).collect();
-            if nodes.is_empty() {
+            if nodes.is_empty() || !(only.is_empty() || only.contains(word)) {
                 continue;
             }
             let nodes = nodes.join(", ");

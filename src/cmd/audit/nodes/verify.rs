@@ -123,6 +123,13 @@ pub(in super::super) fn run(
 ) -> Result<Result<Held, Answer>, Failure> {
     let mirrored = source.open(place)?;
     let mut words = words(&mirrored, &source.own_names(place)?, keys)?;
+    if !source.journal.is_empty() {
+        words.retain(|word| source.journal.contains(&word.journal));
+        if words.is_empty() {
+            let asked = source.journal.join(", ");
+            return Err(Failure(format!("the mirror has no journal {asked} of this node")));
+        }
+    }
     let mut against = checkpoints.to_vec();
     against.extend(words.iter().flat_map(|word| word.checkpoints.iter().cloned()));
     let mut last = 0;
