@@ -335,14 +335,15 @@ impl Stage {
 
     /// All that waits, by a ledger that has all at hand.
     fn at_once(&mut self) {
-        let Stage { knowledge, session, desk, .. } = self;
-        let book = self.book.clone();
-        let mut ask = |questions: &[Question], answers: &mut Vec<Consent>| {
-            book.at_last(questions, answers);
-        };
-        while session.judge(knowledge, desk, &mut ask, at(1)) {
+        loop {
+            let Stage { knowledge, session, desk, book, .. } = self;
+            let mut ask = |questions: &[Question], answers: &mut Vec<Consent>| {
+                book.at_last(questions, answers);
+            };
+            if !session.judge(knowledge, desk, &mut ask, at(1)) {
+                return;
+            }
             self.carry_out();
-            return self.at_once();
         }
     }
 
