@@ -78,10 +78,10 @@ impl Source {
         let config = knowledge::load_config(file)?;
         let found = config.mirrors.iter().find(|mirror| mirror.name == *name);
         match found.map(|mirror| &mirror.kind) {
-            Some(MirrorKind::Postgres { url, table: named }) => {
-                let url: Url =
-                    url.parse().map_err(|fault| Failure(format!("[[mirror]] {name}: {fault}")))?;
-                Ok((Server::new(url, None)?, table(named.clone())))
+            Some(MirrorKind::Postgres { url, password, table: named }) => {
+                let server = Server::new(url.clone(), password.clone())
+                    .map_err(|fault| Failure(format!("[[mirror]] {name}: {fault}")))?;
+                Ok((server, table(named.clone())))
             }
             Some(other) => Err(Failure(format!(
                 "[[mirror]] {name} is of kind {}: records are read of kind postgres alone",
@@ -98,12 +98,12 @@ impl Source {
         }
         let Some(file) = &place.config else { return Ok(vec![mirrors::host()]) };
         let config = knowledge::load_config(file)?;
-        let named =
+        let is_meant =
             |mirror: &&config::Mirror| self.mirror.as_ref().is_none_or(|name| *name == mirror.name);
-        let mut names: Vec<String> =
-            config.mirrors.iter().filter(named).filter_map(|mirror| mirror.node.clone()).collect();
+        let named = config.mirrors.iter().filter(is_meant).filter_map(|mirror| mirror.node.clone());
+        let mut names: Vec<String> = named.collect();
         if names.is_empty() {
-            names.push(mirrors::host());
+            names.push(mirrors::node(&config));
         }
         Ok(names)
     }
