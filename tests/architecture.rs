@@ -21,6 +21,10 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("capture", &["smpp", "text"]),
     ("spans", &[]),
     (
+        "cluster",
+        &["registry", "content", "consent", "session", "metrics", "postgres"],
+    ),
+    (
         "proxy",
         &[
             "smpp", "text", "registry", "content", "consent", "policy", "audit", "session",
@@ -37,6 +41,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
             "smpp", "text", "registry", "content", "consent", "policy", "audit", "session",
             "metrics", "capture", "proxy", "admin", "peer", "config", "replay", "mirror",
             "archive", "upstream", "spans", "postgres",
+            "cluster",
         ],
     ),
 ];
