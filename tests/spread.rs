@@ -82,7 +82,9 @@ impl Nodes {
         let nodes = NonZeroU32::new(NODES as u32).expect("some");
         let members = Members { nodes, seen: NODES as u32 - absent, absent };
         for (at, node) in self.nodes.iter_mut().enumerate() {
-            if let Some((until_us, began_us, asks, granted)) = node.under_way.take_if(|one| one.0 <= now_us) {
+            if let Some((until_us, began_us, asks, granted)) =
+                node.under_way.take_if(|one| one.0 <= now_us)
+            {
                 if let Some(granted) = granted {
                     for ((provider, _), messages) in asks.iter().zip(granted) {
                         node.demands.grant(&node.rates, *provider, messages);
@@ -97,7 +99,8 @@ impl Nodes {
                 let database_ns = ((now_us + 180 * SECOND_US) * 1000) as i64 + at as i64;
                 let granted = (!node.is_cut).then(|| {
                     node.seen_us = now_us;
-                    let settle = |(_, ask): &(_, Ask)| self.budget.settle(*ask, members, database_ns);
+                    let settle =
+                        |(_, ask): &(_, Ask)| self.budget.settle(*ask, members, database_ns);
                     asks.iter().map(settle).collect()
                 });
                 let latency_us = if node.is_cut { 700_000 } else { self.latency_us };
@@ -119,7 +122,9 @@ impl Nodes {
         // The greatest sum of a run of steps, each of which brings messages and takes its share of the rate.
         let (mut most, mut level, mut last_us) = (0.0_f64, 0.0_f64, START_US);
         for at_us in &self.passed {
-            level = (level - (at_us - last_us) as f64 / SECOND_US as f64 * f64::from(rate)).max(0.0) + 1.0;
+            level = (level - (at_us - last_us) as f64 / SECOND_US as f64 * f64::from(rate))
+                .max(0.0)
+                + 1.0;
             last_us = *at_us;
             most = most.max(level);
         }

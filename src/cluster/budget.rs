@@ -53,13 +53,13 @@ impl Budget {
         let rate = i64::from(ask.rate.get());
         let message_ns = BURST_NS * i64::from(members.nodes.get()) / (rate * parts);
         let message_ns = message_ns.max(1);
-        let time_of = |messages: u64| {
-            i64::try_from(messages).unwrap_or(i64::MAX).saturating_mul(message_ns)
-        };
+        let time_of =
+            |messages: u64| i64::try_from(messages).unwrap_or(i64::MAX).saturating_mul(message_ns);
         // A rate below the number of nodes takes more than a second for one message.
         let full_at = now_ns.saturating_add(BURST_NS.max(message_ns));
         // The clock of another database may have been ahead.
-        let empty_at = self.empty_at_ns.min(full_at).saturating_sub(time_of(ask.unused)).max(now_ns);
+        let empty_at =
+            self.empty_at_ns.min(full_at).saturating_sub(time_of(ask.unused)).max(now_ns);
         let free = u64::try_from((full_at - empty_at) / message_ns).unwrap_or(0);
         let paid = ask.owed.min(free);
         let kept = ask.unused.min(ask.wanted).min(free - paid);

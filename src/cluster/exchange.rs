@@ -88,7 +88,9 @@ impl Exchange {
             let _ = task.await;
         }
         if !matches!(timeout(LEAVE_WITHIN, self.tables.meet(true)).await, Ok(Ok(_))) {
-            tracing::warn!("the other nodes do not know that this one leaves: its part of the rates stays");
+            tracing::warn!(
+                "the other nodes do not know that this one leaves: its part of the rates stays"
+            );
         }
     }
 }
@@ -174,7 +176,8 @@ async fn lease(
     (serving.look)(&mut |knowledge| {
         let of = |provider| knowledge.registry.provider_by_id(provider);
         let all = demands.asks(&knowledge.rates);
-        asks = all.into_iter().filter_map(|(id, ask)| Some((id, of(id)?.name.clone(), ask))).collect();
+        asks =
+            all.into_iter().filter_map(|(id, ask)| Some((id, of(id)?.name.clone(), ask))).collect();
     });
     for chunk in asks.chunks(BUDGETS_MAX) {
         let named: Vec<_> = chunk.iter().map(|(_, name, ask)| (name.as_str(), *ask)).collect();
@@ -195,7 +198,8 @@ async fn sweeps(mut tables: Tables, serving: Arc<Serving>) {
     let mut log = Log::new(Exchanged::Sweeps, &serving);
     for turn in 0.. {
         let began = Instant::now();
-        let came_to = within(TOLD_WITHIN, exchange_sweeps(&mut tables, turn, &serving, &log.metrics));
+        let came_to =
+            within(TOLD_WITHIN, exchange_sweeps(&mut tables, turn, &serving, &log.metrics));
         log.note(came_to.await.err());
         tokio::time::sleep(TOLD_EVERY.saturating_sub(began.elapsed())).await;
     }
@@ -228,7 +232,8 @@ async fn exchange_sweeps(
     let rows = tables.hear(now_us).await?;
     (serving.look)(&mut |knowledge| {
         let names = names(&knowledge.registry);
-        let told = rows.iter().filter_map(|row| summary::read(row, |name| names.get(&name).copied()));
+        let told =
+            rows.iter().filter_map(|row| summary::read(row, |name| names.get(&name).copied()));
         let told: Vec<_> = told.flatten().collect();
         metrics.heard(told.iter().map(|one| one.cells.len() as u64).sum());
         knowledge.sweeps.hear(&told);
@@ -243,7 +248,8 @@ async fn share_keywords(mut keywords: Keywords, mut from: KeywordsFrom, serving:
         if std::mem::take(&mut is_lost) {
             // A file is read.
             let known = from.known.clone();
-            keywords.to_tell(tokio::task::spawn_blocking(move || known()).await.unwrap_or_default());
+            keywords
+                .to_tell(tokio::task::spawn_blocking(move || known()).await.unwrap_or_default());
         }
         let began = Instant::now();
         while let Ok(announced) = from.announced.try_recv() {

@@ -101,13 +101,16 @@ mod tests {
     use crate::registry::ProviderId;
 
     fn told() -> impl Strategy<Value = Vec<Told>> {
-        let cell = (0_u64..1 << 42, any::<[u64; 4]>(), any::<u8>()).prop_map(|(first, seen, which)| {
-            let seen = [0, 1, 2, 3].map(|at| if which & 1 << at == 0 { 0 } else { seen[at] });
-            Neighbourhood { first: first * 256, seen }
-        });
+        let cell =
+            (0_u64..1 << 42, any::<[u64; 4]>(), any::<u8>()).prop_map(|(first, seen, which)| {
+                let seen = [0, 1, 2, 3].map(|at| if which & 1 << at == 0 { 0 } else { seen[at] });
+                Neighbourhood { first: first * 256, seen }
+            });
         let one = (0_u32..9, prop::collection::vec(cell, 0..5), prop::collection::vec(any(), 0..4));
-        let one = one.prop_map(|(provider, cells, latest)| {
-            Told { provider: ProviderId(provider), cells, latest }
+        let one = one.prop_map(|(provider, cells, latest)| Told {
+            provider: ProviderId(provider),
+            cells,
+            latest,
         });
         prop::collection::vec(one, 0..5)
     }

@@ -29,7 +29,10 @@ fn nodes(config: &Config) -> Option<NonZeroU32> {
     match config.consent.place {
         Place::Folder(_) => None,
         Place::Shared(_) => Some(
-            u32::try_from(config.cluster.nodes).ok().and_then(NonZeroU32::new).unwrap_or(NonZeroU32::MIN),
+            u32::try_from(config.cluster.nodes)
+                .ok()
+                .and_then(NonZeroU32::new)
+                .unwrap_or(NonZeroU32::MIN),
         ),
     }
 }
@@ -70,7 +73,9 @@ pub(super) fn keywords(config: &Config, announced: &Arc<Announced>) -> Result<Ke
     let keep: KeepKeyword = Box::new(move |code, keyword| {
         keep_here(code, keyword);
         if tell.try_send((code, keyword)).is_err() {
-            tracing::warn!("a keyword is announced that other nodes will not know before a restart");
+            tracing::warn!(
+                "a keyword is announced that other nodes will not know before a restart"
+            );
         }
     });
     Ok(Kept { keep: Some(keep), exchanged: Some(exchanged) })

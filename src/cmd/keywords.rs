@@ -43,7 +43,8 @@ pub(super) fn open(path: &Path, announced: &Announced) -> Result<KeepKeyword, Fa
 /// Everything that the file holds, the oldest first; nothing where it cannot be read.
 pub(super) fn known(path: &Path) -> Vec<(Digits, Keyword)> {
     let mut octets = Vec::new();
-    let read = File::open(path).and_then(|file| file.take(FILE_OCTETS_MAX).read_to_end(&mut octets));
+    let read =
+        File::open(path).and_then(|file| file.take(FILE_OCTETS_MAX).read_to_end(&mut octets));
     if let Err(error) = read {
         tracing::warn!(path = %path.display(), %error, "other nodes are not told of its keywords");
     }

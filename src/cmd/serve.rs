@@ -24,8 +24,8 @@ use super::rewriting::{self, Rewriting};
 use super::sockets::Addresses;
 use super::traces;
 use super::{
-    Failure, asked, capture, cluster, console, disk, file_watch, hand_over, key_watch, ledger, licences,
-    mirrors, originals, tls, told, upstreams,
+    Failure, asked, capture, cluster, console, disk, file_watch, hand_over, key_watch, ledger,
+    licences, mirrors, originals, tls, told, upstreams,
 };
 use crate::admin::{self, Token, Told};
 use crate::audit::keys::{Auditor, SigningKey};

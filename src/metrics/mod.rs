@@ -29,8 +29,8 @@ mod process;
 pub use cluster::ClusterMetrics;
 pub use histogram::{Counts, Histogram};
 pub use labels::{
-    BindMode, CaptureEnd, CaptureOutcome, ConsentEvent, Exchanged, ForeignProtocol, Refused, Reloaded,
-    Revocation, SessionState, Side, SpanOutcome, Verdict,
+    BindMode, CaptureEnd, CaptureOutcome, ConsentEvent, Exchanged, ForeignProtocol, Refused,
+    Reloaded, Revocation, SessionState, Side, SpanOutcome, Verdict,
 };
 
 /// The metrics of one process. Families that count what nobody has done yet stand at 0.
