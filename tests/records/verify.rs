@@ -132,7 +132,7 @@ fn whatever_a_node_writes_anew_and_signs_is_found_with_the_first_record_and_chec
         let why = said["why"].as_str().expect("it");
         let is_named = why.contains("written anew") || why.contains("cut off");
         assert!(is_named && why.contains("whole by itself"), "{name}: {said}");
-        if name != attacks[0].0 {
+        if *name != attacks[0].0 {
             continue;
         }
         // Another name of the node does not hide it: the key signed what was mirrored.
