@@ -8,6 +8,7 @@
 //! | file | subject |
 //! |---|---|
 //! | this | the families |
+//! | `ledger` | those of a node that shares its ledger |
 //! | [`labels`] | what each label may be |
 //! | [`histogram`] | durations, many equal ones at once |
 //! | `process` | the standard process metrics |
@@ -21,7 +22,9 @@ use crate::session::EndReason;
 use crate::smpp::{Command, CommandStatus};
 
 pub mod histogram;
+#[macro_use]
 pub mod labels;
+mod ledger;
 mod process;
 
 pub use histogram::{Counts, Histogram};
@@ -29,6 +32,7 @@ pub use labels::{
     BindMode, CaptureEnd, CaptureOutcome, ConsentEvent, ForeignProtocol, Refused, Reloaded,
     Revocation, SessionState, Side, SpanOutcome, Verdict,
 };
+pub use ledger::{LedgerMetrics, Lookup};
 
 /// The metrics of one process. Families that count what nobody has done yet stand at 0.
 pub struct Metrics {
