@@ -7,6 +7,9 @@
 #[path = "../mirror/forward.rs"]
 #[allow(dead_code)] // its other users need more of it
 mod forward;
+#[path = "../proxy/running.rs"]
+#[allow(dead_code)] // its other users need more of it
+mod running;
 #[path = "../servers/mod.rs"]
 #[allow(dead_code)] // its other users need more of it
 mod servers;
@@ -14,4 +17,5 @@ mod stage;
 
 mod claims;
 mod outages;
+mod proxies;
 mod truth;
