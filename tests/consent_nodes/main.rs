@@ -17,5 +17,6 @@ mod stage;
 
 mod claims;
 mod outages;
+mod proxies;
 mod sessions;
 mod truth;

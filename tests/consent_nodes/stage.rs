@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::task::{Context, Poll, Wake, Waker};
 use std::time::{Duration, Instant, SystemTime};
 
-use consentry::consent::shared::{Engine, NodeOptions};
+use consentry::consent::shared::{Engine, EngineFault, NodeOptions};
 use consentry::consent::{
     CACHE_OCTETS_MIN, Cause, EntityId, Event, Grant, Happened, Ledger, Proof, ProofKind, Question,
     Refused, Scope, Source,
@@ -50,13 +50,19 @@ impl Stage {
     }
 
     /// Asks the engine past all nodes.
-    pub fn run<R, F: Future<Output = Result<R, impl std::fmt::Debug>>>(
+    pub fn run<R: Send, F: Future<Output = Result<R, EngineFault>> + Send>(
         &self,
         ask: impl FnOnce(Engine) -> F,
     ) -> R {
-        let engine = self.engine(self.address);
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-        runtime.expect("a runtime").block_on(ask(engine)).expect("the engine answers")
+        let asking = ask(self.engine(self.address));
+        // A thread of its own: the caller may be inside a runtime.
+        std::thread::scope(|scope| {
+            let asked = scope.spawn(|| {
+                let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+                runtime.expect("a runtime").block_on(asking).expect("the engine answers")
+            });
+            asked.join().expect("it does not panic")
+        })
     }
 
     pub fn outbox(&self, name: &str) -> PathBuf {
@@ -155,6 +161,21 @@ pub fn standing(ledger: &Ledger, entity: EntityId, number: u64) -> Option<Standi
         [Consent::Known(standing)] => Some(standing.state),
         _ => None,
     }
+}
+
+/// Between two looks.
+pub const STEP: Duration = Duration::from_millis(20);
+
+/// Waits until a proxy shows these figures.
+pub fn series_until(admin: SocketAddr, expected: &[(&str, f64)]) {
+    let shows = |text: &str, (name, value): &(&str, f64)| {
+        let line = text.lines().find_map(|line| line.strip_prefix(&format!("{name} ")));
+        line.and_then(|shown| shown.parse().ok()) == Some(*value)
+    };
+    until("the figures are so", || {
+        let (_, text) = super::running::ask(admin, "GET /metrics", "", "");
+        expected.iter().all(|one| shows(&text, one))
+    });
 }
 
 pub fn until(what: &str, is_so: impl Fn() -> bool) {
