@@ -108,6 +108,93 @@ fn this_version_works_with_the_next_ones_tables_and_no_further() {
     });
 }
 
+/// A statement that waits for a table must not keep those waiting who come after it.
+#[test]
+fn a_migration_stands_in_nobodys_way() {
+    staged(async |stage, engine| {
+        works(&engine).await;
+        let url = format!("postgres://consentry@{}/{}", stage.server.address(), stage.database);
+        let server = consentry::postgres::Server::new(url.parse().unwrap(), None).unwrap();
+        let reader = server.connect().await.unwrap();
+        reader.batch_execute("BEGIN; SELECT * FROM consentry_consent_head").await.unwrap();
+        let migrating = stage.engine(1);
+        let migrating =
+            tokio::spawn(async move { migrating.migrate_by(&steps(&[NEXT])).await.unwrap() });
+        let waits = "SELECT 1 FROM pg_locks WHERE NOT granted AND mode = 'AccessExclusiveLock'";
+        while stage.query(waits).is_empty() {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        for number in 10..13 {
+            engine.apply(&batch(&[told(number, 0, REVOKED)])).await.unwrap();
+        }
+        assert!(!migrating.is_finished());
+        reader.batch_execute("COMMIT").await.unwrap();
+        let reached = [Did::Reached(NEXT.version, NEXT.brings)];
+        assert_eq!(migrating.await.unwrap(), reached);
+        assert_eq!(engine.counts().await.unwrap().pairs, 5);
+    });
+}
+
+#[test]
+fn the_nodes_user_needs_no_more_than_the_documents_say() {
+    staged(async |stage, owner| {
+        let role = format!("node_of_{}", stage.database);
+        stage.query(&format!("CREATE ROLE {role} LOGIN"));
+        let url = format!("postgres://{role}@{}/{}", stage.server.address(), stage.database);
+        let engine = super::stage::engine_of(&url, 1);
+        let said = engine.counts().await.unwrap_err().to_string();
+        assert!(said.contains("no right") && said.contains("42501"), "{said}");
+        stage.query(&format!(
+            "GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO {role}"
+        ));
+        works(&engine).await;
+        assert_eq!(engine.prune_older(Duration::ZERO).await, Ok(false));
+        assert_eq!(owner.counts().await.unwrap().pairs, 2);
+        let said = engine.migrate_by(&steps(&[NEXT])).await.unwrap_err().to_string();
+        assert!(said.contains("42501"), "{said}");
+        stage.query(&format!("DROP OWNED BY {role}"));
+    });
+}
+
+/// The command, twice at once.
+#[test]
+fn the_command_says_what_it_did() {
+    let Some(stage) = Stage::new() else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let config = folder.path().join("consentry.toml");
+    let migrate = || {
+        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_consentry"));
+        command.args(["consent", "migrate", "-c"]).arg(&config);
+        command.stdout(std::process::Stdio::piped()).stderr(std::process::Stdio::piped());
+        command.spawn().unwrap()
+    };
+    let said = |child: std::process::Child| {
+        let output = child.wait_with_output().unwrap();
+        let text = [output.stdout, output.stderr].concat();
+        (output.status.code().unwrap(), String::from_utf8(text).unwrap())
+    };
+    let write = |consent: &str| {
+        let listen = "[[listen]]\naddress = \"127.0.0.1:0\"\nsmsc = [\"127.0.0.1:1\"]\n";
+        std::fs::write(&config, format!("{listen}\n[consent]\n{consent}\n")).unwrap();
+    };
+    write("path = \"consent\"");
+    let (status, text) = said(migrate());
+    assert!(status == 2 && text.contains("needs no migration"), "{status} {text}");
+    let url = format!("postgres://consentry@{}/{}", stage.server.address(), stage.database);
+    write(&format!("url = \"{url}\""));
+    let both = [migrate(), migrate()].map(said);
+    let reached = format!("version {VERSION}: the consent ledger\n");
+    let nothing = format!("nothing to do: the tables have version {VERSION}\n");
+    for (status, text) in &both {
+        assert!(*status == 0 && (*text == reached || *text == nothing), "{status} {text}");
+    }
+    assert!(both.iter().any(|(_, text)| *text == reached));
+    assert_eq!(said(migrate()), (0, nothing));
+    write("url = \"postgres://consentry@127.0.0.1:1/none\"");
+    let (status, text) = said(migrate());
+    assert!(status == 2 && text.contains("127.0.0.1:1"), "{status} {text}");
+}
+
 #[test]
 fn tables_of_an_earlier_version_are_to_be_migrated() {
     staged(async |stage, engine| {

@@ -4,7 +4,7 @@ use tokio_postgres::Row;
 
 use super::Engine;
 use super::fault::EngineFault;
-use super::lock::{commit, lock, number, signed};
+use super::lock::{commit, give_up, lock, number, signed};
 
 pub(super) const POSITION: &str =
     "SELECT position FROM consentry_consent_nodes WHERE node = $1 AND outbox = $2";
@@ -21,11 +21,14 @@ pub(super) fn position_in(row: &Row) -> Result<u64, EngineFault> {
 
 impl Engine {
     /// Up to which position the events of a node's outbox are applied; 0 = none is. See
-    /// [`super::Origin`].
+    /// [`super::Origin`]. Definite: asked under the lock, so that what an earlier connection of the node
+    /// has left committing is over.
     pub async fn position(&self, node: &str, outbox: u64) -> Result<u64, EngineFault> {
         let lent = self.lend().await?;
         let asked = lent.prepare_cached(POSITION).await?;
-        let row = lent.query_opt(&asked, &[&node, &outbox.cast_signed()]).await?;
+        let outbox = outbox.cast_signed();
+        let (_, _, row) = lock(&lent, lent.query_opt(&asked, &[&node, &outbox])).await?;
+        give_up(&lent).await?;
         let position = row.as_ref().map(position_in).transpose()?;
         lent.give_back();
         Ok(position.unwrap_or(0))
