@@ -67,6 +67,8 @@ pub struct Metrics {
     pub blind_ports: IntGauge,
     /// `consentry_consent_pairs`: pairs of entity and recipient that the ledger knows.
     pub consent_pairs: IntGauge,
+    /// `consentry_consent_lookup_wait_seconds`: how long batches waited for standings that this node lacked.
+    pub consent_lookup_wait: Arc<Histogram>,
     /// `consentry_smsc_response_seconds`: from a request written to the SMSC to its response read.
     pub smsc_response: Arc<Histogram>,
     /// `consentry_window_messages`: requests of all sessions that wait for the SMSC's response.
@@ -240,6 +242,10 @@ impl Metrics {
             audit_available: make.gauge(
                 "consentry_audit_available",
                 "1 while the journal takes records, else 0: nothing is forwarded then.",
+            )?,
+            consent_lookup_wait: make.histogram(
+                "consentry_consent_lookup_wait_seconds",
+                "How long batches of messages waited for standings that the node lacked.",
             )?,
             smsc_response: make.histogram(
                 "consentry_smsc_response_seconds",

@@ -222,7 +222,7 @@ pub(super) async fn migrate(lent: &Lent, steps: &[Step]) -> Result<Vec<Did>, Eng
 
 /// Runs a statement, again while another migration is in its way.
 async fn run(lent: &Lent, sql: &str) -> Result<(), EngineFault> {
-    try_run(lent, sql).await?.map_err(|error| EngineFault::from(error))
+    try_run(lent, sql).await?.map_err(EngineFault::from)
 }
 
 /// The same; what the engine says against the statement itself is left to the caller.
