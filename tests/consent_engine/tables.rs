@@ -135,27 +135,6 @@ fn a_migration_stands_in_nobodys_way() {
     });
 }
 
-#[test]
-fn the_nodes_user_needs_no_more_than_the_documents_say() {
-    staged(async |stage, owner| {
-        let role = format!("node_of_{}", stage.database);
-        stage.query(&format!("CREATE ROLE {role} LOGIN"));
-        let url = format!("postgres://{role}@{}/{}", stage.server.address(), stage.database);
-        let engine = super::stage::engine_of(&url, 1);
-        let said = engine.counts().await.unwrap_err().to_string();
-        assert!(said.contains("no right") && said.contains("42501"), "{said}");
-        stage.query(&format!(
-            "GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO {role}"
-        ));
-        works(&engine).await;
-        assert_eq!(engine.prune_older(Duration::ZERO).await, Ok(false));
-        assert_eq!(owner.counts().await.unwrap().pairs, 2);
-        let said = engine.migrate_by(&steps(&[NEXT])).await.unwrap_err().to_string();
-        assert!(said.contains("42501"), "{said}");
-        stage.query(&format!("DROP OWNED BY {role}"));
-    });
-}
-
 /// The command, twice at once.
 #[test]
 fn the_command_says_what_it_did() {
