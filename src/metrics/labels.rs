@@ -21,6 +21,15 @@ macro_rules! labels {
 }
 
 labels! {
+    /// How questions to a ledger that nodes share were answered.
+    Lookup {
+        /// From memory.
+        Hit "hit"
+        /// Looked up at the engine.
+        Fetched "fetched"
+        /// Not in time.
+        Late "late"
+    }
     /// Who sent a PDU.
     Side {
         /// The client.
@@ -114,6 +123,15 @@ labels! {
         Written "written"
         /// The writer was behind: it stands nowhere.
         Dropped "dropped"
+    }
+    /// What nodes exchange.
+    Exchanged {
+        /// Leases of providers' rates.
+        Rates "rates"
+        /// Where messages went.
+        Sweeps "sweeps"
+        /// Announced keywords.
+        Keywords "keywords"
     }
     /// What became of a span.
     SpanOutcome {

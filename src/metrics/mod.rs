@@ -8,6 +8,7 @@
 //! | file | subject |
 //! |---|---|
 //! | this | the families |
+//! | `cluster` | those of a node among others |
 //! | `ledger` | those of a node that shares its ledger |
 //! | [`labels`] | what each label may be |
 //! | [`histogram`] | durations, many equal ones at once |
@@ -21,18 +22,19 @@ use prometheus::{IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registr
 use crate::session::EndReason;
 use crate::smpp::{Command, CommandStatus};
 
+mod cluster;
 pub mod histogram;
-#[macro_use]
 pub mod labels;
 mod ledger;
 mod process;
 
+pub use cluster::ClusterMetrics;
 pub use histogram::{Counts, Histogram};
 pub use labels::{
-    BindMode, CaptureEnd, CaptureOutcome, ConsentEvent, ForeignProtocol, Refused, Reloaded,
-    Revocation, SessionState, Side, SpanOutcome, Verdict,
+    BindMode, CaptureEnd, CaptureOutcome, ConsentEvent, Exchanged, ForeignProtocol, Lookup,
+    Refused, Reloaded, Revocation, SessionState, Side, SpanOutcome, Verdict,
 };
-pub use ledger::{LedgerMetrics, Lookup};
+pub use ledger::LedgerMetrics;
 
 /// The metrics of one process. Families that count what nobody has done yet stand at 0.
 pub struct Metrics {
