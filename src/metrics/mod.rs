@@ -8,6 +8,7 @@
 //! | file | subject |
 //! |---|---|
 //! | this | the families |
+//! | `cluster` | those of a node among others |
 //! | [`labels`] | what each label may be |
 //! | [`histogram`] | durations, many equal ones at once |
 //! | `process` | the standard process metrics |
@@ -20,14 +21,16 @@ use prometheus::{IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registr
 use crate::session::EndReason;
 use crate::smpp::{Command, CommandStatus};
 
+mod cluster;
 pub mod histogram;
 pub mod labels;
 mod process;
 
+pub use cluster::ClusterMetrics;
 pub use histogram::{Counts, Histogram};
 pub use labels::{
-    BindMode, CaptureEnd, CaptureOutcome, ConsentEvent, ForeignProtocol, Refused, Reloaded,
-    Revocation, SessionState, Side, SpanOutcome, Verdict,
+    BindMode, CaptureEnd, CaptureOutcome, ConsentEvent, Exchanged, ForeignProtocol, Refused,
+    Reloaded, Revocation, SessionState, Side, SpanOutcome, Verdict,
 };
 
 /// The metrics of one process. Families that count what nobody has done yet stand at 0.

@@ -81,6 +81,7 @@ const NUMBER_BITS: u32 = 50;
 const _: () = assert!(PLACES_MAX <= 1 << (u64::BITS - NUMBER_BITS));
 
 /// Where providers' messages went to lately: of each over all its binds.
+#[derive(Default)]
 pub struct Sweeps {
     rooms: Vec<Arc<Mutex<Option<Room>>>>,
     /// Whether other nodes are told, and tell.
@@ -212,9 +213,9 @@ impl Room {
         let around = self.cells.put(number);
         let sweep = if around >= BLOCK_RECIPIENTS {
             Sweep::Block
-        } else if self.is_near_latest(number) && self.is_in_sequence(number) {
-            Sweep::Sequence
-        } else if self.others.as_mut().is_some_and(|others| others.found.has(number)) {
+        } else if (self.is_near_latest(number) && self.is_in_sequence(number))
+            || self.others.as_mut().is_some_and(|others| others.found.has(number))
+        {
             Sweep::Sequence
         } else {
             Sweep::None
