@@ -39,6 +39,7 @@
 //! | [`audit`] | what was decided: records, journal, chain, proofs, keys, retention, search |
 //! | [`archive`] | records as tables: columns, CSV, NDJSON, Parquet, reports, what is handed over |
 //! | [`mirror`] | what was recorded, delivered to files, PostgreSQL, Kafka as the journal grows |
+//! | [`stream`] | consent events that come in from a Kafka topic |
 //! | `spans` | what became of single sessions and messages, for a collector of traces (feature `otlp`) |
 //! | [`capture`] | the proxy's own traces: redacted, bounded, as Wireshark reads them |
 //! | [`admin`] | HTTP: metrics, health, sessions, the consent ledger |
@@ -83,5 +84,6 @@ pub mod session;
 pub mod smpp;
 #[cfg(feature = "otlp")]
 pub mod spans;
+pub mod stream;
 pub mod text;
 pub mod upstream;

@@ -12,7 +12,8 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("upstream", &[]),
     ("consent", &["registry", "policy"]),
     ("audit", &["policy"]),
-    ("mirror", &["audit", "archive"]),
+    ("mirror", &["audit", "archive", "consent", "registry", "policy"]),
+    ("stream", &["consent"]),
     ("session", &["smpp", "text", "registry", "content", "consent", "policy", "audit"]),
     ("archive", &["smpp", "text", "registry", "content", "policy", "audit", "session"]),
     ("metrics", &["smpp", "session"]),
@@ -34,7 +35,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
         &[
             "smpp", "text", "registry", "content", "consent", "policy", "audit", "session",
             "metrics", "capture", "proxy", "admin", "peer", "config", "replay", "mirror",
-            "archive", "upstream", "spans",
+            "archive", "upstream", "spans", "stream",
         ],
     ),
 ];

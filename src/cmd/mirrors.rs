@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::Failure;
 use crate::archive::Token;
 use crate::audit::{Journal, KeyRing};
-use crate::config::{Config, MirrorFormat, MirrorKind, MirrorNumbers};
+use crate::config::{Config, MirrorFormat, MirrorKind, MirrorNumbers, Way};
 use crate::metrics::{Metrics, MirrorMetrics};
 use crate::mirror::{Figures, Format, Mirror, Options, To};
 
@@ -29,15 +29,16 @@ pub(super) fn start(
     token: Option<&Arc<Token<'static>>>,
 ) -> Result<Mirrors, Failure> {
     let mut running = Vec::new();
-    for options in options(config, keys, token) {
+    for (section, options) in options(config, keys, token) {
         let name = options.name.clone();
         let mirror = Mirror::start(journal.clone(), &config.audit.path, options)
-            .map_err(|fault| Failure(format!("[[mirror]] {name}: {fault}")))?;
+            .map_err(|fault| Failure(format!("[[{section}]] {name}: {fault}")))?;
         tracing::info!(mirror = name, lag = mirror.figures().lag, "mirroring");
         running.push(mirror);
     }
+    let any = !running.is_empty();
     let mirrors = Mirrors { running: Arc::new(Mutex::new(running)) };
-    if !config.mirrors.is_empty() {
+    if any {
         tokio::spawn(watch(mirrors.clone(), metrics.clone()));
     }
     Ok(mirrors)
@@ -45,11 +46,19 @@ pub(super) fn start(
 
 /// Whether every mirror of the configuration could be begun, as far as that shows without beginning.
 pub(super) fn check(config: &Config) -> Result<(), Failure> {
-    for options in options(config, &Arc::new(KeyRing::default()), None) {
+    for (section, options) in options(config, &Arc::new(KeyRing::default()), None) {
         crate::mirror::check(&options)
-            .map_err(|fault| Failure(format!("[[mirror]] {}: {fault}", options.name)))?;
+            .map_err(|fault| Failure(format!("[[{section}]] {}: {fault}", options.name)))?;
     }
     Ok(())
+}
+
+/// The names of all mirrors: those that are configured, and the streams out, which are mirrors of the events
+/// of consent alone.
+pub(super) fn names(config: &Config) -> Vec<String> {
+    let streams = config.streams.iter().filter(|one| matches!(one.way, Way::Out { .. }));
+    let mirrors = config.mirrors.iter().map(|one| one.name.clone());
+    mirrors.chain(streams.map(|one| one.name.clone())).collect()
 }
 
 impl Mirrors {
@@ -64,11 +73,26 @@ impl Mirrors {
     }
 }
 
+/// Each with the section that it is written in.
 fn options(
     config: &Config,
     keys: &Arc<KeyRing>,
     token: Option<&Arc<Token<'static>>>,
-) -> Vec<Options> {
+) -> Vec<(&'static str, Options)> {
+    let stream = |stream: &crate::config::Stream| match &stream.way {
+        Way::In { .. } => None,
+        Way::Out { numbers, node } => Some(Options {
+            name: stream.name.clone(),
+            to: To::Consents { brokers: stream.brokers.clone(), topic: stream.topic.clone() },
+            node: node.clone().unwrap_or_else(host),
+            whole_numbers: *numbers == MirrorNumbers::Whole,
+            content: false,
+            keys: keys.clone(),
+            token: token.cloned(),
+            batch: stream.batch,
+            wait: stream.wait,
+        }),
+    };
     let one = |mirror: &crate::config::Mirror| Options {
         name: mirror.name.clone(),
         to: to(&mirror.kind),
@@ -80,7 +104,9 @@ fn options(
         batch: mirror.batch,
         wait: mirror.wait,
     };
-    config.mirrors.iter().map(one).collect()
+    let mirrors = config.mirrors.iter().map(|mirror| ("mirror", one(mirror)));
+    let streams = config.streams.iter().filter_map(|one| Some(("stream", stream(one)?)));
+    mirrors.chain(streams).collect()
 }
 
 fn to(kind: &MirrorKind) -> To {

@@ -6,6 +6,7 @@
 //! | [`bounds`] | defaults, and how far each number may go |
 //! | `upstreams` | what is written of the SMSCs of a listener to what is meant |
 //! | `mirrors` | what is written of a mirror to what is meant |
+//! | `streams` | `[[stream]]`, written and meant |
 //! | `networks` | networks that a listener names |
 //! | `tls` | what is written of TLS, and what is meant |
 //! | `reload` | `[reload]`, written and meant |
@@ -39,6 +40,7 @@ pub mod nearest;
 mod networks;
 mod reload;
 pub mod size;
+mod streams;
 mod tls;
 mod traces;
 mod upstreams;
@@ -48,6 +50,7 @@ mod written;
 
 pub use fault::Fault;
 pub use reload::Reload;
+pub use streams::{Stream, Way};
 pub use tls::{SmscTls, Tls};
 pub use traces::Traces;
 pub use validate::{NEVER_LOOSENED, RETRIED};
@@ -57,6 +60,7 @@ const CONSENT_PATH: &str = "state/consent";
 const AUDIT_PATH: &str = "state/audit";
 /// The zone whose days and months count, unless the file says otherwise.
 pub const AUDIT_ZONE: &str = "Asia/Shanghai";
+const STREAM_GROUP: &str = "consentry";
 const MIRROR_TABLE: &str = "consentry_records";
 const CAPTURE_PATH: &str = "state/capture";
 
@@ -91,6 +95,8 @@ pub struct Config {
     pub audit: Audit,
     /// Where records go on to, at most [`bounds::MIRRORS_MAX`].
     pub mirrors: Vec<Mirror>,
+    /// Consent events in and out, at most [`bounds::STREAMS_MAX`].
+    pub streams: Vec<Stream>,
     /// The proxy's own traces.
     pub capture: Capture,
     /// When changed files are put in force by themselves.
@@ -602,6 +608,13 @@ choices! {
         Masked "masked"
         /// All of them, and the words of replies.
         Whole "whole"
+    }
+    /// Which way a stream goes.
+    Direction {
+        /// From its topic into the ledger.
+        In "in"
+        /// From the ledger to its topic.
+        Out "out"
     }
     /// Whether a proof of consent must have been reviewed before it counts.
     Review {

@@ -2,7 +2,7 @@
 
 use super::{
     CaptureText, Config, Durability, MirrorKind, MirrorNumbers, Mode, OverrideMode, Place,
-    RecordedContent, Review, RuleSet, UnknownCommand,
+    RecordedContent, Review, RuleSet, UnknownCommand, Way,
 };
 
 impl RuleSet {
@@ -72,9 +72,6 @@ pub(super) fn warnings(config: &Config) -> Vec<String> {
                 "[[mirror]] {name}: content is never there: [audit] content records none"
             ));
         }
-        let local = |host: &str| {
-            ["127.", "localhost", "[::1]", "/", "%2F"].iter().any(|one| host.starts_with(one))
-        };
         let is_open = match &mirror.kind {
             MirrorKind::File { .. } => false,
             MirrorKind::Postgres { url, .. } => !local(host(url)),
@@ -82,6 +79,15 @@ pub(super) fn warnings(config: &Config) -> Vec<String> {
         };
         if is_open {
             warnings.push(format!("[[mirror]] {name}: records leave this machine unencrypted"));
+        }
+    }
+    for stream in &config.streams {
+        let name = &stream.name;
+        if matches!(stream.way, Way::Out { numbers: MirrorNumbers::Whole, .. }) {
+            warnings.push(format!("[[stream]] {name}: numbers whole shows persons' numbers"));
+        }
+        if !stream.brokers.iter().all(|broker| local(broker)) {
+            warnings.push(format!("[[stream]] {name}: events cross the network unencrypted"));
         }
     }
     if config.capture.text == CaptureText::Whole {
@@ -95,6 +101,11 @@ pub(super) fn warnings(config: &Config) -> Vec<String> {
             .push("[admin] without token_file, /api/v1 is served to this machine only".to_owned());
     }
     warnings
+}
+
+/// Whether what goes there stays on this machine.
+fn local(host: &str) -> bool {
+    ["127.", "localhost", "[::1]", "/", "%2F"].iter().any(|one| host.starts_with(one))
 }
 
 /// Where a `postgres://` URL leads to: what stands between the user and the database.

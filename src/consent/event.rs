@@ -70,6 +70,18 @@ pub enum Happened {
     },
 }
 
+impl Happened {
+    /// The scope that it is about; [`Scope::ALL`] where it binds the entity.
+    pub fn scope(&self) -> Scope {
+        match self {
+            Self::Granted(Grant { scope, .. })
+            | Self::Reviewed { scope, .. }
+            | Self::Sent { scope } => *scope,
+            Self::Revoked(_) | Self::Asked { .. } => Scope::ALL,
+        }
+    }
+}
+
 /// The terms of a consent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Grant {
@@ -167,6 +179,8 @@ named! {
         Api = 4 "api"
         /// A file that was imported: times are what the file states.
         File = 5 "file"
+        /// A stream: messages of somebody else's, each with an id.
+        Stream = 6 "stream"
     }
     /// Why a consent was revoked.
     Cause {

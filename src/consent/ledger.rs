@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use super::embedded::Embedded;
 use super::{
-    Cause, Claim, EntityId, Event, EventFault, ImportKey, Kept, Lookup, Progress, Question, Scope,
-    hot,
+    Cause, Claim, EntityId, Event, EventFault, IdKey, ImportKey, Kept, Lookup, Progress, Question,
+    Scope, hot,
 };
 use crate::policy::{Consent, Standing};
 use crate::registry::Msisdn;
@@ -360,6 +360,21 @@ impl Ledger {
     pub fn note_progress(&self, key: ImportKey, done: &Progress) -> Result<(), Unavailable> {
         match self {
             Self::Embedded(one) => one.note_progress(key, done),
+        }
+    }
+
+    /// Which of these ids are remembered, in their order. Reads the disk.
+    pub fn remembers(&self, ids: &[IdKey]) -> Result<Vec<bool>, Unavailable> {
+        match self {
+            Self::Embedded(one) => one.remembers(ids),
+        }
+    }
+
+    /// Remembers ids of events that a stream told; durable when it returns. The newest
+    /// [`IDS_MAX`](super::IDS_MAX) are remembered at least. Blocks for one write.
+    pub fn remember(&self, ids: &[IdKey]) -> Result<(), Unavailable> {
+        match self {
+            Self::Embedded(one) => one.remember(ids),
         }
     }
 

@@ -18,6 +18,7 @@
 //! | `tables` | kind `file`: Parquet files |
 //! | `postgres` | kind `postgres`: COPY into a table with a partition a month |
 //! | `kafka` | kind `kafka`, a cargo feature: messages keyed by provider |
+//! | `consents` | a stream of consent events: of the records those of consent alone, a cargo feature |
 //! | `rejected` | rows that the other side will never take |
 
 use std::fmt;
@@ -32,6 +33,7 @@ use tokio_util::sync::CancellationToken;
 use crate::archive::Token;
 use crate::audit::{Journal, KeyRing};
 
+mod consents;
 #[cfg(feature = "kafka")]
 mod kafka;
 mod lines;
@@ -42,6 +44,7 @@ mod sink;
 mod tables;
 mod worker;
 
+pub use consents::{At, ConsentMessage, consent_message};
 pub use place::{FOLDER, needed_from};
 pub use rejected::REJECTED_OCTETS_MAX;
 pub use sink::SinkFault;
@@ -74,6 +77,13 @@ pub enum To {
         /// The topic.
         topic: String,
     },
+    /// A Kafka topic of the events of consent alone.
+    Consents {
+        /// `host:port` of brokers.
+        brokers: Vec<String>,
+        /// The topic.
+        topic: String,
+    },
 }
 
 // The URL may hold a password.
@@ -83,6 +93,7 @@ impl fmt::Debug for To {
             To::Files { .. } => "Files",
             To::Postgres { .. } => "Postgres",
             To::Kafka { .. } => "Kafka",
+            To::Consents { .. } => "Consents",
         })
     }
 }

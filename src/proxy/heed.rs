@@ -10,7 +10,7 @@ use super::Shared;
 use super::pump::Pair;
 use crate::consent::{Event, Happened, Question, Scope};
 use crate::policy::{Consent, StandingState};
-use crate::session::Moment;
+use crate::session::{Moment, TakenEvent};
 use crate::{audit, consent};
 
 /// How long after a failure keeping is tried again.
@@ -46,6 +46,7 @@ impl Pair {
                 match (kept, recorded) {
                     (Ok(true), Ok(true)) => {
                         self.heeding = Heeding::Nothing;
+                        self.taken.clear();
                         self.session.heeded();
                         return true;
                     }
@@ -73,9 +74,18 @@ impl Pair {
         let Some(ledger) = shared.ledger.as_ref().filter(|_| !heard.is_empty()) else {
             return false;
         };
-        let kept = kept.map_or_else(|| tell(ledger, heard, now.wall_us), Ok);
+        let was_told = kept.is_some();
+        let kept = kept.map_or_else(|| tell(ledger, heard, now.wall_us, &mut self.taken), Ok);
         // The journal empties what it takes, and may fail to write it later.
-        let recorded = recorded.map_or_else(|| shared.journal.append(&mut records.clone()), Ok);
+        let recorded = match recorded {
+            Some(ticket) if was_told || self.taken.is_empty() => Ok(ticket),
+            Some(_) => shared.journal.append(&mut self.taken.clone()),
+            None => {
+                let mut all = records.clone();
+                all.take_from(&mut self.taken.clone());
+                shared.journal.append(&mut all)
+            }
+        };
         match (kept, recorded) {
             (Ok(ledger), Ok(journal)) => {
                 self.heeding = Heeding::Waiting { ledger, journal, registered: false };
@@ -122,22 +132,51 @@ impl Pair {
     }
 }
 
-/// Tells the ledger what counts of the answers.
+/// Tells the ledger what counts of the answers, and puts what it took on record.
 fn tell(
     ledger: &consent::Ledger,
     heard: &[Event],
     now_us: u64,
+    taken: &mut audit::Records,
 ) -> Result<consent::Ticket, consent::Unavailable> {
     // A clock that was put back since they were heard does not make them events of the future.
     let now_us = heard.iter().map(|event| event.time_us).fold(now_us, u64::max);
     let events = counting(ledger, heard, now_us);
     let mut refused = Vec::new();
-    let kept = ledger.append(&events, now_us, &mut refused);
+    let mut numbers = vec![0; events.len()];
+    let mut number = |at: usize, number: u64| {
+        if let Some(place) = numbers.get_mut(at) {
+            *place = number;
+        }
+    };
+    let kept = ledger.append_numbered(&events, now_us, &mut refused, &mut number)?;
+    let is_taken = |at: usize| refused.iter().all(|one| one.at != at);
+    let took = events.iter().zip(numbers).enumerate().filter(|(at, _)| is_taken(*at));
+    record_taken(ledger, took.map(|(_, one)| one), taken, now_us);
     for one in refused {
         // Such as consent that is not later than a refusal: the ledger's state stands.
         tracing::warn!(why = %one.fault, "an answer changes nothing in the ledger");
     }
-    kept
+    Ok(kept)
+}
+
+/// Puts events on record that the ledger was told of together, with their numbers; not those that it only
+/// counts.
+pub(super) fn record_taken<'a>(
+    ledger: &consent::Ledger,
+    events: impl Iterator<Item = (&'a Event, u64)>,
+    records: &mut audit::Records,
+    now_us: u64,
+) {
+    for (event, number) in events {
+        if matches!(event.happened, Happened::Sent { .. }) {
+            continue;
+        }
+        let entity = ledger.entity_name(event.entity);
+        let scope = ledger.scope_name(event.happened.scope());
+        let (entity, scope, id) = (entity.as_str(), scope.as_str(), "");
+        TakenEvent { event, number, entity, scope, id }.record(records, now_us);
+    }
 }
 
 fn is_kept(shared: &Shared, ticket: consent::Ticket) -> Result<bool, consent::Unavailable> {

@@ -19,7 +19,7 @@ use tokio_util::sync::WaitForCancellationFutureOwned;
 use super::close;
 use super::enter::Entered;
 use super::header::Ends;
-use super::heed::Heeding;
+use super::heed::{Heeding, record_taken};
 use super::lead::Leading;
 use super::listen::{Leads, Way};
 use super::live::Live;
@@ -29,7 +29,7 @@ use super::stream::Stream;
 use super::tap::Tap;
 use super::traced::Traced;
 use super::{Shared, Terms, count, dial, scratch};
-use crate::audit::{State, Ticket};
+use crate::audit::{Records, State, Ticket};
 use crate::consent::Ledger;
 use crate::metrics::{ProviderMetrics, Refused, SessionState, Verdict};
 use crate::registry::ProviderId;
@@ -124,6 +124,8 @@ pub(super) struct Pair {
     /// How often the ledger had changed when the batch under way asked it.
     asked_at_change: u64,
     pub(super) heeding: Heeding,
+    /// Records of what the ledger took of answers, until it is known that the journal keeps them.
+    pub(super) taken: Records,
     stuck_since_us: Option<u64>,
     shown_state: BindState,
     shown_open: usize,
@@ -202,6 +204,7 @@ pub(super) async fn run(shared: &Arc<Shared>, way: &Way, first: FirstLeg, peer: 
         told_changes: 0,
         asked_at_change: 0,
         heeding: Heeding::Nothing,
+        taken: Records::new(),
         stuck_since_us: None,
         shown_state: BindState::Open,
         shown_open: 0,
@@ -364,11 +367,23 @@ impl Pair {
         let now = self.shared.clock.now();
         let (mut events, mut keywords) = (Vec::new(), Vec::new());
         self.session.tell(now, &mut events, &mut keywords);
-        if let Some(ledger) = self.shared.ledger.as_ref().filter(|_| !events.is_empty())
-            && let Err(error) = ledger.append(&events, now.wall_us, &mut Vec::new())
-        {
-            let (session, lost) = (self.session.id(), events.len());
-            tracing::error!(session, lost, %error, "the ledger does not know what was sent");
+        if let Some(ledger) = self.shared.ledger.as_ref().filter(|_| !events.is_empty()) {
+            let mut took = Vec::new();
+            let mut number = |at: usize, number: u64| took.push((at, number));
+            let told = ledger.append_numbered(&events, now.wall_us, &mut Vec::new(), &mut number);
+            if let Err(error) = told {
+                let (session, lost) = (self.session.id(), events.len());
+                tracing::error!(session, lost, %error, "the ledger does not know what was sent");
+            }
+            let took = took.iter().filter_map(|(at, number)| Some((events.get(*at)?, *number)));
+            let mut records = Records::new();
+            record_taken(ledger, took, &mut records, now.wall_us);
+            if !records.is_empty()
+                && let Err(error) = self.shared.journal.append(&mut records)
+            {
+                let session = self.session.id();
+                tracing::error!(session, %error, "no record says whom the ledger has as asked");
+            }
         }
         for (code, keyword) in keywords {
             self.shared.learn(&self.terms.knowledge.announced, code, keyword);
