@@ -112,14 +112,12 @@ fn messages_are_events_of_the_ledger_and_on_record_with_their_ids() {
 #[test]
 fn what_comes_again_changes_nothing_however_far_it_had_come() {
     // A refusal that is told again after a later consent would end it, if it were told again.
-    let first = [message(revoke("r-1", "2026-10-02")), message(grant("g-1", "2026-10-01"))];
+    let first = [message(grant("g-1", "2026-10-01")), message(revoke("r-1", "2026-10-02"))];
     let later = [message(grant("g-2", "2026-10-05"))];
     for (steps, is_doubtful) in [("remembered", false), ("remembered", true), ("told", true)] {
         let folder = tempfile::tempdir().expect("a folder");
         let (ledger, journal) = (open(folder.path()), Journal::default());
         let intake = journal.intake(&ledger, None);
-        // In the order in which they were sent.
-        let first: Vec<Message> = first.iter().rev().cloned().collect();
         let done = intake.take(&first, NOW_US).expect("taken");
         assert_eq!(counts(&done), (2, 0, 0));
         if steps == "remembered" {

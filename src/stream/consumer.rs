@@ -12,7 +12,7 @@ use rdkafka::message::{BorrowedMessage, Header, OwnedHeaders};
 use rdkafka::producer::{BaseProducer, BaseRecord, DeliveryResult, Producer, ProducerContext};
 use rdkafka::{ClientConfig, ClientContext, Message as _, Offset, TopicPartitionList};
 
-use super::{Counters, Figures, Intake, Message, Options, Rejected, keep};
+use super::{Figures, Intake, Message, Options, Rejected, keep};
 
 /// Octets of a batch after which no more are gathered.
 const BATCH_OCTETS: usize = 4 << 20;
@@ -89,6 +89,29 @@ impl Stream {
 impl Drop for Stream {
     fn drop(&mut self) {
         self.end();
+    }
+}
+
+/// [`Figures`] while they grow.
+#[derive(Debug, Default)]
+struct Counters {
+    lag: AtomicU64,
+    taken: AtomicU64,
+    known: AtomicU64,
+    rejected: AtomicU64,
+    failures: AtomicU64,
+}
+
+impl Counters {
+    fn figures(&self) -> Figures {
+        let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        Figures {
+            lag: read(&self.lag),
+            taken: read(&self.taken),
+            known: read(&self.known),
+            rejected: read(&self.rejected),
+            failures: read(&self.failures),
+        }
     }
 }
 

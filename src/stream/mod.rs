@@ -24,7 +24,6 @@
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use crate::consent::Ledger;
@@ -90,27 +89,4 @@ pub struct Figures {
     pub rejected: u64,
     /// What failed and was tried again.
     pub failures: u64,
-}
-
-/// The same while they grow.
-#[derive(Debug, Default)]
-struct Counters {
-    lag: AtomicU64,
-    taken: AtomicU64,
-    known: AtomicU64,
-    rejected: AtomicU64,
-    failures: AtomicU64,
-}
-
-impl Counters {
-    fn figures(&self) -> Figures {
-        let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
-        Figures {
-            lag: read(&self.lag),
-            taken: read(&self.taken),
-            known: read(&self.known),
-            rejected: read(&self.rejected),
-            failures: read(&self.failures),
-        }
-    }
 }
