@@ -5,7 +5,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use super::Failure;
+use super::record::hex;
 use crate::archive::Token;
+use crate::audit::keys::IndexKey;
 use crate::audit::{Journal, KeyRing};
 use crate::config::{Config, MirrorFormat, MirrorKind, MirrorNumbers, Way};
 use crate::metrics::{Metrics, MirrorMetrics};
@@ -29,7 +31,8 @@ pub(super) fn start(
     token: Option<&Arc<Token<'static>>>,
 ) -> Result<Mirrors, Failure> {
     let mut running = Vec::new();
-    for (section, options) in options(config, keys, token) {
+    let token_key = IndexKey::open(&config.audit.keys)?.map(|key| hex(&key.name()));
+    for (section, options) in options(config, keys, token, token_key.as_deref()) {
         let name = options.name.clone();
         let mirror = Mirror::start(journal.clone(), &config.audit.path, options)
             .map_err(|fault| Failure(format!("[[{section}]] {name}: {fault}")))?;
@@ -46,7 +49,7 @@ pub(super) fn start(
 
 /// Whether every mirror of the configuration could be begun, as far as that shows without beginning.
 pub(super) fn check(config: &Config) -> Result<(), Failure> {
-    for (section, options) in options(config, &Arc::new(KeyRing::default()), None) {
+    for (section, options) in options(config, &Arc::new(KeyRing::default()), None, None) {
         crate::mirror::check(&options)
             .map_err(|fault| Failure(format!("[[{section}]] {}: {fault}", options.name)))?;
     }
@@ -78,17 +81,19 @@ fn options(
     config: &Config,
     keys: &Arc<KeyRing>,
     token: Option<&Arc<Token<'static>>>,
+    token_key: Option<&str>,
 ) -> Vec<(&'static str, Options)> {
     let stream = |stream: &crate::config::Stream| match &stream.way {
         Way::In { .. } => None,
-        Way::Out { numbers, node } => Some(Options {
+        Way::Out { numbers, node: named } => Some(Options {
             name: stream.name.clone(),
             to: To::Consents { brokers: stream.brokers.clone(), topic: stream.topic.clone() },
-            node: node.clone().unwrap_or_else(host),
+            node: named.clone().unwrap_or_else(|| node(config)),
             whole_numbers: *numbers == MirrorNumbers::Whole,
             content: false,
             keys: keys.clone(),
             token: token.cloned(),
+            token_key: token_key.map(str::to_owned),
             batch: stream.batch,
             wait: stream.wait,
         }),
@@ -96,11 +101,12 @@ fn options(
     let one = |mirror: &crate::config::Mirror| Options {
         name: mirror.name.clone(),
         to: to(&mirror.kind),
-        node: mirror.node.clone().unwrap_or_else(host),
+        node: mirror.node.clone().unwrap_or_else(|| node(config)),
         whole_numbers: mirror.numbers == MirrorNumbers::Whole,
         content: mirror.content,
         keys: keys.clone(),
         token: token.cloned(),
+        token_key: token_key.map(str::to_owned),
         batch: mirror.batch,
         wait: mirror.wait,
     };
@@ -127,6 +133,11 @@ fn to(kind: &MirrorKind) -> To {
             To::Kafka { brokers: brokers.clone(), topic: topic.clone() }
         }
     }
+}
+
+/// The name of this node.
+pub(super) fn node(config: &Config) -> String {
+    config.cluster.node.clone().unwrap_or_else(host)
 }
 
 /// The name of this machine.

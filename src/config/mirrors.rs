@@ -69,13 +69,12 @@ fn mirror(source: &Source<'_>, folder: &Path, one: written::Mirror) -> Result<Mi
             topic: topic(source, one.topic.ok_or_else(|| missing("topic"))?)?,
         },
     };
-    let node = one.node.map(|node| text(source, node)).transpose()?;
     Ok(Mirror {
         name,
         kind,
         numbers: one.numbers.unwrap_or(MirrorNumbers::Masked),
         content: one.content.unwrap_or(false),
-        node,
+        node: one.node.map(|node| super::cluster::node(source, node)).transpose()?,
         batch: count(source, one.batch, bounds::MIRROR_BATCH)?,
         wait: time(source, one.wait, bounds::MIRROR_WAIT)?,
     })

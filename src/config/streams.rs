@@ -45,7 +45,7 @@ pub(super) struct Written {
     /// Out: what is shown of persons' numbers.
     #[schemars(with = "Option<MirrorNumbers>", extend("default" = "masked"))]
     pub numbers: Option<Spanned<MirrorNumbers>>,
-    /// Out: what events say that they come from; without it, the name of the machine.
+    /// Out: what events say that they come from; without it, `[cluster] node`.
     #[schemars(with = "Option<String>")]
     pub node: Option<Spanned<String>>,
     /// Messages that are taken or delivered at once, at most.
@@ -93,7 +93,7 @@ pub enum Way {
     Out {
         /// What is shown of persons' numbers.
         numbers: MirrorNumbers,
-        /// What events say that they come from; `None` = the name of the machine.
+        /// What events say that they come from; `None` = as `[cluster]` has it.
         node: Option<String>,
     },
 }
@@ -172,7 +172,7 @@ fn stream(source: &Source<'_>, one: Written) -> Result<Stream, Fault> {
         let entity = one.entity.map(|entity| text(source, entity)).transpose()?;
         Way::In { group, rejected, entity }
     } else {
-        let node = one.node.map(|node| text(source, node)).transpose()?;
+        let node = one.node.map(|node| super::cluster::node(source, node)).transpose()?;
         let numbers = one.numbers.map_or(MirrorNumbers::Masked, Spanned::into_inner);
         Way::Out { numbers, node }
     };

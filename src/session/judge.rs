@@ -338,10 +338,10 @@ impl Session {
         let Some(prepared) = &mut frame.message else {
             return StepKind::Kept;
         };
-        if let (Some(key), Some(part), true) =
+        if let (Some(key), Some(part), Some(times)) =
             (prepared.key, prepared.gathered.part(), prepared.waits)
         {
-            return self.hold.put(frame.octets, key, part.number, now);
+            return self.hold.put(frame.octets, (key, part.number), times, now);
         }
         if self.draining {
             let Prepared { message, gathered, facts, .. } = prepared;

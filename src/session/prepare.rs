@@ -4,7 +4,7 @@
 use super::desk::Desk;
 use super::facts::{Gathered, address, gather};
 use super::heard::Heard;
-use super::hold::{Due, LongMessages};
+use super::hold::{Due, HoldTimes};
 use super::knowledge::Knowledge;
 use super::moment::Moment;
 use super::originals::Original;
@@ -59,8 +59,8 @@ struct Found<'a> {
     to: To,
     /// Why it comes again, if it is a part that waited.
     due: Option<Due>,
-    /// Whether it may wait for other parts.
-    may_wait: bool,
+    /// Whether it can wait for other parts.
+    can_wait: bool,
     /// Whether it goes on without parameters that name another sender.
     is_stripped: bool,
 }
@@ -119,8 +119,8 @@ pub(super) struct Prepared<'a> {
     pub(super) key: Option<Key>,
     /// Which part of it, unless that had come before.
     pub(super) new_part: Option<u8>,
-    /// Whether it waits for the other parts.
-    pub(super) waits: bool,
+    /// How long it waits for the other parts, where it does.
+    pub(super) waits: Option<HoldTimes>,
     /// Whether it goes on without parameters that name another sender.
     pub(super) is_stripped: bool,
 }
@@ -170,8 +170,8 @@ impl Session {
                 Destination::DistributionList(_) => To::List,
             };
             // Its parts do not wait: they go to many.
-            let (may_wait, is_stripped) = (false, false);
-            let found = Found { message, gathered, to, due: None, may_wait, is_stripped };
+            let (can_wait, is_stripped) = (false, false);
+            let found = Found { message, gathered, to, due: None, can_wait, is_stripped };
             let prepared = self.prepare_one(knowledge, found, &mut heard, desk, now);
             frames.push(Frame { octets, message: Some(prepared), due: None, destinations });
         }
@@ -192,15 +192,11 @@ impl Session {
         };
         let gathered = gather(&message)?;
         // Only what says itself to whom it goes may wait.
-        let may_wait = matches!(to, To::Written)
-            && knowledge.long_messages != LongMessages::Progressive
-            && due.is_none()
-            && !self.draining
-            && !self.hold.is_lockstep;
+        let can_wait = matches!(to, To::Written) && due.is_none() && !self.draining;
         let is_stripped = self.strips_second_sender
             && matches!(command, Command::SubmitSm | Command::DataSm)
             && gathered.can_be_stripped();
-        let found = Found { message, gathered, to, due, may_wait, is_stripped };
+        let found = Found { message, gathered, to, due, can_wait, is_stripped };
         Ok(self.prepare_one(knowledge, found, &mut None, desk, now))
     }
 
@@ -234,7 +230,7 @@ impl Session {
         desk: &mut Desk,
         now: Moment,
     ) -> Prepared<'a> {
-        let Found { message, gathered, to, due, may_wait, is_stripped } = found;
+        let Found { message, gathered, to, due, can_wait, is_stripped } = found;
         let mut facts = Facts::fetch(
             &knowledge.registry,
             now.wall_us,
@@ -252,7 +248,10 @@ impl Session {
         facts.horizon = knowledge.horizon;
         let body = message.text_octets();
         let joinings = (&knowledge.joinings, &knowledge.texts);
-        let arrival = Arrival { may_wait, takes_a_place, due, now_us: now.steady_us };
+        let wished = knowledge.long_messages.times().filter(|_| !self.hold.is_lockstep);
+        let apart = knowledge.whole_within_us.map(HoldTimes::whole_within);
+        let now_us = now.steady_us;
+        let arrival = Arrival { can_wait, wished, apart, takes_a_place, due, now_us };
         let part = (&message, gathered.concatenation);
         let joined = parts::join(joinings, &facts, part, self.text_options, desk, arrival);
         let (heard, key, new_part, waits) = match joined {
@@ -264,11 +263,11 @@ impl Session {
                 let has_header = message.has_udh();
                 let form = Form { data_coding: message.data_coding, has_header };
                 let hear = || knowledge.texts.hear(&facts, body, form, self.text_options, desk);
-                (*before.get_or_insert_with(hear), None, None, false)
+                (*before.get_or_insert_with(hear), None, None, None)
             }
         };
         facts.text = heard.text;
-        let question = if waits { None } else { self.question(knowledge, &mut facts) };
+        let question = if waits.is_some() { None } else { self.question(knowledge, &mut facts) };
         let keyword = heard.keyword;
         Prepared { message, gathered, facts, question, keyword, key, new_part, waits, is_stripped }
     }
