@@ -82,21 +82,29 @@ pub(super) fn warnings(config: &Config) -> Vec<String> {
                 "[[mirror]] {name}: content is never there: [audit] content records none"
             ));
         }
-        let is_open = match &mirror.kind {
-            MirrorKind::File { .. } => false,
-            MirrorKind::Postgres { url, .. } => !local(host(url)),
-            MirrorKind::Kafka { brokers, .. } => !brokers.iter().all(|broker| local(broker)),
+        let says = match &mirror.kind {
+            MirrorKind::File { .. } => None,
+            MirrorKind::Postgres { url, .. } if url.is_local() => None,
+            MirrorKind::Postgres { url, .. } => match url.encryption() {
+                Encryption::Disable | Encryption::Prefer => Some(UNENCRYPTED),
+                Encryption::Require | Encryption::VerifyCa => {
+                    Some("url does not say sslmode=verify-full")
+                }
+                Encryption::VerifyFull => None,
+            },
+            MirrorKind::Kafka { brokers, .. } => {
+                let is_local = brokers.iter().all(|broker| is_local(broker));
+                (!is_local).then_some(UNENCRYPTED)
+            }
         };
-        if is_open {
-            warnings.push(format!("[[mirror]] {name}: records leave this machine unencrypted"));
-        }
+        warnings.extend(says.map(|says| format!("[[mirror]] {name}: {says}")));
     }
     for stream in &config.streams {
         let name = &stream.name;
         if matches!(stream.way, Way::Out { numbers: MirrorNumbers::Whole, .. }) {
             warnings.push(format!("[[stream]] {name}: numbers whole shows persons' numbers"));
         }
-        if !stream.brokers.iter().all(|broker| local(broker)) {
+        if !stream.brokers.iter().all(|broker| is_local(broker)) {
             warnings.push(format!("[[stream]] {name}: events cross the network unencrypted"));
         }
     }
@@ -113,14 +121,9 @@ pub(super) fn warnings(config: &Config) -> Vec<String> {
     warnings
 }
 
-/// Whether what goes there stays on this machine.
-fn local(host: &str) -> bool {
-    ["127.", "localhost", "[::1]", "/", "%2F"].iter().any(|one| host.starts_with(one))
-}
+const UNENCRYPTED: &str = "records leave this machine unencrypted";
 
-/// Where a `postgres://` URL leads to: what stands between the user and the database.
-fn host(url: &str) -> &str {
-    let behind = url.split_once("://").map_or(url, |(_, behind)| behind);
-    let place = behind.split('/').next().unwrap_or_default();
-    place.rsplit('@').next().unwrap_or_default()
+/// Whether `host:port` is of this machine.
+fn is_local(address: &str) -> bool {
+    ["127.", "localhost", "[::1]"].iter().any(|one| address.starts_with(one))
 }

@@ -12,6 +12,9 @@
 //! | `Progress` | `/progress` | `{"import"}` | how far that import came, or `null` |
 //! | `Note` | `/note` | `{"import","progress"}` | `{}` |
 //!
+//! Where nodes share a ledger and its engine does not answer, `waiting` says how many revocations are kept
+//! here until it does; nothing else is taken.
+//!
 //! Every answer to something told comes when it is on the disk. Numbers are whole in answers: who
 //! asks has shown the token.
 
@@ -24,7 +27,7 @@ use super::{
     EVENT_KINDS, EntityId, Event, Grant, Happened, ImportKey, Kept, Ledger, Line, LineFault,
     Progress, Question, Refused, Scope, Source, Unavailable,
 };
-use crate::policy::{Consent, Standing, StandingState};
+use crate::policy::{Standing, StandingState};
 use crate::registry::Msisdn;
 
 /// Pairs of one page of an export.
@@ -191,6 +194,7 @@ fn events(
     now_us: u64,
     told: &mut Vec<Told>,
 ) -> Result<String, DeskFault> {
+    let now_us = ledger.now_us(now_us);
     let mut events: Vec<Event> = Vec::new();
     // The line of each event.
     let mut numbers: Vec<usize> = Vec::new();
@@ -204,7 +208,7 @@ fn events(
             Err(fault) => refused.push((number, fault.to_string())),
         }
     }
-    let left_out = tell(ledger, &events, now_us, |_, one| told.push(one))?;
+    let (left_out, waiting) = tell(ledger, &events, now_us, |_, one| told.push(one))?;
     let taken = events.len() - left_out.len();
     for one in left_out {
         refused.push((numbers.get(one.at).copied().unwrap_or(0), one.fault.to_string()));
@@ -212,27 +216,30 @@ fn events(
     refused.sort();
     let refused: Vec<Value> =
         refused.into_iter().map(|(line, why)| json!({ "line": line, "why": why })).collect();
-    Ok(json!({ "taken": taken, "refused": refused }).to_string())
+    let mut answer = json!({ "taken": taken, "refused": refused });
+    if waiting > 0 {
+        answer["waiting"] = waiting.into();
+    }
+    Ok(answer.to_string())
 }
 
-/// Tells the ledger of events; returns when those that it took are on its disk, with those that it did not
-/// take. `each` is told of every event that the history has now, with its place among `events`. Blocks.
+/// Tells the ledger of events: [`Ledger::tell`], with what it refused, and how many events wait. `each` is told
+/// of every event that it took, with its place among `events`. Blocks.
 pub fn tell(
     ledger: &Ledger,
     events: &[Event],
     now_us: u64,
     mut each: impl FnMut(usize, Told),
-) -> Result<Vec<Refused>, Unavailable> {
+) -> Result<(Vec<Refused>, u64), Unavailable> {
     let (mut refused, mut kept) = (Vec::new(), Vec::new());
     let mut keep = |at: usize, number: u64| kept.push((at, number));
-    let ticket = ledger.append_numbered(events, now_us, &mut refused, &mut keep)?;
-    ledger.wait(ticket)?;
+    let waiting = ledger.tell(events, now_us, &mut refused, &mut keep)?;
     for (at, number) in kept {
         if let Some(event) = events.get(at) {
             each(at, Told::of(ledger, event, number, ""));
         }
     }
-    Ok(refused)
+    Ok((refused, waiting))
 }
 
 impl Told {
@@ -279,14 +286,9 @@ fn one_standing(
     at_us: Option<u64>,
     now_us: u64,
 ) -> Result<Standing, Unavailable> {
-    if let Some(at_us) = at_us {
-        return ledger.standing_at(question, at_us);
-    }
-    let mut out = Vec::with_capacity(1);
-    ledger.standings(&[*question], now_us, &mut out);
-    match out.first() {
-        Some(Consent::Known(standing)) => Ok(*standing),
-        _ => Err(ledger.unavailable().unwrap_or(Unavailable::Closed)),
+    match at_us {
+        Some(at_us) => ledger.standing_at(question, at_us),
+        None => ledger.standing(question, now_us),
     }
 }
 

@@ -2,7 +2,7 @@
 
 use sha2::{Digest, Sha256};
 
-/// Ids that a ledger remembers at least: the newest ones.
+/// Ids that a ledger of one node remembers: the newest ones.
 pub const IDS_MAX: u64 = 1 << 20;
 
 /// What is kept of an id: the first half of SHA-256 of its stream's name and the id.

@@ -5,7 +5,9 @@ use std::sync::Arc;
 
 use super::Record;
 use crate::consent::desk::{self, Told};
-use crate::consent::{Event, IdKey, Ledger, Line, LineFault, NameFault, Source, Unavailable};
+use crate::consent::{
+    Event, EventFault, IdKey, Ledger, Line, LineFault, NameFault, Source, Unavailable,
+};
 
 /// A message as it came.
 #[derive(Clone, PartialEq, Eq, Default)]
@@ -91,6 +93,7 @@ impl Intake {
     /// Tells the ledger what is new in a batch, and keeps it on record. Blocks. When this returns the events
     /// are durable, their ids are not remembered yet: see [`Intake::remember`].
     pub fn take(&self, messages: &[Message], now_us: u64) -> Result<Done, IntakeFault> {
+        let now_us = self.ledger.now_us(now_us);
         let mut events = Vec::new();
         let read = self.read(messages, now_us, &mut events)?;
         let mut told = Vec::new();
@@ -113,7 +116,8 @@ impl Intake {
         }
         let new: Vec<Event> = fresh.iter().filter_map(|at| events.get(*at).copied()).collect();
         let mut numbered = Vec::new();
-        let refused = desk::tell(&self.ledger, &new, now_us, |at, one| numbered.push((at, one)))?;
+        let (refused, _) =
+            desk::tell(&self.ledger, &new, now_us, |at, one| numbered.push((at, one)))?;
         for (at, mut one) in numbered {
             let Some(at) = fresh.get(at).copied() else { continue };
             if let Told::Event { id, .. } = &mut one {
@@ -122,13 +126,17 @@ impl Intake {
             set(&mut becomes, at, Became::Taken);
             told.push(one);
         }
-        for one in refused {
+        for one in &refused {
             if let Some(at) = fresh.get(one.at) {
                 set(&mut becomes, *at, Became::Refused(one.fault.to_string()));
             }
         }
         if !told.is_empty() {
             (self.record)(&told, now_us).map_err(IntakeFault::Record)?;
+        }
+        // Refusals of recipients are kept and in force; the batch comes again when the engine is there.
+        if let Some(one) = refused.iter().find(|one| one.fault == EventFault::EngineDown) {
+            return Err(IntakeFault::Ledger(Unavailable::Engine(one.fault.to_string().into())));
         }
         Ok(done(&read, &becomes))
     }

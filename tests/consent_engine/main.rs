@@ -6,4 +6,5 @@
 mod servers;
 mod stage;
 
+mod ids;
 mod taken;
