@@ -184,8 +184,10 @@ impl Session {
         self.hold.next_us()
     }
 
-    /// Lets the parts go that still wait: nobody is there to answer any more. They count as never come.
+    /// Lets the parts go that still wait, for others or for the ledger: nobody is there to answer any more. They
+    /// count as never come.
     pub fn let_go(&mut self, knowledge: &Knowledge) {
+        self.let_looked_go(knowledge);
         for part in self.hold.parts.drain(..) {
             knowledge.joinings.take_back(self.provider, &part.key, part.number);
         }

@@ -69,8 +69,8 @@ impl Rates {
         (0..).zip(&self.buckets).filter_map(|(at, bucket)| Some((ProviderId(at), bucket.rate?)))
     }
 
-    /// Takes out what is left of a lease. What is owed stays, until [`Rates::grant`] says that the budget has
-    /// it.
+    /// Takes out what is left of a lease. What is owed stays, until [`Rates::grant`] says how much
+    /// of it the budget has.
     pub fn settle(&self, provider: ProviderId) -> Settled {
         let Some(bucket) = self.buckets.get(provider.0 as usize) else { return Settled::default() };
         let give_back = |left: i64| Some(left.min(0));
@@ -81,10 +81,10 @@ impl Rates {
         Settled { unused, owed: left.min(0).unsigned_abs(), missed }
     }
 
-    /// The budget has what was owed, and lets so many messages more go on.
-    pub fn grant(&self, provider: ProviderId, owed: u64, messages: u64) {
+    /// The budget lets so many messages more go on, those first that went ahead.
+    pub fn grant(&self, provider: ProviderId, messages: u64) {
         let Some(bucket) = self.buckets.get(provider.0 as usize) else { return };
-        let granted = i64::try_from(owed.saturating_add(messages)).unwrap_or(i64::MAX);
+        let granted = i64::try_from(messages).unwrap_or(i64::MAX);
         bucket.lease.left.fetch_add(granted, Ordering::Relaxed);
     }
 

@@ -152,7 +152,13 @@ fn key(facts: &Facts<'_>, concatenation: Concatenation) -> Option<Key> {
     }
 }
 
-/// What a part was found to be.
+/// The long message that a message is a part of.
+pub(super) fn part_of(facts: &Facts<'_>, message: &Message<'_>) -> Option<Key> {
+    key(facts, concatenation(message).ok()??)
+}
+
+/// What a message was found to be: a part of a longer one, or one of its own.
+#[derive(Clone, Copy, Debug)]
 pub(super) struct Joined {
     pub(super) parts: Parts,
     pub(super) heard: Heard,
@@ -164,6 +170,11 @@ pub(super) struct Joined {
 }
 
 impl Joined {
+    /// A message of its own.
+    pub(super) fn alone(heard: Heard) -> Joined {
+        Joined { parts: Parts::Sound, heard, key: None, new_part: None, waits: None }
+    }
+
     fn at_fault(parts: Parts, key: Option<Key>) -> Joined {
         Joined { parts, heard: Heard::default(), key, new_part: None, waits: None }
     }

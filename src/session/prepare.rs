@@ -8,7 +8,7 @@ use super::hold::{Due, HoldTimes};
 use super::knowledge::Knowledge;
 use super::moment::Moment;
 use super::originals::Original;
-use super::parts::{self, Arrival};
+use super::parts::{self, Arrival, Joined};
 use super::session::Session;
 use super::table::{self, Place};
 use super::texts::Form;
@@ -123,6 +123,15 @@ pub(super) struct Prepared<'a> {
     pub(super) waits: Option<HoldTimes>,
     /// Whether it goes on without parameters that name another sender.
     pub(super) is_stripped: bool,
+}
+
+impl Prepared<'_> {
+    /// What was found in its octets, and need not be looked for again.
+    pub(super) fn joined(&self) -> Joined {
+        let Prepared { key, new_part, waits, .. } = *self;
+        let heard = Heard { text: self.facts.text, keyword: self.keyword };
+        Joined { parts: self.facts.parts, heard, key, new_part, waits }
+    }
 }
 
 impl Session {
@@ -246,29 +255,27 @@ impl Session {
         to.put(&mut facts, &message);
         facts.review = knowledge.review;
         facts.horizon = knowledge.horizon;
-        let body = message.text_octets();
-        let joinings = (&knowledge.joinings, &knowledge.texts);
-        let wished = knowledge.long_messages.times().filter(|_| !self.hold.is_lockstep);
-        let apart = knowledge.whole_within_us.map(HoldTimes::whole_within);
-        let now_us = now.steady_us;
-        let arrival = Arrival { can_wait, wished, apart, takes_a_place, due, now_us };
-        let part = (&message, gathered.concatenation);
-        let joined = parts::join(joinings, &facts, part, self.text_options, desk, arrival);
-        let (heard, key, new_part, waits) = match joined {
-            Some(joined) => {
-                facts.parts = joined.parts;
-                (joined.heard, joined.key, joined.new_part, joined.waits)
-            }
-            None => {
+        // Of what message it takes the place may be known by now, and with that what its octets say.
+        let recalled = desk.recalled.next().filter(|_| !takes_a_place);
+        let joined = recalled.unwrap_or_else(|| {
+            let joinings = (&knowledge.joinings, &knowledge.texts);
+            let wished = knowledge.long_messages.times().filter(|_| !self.hold.is_lockstep);
+            let apart = knowledge.whole_within_us.map(HoldTimes::whole_within);
+            let now_us = now.steady_us;
+            let arrival = Arrival { can_wait, wished, apart, takes_a_place, due, now_us };
+            let part = (&message, gathered.concatenation);
+            let options = self.text_options;
+            parts::join(joinings, &facts, part, options, desk, arrival).unwrap_or_else(|| {
                 let has_header = message.has_udh();
                 let form = Form { data_coding: message.data_coding, has_header };
-                let hear = || knowledge.texts.hear(&facts, body, form, self.text_options, desk);
-                (*before.get_or_insert_with(hear), None, None, None)
-            }
-        };
-        facts.text = heard.text;
+                let body = message.text_octets();
+                let hear = || knowledge.texts.hear(&facts, body, form, options, desk);
+                Joined::alone(*before.get_or_insert_with(hear))
+            })
+        });
+        let Joined { parts, heard: Heard { text, keyword }, key, new_part, waits } = joined;
+        (facts.parts, facts.text) = (parts, text);
         let question = if waits.is_some() { None } else { self.question(knowledge, &mut facts) };
-        let keyword = heard.keyword;
         Prepared { message, gathered, facts, question, keyword, key, new_part, waits, is_stripped }
     }
 

@@ -166,13 +166,13 @@ mod tests {
         for (rate, leased, first, later) in [(30, 0, 10, 10), (30, 7, 17, 10), (1, 0, 1, 1)] {
             let rates = rates(rate).shared_by(nodes);
             rates.keep_leases(start);
-            rates.grant(ProviderId(0), 0, leased);
+            rates.grant(ProviderId(0), leased);
             assert_eq!(take(&rates, false, 0), first, "{rate} {leased}");
             assert_eq!(take(&rates, true, LEASE_US - 1), later, "{rate} {leased}");
             let settled = rates.settle(ProviderId(0));
             let owed = (first + later) as u64 - leased;
             assert_eq!((settled.unused, settled.owed), (0, owed), "{rate} {leased}");
-            rates.grant(ProviderId(0), owed, 5);
+            rates.grant(ProviderId(0), owed + 5);
             let settled = rates.settle(ProviderId(0));
             assert_eq!((settled.unused, settled.owed), (5, 0), "{rate} {leased}");
             assert_eq!(rates.settle(ProviderId(0)), crate::session::Settled::default());

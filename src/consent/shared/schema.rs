@@ -12,6 +12,7 @@
 //! consentry_consent_imports   key | progress (JSON)
 //! consentry_consent_keywords  number | code, keyword
 //! consentry_consent_ids       id (16 octets) | told: of events that streams told
+//! consentry_members, consentry_rates, consentry_sweeps: of the room `cluster`
 //! ```
 //!
 //! A version N works with the tables of version N and N + 1: so the tables are migrated first, while
@@ -104,6 +105,12 @@ pub const STEPS: &[Step] = &[Step {
              told timestamptz NOT NULL)"),
         Run("CREATE INDEX IF NOT EXISTS consentry_consent_ids_told \
              ON consentry_consent_ids (told)"),
+        Run("CREATE TABLE IF NOT EXISTS consentry_members (node text PRIMARY KEY, \
+             seen bigint NOT NULL, has_left boolean NOT NULL)"),
+        Run("CREATE TABLE IF NOT EXISTS consentry_rates (provider text PRIMARY KEY, \
+             empty_at bigint NOT NULL)"),
+        Run("CREATE TABLE IF NOT EXISTS consentry_sweeps (node text NOT NULL, \
+             turn bigint NOT NULL, told bytea NOT NULL, PRIMARY KEY (node, turn))"),
         // A change before all others, under a stamp of this ledger: what the first poll goes on from.
         Run("INSERT INTO consentry_consent_changes (number, stamp, key, value, at) \
              SELECT 0, (random() * 9007199254740992)::bigint, 0, ''::bytea, 0 \

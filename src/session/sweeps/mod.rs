@@ -81,6 +81,7 @@ const NUMBER_BITS: u32 = 50;
 const _: () = assert!(PLACES_MAX <= 1 << (u64::BITS - NUMBER_BITS));
 
 /// Where providers' messages went to lately: of each over all its binds.
+#[derive(Default)]
 pub struct Sweeps {
     rooms: Vec<Arc<Mutex<Option<Room>>>>,
     /// Whether other nodes are told, and tell.
