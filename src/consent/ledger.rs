@@ -231,6 +231,14 @@ impl Ledger {
         }
     }
 
+    /// Counts questions that [`Ledger::standings`] answered without a look-up, for the figures of a node.
+    pub fn answered(&self, questions: u64) {
+        match self {
+            Self::Embedded(_) => {}
+            Self::Shared(one) => one.answered(questions),
+        }
+    }
+
     /// Claims messages before they go on: requests for consent ([`super::Happened::Asked`]) and messages
     /// under a promised frequency ([`super::Happened::Sent`]), which other nodes may be sending too. The
     /// engine decides who is first. [`Claim::Free`] where this node decides alone, as the embedded ledger
