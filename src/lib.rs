@@ -38,6 +38,8 @@
 //! | [`session`] | one pair without sockets; where SMPP, text and policy meet |
 //! | [`audit`] | what was decided: records, journal, chain, proofs, keys, retention, search |
 //! | [`archive`] | records as tables: columns, CSV, NDJSON, Parquet, reports, what is handed over |
+//! | [`pem`] | files of certificates and keys: who is trusted, what is shown |
+//! | [`postgres`] | how databases are spoken to: URL, TLS, several hosts, pools |
 //! | [`mirror`] | what was recorded, delivered to files, PostgreSQL, Kafka as the journal grows |
 //! | `spans` | what became of single sessions and messages, for a collector of traces (feature `otlp`) |
 //! | [`capture`] | the proxy's own traces: redacted, bounded, as Wireshark reads them |
@@ -75,7 +77,9 @@ pub mod content;
 pub mod metrics;
 pub mod mirror;
 pub mod peer;
+pub mod pem;
 pub mod policy;
+pub mod postgres;
 pub mod proxy;
 pub mod registry;
 pub mod replay;

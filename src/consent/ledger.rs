@@ -7,7 +7,10 @@ use std::task::Waker;
 use std::time::Duration;
 
 use super::embedded::Embedded;
-use super::{Cause, EntityId, Event, EventFault, ImportKey, Kept, Progress, Question, Scope, hot};
+use super::{
+    Cause, Claim, EntityId, Event, EventFault, ImportKey, Kept, Lookup, Progress, Question, Scope,
+    hot,
+};
 use crate::policy::{Consent, Standing};
 use crate::registry::Msisdn;
 
@@ -192,6 +195,27 @@ impl Ledger {
     pub fn standings(&self, questions: &[Question], now_us: u64, out: &mut Vec<Consent>) {
         match self {
             Self::Embedded(one) => one.standings(questions, now_us, out),
+        }
+    }
+
+    /// Asks for what is not in memory, and cannot be read here without blocking: all of a batch at once.
+    /// `None` when [`Ledger::standings`] can answer each of them now, as the embedded ledger always can.
+    ///
+    /// Wait for the [`Lookup`] before asking for standings, and then ask whatever came of it. `now_us`:
+    /// microseconds since the Unix epoch. Does not block, and allocates nothing where nothing is lacking.
+    pub fn lacks(&self, _questions: &[Question], _now_us: u64) -> Option<Lookup> {
+        match self {
+            Self::Embedded(_) => None,
+        }
+    }
+
+    /// Claims messages before they go on: requests for consent ([`super::Happened::Asked`]) and messages
+    /// under a promised frequency ([`super::Happened::Sent`]), which other nodes may be sending too. The
+    /// engine decides who is first. [`Claim::Free`] where this node decides alone, as the embedded ledger
+    /// does. Does not block.
+    pub fn claim(&self, _events: &[Event], _now_us: u64) -> Claim {
+        match self {
+            Self::Embedded(_) => Claim::Free,
         }
     }
 

@@ -15,10 +15,12 @@
 //! | `import` | which import, and how far it came |
 //! | [`desk`] | what operators ask and tell, as texts |
 //! | `ledger` | the face |
+//! | `ask` | what of the shared ledger is waited for: look-ups, claims |
 //! | `embedded` | the ledger of one node, in a folder |
 //! | `relation` | when what an entity and a recipient had with each other ended |
 //! | `rehearsal` | the same face for captured traffic: as of then, and nothing is written |
 
+mod ask;
 pub mod csv;
 pub mod desk;
 mod embedded;
@@ -33,6 +35,7 @@ mod pair;
 mod rehearsal;
 mod relation;
 
+pub use ask::{Claim, Claimed, Claiming, Lookup};
 pub use embedded::{Embedded, QUEUE_EVENTS_MAX};
 pub use event::{
     Cause, ENTITIES_MAX, EntityId, Event, EventFault, Grant, Happened, Kept, Proof, ProofKind,

@@ -25,7 +25,9 @@ mod postgres;
 #[path = "../proxy/running.rs"]
 #[allow(dead_code)] // its other users need more of it
 mod running;
-mod server;
+#[path = "../servers/mod.rs"]
+#[allow(dead_code)] // its other users need more of it
+mod servers;
 #[path = "../shim/mod.rs"]
 mod shim;
 

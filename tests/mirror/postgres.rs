@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use crate::forward::Forwarder;
 use crate::running::Proxy;
-use crate::server::Server;
+use crate::servers::Server;
 use crate::{caught_up, config, metric, records, same, smsc, stop, traffic, within};
 
 fn mirror(to: SocketAddr, more: &str) -> String {
