@@ -231,7 +231,8 @@ listen {node.name}
         config.write_text(HAPROXY_CONFIG.read_text(encoding="utf-8"), encoding="utf-8")
         more = self.folder / "ways.cfg"
         more.write_text(ways)
-        environment = {"SMPP_BIND": f"127.0.0.1:{self.front}", "HAPROXY_ADMIN": str(self.socket), "HAPROXY_SOURCE": BALANCER}
+        environment = {"SMPP_BIND": f"127.0.0.1:{self.front}", "HAPROXY_ADMIN": str(self.socket), "HAPROXY_SOURCE": BALANCER,
+                       "HAPROXY_HEALTH": f"127.0.0.1:{free_port()}"}
         for at, node in enumerate(self.nodes, 1):
             environment |= {f"PROXY_{at}": f"127.0.0.1:{node.port}", f"PROXY_{at}_ADMIN": str(node.admin)}
         self.balancer = Process("HAProxy", ["/usr/sbin/haproxy", "-db", "-f", config, "-f", more], self.folder / "haproxy.out", environment)
