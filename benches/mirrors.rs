@@ -66,6 +66,7 @@ fn rate(journal: &Journal, folder: &Path, name: &str, to: To) -> f64 {
         content: false,
         keys: Default::default(),
         token: None,
+        token_key: None,
         batch: 5_000,
         wait: Duration::from_millis(10),
     };

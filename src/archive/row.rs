@@ -147,7 +147,8 @@ impl<'a> Row<'a> {
                 row.detail(&json!({
                     "segment": checkpoint.segment, "first": checkpoint.first,
                     "size": checkpoint.size, "root": hex(&checkpoint.root),
-                    "chain": hex(&checkpoint.chain), "key": hex(&checkpoint.key),
+                    "chain": hex(&checkpoint.chain), "time_us": checkpoint.time_us,
+                    "key": hex(&checkpoint.key), "signature": hex(&signed.signature),
                 }));
             }
             Record::Purge(purge) => row.detail(&json!({
@@ -173,6 +174,19 @@ impl<'a> Row<'a> {
     /// The row of a record that was copied out of the journal.
     pub fn of_kept(kept: &'a Kept, numbers: Numbers<'_>) -> Row<'a> {
         Row::of(kept.number, kept.time_us, &kept.rule_set, &kept.record(), numbers)
+    }
+
+    /// A row that was made elsewhere, by its values; a column that is not among them has none.
+    pub fn made(values: impl IntoIterator<Item = (Column, Value<'a>)>) -> Row<'a> {
+        let mut row = Row { values: [const { Value::None }; Column::COUNT] };
+        values.into_iter().for_each(|(column, value)| row.set(column, value));
+        row
+    }
+
+    /// The same row with other values in these columns.
+    pub fn with(mut self, values: impl IntoIterator<Item = (Column, Value<'a>)>) -> Row<'a> {
+        values.into_iter().for_each(|(column, value)| self.set(column, value));
+        self
     }
 
     /// The value of a column.

@@ -5,7 +5,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use super::Failure;
+use super::record::hex;
 use crate::archive::Token;
+use crate::audit::keys::IndexKey;
 use crate::audit::{Journal, KeyRing};
 use crate::config::{Config, MirrorFormat, MirrorKind, MirrorNumbers};
 use crate::metrics::{Metrics, MirrorMetrics};
@@ -29,7 +31,8 @@ pub(super) fn start(
     token: Option<&Arc<Token<'static>>>,
 ) -> Result<Mirrors, Failure> {
     let mut running = Vec::new();
-    for options in options(config, keys, token) {
+    let token_key = IndexKey::open(&config.audit.keys)?.map(|key| hex(&key.name()));
+    for options in options(config, keys, token, token_key.as_deref()) {
         let name = options.name.clone();
         let mirror = Mirror::start(journal.clone(), &config.audit.path, options)
             .map_err(|fault| Failure(format!("[[mirror]] {name}: {fault}")))?;
@@ -45,7 +48,7 @@ pub(super) fn start(
 
 /// Whether every mirror of the configuration could be begun, as far as that shows without beginning.
 pub(super) fn check(config: &Config) -> Result<(), Failure> {
-    for options in options(config, &Arc::new(KeyRing::default()), None) {
+    for options in options(config, &Arc::new(KeyRing::default()), None, None) {
         crate::mirror::check(&options)
             .map_err(|fault| Failure(format!("[[mirror]] {}: {fault}", options.name)))?;
     }
@@ -68,6 +71,7 @@ fn options(
     config: &Config,
     keys: &Arc<KeyRing>,
     token: Option<&Arc<Token<'static>>>,
+    token_key: Option<&str>,
 ) -> Vec<Options> {
     let one = |mirror: &crate::config::Mirror| Options {
         name: mirror.name.clone(),
@@ -77,6 +81,7 @@ fn options(
         content: mirror.content,
         keys: keys.clone(),
         token: token.cloned(),
+        token_key: token_key.map(str::to_owned),
         batch: mirror.batch,
         wait: mirror.wait,
     };

@@ -16,6 +16,13 @@ pub const SCOPES_MAX: usize = 255;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct EntityId(pub(super) u16);
 
+impl EntityId {
+    /// The entity of that number; `None` from [`ENTITIES_MAX`] on.
+    pub fn new(number: u16) -> Option<Self> {
+        (usize::from(number) < ENTITIES_MAX).then_some(Self(number))
+    }
+}
+
 /// What a consent extends to within its entity: a list, a product, a shop.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Scope(pub(super) u8);
@@ -68,6 +75,19 @@ pub enum Happened {
         /// Which grant it went on under.
         scope: Scope,
     },
+}
+
+impl Happened {
+    /// Its place among [`super::EVENT_KINDS`].
+    pub(super) fn kind(&self) -> usize {
+        match self {
+            Happened::Granted(_) => 0,
+            Happened::Revoked(_) => 1,
+            Happened::Reviewed { .. } => 2,
+            Happened::Asked { .. } => 3,
+            Happened::Sent { .. } => 4,
+        }
+    }
 }
 
 /// The terms of a consent.
@@ -231,4 +251,10 @@ pub enum EventFault {
         "scope: the pair has grants of 8 scopes already; revoke, or grant for the whole entity"
     )]
     GrantsMax,
+    /// A claim to ask who was asked, or has refused; only where nodes share a ledger.
+    #[error("asked: the recipient was asked already, or has refused; once is all")]
+    AskedAgain,
+    /// A claim to send more than was promised; only where nodes share a ledger.
+    #[error("sent: as many messages as were promised have gone in this period")]
+    UsedUp,
 }

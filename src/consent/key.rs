@@ -13,32 +13,45 @@ use super::EntityId;
 use crate::registry::Msisdn;
 
 const RECIPIENT_BITS: u32 = 50;
+const SIGN: u64 = 1 << 63;
 
 /// A pair's key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(super) struct PairKey(pub u64);
+pub struct PairKey(pub(super) u64);
 
 impl PairKey {
+    /// The key of what stands between the two.
     pub fn new(entity: EntityId, recipient: Msisdn) -> Self {
         Self(u64::from(entity.0) << RECIPIENT_BITS | recipient.number())
     }
 
+    /// The legal entity.
     pub fn entity(self) -> EntityId {
         EntityId((self.0 >> RECIPIENT_BITS) as u16)
     }
 
-    /// `None` for a key that was never made of a recipient.
+    /// The recipient; `None` for a key that was never made of a recipient.
     pub fn recipient(self) -> Option<Msisdn> {
         Msisdn::new(self.0 & ((1 << RECIPIENT_BITS) - 1))
     }
 
+    /// The key as a signed number, as the shared engine has it: in the same order.
+    pub(super) fn signed(self) -> i64 {
+        (self.0 ^ SIGN).cast_signed()
+    }
+
+    /// The key of a signed number.
+    pub(super) fn of_signed(signed: i64) -> Self {
+        Self(signed.cast_unsigned() ^ SIGN)
+    }
+
     /// The key in the store.
-    pub fn octets(self) -> [u8; 8] {
+    pub(super) fn octets(self) -> [u8; 8] {
         self.0.to_be_bytes()
     }
 
     /// The key of an event of the pair: the pair, then the event's number.
-    pub fn event_octets(self, sequence: u64) -> [u8; 16] {
+    pub(super) fn event_octets(self, sequence: u64) -> [u8; 16] {
         let mut octets = [0; 16];
         let (pair, event) = octets.split_at_mut(8);
         pair.copy_from_slice(&self.octets());
@@ -65,6 +78,9 @@ mod tests {
             assert_eq!((key.entity(), key.recipient()), (entity, Some(recipient)));
             assert_eq!(key.event_octets(7)[..8], key.octets());
         }
+        let signed = [0, 1, SIGN - 1, SIGN, u64::MAX].map(|key| PairKey(key).signed());
+        assert!(signed.is_sorted() && signed.map(PairKey::of_signed).is_sorted());
+        assert_eq!(PairKey::of_signed(signed[3]), PairKey(SIGN));
         assert!(
             PairKey::new(EntityId(0), Msisdn::new(9).unwrap()).octets() < [0, 4, 0, 0, 0, 0, 0, 0]
         );

@@ -17,6 +17,7 @@
 //! | `ledger` | the face |
 //! | `ask` | what of the shared ledger is waited for: look-ups, claims |
 //! | `embedded` | the ledger of one node, in a folder |
+//! | [`shared`] | the ledger that nodes share, in an engine that speaks PostgreSQL |
 //! | `relation` | when what an entity and a recipient had with each other ended |
 //! | `rehearsal` | the same face for captured traffic: as of then, and nothing is written |
 
@@ -34,6 +35,7 @@ pub mod line;
 mod pair;
 mod rehearsal;
 mod relation;
+pub mod shared;
 
 pub use ask::{Claim, Claimed, Claiming, Lookup};
 pub use embedded::{Embedded, QUEUE_EVENTS_MAX};
@@ -42,12 +44,11 @@ pub use event::{
     Question, SCOPES_MAX, Scope, Source,
 };
 pub use import::{CHUNK_EVENTS_MAX, HEAD_OCTETS, ImportKey, Progress};
+pub use key::PairKey;
 pub use ledger::{
     CACHE_OCTETS_MIN, EVENT_KINDS, Ledger, NAME_OCTETS_MAX, NameFault, OpenFault, Options, Refused,
     Stats, Ticket, Unavailable,
 };
 pub use line::{Line, LineFault};
-pub use pair::{AHEAD_US, GRANTS_MAX};
+pub use pair::{AHEAD_US, GRANTS_MAX, Pair};
 pub use rehearsal::{AskElsewhere, Before, CHANGED_PAIRS_MAX, Rehearsal};
-
-use key::PairKey;

@@ -11,7 +11,7 @@
 //!   one only.
 //! - A revocation binds the entity: all scopes. A grant lifts it for its own scope.
 
-use super::{Cause, Event, EventFault, Grant, Happened, Scope, Source};
+use super::{Cause, Event, EventFault, Grant, Happened, Kept, Scope, Source};
 use crate::policy::{ConsentClass, Promise, Review, Standing, StandingState};
 
 /// Grants of different scopes that one pair may have at once.
@@ -30,17 +30,17 @@ const SECOND_US: u64 = 1_000_000;
 
 /// All that is known of a pair beside its history.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Pair {
+pub struct Pair {
     /// The number of its latest event; 0 = none.
-    pub sequence: u64,
+    pub(super) sequence: u64,
     /// A grant counts only if it is later, microseconds.
-    pub bar_us: u64,
+    pub(super) bar_us: u64,
     /// The latest revocation: when and why.
-    pub revoked: Option<(u64, Cause)>,
+    pub(super) revoked: Option<(u64, Cause)>,
     /// The latest request: when, and its digest.
-    pub asked: Option<(u64, u32)>,
+    pub(super) asked: Option<(u64, u32)>,
     /// At most one a scope, at most [`GRANTS_MAX`].
-    pub grants: Vec<GrantState>,
+    pub(super) grants: Vec<GrantState>,
 }
 
 /// What an event changed.
@@ -136,7 +136,7 @@ impl Event {
 
 impl Pair {
     /// A pair that stands so in that scope, and of which nothing else is known.
-    pub fn of(scope: Scope, standing: &Standing) -> Pair {
+    pub(super) fn of(scope: Scope, standing: &Standing) -> Pair {
         let mut pair = Pair { sequence: standing.event, ..Pair::default() };
         match standing.state {
             StandingState::None => {}
@@ -166,7 +166,7 @@ impl Pair {
     }
 
     /// Folds an event in. On a fault nothing has changed, and the event has no place in the history.
-    pub fn apply(&mut self, event: &Event, sequence: u64) -> Result<Change, EventFault> {
+    pub(super) fn apply(&mut self, event: &Event, sequence: u64) -> Result<Change, EventFault> {
         if self.knows(event) {
             return Ok(Change::None);
         }
@@ -188,6 +188,36 @@ impl Pair {
         }
         self.sequence = self.sequence.max(sequence);
         Ok(Change::History)
+    }
+
+    /// How a pair with this history stood at `time_us`: what had happened by then, in the ledger's
+    /// order. Counts of messages sent are not part of a history.
+    pub(super) fn at(history: &[Kept], time_us: u64) -> Pair {
+        let mut pair = Pair::default();
+        for kept in history.iter().filter(|kept| kept.event.time_us <= time_us) {
+            // What was taken once is taken again, but for what came before it in time and later in
+            // the ledger's order: then it had no effect either.
+            let _ = pair.apply(&kept.event, kept.sequence);
+        }
+        pair
+    }
+
+    /// What can be said against an event that claims the last of something that nodes share: a second
+    /// request for consent, a message more than was promised. Other events claim nothing.
+    pub(super) fn claim(&self, event: &Event) -> Result<(), EventFault> {
+        match event.happened {
+            // How long a request waits makes no difference: asked and silent refuse alike.
+            Happened::Asked { .. } => match self.standing(Scope::ALL, event.time_us, 0).state {
+                StandingState::Asked | StandingState::Silent => Err(EventFault::AskedAgain),
+                StandingState::Revoked => Err(EventFault::AskedAgain),
+                StandingState::None | StandingState::Granted => Ok(()),
+            },
+            Happened::Sent { scope } => match self.standing(scope, event.time_us, 0).is_used_up() {
+                true => Err(EventFault::UsedUp),
+                false => Ok(()),
+            },
+            Happened::Granted(_) | Happened::Revoked(_) | Happened::Reviewed { .. } => Ok(()),
+        }
     }
 
     /// Whether a file states what is known already.

@@ -10,7 +10,7 @@ use rdkafka::ClientConfig;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::producer::{FutureProducer, FutureRecord};
 
-use super::sink::{Delivered, Rejected, SinkFault, object};
+use super::sink::{Delivered, Rejected, Seam, SinkFault, object};
 use crate::archive::{Column, Row, Value};
 
 /// How long a broker may take for a message, all tries counted.
@@ -39,13 +39,13 @@ impl Kafka {
         Kafka { brokers, topic: topic.to_owned(), head, producer: None, rows: Vec::new() }
     }
 
-    pub fn take(&mut self, record: u64, row: &Row<'_>) {
+    pub fn take(&mut self, record: u64, seam: &Seam, row: &Row<'_>) {
         let provider = match row.value(Column::Provider) {
             Value::Text(name) => name.to_string(),
             Value::None | Value::Number(_) | Value::Time(_) => String::new(),
         };
         let mut line = String::new();
-        object(&self.head, row, &mut line);
+        object(&self.head, seam, row, &mut line);
         line.pop();
         self.rows.push(KafkaRow { record, provider, line });
     }

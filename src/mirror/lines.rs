@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use super::place::{Growing, create, make};
-use super::sink::{Delivered, SinkFault, object};
+use super::sink::{Delivered, Seam, SinkFault, object};
 use crate::archive::Row;
 
 /// Files of lines in one folder.
@@ -53,11 +53,11 @@ impl Lines {
         Ok(())
     }
 
-    pub fn take(&mut self, record: u64, row: &Row<'_>) {
+    pub fn take(&mut self, record: u64, seam: &Seam, row: &Row<'_>) {
         if self.lines.is_empty() {
             self.first = record;
         }
-        object(&self.head, row, &mut self.lines);
+        object(&self.head, seam, row, &mut self.lines);
     }
 
     pub fn deliver(&mut self) -> Result<Delivered, SinkFault> {

@@ -7,7 +7,9 @@
 //!
 //! A row is one record; `archive` says its columns. Beside them stand `node`, as configured, and
 //! `journal`, a random word that a mirror takes when it begins: `(journal, record)` is the key of a
-//! row, also when somebody begins a new journal in the place of the old one.
+//! row, also when somebody begins a new journal in the place of the old one. `previous` is the record of
+//! the row before, so that a missing row shows, and `leaf` what the record is in the Merkle tree of its
+//! segment, so that a record that is written anew shows. (Parquet files have the columns alone.)
 //!
 //! | file | subject |
 //! |---|---|
@@ -17,6 +19,8 @@
 //! | `lines` | kind `file`: NDJSON files |
 //! | `tables` | kind `file`: Parquet files |
 //! | `postgres` | kind `postgres`: COPY into a table with a partition a month |
+//! | `table` | that table: names, columns, indexes |
+//! | [`read`] | what the mirrors of all nodes delivered there: searched, counted, held against a journal |
 //! | `kafka` | kind `kafka`, a cargo feature: messages keyed by provider |
 //! | `rejected` | rows that the other side will never take |
 
@@ -37,8 +41,10 @@ mod kafka;
 mod lines;
 mod place;
 mod postgres;
+pub mod read;
 mod rejected;
 mod sink;
+mod table;
 mod tables;
 mod worker;
 
@@ -114,6 +120,8 @@ pub struct Options {
     pub keys: Arc<KeyRing>,
     /// Makes tokens of masked numbers.
     pub token: Option<Arc<Token<'static>>>,
+    /// What tells the key of tokens from another: hexadecimal digits.
+    pub token_key: Option<String>,
     /// Rows of one delivery at most.
     pub batch: usize,
     /// How long records wait for more of them.

@@ -24,6 +24,9 @@ pub(super) struct Place {
     /// Kind `file`: the file that was being written, and how much of it is delivered.
     #[serde(default)]
     pub file: Option<Growing>,
+    /// Number of the last record before it that was no link; 0 at the beginning, none where nobody knows.
+    #[serde(default)]
+    pub last: Option<u64>,
     /// The sessions open there.
     pub sessions: Sessions,
 }
@@ -45,6 +48,7 @@ impl Place {
             journal: word()?,
             rule_set: String::new(),
             file: None,
+            last: Some(0),
             sessions: Sessions::default(),
         })
     }
@@ -83,6 +87,7 @@ impl Place {
     pub fn begin_anew(&mut self, record: u64) -> io::Result<()> {
         self.record = record;
         self.journal = word()?;
+        self.last = None;
         self.sessions = Sessions::default();
         Ok(())
     }

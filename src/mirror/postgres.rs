@@ -13,10 +13,12 @@ use bytes::Bytes;
 use futures_util::SinkExt;
 use tokio::time::timeout;
 use tokio_postgres::config::SslMode;
-use tokio_postgres::{Client, Config, NoTls};
+use tokio_postgres::{Client, Config, NoTls, Transaction};
 
-use super::sink::{Delivered, Rejected, SinkFault};
-use crate::archive::{Column, Holds, Row, Value, time_text};
+use super::Options;
+use super::sink::{Delivered, Rejected, Seam, SinkFault, hex};
+use super::table::{Table, columns, indexes};
+use crate::archive::{Row, Value, time_text};
 
 /// How long the server may take to take a connection.
 const CONNECT: Duration = Duration::from_secs(10);
@@ -32,10 +34,8 @@ const INCOMING: &str = "pg_temp.consentry_incoming";
 /// The other side.
 pub(super) struct Postgres {
     config: Config,
-    /// Quoted.
-    table: String,
-    /// Unquoted: partitions are called after it.
-    name: String,
+    table: Table,
+    form: Form,
     /// Node and journal, as every row begins.
     head: String,
     columns: String,
@@ -43,6 +43,18 @@ pub(super) struct Postgres {
     /// Months that have their partition.
     months: BTreeSet<Month>,
     rows: Vec<CopyRow>,
+}
+
+/// Whose rows they are, and in what form numbers stand in them.
+struct Form {
+    node: String,
+    journal: String,
+    /// `whole` or `masked`.
+    numbers: &'static str,
+    /// Which key tokens are made with.
+    tokens: Option<String>,
+    /// Whether the table of journals says so, as far as this connection knows.
+    is_told: bool,
 }
 
 /// A row as a line of COPY's text format.
@@ -59,8 +71,7 @@ impl Postgres {
     pub fn new(
         url: &str,
         table: &str,
-        mirror: &str,
-        node: &str,
+        options: &Options,
         journal: &str,
     ) -> Result<Postgres, SinkFault> {
         // The library's error may repeat a part of the URL, which may hold a password.
@@ -73,16 +84,25 @@ impl Postgres {
                 "url asks for TLS, which this version does not speak to PostgreSQL",
             ));
         }
-        config.application_name(format!("consentry mirror {mirror}")).connect_timeout(CONNECT);
+        config
+            .application_name(format!("consentry mirror {}", options.name))
+            .connect_timeout(CONNECT);
         let mut head = String::new();
-        cell(node, &mut head);
+        cell(&options.node, &mut head);
         head.push('\t');
         cell(journal, &mut head);
-        let names: Vec<_> = names().map(|(name, _)| format!("\"{name}\"")).collect();
+        let names: Vec<_> = columns().map(|(name, _)| format!("\"{name}\"")).collect();
+        let form = Form {
+            node: options.node.clone(),
+            journal: journal.to_owned(),
+            numbers: if options.whole_numbers { "whole" } else { "masked" },
+            tokens: options.token_key.clone().filter(|_| !options.whole_numbers),
+            is_told: false,
+        };
         Ok(Postgres {
             config,
-            table: table.split('.').map(|part| format!("\"{part}\"")).collect::<Vec<_>>().join("."),
-            name: table.to_owned(),
+            table: Table::new(table),
+            form,
             head,
             columns: names.join(", "),
             client: None,
@@ -91,8 +111,13 @@ impl Postgres {
         })
     }
 
-    pub fn take(&mut self, record: u64, time_us: u64, row: &Row<'_>) {
+    pub fn take(&mut self, (record, time_us): (u64, u64), seam: &Seam, row: &Row<'_>) {
         let mut line = self.head.clone();
+        match seam.previous {
+            Some(previous) => line.push_str(&format!("\t{previous}")),
+            None => line.push_str("\t\\N"),
+        }
+        line.push_str(&format!("\t\\\\x{}", hex(&seam.leaf)));
         for (_, value) in row.values() {
             line.push('\t');
             match value {
@@ -133,6 +158,7 @@ impl Postgres {
     async fn copy(&mut self) -> Result<Vec<Rejected>, Refusal> {
         self.connect().await?;
         self.make_partitions().await?;
+        self.tell_form().await?;
         let (mut rejected, mut remade) = (Vec::new(), false);
         let mut ranges: Vec<Range<usize>> = vec![Range { start: 0, end: self.rows.len() }];
         while let Some(range) = ranges.pop() {
@@ -163,6 +189,7 @@ impl Postgres {
         let rows = self.rows.get(range).unwrap_or_default();
         let text: String = rows.iter().map(|row| row.line.as_str()).collect();
         let Postgres { table, columns, client, .. } = self;
+        let table = table.rows();
         let Some(client) = client else { return Err(Refusal::other("not connected")) };
         let transaction = client.transaction().await?;
         let copy = format!("COPY {INCOMING} ({columns}) FROM STDIN");
@@ -184,53 +211,95 @@ impl Postgres {
         let (mut client, connection) = self.config.connect(NoTls).await?;
         // Its end shows in whatever is asked next.
         tokio::spawn(async move { drop(connection.await) });
-        let table = &self.table;
+        let (table, journals) = (self.table.rows(), self.table.journals());
+        let kinds: Vec<_> = columns().map(|(name, kind)| format!("\"{name}\" {kind}")).collect();
+        let kinds = kinds.join(", ");
         let transaction = client.transaction().await?;
         transaction.execute("SELECT pg_advisory_xact_lock($1)", &[&LOCK]).await?;
-        let columns: Vec<_> = names().map(|(name, kind)| format!("\"{name}\" {kind}")).collect();
-        let create = format!(
-            "CREATE TABLE IF NOT EXISTS {table} ({}, PRIMARY KEY (journal, record, time)) \
-             PARTITION BY RANGE (time)",
-            columns.join(", ")
-        );
-        transaction.batch_execute(&create).await?;
+        // Who may only write is not asked whether it could make what is there.
+        if !is_there(&transaction, &table).await? {
+            let create = format!(
+                "CREATE TABLE {table} ({kinds}, PRIMARY KEY (journal, record, time)) \
+                 PARTITION BY RANGE (time)"
+            );
+            transaction.batch_execute(&create).await?;
+        }
+        if !is_there(&transaction, &journals).await? {
+            let create = format!(
+                "CREATE TABLE {journals} (node text NOT NULL, journal text NOT NULL, \
+                 record bigint NOT NULL, numbers text NOT NULL, tokens text, program text NOT NULL, \
+                 PRIMARY KEY (journal, record))"
+            );
+            transaction.batch_execute(&create).await?;
+        }
         let known = "SELECT attname::text FROM pg_attribute \
                      WHERE attrelid = $1::text::regclass AND attnum > 0 AND NOT attisdropped";
-        let known = transaction.query(known, &[table]).await?;
+        let known = transaction.query(known, &[&table]).await?;
         let known: BTreeSet<String> = known.iter().filter_map(|row| row.try_get(0).ok()).collect();
-        for (name, kind) in names().filter(|(name, _)| !known.contains(*name)) {
+        for (name, kind) in columns().filter(|(name, _)| !known.contains(*name)) {
             let add = format!("ALTER TABLE {table} ADD COLUMN IF NOT EXISTS \"{name}\" {kind}");
             transaction.batch_execute(&add).await?;
         }
         transaction.commit().await?;
+        // Not LIKE the table: that would take the right to read it.
         let incoming =
-            format!("CREATE TEMP TABLE consentry_incoming (LIKE {table}) ON COMMIT DELETE ROWS");
+            format!("CREATE TEMP TABLE consentry_incoming ({kinds}) ON COMMIT DELETE ROWS");
         client.batch_execute(&incoming).await?;
         self.client = Some(client);
+        self.form.is_told = false;
+        Ok(())
+    }
+
+    /// Says from which record on the rows are as they are now, unless that is said already.
+    async fn tell_form(&mut self) -> Result<(), Refusal> {
+        let Postgres { client, form, table, rows, .. } = self;
+        let (Some(client), Some(row)) = (client, rows.first()) else { return Ok(()) };
+        if form.is_told {
+            return Ok(());
+        }
+        let record = i64::try_from(row.record).unwrap_or(i64::MAX);
+        let (journals, program) = (table.journals(), env!("CARGO_PKG_VERSION"));
+        let Form { node, journal, numbers, tokens, .. } = &form;
+        let before = format!(
+            "SELECT node, numbers, tokens FROM {journals} WHERE journal = $1 AND record <= $2 \
+             ORDER BY record DESC LIMIT 1"
+        );
+        let before = client.query_opt(&before, &[journal, &record]).await?;
+        let is_same = before.is_some_and(|row| {
+            row.try_get::<_, String>(0).ok().as_ref() == Some(node)
+                && row.try_get::<_, String>(1).ok().as_deref() == Some(*numbers)
+                && row.try_get::<_, Option<String>>(2).ok().as_ref() == Some(tokens)
+        });
+        if !is_same {
+            let insert = format!(
+                "INSERT INTO {journals} (node, journal, record, numbers, tokens, program) \
+                 VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT DO NOTHING"
+            );
+            client.execute(&insert, &[node, journal, &record, numbers, tokens, &program]).await?;
+        }
+        form.is_told = true;
         Ok(())
     }
 
     /// Makes a partition for each month of the rows at hand that has none.
     async fn make_partitions(&mut self) -> Result<(), Refusal> {
-        let Postgres { client, months, rows, table, name, .. } = self;
+        let Postgres { client, months, rows, table, .. } = self;
         let Some(client) = client else { return Err(Refusal::other("not connected")) };
         let wanted: BTreeSet<Month> = rows.iter().map(|row| row.month).collect();
         for (year, month) in wanted.difference(months).copied().collect::<Vec<_>>() {
             let (next_year, next) = if month == 12 { (year + 1, 1) } else { (year, month + 1) };
-            let partition = name
-                .split('.')
-                .map(str::to_owned)
-                .reduce(|schema, table| format!("{schema}\".\"{table}"))
-                .map(|name| format!("\"{name}_y{year:04}m{month:02}\""))
-                .unwrap_or_default();
+            let (whole, partition) = (table.rows(), table.partition((year, month)));
             let create = format!(
-                "CREATE TABLE IF NOT EXISTS {partition} PARTITION OF {table} FOR VALUES \
+                "CREATE TABLE {partition} PARTITION OF {whole} FOR VALUES \
                  FROM ('{year:04}-{month:02}-01 00:00:00+00') \
-                 TO ('{next_year:04}-{next:02}-01 00:00:00+00')"
+                 TO ('{next_year:04}-{next:02}-01 00:00:00+00');\n{}",
+                indexes(&partition)
             );
             let transaction = client.transaction().await?;
             transaction.execute("SELECT pg_advisory_xact_lock($1)", &[&LOCK]).await?;
-            transaction.batch_execute(&create).await?;
+            if !is_there(&transaction, &partition).await? {
+                transaction.batch_execute(&create).await?;
+            }
             transaction.commit().await?;
             months.insert((year, month));
         }
@@ -238,19 +307,10 @@ impl Postgres {
     }
 }
 
-/// Every column of the table with its type: the key, then those of a row.
-fn names() -> impl Iterator<Item = (&'static str, &'static str)> {
-    let kind = |column: &Column| match column {
-        Column::Record => "bigint NOT NULL",
-        Column::Time => "timestamptz NOT NULL",
-        _ => match column.holds() {
-            Holds::Number => "bigint",
-            Holds::Time => "timestamptz",
-            Holds::Text => "text",
-        },
-    };
-    let key = [("node", "text NOT NULL"), ("journal", "text NOT NULL")];
-    key.into_iter().chain(Column::ALL.iter().map(move |column| (column.name(), kind(column))))
+/// Whether there is a table of this name.
+async fn is_there(transaction: &Transaction<'_>, table: &str) -> Result<bool, Refusal> {
+    let found = transaction.query_one("SELECT to_regclass($1) IS NOT NULL", &[&table]).await?;
+    Ok(found.try_get(0)?)
 }
 
 /// Appends a text as COPY's text format has it.
@@ -348,7 +408,19 @@ mod tests {
 
     #[test]
     fn a_url_is_read_or_refused_without_being_repeated() {
-        let new = |url: &str| Postgres::new(url, "records", "m", "n", "j").err();
+        let options = |url: &str| Options {
+            name: "m".to_owned(),
+            to: crate::mirror::To::Postgres { url: url.to_owned(), table: String::new() },
+            node: "n".to_owned(),
+            whole_numbers: false,
+            content: false,
+            keys: Default::default(),
+            token: None,
+            token_key: None,
+            batch: 1,
+            wait: CONNECT,
+        };
+        let new = |url: &str| Postgres::new(url, "records", &options(url), "j").err();
         assert_eq!(new("postgres://me:hunter2@localhost/records"), None);
         for url in
             ["postgres://me:hunter2@localhost:port/x", "postgres://me:hunter2@h/x?sslmode=require"]

@@ -42,6 +42,14 @@ pub(super) struct Delivered {
     pub rejected: Vec<Rejected>,
 }
 
+/// How a row hangs together with the journal, whatever becomes of either.
+pub(super) struct Seam {
+    /// The record of the row before it; 0 for the first, none where nobody knows.
+    pub previous: Option<u64>,
+    /// What the record is in the Merkle tree of its segment.
+    pub leaf: [u8; 32],
+}
+
 /// The other side of one mirror.
 pub(super) enum Sink {
     Lines(Lines),
@@ -62,13 +70,9 @@ impl Sink {
             To::Files { folder, format: Format::Parquet, octets, age } => Sink::Tables(Box::new(
                 Tables::new(folder.clone(), *octets, *age, &options.node, journal),
             )),
-            To::Postgres { url, table } => Sink::Postgres(Box::new(Postgres::new(
-                url,
-                table,
-                &options.name,
-                &options.node,
-                journal,
-            )?)),
+            To::Postgres { url, table } => {
+                Sink::Postgres(Box::new(Postgres::new(url, table, options, journal)?))
+            }
             #[cfg(feature = "kafka")]
             To::Kafka { brokers, topic } => {
                 Sink::Kafka(super::kafka::Kafka::new(brokers, topic, head))
@@ -94,13 +98,18 @@ impl Sink {
     }
 
     /// Takes one row, to be delivered with the others.
-    pub fn take(&mut self, record: u64, time_us: u64, row: &Row<'_>) -> Result<(), SinkFault> {
+    pub fn take(
+        &mut self,
+        (record, time_us): (u64, u64),
+        seam: &Seam,
+        row: &Row<'_>,
+    ) -> Result<(), SinkFault> {
         match self {
-            Sink::Lines(lines) => lines.take(record, row),
+            Sink::Lines(lines) => lines.take(record, seam, row),
             Sink::Tables(tables) => return tables.take(record, row),
-            Sink::Postgres(postgres) => postgres.take(record, time_us, row),
+            Sink::Postgres(postgres) => postgres.take((record, time_us), seam, row),
             #[cfg(feature = "kafka")]
-            Sink::Kafka(kafka) => kafka.take(record, row),
+            Sink::Kafka(kafka) => kafka.take(record, seam, row),
         }
         Ok(())
     }
@@ -160,8 +169,15 @@ fn head(node: &str, journal: &str) -> String {
 }
 
 /// Appends the JSON object of a row, with its end of line.
-pub(super) fn object(head: &str, row: &Row<'_>, out: &mut String) {
+pub(super) fn object(head: &str, seam: &Seam, row: &Row<'_>, out: &mut String) {
     let begin = out.len();
     crate::archive::ndjson_line(row, out);
-    out.replace_range(begin..=begin, head);
+    let previous = seam.previous.map_or(String::new(), |last| format!("\"previous\":{last},"));
+    let leaf = hex(&seam.leaf);
+    out.replace_range(begin..=begin, &format!("{head}{previous}\"leaf\":\"{leaf}\","));
+}
+
+/// Octets as lower case hexadecimal digits.
+pub(super) fn hex(octets: &[u8]) -> String {
+    octets.iter().map(|octet| format!("{octet:02x}")).collect()
 }

@@ -8,9 +8,10 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 use super::place::{FOLDER, Place, make};
-use super::sink::{Delivered, Sink, SinkFault};
+use super::sink::{Delivered, Seam, Sink, SinkFault};
 use super::{Counters, Options, rejected};
 use crate::archive::{Column, Numbers, Row, Value};
+use crate::audit::proof::tree;
 use crate::audit::sealed::Purpose;
 use crate::audit::{Entry, Journal, Reader, Record};
 
@@ -167,6 +168,8 @@ impl Worker {
                     to = entry.number,
                     "records were purged before they were mirrored"
                 );
+                // Nobody has it: whoever reads the rows sees that some are missing.
+                ahead.last = Some(entry.number - 1);
             }
             let record = entry.record();
             ahead.sessions.look(&record);
@@ -182,7 +185,9 @@ impl Worker {
                 {
                     row.sealed(&sealed);
                 }
-                sink.take(entry.number, entry.time_us, &row)?;
+                let seam = Seam { previous: ahead.last, leaf: tree::leaf(entry.octets) };
+                sink.take((entry.number, entry.time_us), &seam, &row)?;
+                ahead.last = Some(entry.number);
                 *taken += 1;
             }
             ahead.record = entry.number + 1;

@@ -64,6 +64,7 @@ fn child() {
         whole_numbers: false,
         keys: Arc::default(),
         token: None,
+        token_key: None,
         batch: 25,
         wait: Duration::from_millis(10),
     };

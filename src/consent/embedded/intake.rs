@@ -14,7 +14,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::pending::{Pending, kind};
+use super::pending::Pending;
 use super::store::Counts;
 use super::{Embedded, locked};
 use crate::consent::format::{write_event, write_pair};
@@ -203,7 +203,7 @@ impl Embedded {
                     Ok(Change::None) => folded.known += 1,
                     Ok(Change::History | Change::Count) => {
                         folded.events.push((*key, sequence, *at));
-                        if let Some(count) = folded.counts.get_mut(kind(&event.happened)) {
+                        if let Some(count) = folded.counts.get_mut(event.happened.kind()) {
                             *count += 1;
                         }
                     }

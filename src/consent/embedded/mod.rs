@@ -332,14 +332,7 @@ impl Embedded {
     /// How a pair stood at `time_us`: what had happened by then, in the ledger's order. Counts of
     /// messages sent are not part of the history, so [`Standing::sent`] is 0. Reads the disk.
     pub fn standing_at(&self, question: &Question, time_us: u64) -> Result<Standing, Unavailable> {
-        let mut pair = Pair::default();
-        for kept in self.history(question.entity, question.recipient)? {
-            if kept.event.time_us <= time_us {
-                // What was taken once is taken again, but for what came before it in time and later
-                // in the ledger's order: then it had no effect either.
-                let _ = pair.apply(&kept.event, kept.sequence);
-            }
-        }
+        let pair = Pair::at(&self.history(question.entity, question.recipient)?, time_us);
         Ok(pair.standing(question.scope, time_us, self.shared().silent_after_us))
     }
 

@@ -38,17 +38,6 @@ pub(super) struct Pending {
     pub is_closing: bool,
 }
 
-/// The place of an event's kind in [`Counts::events`].
-pub(super) fn kind(happened: &Happened) -> usize {
-    match happened {
-        Happened::Granted(_) => 0,
-        Happened::Revoked(_) => 1,
-        Happened::Reviewed { .. } => 2,
-        Happened::Asked { .. } => 3,
-        Happened::Sent { .. } => 4,
-    }
-}
-
 impl Pending {
     pub fn new(counts: Counts) -> Self {
         Self {
@@ -93,7 +82,7 @@ impl Pending {
         };
         self.counts.next += u64::from(sequence.is_some());
         self.counts.pairs += u64::from(is_new);
-        if let Some(count) = self.counts.events.get_mut(kind(&event.happened)) {
+        if let Some(count) = self.counts.events.get_mut(event.happened.kind()) {
             *count += 1;
         }
         for (one, count) in Cause::ALL.iter().zip(&mut self.revoked) {

@@ -1,0 +1,8 @@
+//! Records of all nodes in one place: what mirrors deliver to PostgreSQL, searched, exported, and held against
+//! the journals that it came from.
+
+mod nodes;
+mod rows;
+#[path = "../servers/mod.rs"]
+#[allow(dead_code)] // its other users need more of it
+mod servers;
