@@ -37,6 +37,13 @@ fn unwritten_keys_take_their_defaults_and_paths_their_folder() {
     assert_eq!(config.registry_file, PathBuf::from("/etc/consentry/registry.toml"));
     let consent = &config.consent;
     assert_eq!(consent.place, Place::Folder("/etc/consentry/state/consent".into()));
+    assert_eq!((&config.cluster.node, config.cluster.nodes), (&None, 1));
+    let shared = good(&format!("{LISTEN}[consent]\nurl = \"postgres://db/c\"\npassword = \"p\"\n"));
+    let Place::Shared(shared) = shared.consent.place else { panic!("it has a url") };
+    assert_eq!(shared.password, Some("/etc/consentry/p".into()));
+    assert_eq!(shared.outbox, PathBuf::from("/etc/consentry/state/outbox"));
+    let times = (shared.staleness, shared.deadline);
+    assert_eq!(times, (Duration::from_secs(10), Duration::from_millis(100)));
     assert_eq!((consent.review.name(), consent.cache_octets), ("strict", 384 << 20));
     assert_eq!(consent.silent_after, Duration::from_secs(7 * 86_400));
     assert_eq!(config.audit.path, PathBuf::from("/etc/consentry/state/audit"));
@@ -105,8 +112,14 @@ fn what_is_written_is_taken() {
         "signature.missing" = { mode = "off" }
         "source.forged" = { mode = "observe", status = "ESME_RSUBMITFAIL" }
         "rate.exceeded" = { status = "ESME_RMSGQFUL" }
+        [cluster]
+        node = "proxy-1"
+        nodes = 3
         [consent]
-        url = "postgres://u:hunter2@db/c"
+        url = "postgres://u:hunter2@db,db2/c?target_session_attrs=read-write&sslmode=verify-full&sslrootcert=ca.pem"
+        outbox = "out of the way"
+        staleness = "500ms"
+        deadline = "10s"
         review = "lenient"
         cache = "8MiB"
         silent_after = "48h"
@@ -171,6 +184,13 @@ fn what_is_written_is_taken() {
     assert_eq!(config.limits.buffered_octets, 1 << 20);
     assert_eq!(config.timeouts.drain, Duration::ZERO);
     let consent = &config.consent;
+    assert_eq!((config.cluster.node.as_deref(), config.cluster.nodes), (Some("proxy-1"), 3));
+    let Place::Shared(shared) = &consent.place else { panic!("{:?}", consent.place) };
+    assert_eq!(shared.url.to_string(), "db:5432,db2:5432/c");
+    assert_eq!(shared.outbox, PathBuf::from("/etc/consentry/out of the way"));
+    let times = (shared.staleness, shared.deadline);
+    assert_eq!(times, (Duration::from_millis(500), Duration::from_secs(10)));
+    assert!(!format!("{consent:?}").contains("hunter2"), "no password");
     assert_eq!((consent.review.name(), consent.cache_octets), ("lenient", 8 << 20));
     assert_eq!(consent.silent_after, Duration::from_secs(2 * 86_400));
     let times = (consent.schedule_max, consent.validity_max);
@@ -437,6 +457,32 @@ fn mistakes_are_told_in_one_sentence() {
             "[consent]\nurl = \"mysql://u:hunter2@db\"",
             "line 5: [consent] url must begin with postgres://",
         ),
+        (
+            "[consent]\nurl = \"postgres://u:hunt@er2@db\"",
+            "line 5: [consent] url has an @ too many; within a password or a value it is written %40",
+        ),
+        (
+            "[consent]\nurl = \"postgres://u@db,db2/c\"",
+            "line 5: [consent] url has several hosts, and does not say which is written to: add target_session_attrs=read-write",
+        ),
+        (
+            "[consent]\nurl = \"postgres://u:hunter2@db/c\"\npassword = \"p\"",
+            "line 6: [consent] password stands beside a password in url; write one of the two",
+        ),
+        (
+            "[consent]\ndeadline = \"1s\"",
+            "line 5: [consent] deadline belongs to url, which is not written",
+        ),
+        (
+            "[consent]\nurl = \"postgres://db\"\nstaleness = \"499ms\"",
+            "line 6: [consent] staleness is 499ms; it may be 500ms to 10m",
+        ),
+        (
+            "[consent]\nurl = \"postgres://db\"\noutbox = \"state/audit\"",
+            ": [consent] outbox and [audit] path are the same folder; write two",
+        ),
+        ("[cluster]\nnodes = 0", "line 5: [cluster] nodes is 0; it may be 1 to 256"),
+        ("[cluster]\nnode = \" \"", "line 5: [cluster] node must have 1 to 200 octets"),
         ("[consent]\ncache = \"7MiB\"", "line 5: [consent] cache is 7MiB; it may be 8MiB to 64GiB"),
         (
             "[consent]\nreview = \"strickt\"",

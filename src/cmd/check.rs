@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use serde_json::{Map, Value};
 
 use super::knowledge::{self, Loaded};
-use super::{Answer, Failure, blind, capture, mirrors, tls, traces};
+use super::{Answer, Failure, blind, capture, ledger, mirrors, tls, traces};
 use crate::admin::Token;
 use crate::config::{self, Config, MirrorKind, Place, duration, size};
 use crate::policy::Rule;
@@ -48,6 +48,7 @@ pub fn run(args: Args) -> Result<Answer, Failure> {
     }
     capture::capture(&loaded)?;
     mirrors::check(config)?;
+    ledger::check(config)?;
     traces::check(config)?;
     let ends = tls::together(&tls::read(config)?).ends();
     let facts = facts(&loaded, &ends);
@@ -99,6 +100,7 @@ fn facts(loaded: &Loaded, ends: &[End]) -> Vec<Fact> {
     }
     facts.extend(values("limits", limits(config)));
     facts.extend(values("timeouts", timeouts(config)));
+    facts.extend(values("settings", kept(config)));
     facts.extend(values("settings", settings(config)));
     facts.extend(config.mirrors.iter().map(mirror));
     facts.extend(providers(loaded));
@@ -302,6 +304,27 @@ fn timeouts(config: &Config) -> Vec<(&'static str, Value)> {
     .to_vec()
 }
 
+/// Where consent is kept, and which node this is.
+fn kept(config: &Config) -> Vec<(&'static str, Value)> {
+    let path = |path: &std::path::Path| Value::from(path.display().to_string());
+    let mut kept = vec![
+        ("cluster.node", mirrors::node(config).into()),
+        ("cluster.nodes", config.cluster.nodes.into()),
+    ];
+    match &config.consent.place {
+        Place::Folder(folder) => kept.push(("consent.path", path(folder))),
+        Place::Shared(shared) => kept.extend([
+            ("consent.url", shared.url.to_string().into()),
+            ("consent.sslmode", shared.url.encryption().name().into()),
+            ("consent.password", shared.password.as_deref().map_or("none".into(), path)),
+            ("consent.outbox", path(&shared.outbox)),
+            ("consent.staleness", duration::text(shared.staleness).into()),
+            ("consent.deadline", duration::text(shared.deadline).into()),
+        ]),
+    }
+    kept
+}
+
 fn settings(config: &Config) -> Vec<(&'static str, Value)> {
     let path = |path: &std::path::Path| Value::from(path.display().to_string());
     let admin = config.admin.as_ref();
@@ -312,10 +335,6 @@ fn settings(config: &Config) -> Vec<(&'static str, Value)> {
         ("rules.submit_multi", config.rules.submit_multi.name().into()),
         ("rules.unknown_command", config.rules.unknown_command.name().into()),
         ("registry.file", path(&config.registry_file)),
-        match &config.consent.place {
-            Place::Folder(folder) => ("consent.path", path(folder)),
-            Place::Shared(_) => ("consent.url", "postgres".into()),
-        },
         ("consent.review", config.consent.review.name().into()),
         ("consent.cache", size::text(config.consent.cache_octets).into()),
         ("consent.silent_after", duration::text(config.consent.silent_after).into()),

@@ -4,9 +4,10 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::{Failure, keywords};
-use crate::config::{Config, Place};
+use crate::config::{Config, Place, Shared};
 use crate::consent::{CACHE_OCTETS_MIN, Cause, Ledger, OpenFault, Options};
 use crate::metrics::{ConsentEvent, Metrics, Revocation};
+use crate::postgres::Server;
 use crate::proxy::KeepKeyword;
 use crate::registry::Registry;
 use crate::session::{Announced, Parties};
@@ -16,6 +17,21 @@ const WATCH: Duration = Duration::from_secs(1);
 
 /// How often it is looked whether who has the ledger let go of it.
 const LOOK: Duration = Duration::from_millis(20);
+
+/// Whether the files that lead to a shared ledger can be used. Nothing is connected to.
+pub(super) fn check(config: &Config) -> Result<(), Failure> {
+    match &config.consent.place {
+        Place::Folder(_) => Ok(()),
+        Place::Shared(shared) => database(shared).map(drop),
+    }
+}
+
+/// The database of a shared ledger.
+pub(super) fn database(shared: &Shared) -> Result<Server, Failure> {
+    Server::new(shared.url.clone(), shared.password.clone())
+        .map(|server| server.named("consentry consent"))
+        .map_err(|fault| Failure(format!("[consent] url: {fault}")))
+}
 
 /// Opens the ledger that `[consent]` names. Who has it open is given `patience` to let go of it. Blocks.
 pub(super) fn open(config: &Config, patience: Duration) -> Result<Ledger, Failure> {

@@ -76,7 +76,7 @@ fn options(
     let one = |mirror: &crate::config::Mirror| Options {
         name: mirror.name.clone(),
         to: to(&mirror.kind),
-        node: mirror.node.clone().unwrap_or_else(host),
+        node: mirror.node.clone().unwrap_or_else(|| node(config)),
         whole_numbers: mirror.numbers == MirrorNumbers::Whole,
         content: mirror.content,
         keys: keys.clone(),
@@ -106,6 +106,11 @@ fn to(kind: &MirrorKind) -> To {
             To::Kafka { brokers: brokers.clone(), topic: topic.clone() }
         }
     }
+}
+
+/// The name of this node.
+pub(super) fn node(config: &Config) -> String {
+    config.cluster.node.clone().unwrap_or_else(host)
 }
 
 /// The name of this machine.

@@ -1,6 +1,6 @@
 //! What of the configuration stays as it was at the start, and is named when it is written otherwise.
 
-use crate::config::{Admin, Audit, Config, Consent};
+use crate::config::{Admin, Audit, Config, Consent, Place};
 
 /// The keys that differ and are not in force before a restart, as `[section] key`.
 pub(super) fn keys(was: &Config, is: &Config) -> Vec<String> {
@@ -15,6 +15,7 @@ pub(super) fn keys(was: &Config, is: &Config) -> Vec<String> {
     add(was.limits.originals != is.limits.originals, "[limits] originals");
     add(was.limits.bind_failures != is.limits.bind_failures, "[limits] bind_failures");
     add(was.timeouts.ejection != is.timeouts.ejection, "[timeouts] ejection");
+    add(was.cluster != is.cluster, "[cluster]");
     consent(&was.consent, &is.consent, &mut add);
     audit(&was.audit, &is.audit, &mut add);
     add(was.mirrors != is.mirrors, "[[mirror]]");
@@ -47,7 +48,11 @@ fn listeners(was: &Config, is: &Config, add: Add<'_>) {
 }
 
 fn consent(was: &Consent, is: &Consent, add: Add<'_>) {
-    add(was.place != is.place, "[consent] path");
+    let key = match is.place {
+        Place::Folder(_) => "[consent] path",
+        Place::Shared(_) => "[consent] url",
+    };
+    add(was.place != is.place, key);
     add(was.cache_octets != is.cache_octets, "[consent] cache");
     add(was.silent_after != is.silent_after, "[consent] silent_after");
 }

@@ -105,6 +105,14 @@ pub const SILENT_AFTER: Bounds<Duration> = millis(7 * 24 * HOUR, SECOND, 365 * 2
 pub const SCHEDULE_MAX: Bounds<Duration> = millis(HOUR, 0, 30 * 24 * HOUR);
 /// `[consent] validity_max`: how long such a message may wait to be delivered.
 pub const VALIDITY_MAX: Bounds<Duration> = millis(24 * HOUR, MINUTE, 30 * 24 * HOUR);
+/// `[consent] staleness`: how long standings count after the database was heard of last.
+pub const STALENESS: Bounds<Duration> = millis(10 * SECOND, 500, 10 * MINUTE);
+/// `[consent] deadline`: how long a message waits for what only the database knows.
+pub const DEADLINE: Bounds<Duration> = millis(100, 5, 10 * SECOND);
+/// `[cluster] node`, `[[mirror]] node`: octets.
+pub const NODE_NAME_MAX: usize = 200;
+/// `[cluster] nodes`.
+pub const NODES: Bounds<usize> = Bounds { default: 1, min: 1, max: 256 };
 
 /// `[audit] keep_months`: calendar months.
 pub const KEEP_MONTHS: Bounds<usize> = Bounds { default: 6, min: 1, max: 120 };
@@ -127,7 +135,7 @@ pub const DISK_BUDGET_OCTETS: Bounds<usize> =
 pub const MIRRORS_MAX: usize = 16;
 /// `[[mirror]] name`, and each part of `table`: letters.
 pub const MIRROR_NAME_MAX: usize = 40;
-/// `[[mirror]] node` and `topic`: octets.
+/// `[[mirror]] topic`: octets.
 pub const MIRROR_TEXT_MAX: usize = 200;
 /// `[[mirror]] batch`: rows of one delivery.
 pub const MIRROR_BATCH: Bounds<usize> = Bounds { default: 5_000, min: 1, max: 100_000 };

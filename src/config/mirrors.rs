@@ -77,20 +77,12 @@ fn mirror(source: &Source<'_>, folder: &Path, one: written::Mirror) -> Result<Mi
             topic: topic(source, one.topic.ok_or_else(|| missing("topic"))?)?,
         },
     };
-    if let Some(node) = &one.node
-        && (node.get_ref().is_empty()
-            || node.get_ref().len() > bounds::MIRROR_TEXT_MAX
-            || node.get_ref().chars().any(char::is_control))
-    {
-        let says = format!("must have 1 to {} octets", bounds::MIRROR_TEXT_MAX);
-        return Err(source.fault(node.span(), says));
-    }
     Ok(Mirror {
         name: name.clone(),
         kind,
         numbers: one.numbers.unwrap_or(MirrorNumbers::Masked),
         content: one.content.unwrap_or(false),
-        node: one.node.map(Spanned::into_inner),
+        node: one.node.map(|node| super::cluster::node(source, node)).transpose()?,
         batch: count(source, one.batch, bounds::MIRROR_BATCH)?,
         wait: time(source, one.wait, bounds::MIRROR_WAIT)?,
     })

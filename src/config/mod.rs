@@ -5,6 +5,7 @@
 //! | `written` | every key as it stands in the file, and its JSON schema |
 //! | [`bounds`] | defaults, and how far each number may go |
 //! | `upstreams` | what is written of the SMSCs of a listener to what is meant |
+//! | `cluster` | several nodes, and the database that they share |
 //! | `mirrors` | what is written of a mirror to what is meant |
 //! | `networks` | networks that a listener names |
 //! | `tls` | what is written of TLS, and what is meant |
@@ -32,6 +33,7 @@ use crate::smpp::CommandStatus;
 
 pub mod address;
 pub mod bounds;
+mod cluster;
 pub mod duration;
 pub mod fault;
 mod mirrors;
@@ -46,6 +48,7 @@ mod validate;
 mod warnings;
 mod written;
 
+pub use cluster::{Cluster, Shared};
 pub use fault::Fault;
 pub use reload::Reload;
 pub use tls::{SmscTls, Tls};
@@ -81,6 +84,8 @@ pub struct Config {
     pub rules: Rules,
     /// The registry's file.
     pub registry_file: PathBuf,
+    /// Which node this is, of how many.
+    pub cluster: Cluster,
     /// Where consent is kept, and what it takes to count.
     pub consent: Consent,
     /// What texts are read with.
@@ -253,21 +258,12 @@ pub struct Consent {
 }
 
 /// Where consent is kept.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Place {
     /// In a folder of ours.
     Folder(PathBuf),
-    /// In a database that many nodes share: a `postgres://` URL, which may hold a password.
-    Shared(String),
-}
-
-impl fmt::Debug for Place {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Place::Folder(path) => f.debug_tuple("Folder").field(path).finish(),
-            Place::Shared(_) => f.write_str("Shared"),
-        }
-    }
+    /// In a database that many nodes share.
+    Shared(Shared),
 }
 
 /// `[content]`: what texts are read with.
@@ -335,7 +331,7 @@ pub struct Mirror {
     pub numbers: MirrorNumbers,
     /// Whether what messages say goes along, for auditors to open.
     pub content: bool,
-    /// What rows say that they come from; `None` = the name of the machine.
+    /// What rows say that they come from; `None` = the node's name.
     pub node: Option<String>,
     /// Rows of one delivery at most.
     pub batch: usize,

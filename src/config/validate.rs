@@ -12,13 +12,14 @@ use toml::Spanned;
 use toml::de::DeTable;
 
 use super::bounds::{self, Bounds};
+use super::cluster::WrittenPlace;
 use super::fault::{self, Source};
 use super::nearest::nearest;
 use super::networks::networks;
 use super::written::{self, Size, Time};
 use super::{
-    AUDIT_PATH, AUDIT_ZONE, CAPTURE_PATH, CONSENT_PATH, LongMessages, PartsMode, REGISTRY_FILE,
-    RecordedContent, SubmitMulti, UnknownCommand, address, duration, size,
+    AUDIT_PATH, AUDIT_ZONE, CAPTURE_PATH, LongMessages, PartsMode, REGISTRY_FILE, RecordedContent,
+    SubmitMulti, UnknownCommand, address, duration, size,
 };
 use super::{
     Admin, Audit, Capture, Checkpoint, Config, Consent, Content, Fault, Limits, Listen, Log,
@@ -64,6 +65,7 @@ pub(super) fn config(
         timeouts: timeouts(&source, written.timeouts.unwrap_or_default())?,
         rules: rules(&source, written.rules.unwrap_or_default(), rule_names)?,
         registry_file: path(&source, folder, registry.file, REGISTRY_FILE)?,
+        cluster: super::cluster::cluster(&source, written.cluster.unwrap_or_default())?,
         consent: consent(&source, folder, written.consent.unwrap_or_default())?,
         content: content(&source, folder, written.content.unwrap_or_default())?,
         long_messages: long_messages(&source, written.long_messages.unwrap_or_default())?,
@@ -79,16 +81,17 @@ pub(super) fn config(
         log: log(written.log.unwrap_or_default()),
         digest: super::digest(text),
     };
-    match &config.consent.place {
-        Place::Folder(folder) if *folder == config.audit.path => {
-            Err(source.whole("[consent] path and [audit] path are the same folder; write two"))
-        }
-        Place::Folder(folder) if *folder == config.capture.path => {
-            Err(source.whole("[consent] path and [capture] path are the same folder; write two"))
-        }
-        Place::Folder(folder) if *folder == config.audit.keys => {
-            Err(source.whole("[consent] path and [audit] keys are the same folder; write two"))
-        }
+    let (key, kept) = match &config.consent.place {
+        Place::Folder(folder) => ("path", folder),
+        Place::Shared(shared) => ("outbox", &shared.outbox),
+    };
+    let twice = |other: &str| {
+        source.whole(format_args!("[consent] {key} and {other} are the same folder; write two"))
+    };
+    match kept {
+        kept if *kept == config.audit.path => Err(twice("[audit] path")),
+        kept if *kept == config.capture.path => Err(twice("[capture] path")),
+        kept if *kept == config.audit.keys => Err(twice("[audit] keys")),
         _ if config.audit.keys.starts_with(&config.audit.path) => Err(source.whole(
             "[audit] keys is in the journal's folder: who copies one has both; write another",
         )),
@@ -330,7 +333,18 @@ fn consent(
     written: written::Consent,
 ) -> Result<Consent, Fault> {
     Ok(Consent {
-        place: place(source, folder, written.path, written.url)?,
+        place: super::cluster::place(
+            source,
+            folder,
+            WrittenPlace {
+                path: written.path,
+                url: written.url,
+                password: written.password,
+                outbox: written.outbox,
+                staleness: written.staleness,
+                deadline: written.deadline,
+            },
+        )?,
         review: written.review.unwrap_or(Review::Strict),
         cache_octets: octets(source, written.cache, bounds::CACHE_OCTETS)?,
         silent_after: time(source, written.silent_after, bounds::SILENT_AFTER)?,
@@ -373,27 +387,6 @@ fn long_messages(
         messages: count(source, written.messages, bounds::PARTS_MESSAGES)?,
         octets: octets(source, written.octets, bounds::PARTS_OCTETS)?,
     })
-}
-
-fn place(
-    source: &Source<'_>,
-    folder: &Path,
-    path: Option<Spanned<String>>,
-    url: Option<Spanned<String>>,
-) -> Result<Place, Fault> {
-    let Some(url) = url else {
-        return self::path(source, folder, path, CONSENT_PATH).map(Place::Folder);
-    };
-    if path.is_some() {
-        return Err(source.fault(url.span(), "stands beside path; write one of the two"));
-    }
-    // The value is not repeated: it may hold a password.
-    let scheme = url.get_ref().split("://").next().unwrap_or_default();
-    let is_good = ["postgres", "postgresql"].contains(&scheme) && url.get_ref().contains("://");
-    if !is_good {
-        return Err(source.fault(url.span(), "must begin with postgres://"));
-    }
-    Ok(Place::Shared(url.into_inner()))
 }
 
 fn audit(source: &Source<'_>, folder: &Path, written: written::Audit) -> Result<Audit, Fault> {

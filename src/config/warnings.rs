@@ -4,6 +4,7 @@ use super::{
     CaptureText, Config, Durability, MirrorKind, MirrorNumbers, Mode, OverrideMode, Place,
     RecordedContent, Review, RuleSet, UnknownCommand,
 };
+use crate::postgres::Encryption;
 
 impl RuleSet {
     /// Calendar months that the law wants records kept: Order 31 art. 11 five, Order 74 six.
@@ -57,10 +58,19 @@ pub(super) fn warnings(config: &Config) -> Vec<String> {
         warnings
             .push("[consent] review lenient lets proofs count that nobody looked at".to_owned());
     }
-    if let Place::Shared(url) = &config.consent.place
-        && !url.contains("sslmode=verify-full")
-    {
-        warnings.push("[consent] url does not say sslmode=verify-full".to_owned());
+    match &config.consent.place {
+        Place::Shared(shared)
+            if shared.url.encryption() != Encryption::VerifyFull && !shared.url.is_local() =>
+        {
+            warnings.push("[consent] url does not say sslmode=verify-full".to_owned());
+        }
+        Place::Folder(_) if config.cluster.nodes > 1 => {
+            warnings.push(format!(
+                "[cluster] nodes {}: without [consent] url no node knows what another was told",
+                config.cluster.nodes
+            ));
+        }
+        Place::Shared(_) | Place::Folder(_) => {}
     }
     for mirror in &config.mirrors {
         let name = &mirror.name;

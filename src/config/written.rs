@@ -44,6 +44,8 @@ pub(super) struct File {
     pub rules: Option<Rules>,
     /// Who is admitted.
     pub registry: Option<Registry>,
+    /// Which node this is, of how many.
+    pub cluster: Option<super::cluster::Written>,
     /// Where consent is kept.
     pub consent: Option<Consent>,
     /// What texts are read with.
@@ -297,9 +299,24 @@ pub(super) struct Consent {
     /// The folder.
     #[schemars(with = "Option<String>", extend("default" = super::CONSENT_PATH))]
     pub path: Option<Spanned<String>>,
-    /// `postgres://...`, instead of a folder.
+    /// `postgres://...` as libpq spells it, instead of a folder: the database that many nodes share.
     #[schemars(with = "Option<String>")]
     pub url: Option<Spanned<String>>,
+    /// A file with the password of the database's user, instead of one in url. Nobody but its owner and group may
+    /// read it; it is read for each connection.
+    #[schemars(with = "Option<String>")]
+    pub password: Option<Spanned<String>>,
+    /// The folder of what this node took and the database has not yet. With url alone.
+    #[schemars(with = "Option<String>", extend("default" = super::cluster::OUTBOX_PATH))]
+    pub outbox: Option<Spanned<String>>,
+    /// How long standings count after the database was heard of last; then messages that need consent are
+    /// answered ESME_RMSGQFUL until it is heard of again. With url alone.
+    #[schemars(with = "Option<Time>", extend("default" = duration::text(bounds::STALENESS.default)))]
+    pub staleness: Option<Spanned<Time>>,
+    /// How long a message waits for what only the database knows; then it is answered ESME_RMSGQFUL. With url
+    /// alone.
+    #[schemars(with = "Option<Time>", extend("default" = duration::text(bounds::DEADLINE.default)))]
+    pub deadline: Option<Spanned<Time>>,
     /// Whether a proof must have been reviewed before it counts: strict, or lenient.
     #[schemars(extend("default" = "strict"))]
     pub review: Option<Review>,
@@ -450,7 +467,7 @@ pub(super) struct Mirror {
     /// journal has it, with the wrapped keys that auditors open.
     #[schemars(extend("default" = false))]
     pub content: Option<bool>,
-    /// What rows say that they come from; without it, the name of the machine.
+    /// What rows say that they come from; without it, `[cluster] node`.
     #[schemars(with = "Option<String>")]
     pub node: Option<Spanned<String>>,
     /// Rows of one delivery at most.

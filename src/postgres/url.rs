@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use tokio_postgres::Config;
-use tokio_postgres::config::Host;
+use tokio_postgres::config::{Host, TargetSessionAttrs};
 
 use super::Fault;
 use crate::pem::Identity;
@@ -112,6 +112,12 @@ impl Url {
                 name == "localhost" || address.is_ok_and(|address| address.is_loopback())
             }
         })
+    }
+
+    /// Whether it leads to one database that is written to: it has one host, or asks for one that takes writes.
+    pub fn is_of_one_writer(&self) -> bool {
+        let asked = self.settings.get_target_session_attrs();
+        self.hosts.len() == 1 || asked == TargetSessionAttrs::ReadWrite
     }
 
     /// Whether it holds a password.

@@ -14,7 +14,11 @@ const TOO_LONG: &str = "\"99999999h\"";
 const TOO_LARGE: &str = "\"16000000GiB\"";
 
 /// Table, key, and what must be written for the key to mean anything.
-const NEEDED: [(&str, &str, &str); 2] = [
+const NEEDED: [(&str, &str, &str); 6] = [
+    ("consent", "password", "url = \"postgres://db\""),
+    ("consent", "outbox", "url = \"postgres://db\""),
+    ("consent", "staleness", "url = \"postgres://db\""),
+    ("consent", "deadline", "url = \"postgres://db\""),
     ("provider.code", "filing", "purpose = \"public\""),
     ("provider.code", "emergency", "purpose = \"public\""),
 ];
