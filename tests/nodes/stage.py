@@ -63,7 +63,7 @@ class Node:
         (self.folder / "registry.toml").write_text(REGISTRY, encoding="utf-8")
         # Three nodes, one truth; without an engine, each for itself.
         consent = (f'[cluster]\nnode = "{self.name}"\nnodes = {len(NODES)}\n[consent]\nurl = "{self.url()}"\noutbox = "outbox"\n'
-                   f'staleness = "{STALENESS_SECONDS}s"\n') if self.ways else '[consent]\npath = "consent"\n'
+                   f'staleness = "{STALENESS_SECONDS}s"\ncache = "8MiB"\n') if self.ways else '[consent]\npath = "consent"\n'
         self.config.write_text(f"""\
 [[listen]]
 address = "127.0.0.1:{self.port}"
