@@ -109,7 +109,9 @@ fn main() {
     };
     let mut kinds = vec![("ndjson", files(Format::Ndjson)), ("parquet", files(Format::Parquet))];
     if let Some(url) = postgres {
-        kinds.push(("postgres", To::Postgres { url, table: "consentry_bench".to_owned() }));
+        let url = url.parse().expect("a URL");
+        let table = "consentry_bench".to_owned();
+        kinds.push(("postgres", To::Postgres { url, password: None, table }));
     }
     if let Some(broker) = kafka {
         kinds.push((

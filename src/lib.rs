@@ -39,6 +39,7 @@
 //! | [`audit`] | what was decided: records, journal, chain, proofs, keys, retention, search |
 //! | [`archive`] | records as tables: columns, CSV, NDJSON, Parquet, reports, what is handed over |
 //! | [`pem`] | files of certificates and keys: who is trusted, what is shown |
+//! | [`cluster`] | what nodes tell each other of their senders: leases of rates, sweeps, keywords |
 //! | [`postgres`] | how databases are spoken to: URL, TLS, several hosts, pools |
 //! | [`mirror`] | what was recorded, delivered to files, PostgreSQL, Kafka as the journal grows |
 //! | `spans` | what became of single sessions and messages, for a collector of traces (feature `otlp`) |
@@ -70,6 +71,7 @@ pub mod admin;
 pub mod archive;
 pub mod audit;
 pub mod capture;
+pub mod cluster;
 pub mod cmd;
 pub mod config;
 pub mod consent;

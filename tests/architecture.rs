@@ -20,6 +20,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("metrics", &["smpp", "session"]),
     ("capture", &["smpp", "text"]),
     ("spans", &[]),
+    ("cluster", &["registry", "content", "consent", "session", "metrics", "postgres"]),
     (
         "proxy",
         &[
@@ -36,7 +37,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
         &[
             "smpp", "text", "registry", "content", "consent", "policy", "audit", "session",
             "metrics", "capture", "proxy", "admin", "peer", "config", "replay", "mirror",
-            "archive", "upstream", "spans", "postgres",
+            "archive", "upstream", "spans", "postgres", "cluster",
         ],
     ),
 ];

@@ -275,7 +275,7 @@ fn what_never_comes_is_waited_for_until_the_deadline() {
         assert_eq!(outcome, passed(&[s as u32 + 10]), "second {s}");
         bind.takes_all(&outcome);
     }
-    assert_eq!(bind.session.hold_deadline_us(&knowledge), (1 + DEADLINE) * SECOND);
+    assert_eq!(bind.session.hold_deadline_us(), (1 + DEADLINE) * SECOND);
     assert_eq!(bind.wait(1 + DEADLINE), refused(&[(2, FAILED)]));
     assert_eq!(bind.give(&part(3, 1, 2, false), 62), refused(&[(3, REFUSED)]), "nor what follows");
 }

@@ -23,6 +23,8 @@ use proptest::prelude::*;
 
 #[path = "session/elsewhere.rs"]
 mod elsewhere;
+#[path = "session/lookups.rs"]
+mod lookups;
 #[path = "session/probe.rs"]
 mod probe;
 

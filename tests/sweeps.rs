@@ -6,8 +6,8 @@
 use consentry::policy::Sweep;
 use consentry::registry::{Msisdn, ProviderId};
 use consentry::session::sweeps::{
-    BLOCK_NUMBERS, BLOCK_RECIPIENTS, LATEST_RECIPIENTS, ROOMS_MAX, SEQUENCE_RECIPIENTS, STEP_MAX,
-    Sweeps,
+    BLOCK_NUMBERS, BLOCK_RECIPIENTS, LATEST_RECIPIENTS, NEWS_MAX, ROOMS_MAX, SEQUENCE_RECIPIENTS,
+    STEP_MAX, Sweeps, Told,
 };
 
 const BASE: u64 = 8_613_800_130_000;
@@ -276,4 +276,121 @@ fn where_the_share_of_a_city_is_greater_the_limit_is_known() {
         println!("share {share}: {found} hits in a hundred thousand");
         assert!((least..=most).contains(&found), "seed 15, share {share}: {found}");
     }
+}
+
+/// How many turns pass until one node knows what another did: told at the end of one, heard in the next.
+const LAG: usize = 2;
+
+/// Recipients spread over nodes, which tell each other every `turn` messages: how many pass until the first is
+/// found, and how many of all are found.
+fn spread(
+    numbers: &[u64],
+    turn: usize,
+    node_of: &mut impl FnMut(usize) -> usize,
+) -> (usize, usize) {
+    let nodes: Vec<Sweeps> = (0..3).map(|_| Sweeps::new(1).shared()).collect();
+    let mut waiting = std::collections::VecDeque::from([Vec::new()]);
+    let (mut first, mut found) = (numbers.len(), 0);
+    for (at, chunk) in numbers.chunks(turn).enumerate() {
+        for (within, &number) in chunk.iter().enumerate() {
+            let place = at * turn + within;
+            if see(&nodes[node_of(place)], number) != Sweep::None {
+                found += 1;
+                first = first.min(place);
+            }
+        }
+        let news = nodes.iter().map(|node| node.news(at as u64, 4096).0).collect();
+        waiting.push_back(news);
+        let heard: Vec<Vec<Told>> = match waiting.len() > LAG {
+            true => waiting.pop_front().unwrap_or_default(),
+            false => Vec::new(),
+        };
+        for (node, sweeps) in nodes.iter().enumerate() {
+            let told = heard.iter().enumerate().filter(|(teller, _)| *teller != node);
+            sweeps.hear(&told.flat_map(|(_, told)| told).cloned().collect::<Vec<_>>());
+        }
+    }
+    (first, found)
+}
+
+#[test]
+fn numbers_counted_through_over_three_nodes_are_found_as_on_one() {
+    let turn = 50;
+    for seed in 0..2 {
+        let chance = &mut Chance(seed);
+        let base = BASE + chance.below(1_000_000);
+        let cases: Vec<(&str, Vec<u64>)> = vec![
+            ("one by one", counted(base, 1, 1_500)),
+            ("backwards", counted(base, 1, 1_500).into_iter().rev().collect()),
+            ("in steps of 7", counted(base, 7, 1_500)),
+            ("in the widest step", counted(base, STEP_MAX, 1_500)),
+            ("shuffled by 64", in_windows(counted(base, 1, 1_536), 64, chance)),
+            ("a block of 4,000, all shuffled", all_shuffled(counted(base, 1, 4_000), chance)),
+            ("among others", covered(&counted(base, 9, 600), 5, chance)),
+        ];
+        for (name, numbers) in cases {
+            let (alone, on_one) = (hits(numbers.iter().copied()), numbers.len());
+            let (first_alone, hits_alone) = (alone.1.expect("one node finds it"), alone.0);
+            let mut any = Chance(seed);
+            let mut ways: [(&str, Box<dyn FnMut(usize) -> usize>); 3] = [
+                ("in turn", Box::new(|at| at % 3)),
+                ("by runs of 40", Box::new(|at| at / 40 % 3)),
+                ("by chance", Box::new(move |_| any.below(3) as usize)),
+            ];
+            for (way, node_of) in &mut ways {
+                let (first, found) = spread(&numbers, turn, node_of);
+                // What the others sent within the lag is not known: neither to find the first nor later ones.
+                let lag = (LAG + 1) * turn;
+                let by = 3 * first_alone + 2 * lag;
+                let at = format!("seed {seed}: {name}, {way}");
+                assert!(first <= by, "{at}: found at {first}, alone at {first_alone}");
+                let least = hits_alone.saturating_sub(by + on_one / 20);
+                assert!(found >= least, "{at}: {found} found, alone {hits_alone}");
+            }
+        }
+    }
+}
+
+#[test]
+fn customers_of_three_nodes_are_no_sweep() {
+    let chance = &mut Chance(7);
+    let numbers: Vec<u64> = (0..60_000).map(|_| chance.mobile()).collect();
+    let mut any = Chance(8);
+    assert_eq!(spread(&numbers, 500, &mut |_| any.below(3) as usize).1, 0);
+}
+
+#[test]
+fn what_is_told_is_bounded_and_told_once() {
+    let sweeps = Sweeps::new(2).shared();
+    let other = Sweeps::new(2).shared();
+    let (first, second) = (ProviderId(0), ProviderId(1));
+    let number = |n: u64| Msisdn::new(BASE + n).expect("a number");
+    for n in 0..600 {
+        sweeps.see(first, number(n));
+        sweeps.see(first, number(n));
+    }
+    sweeps.see(second, number(5));
+    let mut told = Vec::new();
+    let mut turns = 0;
+    while let (news, 0) = sweeps.news(turns, 2)
+        && !news.is_empty()
+    {
+        assert!(news.iter().map(|told| told.cells.len()).sum::<usize>() <= 2);
+        other.hear(&news);
+        told.extend(news);
+        turns += 1;
+    }
+    let of = |provider| {
+        let cells = told.iter().filter(|told| told.provider == provider).flat_map(|t| &t.cells);
+        cells.flat_map(|cell| cell.seen).map(u64::count_ones).sum::<u32>()
+    };
+    assert_eq!((of(first), of(second)), (600, 1));
+    assert_eq!(other.see(first, number(300)), Sweep::Block, "heard is as seen");
+    assert_eq!(other.see(second, number(300)), Sweep::None, "of who sent there alone");
+    // Beyond the room nothing is told, and said so.
+    for n in 0..NEWS_MAX as u64 + 3 {
+        sweeps.see(first, number(1_000 + n * 1_000));
+    }
+    assert_eq!(sweeps.news(0, 1).1, 3);
+    assert!(Sweeps::new(1).news(0, 9).0.is_empty(), "alone nothing is told");
 }

@@ -217,6 +217,8 @@ LATENCY = [
     lines("Time to a refusal", "From a PDU read to its refusal ready for the ESME.",
           quantiles("consentry_added_latency_seconds", REFUSED), "s", logarithmic=True),
     lines("Sync of the journal", "One sync to disk; a slow disk shows here first.", quantiles("consentry_audit_sync_seconds"), "s", logarithmic=True),
+    lines("Waiting for the ledger", "How long batches waited for standings that the node lacked, where many nodes share the ledger. It is part of the added latency.",
+          quantiles("consentry_consent_lookup_wait_seconds"), "s", logarithmic=True),
     lines("Answer of the SMSC", "From a request written to its response read. This is not the proxy's time.",
           quantiles("consentry_smsc_response_seconds"), "s", limits=steps(GREEN, RED, 2), logarithmic=True),
     heat("Answer of the SMSC", "How many answers took how long.", "consentry_smsc_response_seconds"),

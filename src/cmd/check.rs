@@ -405,8 +405,15 @@ fn mirror(mirror: &config::Mirror) -> Fact {
             ("file_size", size::text(*octets).into()),
             ("file_age", duration::text(*age).into()),
         ]),
-        // The URL may hold a password.
-        MirrorKind::Postgres { table, .. } => fields.push(("table", table.clone().into())),
+        MirrorKind::Postgres { url, password, table } => {
+            let password = password.as_deref().map(|file| file.display().to_string());
+            fields.extend([
+                ("table", table.clone().into()),
+                ("url", url.to_string().into()),
+                ("sslmode", url.encryption().name().into()),
+                ("password", password.unwrap_or_else(|| "none".to_owned()).into()),
+            ]);
+        }
         MirrorKind::Kafka { brokers, topic } => {
             fields.extend([("brokers", brokers.clone().into()), ("topic", topic.clone().into())]);
         }

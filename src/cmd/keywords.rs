@@ -40,6 +40,17 @@ pub(super) fn open(path: &Path, announced: &Announced) -> Result<KeepKeyword, Fa
     Ok(Box::new(move |code, keyword| keep(&file, code, keyword)))
 }
 
+/// Everything that the file holds, the oldest first; nothing where it cannot be read.
+pub(super) fn known(path: &Path) -> Vec<(Digits, Keyword)> {
+    let mut octets = Vec::new();
+    let read =
+        File::open(path).and_then(|file| file.take(FILE_OCTETS_MAX).read_to_end(&mut octets));
+    if let Err(error) = read {
+        tracing::warn!(path = %path.display(), %error, "other nodes are not told of its keywords");
+    }
+    String::from_utf8_lossy(&octets).lines().filter_map(read_line).collect()
+}
+
 /// Fills `announced` from the file and leaves that as it is; a file that is not there has none.
 pub(super) fn recall(path: &Path, announced: &Announced) -> Result<(), Failure> {
     let file = match File::open(path) {
@@ -55,7 +66,7 @@ pub(super) fn recall(path: &Path, announced: &Announced) -> Result<(), Failure> 
 
 fn fill(path: &Path, octets: &[u8], announced: &Announced) {
     for (number, line) in (1..).zip(String::from_utf8_lossy(octets).lines()) {
-        let Some((code, keyword)) = read(line) else {
+        let Some((code, keyword)) = read_line(line) else {
             let path = path.display();
             tracing::warn!(%path, line = number, "is no code and keyword; passed over");
             continue;
@@ -64,7 +75,7 @@ fn fill(path: &Path, octets: &[u8], announced: &Announced) {
     }
 }
 
-fn read(line: &str) -> Option<(Digits, Keyword)> {
+fn read_line(line: &str) -> Option<(Digits, Keyword)> {
     let (code, keyword) = line.split_once('\t')?;
     Some((Digits::new(code.as_bytes())?, Keyword::new(keyword)?))
 }

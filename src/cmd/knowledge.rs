@@ -87,6 +87,10 @@ pub(super) fn load_after(
         ruling: ruling((digest.into(), config.digest), rule_set, &registry, &texts),
         long_messages: long_messages(&config.long_messages),
         joinings: Joinings::new(providers, part_limits(&config.long_messages)),
+        whole_within_us: match config.consent.place {
+            config::Place::Folder(_) => None,
+            config::Place::Shared(_) => Some(micros(config.long_messages.deadline)),
+        },
         review: match config.consent.review {
             config::Review::Strict => ReviewPolicy::Strict,
             config::Review::Lenient => ReviewPolicy::Lenient,

@@ -3,14 +3,13 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::{Failure, keywords};
+use super::Failure;
 use crate::config::{Config, Place, Shared};
 use crate::consent::{CACHE_OCTETS_MIN, Cause, Ledger, OpenFault, Options};
 use crate::metrics::{ConsentEvent, Metrics, Revocation};
 use crate::postgres::Server;
-use crate::proxy::KeepKeyword;
 use crate::registry::Registry;
-use crate::session::{Announced, Parties};
+use crate::session::Parties;
 
 /// How often the ledger's figures are looked at.
 const WATCH: Duration = Duration::from_secs(1);
@@ -82,17 +81,6 @@ pub(super) fn parties(
         parties.scopes.push(ledger.scope(&code.scope)?);
     }
     Ok(parties)
-}
-
-/// Opens the file of announced keywords beside the ledger.
-pub(super) fn keywords(
-    config: &Config,
-    announced: &Announced,
-) -> Result<Option<KeepKeyword>, Failure> {
-    match &config.consent.place {
-        Place::Folder(path) => keywords::open(&keywords::file(path), announced).map(Some),
-        Place::Shared(_) => Ok(None),
-    }
 }
 
 /// What a ledger is opened with under these settings.

@@ -99,8 +99,8 @@ fn to(kind: &MirrorKind) -> To {
             octets: *octets as u64,
             age: *age,
         },
-        MirrorKind::Postgres { url, table } => {
-            To::Postgres { url: url.clone(), table: table.clone() }
+        MirrorKind::Postgres { url, password, table } => {
+            To::Postgres { url: url.clone(), password: password.clone(), table: table.clone() }
         }
         MirrorKind::Kafka { brokers, topic } => {
             To::Kafka { brokers: brokers.clone(), topic: topic.clone() }

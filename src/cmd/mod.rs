@@ -10,6 +10,7 @@ mod audit;
 mod blind;
 mod capture;
 mod check;
+mod cluster;
 mod completions;
 mod consent;
 mod console;

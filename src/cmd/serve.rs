@@ -24,8 +24,8 @@ use super::rewriting::{self, Rewriting};
 use super::sockets::Addresses;
 use super::traces;
 use super::{
-    Failure, asked, capture, console, disk, file_watch, hand_over, key_watch, ledger, licences,
-    mirrors, originals, tls, told, upstreams,
+    Failure, asked, capture, cluster, console, disk, file_watch, hand_over, key_watch, ledger,
+    licences, mirrors, originals, tls, told, upstreams,
 };
 use crate::admin::{self, Token, Told};
 use crate::audit::keys::{Auditor, SigningKey};
@@ -35,6 +35,7 @@ use crate::audit::{
     Durability, Journal, KeyRing, Options, Records, RegistryRecord, Sealing, State,
 };
 use crate::capture::Figures;
+use crate::cluster::Exchange;
 use crate::config::{self, Config};
 use crate::consent::Ledger;
 use crate::metrics::Metrics;
@@ -85,6 +86,8 @@ pub(super) struct Running {
     _indexing: Indexing,
     /// What goes on to others.
     mirrors: mirrors::Mirrors,
+    /// What is exchanged with other nodes.
+    exchange: Option<Exchange>,
 }
 
 /// Opens the journal and begins to serve on these addresses. Who has journal and ledger open is given
@@ -114,7 +117,8 @@ pub(super) async fn start(
     let journal = open_journal(&config, &knowledge.registry, digest, made_with, &metrics, clock)?;
     let ledger = ledger::open(&config, patience)?;
     knowledge.parties = ledger::parties(&ledger, &knowledge.registry, &Parties::default())?;
-    let keep_keyword = ledger::keywords(&config, &knowledge.announced)?;
+    cluster::share(&config, &mut knowledge);
+    let (keep_keyword, keywords) = cluster::keywords(&config, &knowledge.announced)?.apart();
     let originals_at = originals::Place::new(&config.audit.path, &config.audit.keys);
     originals::load(&originals_at, &mut knowledge.originals())?;
     if knowledge.asks_receipts {
@@ -184,6 +188,7 @@ pub(super) async fn start(
     tokio::spawn(originals::watch(shared.clone(), originals_at.clone()));
     tokio::spawn(asked::watch(shared.clone(), config.audit.path.clone()));
     tokio::spawn(ledger::watch(ledger.clone(), shared.metrics.clone()));
+    let exchange = cluster::start(&config, &shared, keywords)?;
     let _indexing = indexing::start(config.audit.path.clone(), config.audit.keys.clone())?;
     let keys = Arc::new(KeyRing::open(&config.audit.keys)?);
     let token = tokens(&config.audit.keys)?;
@@ -207,6 +212,7 @@ pub(super) async fn start(
         rewriting,
         _indexing,
         mirrors,
+        exchange,
     })
 }
 
@@ -238,6 +244,9 @@ impl Running {
         let settings = self.shared.in_force.now().settings;
         let most = settings.drain + 2 * settings.close + LAST_GRACE;
         let in_time = timeout(most, self.shared.tasks.wait()).await.is_ok();
+        if let Some(exchange) = self.exchange {
+            exchange.stop().await;
+        }
         self.admin_ends.cancel();
         self.shared.shards.end();
         let (journal, ledger) = (self.shared.journal.clone(), self.ledger);

@@ -66,12 +66,13 @@ fn mirror(source: &Source<'_>, folder: &Path, one: written::Mirror) -> Result<Mi
             octets: octets(source, one.file_size, bounds::MIRROR_FILE_OCTETS)?,
             age: time(source, one.file_age, bounds::MIRROR_FILE_AGE)?,
         },
-        "postgres" => MirrorKind::Postgres {
-            url: url(source, one.url.ok_or_else(|| missing("url"))?)?,
-            table: one
-                .table
-                .map_or(Ok(MIRROR_TABLE.to_owned()), |table| self::table(source, table))?,
-        },
+        "postgres" => {
+            let url = one.url.ok_or_else(|| missing("url"))?;
+            let (url, password) = super::cluster::url(source, folder, url, one.password)?;
+            let table = one.table.map(|table| self::table(source, table));
+            let table = table.unwrap_or_else(|| Ok(MIRROR_TABLE.to_owned()))?;
+            MirrorKind::Postgres { url, password, table }
+        }
         _ => MirrorKind::Kafka {
             brokers: brokers(source, one.brokers.ok_or_else(|| missing("brokers"))?)?,
             topic: topic(source, one.topic.ok_or_else(|| missing("topic"))?)?,
@@ -104,6 +105,7 @@ fn belongs(source: &Source<'_>, one: &written::Mirror) -> Result<(), Fault> {
         ("file", one.file_size.as_ref().map(Spanned::span)),
         ("file", one.file_age.as_ref().map(Spanned::span)),
         ("postgres", one.url.as_ref().map(Spanned::span)),
+        ("postgres", one.password.as_ref().map(Spanned::span)),
         ("postgres", one.table.as_ref().map(Spanned::span)),
         ("kafka", one.brokers.as_ref().map(Spanned::span)),
         ("kafka", one.topic.as_ref().map(Spanned::span)),
@@ -112,16 +114,6 @@ fn belongs(source: &Source<'_>, one: &written::Mirror) -> Result<(), Fault> {
         Some((of, at)) => Err(source.fault(at, format!("belongs to kind {of}, not {kind}"))),
         None => Ok(()),
     }
-}
-
-/// The value is not repeated: it may hold a password.
-fn url(source: &Source<'_>, written: Spanned<String>) -> Result<String, Fault> {
-    let begins =
-        ["postgres://", "postgresql://"].iter().any(|one| written.get_ref().starts_with(one));
-    if !begins {
-        return Err(source.fault(written.span(), "must begin with postgres://"));
-    }
-    Ok(written.into_inner())
 }
 
 fn table(source: &Source<'_>, written: Spanned<String>) -> Result<String, Fault> {

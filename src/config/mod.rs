@@ -29,6 +29,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+use crate::postgres::Url;
 use crate::smpp::CommandStatus;
 
 pub mod address;
@@ -355,8 +356,10 @@ pub enum MirrorKind {
     },
     /// A PostgreSQL table.
     Postgres {
-        /// `postgres://...`, which may hold a password.
-        url: String,
+        /// Where it is; it may hold a password, and shows none.
+        url: Url,
+        /// A file with the password; there is none where the URL holds one.
+        password: Option<PathBuf>,
         /// The table, with or without a schema.
         table: String,
     },

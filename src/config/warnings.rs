@@ -82,17 +82,22 @@ pub(super) fn warnings(config: &Config) -> Vec<String> {
                 "[[mirror]] {name}: content is never there: [audit] content records none"
             ));
         }
-        let local = |host: &str| {
-            ["127.", "localhost", "[::1]", "/", "%2F"].iter().any(|one| host.starts_with(one))
+        let says = match &mirror.kind {
+            MirrorKind::File { .. } => None,
+            MirrorKind::Postgres { url, .. } if url.is_local() => None,
+            MirrorKind::Postgres { url, .. } => match url.encryption() {
+                Encryption::Disable | Encryption::Prefer => Some(UNENCRYPTED),
+                Encryption::Require | Encryption::VerifyCa => {
+                    Some("url does not say sslmode=verify-full")
+                }
+                Encryption::VerifyFull => None,
+            },
+            MirrorKind::Kafka { brokers, .. } => {
+                let is_local = brokers.iter().all(|broker| is_local(broker));
+                (!is_local).then_some(UNENCRYPTED)
+            }
         };
-        let is_open = match &mirror.kind {
-            MirrorKind::File { .. } => false,
-            MirrorKind::Postgres { url, .. } => !local(host(url)),
-            MirrorKind::Kafka { brokers, .. } => !brokers.iter().all(|broker| local(broker)),
-        };
-        if is_open {
-            warnings.push(format!("[[mirror]] {name}: records leave this machine unencrypted"));
-        }
+        warnings.extend(says.map(|says| format!("[[mirror]] {name}: {says}")));
     }
     if config.capture.text == CaptureText::Whole {
         warnings.push("[capture] text whole keeps the texts of messages in files".to_owned());
@@ -107,9 +112,9 @@ pub(super) fn warnings(config: &Config) -> Vec<String> {
     warnings
 }
 
-/// Where a `postgres://` URL leads to: what stands between the user and the database.
-fn host(url: &str) -> &str {
-    let behind = url.split_once("://").map_or(url, |(_, behind)| behind);
-    let place = behind.split('/').next().unwrap_or_default();
-    place.rsplit('@').next().unwrap_or_default()
+const UNENCRYPTED: &str = "records leave this machine unencrypted";
+
+/// Whether `host:port` is of this machine.
+fn is_local(address: &str) -> bool {
+    ["127.", "localhost", "[::1]"].iter().any(|one| address.starts_with(one))
 }

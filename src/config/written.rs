@@ -448,9 +448,13 @@ pub(super) struct Mirror {
     /// Kind file: how long one file is written at most.
     #[schemars(with = "Option<Time>", extend("default" = duration::text(bounds::MIRROR_FILE_AGE.default)))]
     pub file_age: Option<Spanned<Time>>,
-    /// Kind postgres: `postgres://user:password@host/database`.
+    /// Kind postgres: `postgres://user@host/database`, as libpq spells it.
     #[schemars(with = "Option<String>")]
     pub url: Option<Spanned<String>>,
+    /// Kind postgres: a file with the password of the database's user, instead of one in url. Nobody but its
+    /// owner and group may read it; it is read for each connection.
+    #[schemars(with = "Option<String>")]
+    pub password: Option<Spanned<String>>,
     /// Kind postgres: the table, with or without a schema; made if it is not there.
     #[schemars(with = "Option<String>", extend("default" = super::MIRROR_TABLE))]
     pub table: Option<Spanned<String>>,

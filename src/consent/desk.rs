@@ -12,6 +12,9 @@
 //! | `Progress` | `/progress` | `{"import"}` | how far that import came, or `null` |
 //! | `Note` | `/note` | `{"import","progress"}` | `{}` |
 //!
+//! Where nodes share a ledger and its engine does not answer, `waiting` says how many revocations are kept
+//! here until it does; nothing else is taken.
+//!
 //! Every answer to something told comes when it is on the disk. Numbers are whole in answers: who
 //! asks has shown the token.
 
@@ -24,7 +27,7 @@ use super::{
     EVENT_KINDS, EntityId, Event, Grant, Happened, ImportKey, Kept, Ledger, Line, LineFault,
     Progress, Question, Scope, Source, Unavailable,
 };
-use crate::policy::{Consent, Standing, StandingState};
+use crate::policy::{Standing, StandingState};
 use crate::registry::Msisdn;
 
 /// Pairs of one page of an export.
@@ -189,6 +192,7 @@ fn events(
     now_us: u64,
     told: &mut Vec<Told>,
 ) -> Result<String, DeskFault> {
+    let now_us = ledger.now_us(now_us);
     let mut events: Vec<Event> = Vec::new();
     // The line of each event.
     let mut numbers: Vec<usize> = Vec::new();
@@ -205,8 +209,7 @@ fn events(
     let mut left_out = Vec::new();
     let mut kept = Vec::new();
     let mut keep = |at: usize, number: u64| kept.push((at, number));
-    let ticket = ledger.append_numbered(&events, now_us, &mut left_out, &mut keep)?;
-    ledger.wait(ticket)?;
+    let waiting = ledger.tell(&events, now_us, &mut left_out, &mut keep)?;
     for (at, number) in kept {
         let Some(event) = events.get(at).copied() else { continue };
         let scope = match event.happened {
@@ -225,7 +228,11 @@ fn events(
     refused.sort();
     let refused: Vec<Value> =
         refused.into_iter().map(|(line, why)| json!({ "line": line, "why": why })).collect();
-    Ok(json!({ "taken": taken, "refused": refused }).to_string())
+    let mut answer = json!({ "taken": taken, "refused": refused });
+    if waiting > 0 {
+        answer["waiting"] = waiting.into();
+    }
+    Ok(answer.to_string())
 }
 
 fn standings(ledger: &Ledger, body: &[u8], now_us: u64) -> Result<String, DeskFault> {
@@ -263,14 +270,9 @@ fn one_standing(
     at_us: Option<u64>,
     now_us: u64,
 ) -> Result<Standing, Unavailable> {
-    if let Some(at_us) = at_us {
-        return ledger.standing_at(question, at_us);
-    }
-    let mut out = Vec::with_capacity(1);
-    ledger.standings(&[*question], now_us, &mut out);
-    match out.first() {
-        Some(Consent::Known(standing)) => Ok(*standing),
-        _ => Err(ledger.unavailable().unwrap_or(Unavailable::Closed)),
+    match at_us {
+        Some(at_us) => ledger.standing_at(question, at_us),
+        None => ledger.standing(question, now_us),
     }
 }
 

@@ -257,4 +257,7 @@ pub enum EventFault {
     /// A claim to send more than was promised; only where nodes share a ledger.
     #[error("sent: as many messages as were promised have gone in this period")]
     UsedUp,
+    /// The engine of a shared ledger does not answer: only revocations are taken meanwhile.
+    #[error("the consent engine does not answer: grants wait until it does; tell it again")]
+    EngineDown,
 }

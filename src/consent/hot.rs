@@ -27,9 +27,8 @@ pub(super) const SEQUENCE_MAX: u64 = (1 << 40) - 1;
 
 /// Octets of an entry with its share of the table.
 const ENTRY_OCTETS: usize = 25;
-/// Slots of a shard's table at its largest, and how many of them may be taken.
+/// Slots of a shard's table at its largest; seven of eight may be taken.
 const SHARD_SLOTS: usize = 1 << 12;
-const SHARD_ENTRIES_MAX: usize = SHARD_SLOTS / 8 * 7;
 /// The least that a table may be given, octets: one shard.
 pub(super) const OCTETS_MIN: usize = SHARD_SLOTS * ENTRY_OCTETS;
 
@@ -48,15 +47,29 @@ pub(super) enum Answer {
     Elsewhere,
 }
 
-struct Shard {
-    entries: HashMap<u64, Entry, RandomState>,
+/// What a table holds of a pair, which has the number of the pair's latest event.
+pub(super) trait Numbered: Clone {
+    /// The number.
+    fn number(&self) -> u64;
+}
+
+impl Numbered for Entry {
+    fn number(&self) -> u64 {
+        sequence(*self)
+    }
+}
+
+struct Shard<V> {
+    entries: HashMap<u64, V, RandomState>,
     /// How often entries were dropped: who read the store before must not put its finding here.
     evictions: u64,
 }
 
 /// A bounded map from pairs to entries. When a shard is full, a quarter of it is dropped.
-pub(super) struct Table {
-    shards: Vec<RwLock<Shard>>,
+pub(super) struct Table<V = Entry> {
+    shards: Vec<RwLock<Shard<V>>>,
+    /// Entries of one shard at most.
+    entries_max: usize,
     hasher: RandomState,
     /// Entries dropped since the start.
     evicted: AtomicU64,
@@ -65,14 +78,22 @@ pub(super) struct Table {
 impl Table {
     /// A table within `octets`; [`OCTETS_MIN`] when that is less.
     pub fn new(octets: usize) -> Self {
+        Self::of(octets, SHARD_SLOTS, ENTRY_OCTETS)
+    }
+}
+
+impl<V: Numbered> Table<V> {
+    /// A table within `octets` in shards of so many slots, each of which takes so many octets; one shard
+    /// when there is not room for that.
+    pub fn of(octets: usize, slots: usize, entry_octets: usize) -> Self {
         let hasher = RandomState::default();
         let shard = || Shard { entries: HashMap::with_hasher(hasher.clone()), evictions: 0 };
-        let count = (octets / OCTETS_MIN).max(1);
+        let count = (octets / (slots * entry_octets)).max(1);
         let shards = (0..count).map(|_| RwLock::new(shard())).collect();
-        Self { shards, hasher, evicted: AtomicU64::new(0) }
+        Self { shards, entries_max: slots / 8 * 7, hasher, evicted: AtomicU64::new(0) }
     }
 
-    fn shard(&self, key: PairKey) -> Option<&RwLock<Shard>> {
+    fn shard(&self, key: PairKey) -> Option<&RwLock<Shard<V>>> {
         // The low half of the hash: the table in the shard takes the high bits.
         let hash = self.hasher.hash_one(key.0) & u64::from(u32::MAX);
         let at = (hash * self.shards.len() as u64) >> 32;
@@ -80,14 +101,20 @@ impl Table {
     }
 
     /// The entry, or the shard's number of evictions for [`Table::keep`].
-    pub fn find(&self, key: PairKey) -> Result<Entry, u64> {
+    pub fn find(&self, key: PairKey) -> Result<V, u64> {
         let Some(shard) = self.shard(key) else { return Err(0) };
         let shard = shard.read().unwrap_or_else(PoisonError::into_inner);
-        shard.entries.get(&key.0).copied().ok_or(shard.evictions)
+        shard.entries.get(&key.0).cloned().ok_or(shard.evictions)
+    }
+
+    /// The shard's number of evictions, for [`Table::renew`].
+    pub fn evictions(&self, key: PairKey) -> u64 {
+        self.shard(key)
+            .map_or(0, |shard| shard.read().unwrap_or_else(PoisonError::into_inner).evictions)
     }
 
     /// Puts an entry over whatever stands there: a new event.
-    pub fn put(&self, key: PairKey, entry: Entry) {
+    pub fn put(&self, key: PairKey, entry: V) {
         let Some(shard) = self.shard(key) else { return };
         let mut shard = shard.write().unwrap_or_else(PoisonError::into_inner);
         self.make_room(&mut shard, key);
@@ -96,7 +123,7 @@ impl Table {
 
     /// Keeps what was found in the store, unless something newer is or was here since
     /// [`Table::find`].
-    pub fn keep(&self, key: PairKey, entry: Entry, evictions: u64) {
+    pub fn keep(&self, key: PairKey, entry: V, evictions: u64) {
         let Some(shard) = self.shard(key) else { return };
         let mut shard = shard.write().unwrap_or_else(PoisonError::into_inner);
         if shard.evictions != evictions {
@@ -108,9 +135,34 @@ impl Table {
         }
     }
 
+    /// Puts an entry, unless what stands there is of a later event. With `evictions`, not either where
+    /// anything was dropped since that was the number of [`Table::evictions`]: it may have been later too.
+    pub fn renew(&self, key: PairKey, entry: V, evictions: Option<u64>) {
+        let Some(shard) = self.shard(key) else { return };
+        let mut shard = shard.write().unwrap_or_else(PoisonError::into_inner);
+        if evictions.is_some_and(|before| before != shard.evictions) {
+            return;
+        }
+        if shard.entries.get(&key.0).is_some_and(|one| one.number() > entry.number()) {
+            return;
+        }
+        self.make_room(&mut shard, key);
+        shard.entries.insert(key.0, entry);
+    }
+
+    /// Forgets every entry.
+    pub fn clear(&self) {
+        for shard in &self.shards {
+            let mut shard = shard.write().unwrap_or_else(PoisonError::into_inner);
+            self.evicted.fetch_add(shard.entries.len() as u64, Ordering::Relaxed);
+            shard.entries.clear();
+            shard.evictions += 1;
+        }
+    }
+
     /// Drops a quarter of a full shard, by hash and turn, which is as good as by chance.
-    fn make_room(&self, shard: &mut Shard, key: PairKey) {
-        if shard.entries.len() < SHARD_ENTRIES_MAX || shard.entries.contains_key(&key.0) {
+    fn make_room(&self, shard: &mut Shard<V>, key: PairKey) {
+        if shard.entries.len() < self.entries_max || shard.entries.contains_key(&key.0) {
             return;
         }
         shard.evictions += 1;
@@ -130,13 +182,13 @@ impl Table {
     pub fn has_room(&self, key: PairKey) -> bool {
         self.shard(key).is_some_and(|shard| {
             let shard = shard.read().unwrap_or_else(PoisonError::into_inner);
-            shard.entries.len() < SHARD_ENTRIES_MAX
+            shard.entries.len() < self.entries_max
         })
     }
 
     /// Entries held.
     pub fn len(&self) -> usize {
-        let len = |shard: &RwLock<Shard>| {
+        let len = |shard: &RwLock<Shard<V>>| {
             shard.read().unwrap_or_else(PoisonError::into_inner).entries.len()
         };
         self.shards.iter().map(len).sum()
@@ -237,6 +289,16 @@ pub(super) fn answer(entry: Entry, scope: Scope, now_us: u64, silent_after_us: u
     Answer::Standing(standing)
 }
 
+/// Whether an entry does not say all that may be asked of its pair from `now_us` on.
+pub(super) fn is_whole_needed([head, tail]: Entry, now_us: u64) -> bool {
+    match head >> 21 & 7 {
+        ELSEWHERE => true,
+        // Who asks may be a little behind.
+        GRANTED => head >> 9 & 1 == 1 || (tail >> 32) * SECOND_US + 2 * SECOND_US > now_us,
+        _ => false,
+    }
+}
+
 /// Adds what the second table says of the promise.
 pub(super) fn promised(granted: Standing, entry: Entry, now_us: u64) -> Standing {
     let [head, tail] = entry;
@@ -250,6 +312,27 @@ pub(super) fn promised(granted: Standing, entry: Entry, now_us: u64) -> Standing
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    const SHARD_ENTRIES_MAX: usize = SHARD_SLOTS / 8 * 7;
+
+    #[test]
+    fn what_is_renewed_never_gets_older() {
+        let table = Table::new(0);
+        let (key, at) = (PairKey(1), |number: u64| [number << 24, number]);
+        table.renew(key, at(5), None);
+        table.renew(key, at(4), None);
+        assert_eq!(table.find(key), Ok(at(5)));
+        let before = table.evictions(key);
+        table.renew(key, at(6), Some(before));
+        assert_eq!(table.find(key), Ok(at(6)));
+        table.clear();
+        assert!(!table.is_whole() && table.len() == 0);
+        // Who asked before everything was forgotten may have an older answer.
+        table.renew(key, at(7), Some(before));
+        assert!(table.find(key).is_err());
+        table.renew(key, at(3), Some(table.evictions(key)));
+        assert_eq!(table.find(key), Ok(at(3)));
+    }
 
     #[test]
     fn a_table_is_whole_at_its_limit_and_drops_a_part_at_one_more() {

@@ -7,6 +7,7 @@ use std::task::Waker;
 use std::time::Duration;
 
 use super::embedded::Embedded;
+use super::shared::{Figures, NodeOptions, Shared};
 use super::{
     Cause, Claim, EntityId, Event, EventFault, ImportKey, Kept, Lookup, Progress, Question, Scope,
     hot,
@@ -56,6 +57,10 @@ pub enum Unavailable {
     /// It is closed, or closing.
     #[error("the consent ledger is closed")]
     Closed,
+    /// The engine of a shared ledger does not answer in time. Grants wait: tell it again when it does.
+    /// Revocations are taken all the same.
+    #[error("{0}; grants wait until it answers: tell it again")]
+    Engine(Arc<str>),
 }
 
 /// The longest name of an entity or a scope, octets; as for providers in the registry.
@@ -129,6 +134,8 @@ pub const EVENT_KINDS: [&str; 5] = ["granted", "revoked", "reviewed", "asked", "
 pub enum Ledger {
     /// In a folder of this node.
     Embedded(Embedded),
+    /// In an engine that many nodes share.
+    Shared(Shared),
 }
 
 impl Ledger {
@@ -139,11 +146,18 @@ impl Ledger {
         Embedded::open(path, options).map(Ledger::Embedded)
     }
 
+    /// Opens the ledger that many nodes share, as this one of them: takes the lock of its outbox. Does not
+    /// wait for the engine: see [`Ledger::settle`].
+    pub fn share(options: NodeOptions) -> Result<Ledger, OpenFault> {
+        Shared::open(options).map(Ledger::Shared)
+    }
+
     /// The identifier of a legal entity's name, given now if it never was. Durable when it returns:
     /// blocks for one write at a new name.
     pub fn entity(&self, name: &str) -> Result<EntityId, NameFault> {
         match self {
             Self::Embedded(one) => one.entity(name),
+            Self::Shared(one) => one.entity(name),
         }
     }
 
@@ -151,6 +165,7 @@ impl Ledger {
     pub fn find_entity(&self, name: &str) -> Option<EntityId> {
         match self {
             Self::Embedded(one) => one.find_entity(name),
+            Self::Shared(one) => one.find_entity(name),
         }
     }
 
@@ -158,6 +173,7 @@ impl Ledger {
     pub fn entity_name(&self, entity: EntityId) -> String {
         match self {
             Self::Embedded(one) => one.entity_name(entity),
+            Self::Shared(one) => one.entity_name(entity),
         }
     }
 
@@ -165,6 +181,7 @@ impl Ledger {
     pub fn entities(&self) -> Vec<EntityId> {
         match self {
             Self::Embedded(one) => one.entities(),
+            Self::Shared(one) => one.entities(),
         }
     }
 
@@ -172,6 +189,7 @@ impl Ledger {
     pub fn scope(&self, name: &str) -> Result<Scope, NameFault> {
         match self {
             Self::Embedded(one) => one.scope(name),
+            Self::Shared(one) => one.scope(name),
         }
     }
 
@@ -179,6 +197,7 @@ impl Ledger {
     pub fn find_scope(&self, name: &str) -> Option<Scope> {
         match self {
             Self::Embedded(one) => one.find_scope(name),
+            Self::Shared(one) => one.find_scope(name),
         }
     }
 
@@ -186,6 +205,7 @@ impl Ledger {
     pub fn scope_name(&self, scope: Scope) -> String {
         match self {
             Self::Embedded(one) => one.scope_name(scope),
+            Self::Shared(one) => one.scope_name(scope),
         }
     }
 
@@ -195,6 +215,7 @@ impl Ledger {
     pub fn standings(&self, questions: &[Question], now_us: u64, out: &mut Vec<Consent>) {
         match self {
             Self::Embedded(one) => one.standings(questions, now_us, out),
+            Self::Shared(one) => one.standings(questions, now_us, out),
         }
     }
 
@@ -203,9 +224,10 @@ impl Ledger {
     ///
     /// Wait for the [`Lookup`] before asking for standings, and then ask whatever came of it. `now_us`:
     /// microseconds since the Unix epoch. Does not block, and allocates nothing where nothing is lacking.
-    pub fn lacks(&self, _questions: &[Question], _now_us: u64) -> Option<Lookup> {
+    pub fn lacks(&self, questions: &[Question], now_us: u64) -> Option<Lookup> {
         match self {
             Self::Embedded(_) => None,
+            Self::Shared(one) => one.lacks(questions, now_us),
         }
     }
 
@@ -213,9 +235,10 @@ impl Ledger {
     /// under a promised frequency ([`super::Happened::Sent`]), which other nodes may be sending too. The
     /// engine decides who is first. [`Claim::Free`] where this node decides alone, as the embedded ledger
     /// does. Does not block.
-    pub fn claim(&self, _events: &[Event], _now_us: u64) -> Claim {
+    pub fn claim(&self, events: &[Event], now_us: u64) -> Claim {
         match self {
             Self::Embedded(_) => Claim::Free,
+            Self::Shared(one) => one.claim(events, now_us),
         }
     }
 
@@ -230,20 +253,71 @@ impl Ledger {
     ) -> Result<Ticket, Unavailable> {
         match self {
             Self::Embedded(one) => one.append(events, now_us, refused),
+            Self::Shared(one) => one.append(events, now_us, refused),
         }
     }
 
-    /// The same. `taken` is told of each event that the history has now: its place in the batch, from 0,
-    /// and its number.
-    pub fn append_numbered(
+    /// Takes events that somebody tells: durable and in force when it returns. `taken` is told of each event
+    /// that the history has now: its place in the batch, from 0, and its number. Events that cannot be
+    /// taken are left out and appended to `refused`. `now_us`: by [`Ledger::now_us`], as the times of the
+    /// events. Blocks.
+    ///
+    /// How many of them wait: where the engine of a shared ledger does not answer, revocations are kept
+    /// here, in force on this node, and delivered when it does; their number is 0. The others are refused,
+    /// and with [`Unavailable::Engine`] where there is no revocation.
+    pub fn tell(
         &self,
         events: &[Event],
         now_us: u64,
         refused: &mut Vec<Refused>,
         taken: &mut dyn FnMut(usize, u64),
-    ) -> Result<Ticket, Unavailable> {
+    ) -> Result<u64, Unavailable> {
         match self {
-            Self::Embedded(one) => one.append_numbered(events, now_us, refused, taken),
+            Self::Embedded(one) => {
+                let ticket = one.append_numbered(events, now_us, refused, taken)?;
+                one.wait(ticket).map(|()| 0)
+            }
+            Self::Shared(one) => one.tell(events, now_us, refused, taken),
+        }
+    }
+
+    /// The ledger's time when this node's clock shows `now_us`: the engine's, where many nodes share one.
+    /// All other calls take the node's own time.
+    pub fn now_us(&self, now_us: u64) -> u64 {
+        match self {
+            Self::Embedded(_) => now_us,
+            Self::Shared(one) => one.now_us(now_us),
+        }
+    }
+
+    /// How one pair stands, for whom a look-up may block.
+    pub fn standing(&self, question: &Question, now_us: u64) -> Result<Standing, Unavailable> {
+        match self {
+            Self::Embedded(one) => {
+                let mut out = Vec::with_capacity(1);
+                one.standings(&[*question], now_us, &mut out);
+                match out.first() {
+                    Some(Consent::Known(standing)) => Ok(*standing),
+                    _ => Err(one.unavailable().unwrap_or(Unavailable::Closed)),
+                }
+            }
+            Self::Shared(one) => one.standing(question, now_us),
+        }
+    }
+
+    /// How a node of a shared ledger is; `None` where this node has the ledger alone.
+    pub fn figures(&self) -> Option<Figures> {
+        match self {
+            Self::Embedded(_) => None,
+            Self::Shared(one) => Some(one.figures()),
+        }
+    }
+
+    /// Waits until a shared ledger knows what its engine has, at most so long; whether it does.
+    pub fn settle(&self, patience: Duration) -> bool {
+        match self {
+            Self::Embedded(_) => true,
+            Self::Shared(one) => one.settle(patience),
         }
     }
 
@@ -252,6 +326,7 @@ impl Ledger {
     pub fn changes(&self) -> u64 {
         match self {
             Self::Embedded(one) => one.changes(),
+            Self::Shared(one) => one.changes(),
         }
     }
 
@@ -259,6 +334,7 @@ impl Ledger {
     pub fn is_complete(&self, ticket: Ticket) -> Result<bool, Unavailable> {
         match self {
             Self::Embedded(one) => one.is_complete(ticket),
+            Self::Shared(one) => one.is_complete(ticket),
         }
     }
 
@@ -269,6 +345,7 @@ impl Ledger {
     pub fn on_complete(&self, ticket: Ticket, waker: Waker) {
         match self {
             Self::Embedded(one) => one.on_complete(ticket, waker),
+            Self::Shared(one) => one.on_complete(ticket, waker),
         }
     }
 
@@ -276,6 +353,7 @@ impl Ledger {
     pub fn wait(&self, ticket: Ticket) -> Result<(), Unavailable> {
         match self {
             Self::Embedded(one) => one.wait(ticket),
+            Self::Shared(one) => one.wait(ticket),
         }
     }
 
@@ -283,6 +361,7 @@ impl Ledger {
     pub fn history(&self, entity: EntityId, recipient: Msisdn) -> Result<Vec<Kept>, Unavailable> {
         match self {
             Self::Embedded(one) => one.history(entity, recipient),
+            Self::Shared(one) => one.history(entity, recipient),
         }
     }
 
@@ -291,6 +370,7 @@ impl Ledger {
     pub fn standing_at(&self, question: &Question, time_us: u64) -> Result<Standing, Unavailable> {
         match self {
             Self::Embedded(one) => one.standing_at(question, time_us),
+            Self::Shared(one) => one.standing_at(question, time_us),
         }
     }
 
@@ -303,6 +383,7 @@ impl Ledger {
     ) -> Result<Vec<(EntityId, Msisdn)>, Unavailable> {
         match self {
             Self::Embedded(one) => one.pairs_after(after, most),
+            Self::Shared(one) => one.pairs_after(after, most),
         }
     }
 
@@ -316,6 +397,7 @@ impl Ledger {
     ) -> Result<Vec<(Scope, Standing)>, Unavailable> {
         match self {
             Self::Embedded(one) => one.pair_standings(entity, recipient, now_us),
+            Self::Shared(one) => one.pair_standings(entity, recipient, now_us),
         }
     }
 
@@ -323,6 +405,7 @@ impl Ledger {
     pub fn entities_of(&self, recipient: Msisdn) -> Result<Vec<EntityId>, Unavailable> {
         match self {
             Self::Embedded(one) => one.entities_of(recipient),
+            Self::Shared(one) => one.entities_of(recipient),
         }
     }
 
@@ -330,6 +413,7 @@ impl Ledger {
     pub fn unavailable(&self) -> Option<Unavailable> {
         match self {
             Self::Embedded(one) => one.unavailable(),
+            Self::Shared(one) => one.unavailable(),
         }
     }
 
@@ -337,6 +421,7 @@ impl Ledger {
     pub fn stats(&self) -> Stats {
         match self {
             Self::Embedded(one) => one.stats(),
+            Self::Shared(one) => one.stats(),
         }
     }
 
@@ -345,6 +430,7 @@ impl Ledger {
     pub fn close(&self) {
         match self {
             Self::Embedded(one) => one.close(),
+            Self::Shared(one) => one.close(),
         }
     }
 
@@ -353,6 +439,7 @@ impl Ledger {
     pub fn import_progress(&self, key: ImportKey) -> Result<Option<Progress>, Unavailable> {
         match self {
             Self::Embedded(one) => one.import_progress(key),
+            Self::Shared(one) => one.import_progress(key),
         }
     }
 
@@ -360,6 +447,7 @@ impl Ledger {
     pub fn note_progress(&self, key: ImportKey, done: &Progress) -> Result<(), Unavailable> {
         match self {
             Self::Embedded(one) => one.note_progress(key, done),
+            Self::Shared(one) => one.note_progress(key, done),
         }
     }
 
@@ -381,6 +469,7 @@ impl Ledger {
     ) -> Result<(), Unavailable> {
         match self {
             Self::Embedded(one) => one.import(key, events, now_us, done, report),
+            Self::Shared(one) => one.import(key, events, now_us, done, report),
         }
     }
 }

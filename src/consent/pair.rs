@@ -387,7 +387,7 @@ pub(super) fn asked(
 }
 
 /// A moment as the hot layer keeps it.
-fn whole_seconds(time_us: u64) -> u64 {
+pub(super) fn whole_seconds(time_us: u64) -> u64 {
     time_us - time_us % SECOND_US
 }
 

@@ -115,6 +115,15 @@ labels! {
         /// The writer was behind: it stands nowhere.
         Dropped "dropped"
     }
+    /// What nodes exchange.
+    Exchanged {
+        /// Leases of providers' rates.
+        Rates "rates"
+        /// Where messages went.
+        Sweeps "sweeps"
+        /// Announced keywords.
+        Keywords "keywords"
+    }
     /// What became of a span.
     SpanOutcome {
         /// The collector took it.

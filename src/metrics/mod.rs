@@ -8,6 +8,7 @@
 //! | file | subject |
 //! |---|---|
 //! | this | the families |
+//! | `cluster` | those of a node among others |
 //! | [`labels`] | what each label may be |
 //! | [`histogram`] | durations, many equal ones at once |
 //! | `process` | the standard process metrics |
@@ -20,14 +21,16 @@ use prometheus::{IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registr
 use crate::session::EndReason;
 use crate::smpp::{Command, CommandStatus};
 
+mod cluster;
 pub mod histogram;
 pub mod labels;
 mod process;
 
+pub use cluster::ClusterMetrics;
 pub use histogram::{Counts, Histogram};
 pub use labels::{
-    BindMode, CaptureEnd, CaptureOutcome, ConsentEvent, ForeignProtocol, Refused, Reloaded,
-    Revocation, SessionState, Side, SpanOutcome, Verdict,
+    BindMode, CaptureEnd, CaptureOutcome, ConsentEvent, Exchanged, ForeignProtocol, Refused,
+    Reloaded, Revocation, SessionState, Side, SpanOutcome, Verdict,
 };
 
 /// The metrics of one process. Families that count what nobody has done yet stand at 0.
@@ -67,6 +70,8 @@ pub struct Metrics {
     pub blind_ports: IntGauge,
     /// `consentry_consent_pairs`: pairs of entity and recipient that the ledger knows.
     pub consent_pairs: IntGauge,
+    /// `consentry_consent_lookup_wait_seconds`: how long batches waited for standings that this node lacked.
+    pub consent_lookup_wait: Arc<Histogram>,
     /// `consentry_smsc_response_seconds`: from a request written to the SMSC to its response read.
     pub smsc_response: Arc<Histogram>,
     /// `consentry_window_messages`: requests of all sessions that wait for the SMSC's response.
@@ -240,6 +245,10 @@ impl Metrics {
             audit_available: make.gauge(
                 "consentry_audit_available",
                 "1 while the journal takes records, else 0: nothing is forwarded then.",
+            )?,
+            consent_lookup_wait: make.histogram(
+                "consentry_consent_lookup_wait_seconds",
+                "How long batches of messages waited for standings that the node lacked.",
             )?,
             smsc_response: make.histogram(
                 "consentry_smsc_response_seconds",

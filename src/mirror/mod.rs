@@ -35,6 +35,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::archive::Token;
 use crate::audit::{Journal, KeyRing};
+use crate::postgres::Url;
 
 #[cfg(feature = "kafka")]
 mod kafka;
@@ -68,8 +69,10 @@ pub enum To {
     },
     /// A PostgreSQL table.
     Postgres {
-        /// `postgres://...`, which may hold a password.
-        url: String,
+        /// Where it is; it may hold a password.
+        url: Url,
+        /// The file of the password, where the URL holds none.
+        password: Option<PathBuf>,
         /// The table's name, with or without a schema.
         table: String,
     },

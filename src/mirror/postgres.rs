@@ -2,44 +2,41 @@
 //! in one transaction: a row that is there already is passed over. The table and its partitions, one a
 //! month of UTC, are made where they are not there; columns that later versions have are added.
 //!
-//! Without TLS. What a server says of a row may hold its values: only codes go to the log.
+//! Several proxies may make the same table at once: whoever comes second finds it. No lock is taken that other
+//! engines lack.
 
 use std::collections::BTreeSet;
-use std::error::Error;
 use std::ops::Range;
 use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::SinkExt;
 use tokio::time::timeout;
-use tokio_postgres::config::SslMode;
-use tokio_postgres::{Client, Config, NoTls, Transaction};
 
 use super::Options;
 use super::sink::{Delivered, Rejected, Seam, SinkFault, hex};
 use super::table::{Table, columns, indexes};
 use crate::archive::{Row, Value, time_text};
+use crate::postgres::{Connection, Fault, Server};
 
-/// How long the server may take to take a connection.
-const CONNECT: Duration = Duration::from_secs(10);
 /// How long it may take for a batch, and for what is made before it.
 const DELIVERY: Duration = Duration::from_secs(60);
 /// Rows of one batch that are refused for ever; more, and the mirror stands still: the table is wrong.
 const REJECTED_MAX: usize = 100;
-/// Taken while tables are made, so that no two proxies make the same one: "consentr".
-const LOCK: i64 = i64::from_be_bytes(*b"consentr");
+/// How often a table is made that others make at the same time: each time one of them is through.
+const MAKE_TRIES: usize = 8;
 /// Where rows wait for the end of their COPY.
 const INCOMING: &str = "pg_temp.consentry_incoming";
 
 /// The other side.
 pub(super) struct Postgres {
-    config: Config,
+    server: Server,
     table: Table,
     form: Form,
     /// Node and journal, as every row begins.
     head: String,
     columns: String,
-    client: Option<Client>,
+    client: Option<Connection>,
     /// Months that have their partition.
     months: BTreeSet<Month>,
     rows: Vec<CopyRow>,
@@ -68,25 +65,8 @@ struct CopyRow {
 type Month = (i16, i8);
 
 impl Postgres {
-    pub fn new(
-        url: &str,
-        table: &str,
-        options: &Options,
-        journal: &str,
-    ) -> Result<Postgres, SinkFault> {
-        // The library's error may repeat a part of the URL, which may hold a password.
-        let setting = |says: &str| SinkFault::Setting(says.to_owned());
-        let mut config: Config = url.parse().map_err(|_| {
-            setting("url is no URL of PostgreSQL: postgres://user:password@host/db")
-        })?;
-        if config.get_ssl_mode() == SslMode::Require {
-            return Err(setting(
-                "url asks for TLS, which this version does not speak to PostgreSQL",
-            ));
-        }
-        config
-            .application_name(format!("consentry mirror {}", options.name))
-            .connect_timeout(CONNECT);
+    /// Nothing is connected to.
+    pub fn new(server: &Server, table: &str, options: &Options, journal: &str) -> Postgres {
         let mut head = String::new();
         cell(&options.node, &mut head);
         head.push('\t');
@@ -99,8 +79,8 @@ impl Postgres {
             tokens: options.token_key.clone().filter(|_| !options.whole_numbers),
             is_told: false,
         };
-        Ok(Postgres {
-            config,
+        Postgres {
+            server: server.named(&format!("consentry mirror {}", options.name)),
             table: Table::new(table),
             form,
             head,
@@ -108,7 +88,7 @@ impl Postgres {
             client: None,
             months: BTreeSet::new(),
             rows: Vec::new(),
-        })
+        }
     }
 
     pub fn take(&mut self, (record, time_us): (u64, u64), seam: &Seam, row: &Row<'_>) {
@@ -141,7 +121,7 @@ impl Postgres {
         }
         let silent = || SinkFault::Down(format!("the server did not answer within {DELIVERY:?}"));
         let done = match timeout(DELIVERY, self.copy()).await {
-            Ok(done) => done.map_err(|fault| fault.into_down()),
+            Ok(done) => done.map_err(|fault| SinkFault::Down(fault.to_string())),
             Err(_) => Err(silent()),
         };
         if done.is_err() {
@@ -155,7 +135,7 @@ impl Postgres {
     }
 
     /// Copies all rows; those that the server refuses for what is in them are found by halving.
-    async fn copy(&mut self) -> Result<Vec<Rejected>, Refusal> {
+    async fn copy(&mut self) -> Result<Vec<Rejected>, Fault> {
         self.connect().await?;
         self.make_partitions().await?;
         self.tell_form().await?;
@@ -163,7 +143,7 @@ impl Postgres {
         let mut ranges: Vec<Range<usize>> = vec![Range { start: 0, end: self.rows.len() }];
         while let Some(range) = ranges.pop() {
             let Err(refusal) = self.copy_rows(range.clone()).await else { continue };
-            if !refusal.is_of_a_row() {
+            if !is_of_a_row(&refusal) {
                 return Err(refusal);
             }
             if !remade {
@@ -185,12 +165,12 @@ impl Postgres {
         Ok(rejected)
     }
 
-    async fn copy_rows(&mut self, range: Range<usize>) -> Result<(), Refusal> {
+    async fn copy_rows(&mut self, range: Range<usize>) -> Result<(), Fault> {
         let rows = self.rows.get(range).unwrap_or_default();
         let text: String = rows.iter().map(|row| row.line.as_str()).collect();
         let Postgres { table, columns, client, .. } = self;
         let table = table.rows();
-        let Some(client) = client else { return Err(Refusal::other("not connected")) };
+        let Some(client) = client else { return Err(lost()) };
         let transaction = client.transaction().await?;
         let copy = format!("COPY {INCOMING} ({columns}) FROM STDIN");
         let mut incoming = Box::pin(transaction.copy_in::<_, Bytes>(&copy).await?);
@@ -203,44 +183,34 @@ impl Postgres {
         Ok(transaction.commit().await?)
     }
 
-    async fn connect(&mut self) -> Result<(), Refusal> {
+    async fn connect(&mut self) -> Result<(), Fault> {
         if self.client.as_ref().is_some_and(|client| !client.is_closed()) {
             return Ok(());
         }
         self.months.clear();
-        let (mut client, connection) = self.config.connect(NoTls).await?;
-        // Its end shows in whatever is asked next.
-        tokio::spawn(async move { drop(connection.await) });
+        let mut client = self.server.connect().await?;
         let (table, journals) = (self.table.rows(), self.table.journals());
         let kinds: Vec<_> = columns().map(|(name, kind)| format!("\"{name}\" {kind}")).collect();
         let kinds = kinds.join(", ");
-        let transaction = client.transaction().await?;
-        transaction.execute("SELECT pg_advisory_xact_lock($1)", &[&LOCK]).await?;
-        // Who may only write is not asked whether it could make what is there.
-        if !is_there(&transaction, &table).await? {
-            let create = format!(
-                "CREATE TABLE {table} ({kinds}, PRIMARY KEY (journal, record, time)) \
-                 PARTITION BY RANGE (time)"
-            );
-            transaction.batch_execute(&create).await?;
-        }
-        if !is_there(&transaction, &journals).await? {
-            let create = format!(
-                "CREATE TABLE {journals} (node text NOT NULL, journal text NOT NULL, \
-                 record bigint NOT NULL, numbers text NOT NULL, tokens text, program text NOT NULL, \
-                 PRIMARY KEY (journal, record))"
-            );
-            transaction.batch_execute(&create).await?;
-        }
+        let create = format!(
+            "CREATE TABLE {table} ({kinds}, PRIMARY KEY (journal, record, time)) \
+             PARTITION BY RANGE (time)"
+        );
+        make(&mut client, &table, &create).await?;
+        let create = format!(
+            "CREATE TABLE {journals} (node text NOT NULL, journal text NOT NULL, \
+             record bigint NOT NULL, numbers text NOT NULL, tokens text, program text NOT NULL, \
+             PRIMARY KEY (journal, record))"
+        );
+        make(&mut client, &journals, &create).await?;
         let known = "SELECT attname::text FROM pg_attribute \
                      WHERE attrelid = $1::text::regclass AND attnum > 0 AND NOT attisdropped";
-        let known = transaction.query(known, &[&table]).await?;
+        let known = client.query(known, &[&table]).await?;
         let known: BTreeSet<String> = known.iter().filter_map(|row| row.try_get(0).ok()).collect();
         for (name, kind) in columns().filter(|(name, _)| !known.contains(*name)) {
             let add = format!("ALTER TABLE {table} ADD COLUMN IF NOT EXISTS \"{name}\" {kind}");
-            transaction.batch_execute(&add).await?;
+            client.batch_execute(&add).await?;
         }
-        transaction.commit().await?;
         // Not LIKE the table: that would take the right to read it.
         let incoming =
             format!("CREATE TEMP TABLE consentry_incoming ({kinds}) ON COMMIT DELETE ROWS");
@@ -251,7 +221,7 @@ impl Postgres {
     }
 
     /// Says from which record on the rows are as they are now, unless that is said already.
-    async fn tell_form(&mut self) -> Result<(), Refusal> {
+    async fn tell_form(&mut self) -> Result<(), Fault> {
         let Postgres { client, form, table, rows, .. } = self;
         let (Some(client), Some(row)) = (client, rows.first()) else { return Ok(()) };
         if form.is_told {
@@ -282,9 +252,9 @@ impl Postgres {
     }
 
     /// Makes a partition for each month of the rows at hand that has none.
-    async fn make_partitions(&mut self) -> Result<(), Refusal> {
+    async fn make_partitions(&mut self) -> Result<(), Fault> {
         let Postgres { client, months, rows, table, .. } = self;
-        let Some(client) = client else { return Err(Refusal::other("not connected")) };
+        let Some(client) = client else { return Err(lost()) };
         let wanted: BTreeSet<Month> = rows.iter().map(|row| row.month).collect();
         for (year, month) in wanted.difference(months).copied().collect::<Vec<_>>() {
             let (next_year, next) = if month == 12 { (year + 1, 1) } else { (year, month + 1) };
@@ -295,22 +265,51 @@ impl Postgres {
                  TO ('{next_year:04}-{next:02}-01 00:00:00+00');\n{}",
                 indexes(&partition)
             );
-            let transaction = client.transaction().await?;
-            transaction.execute("SELECT pg_advisory_xact_lock($1)", &[&LOCK]).await?;
-            if !is_there(&transaction, &partition).await? {
-                transaction.batch_execute(&create).await?;
-            }
-            transaction.commit().await?;
+            make(client, &partition, &create).await?;
             months.insert((year, month));
         }
         Ok(())
     }
 }
 
-/// Whether there is a table of this name.
-async fn is_there(transaction: &Transaction<'_>, table: &str) -> Result<bool, Refusal> {
-    let found = transaction.query_one("SELECT to_regclass($1) IS NOT NULL", &[&table]).await?;
-    Ok(found.try_get(0)?)
+/// Runs `create`, as one, unless there is a table of this name. Who may only write is not asked whether it could
+/// make what is there. Another that makes it at the same time is in the way until it is through.
+async fn make(client: &mut Connection, table: &str, create: &str) -> Result<(), Fault> {
+    let mut tries = 0;
+    loop {
+        let found = client.query_one("SELECT to_regclass($1) IS NOT NULL", &[&table]).await?;
+        if found.try_get(0)? {
+            return Ok(());
+        }
+        let transaction = client.transaction().await?;
+        let made = match transaction.batch_execute(create).await {
+            Ok(()) => transaction.commit().await,
+            Err(error) => transaction.rollback().await.and(Err(error)),
+        };
+        tries += 1;
+        match made.map_err(Fault::from) {
+            Err(fault) if tries < MAKE_TRIES && is_of_another(&fault) => {}
+            made => return made,
+        }
+    }
+}
+
+/// Whether another makes the same table: it is there now (42P07), a name of it is (42710), its place among the
+/// partitions is taken (42P17), it stands in the server's catalogue (23505), or it was in the way (40).
+fn is_of_another(fault: &Fault) -> bool {
+    let code = fault.code().unwrap_or_default();
+    ["42P07", "42710", "42P17", "23505"].contains(&code) || fault.is_conflict()
+}
+
+/// Whether it is for what is in a row: classes 21, 22 and 23 of SQLSTATE, 54 (too large), and what a
+/// trigger raises.
+fn is_of_a_row(fault: &Fault) -> bool {
+    let code = fault.code().unwrap_or_default();
+    ["21", "22", "23", "54", "P0"].iter().any(|class| code.starts_with(class))
+}
+
+fn lost() -> Fault {
+    Fault::Down("not connected".to_owned())
 }
 
 /// Appends a text as COPY's text format has it.
@@ -331,53 +330,6 @@ fn month(time_us: u64) -> Month {
         i64::try_from(time_us).ok().and_then(|us| jiff::Timestamp::from_microsecond(us).ok());
     let date = jiff::tz::Offset::UTC.to_datetime(time.unwrap_or(jiff::Timestamp::MAX)).date();
     (date.year(), date.month())
-}
-
-/// What the server or the connection said.
-#[derive(Debug, thiserror::Error)]
-enum Refusal {
-    #[error("{}", shown(.0))]
-    Postgres(#[from] tokio_postgres::Error),
-    #[error("{0}")]
-    Other(&'static str),
-}
-
-impl Refusal {
-    fn other(says: &'static str) -> Refusal {
-        Refusal::Other(says)
-    }
-
-    /// Whether it is for what is in a row: classes 21, 22 and 23 of SQLSTATE, 54 (too large), and what a
-    /// trigger raises.
-    fn is_of_a_row(&self) -> bool {
-        let Refusal::Postgres(error) = self else { return false };
-        let code = error.code().map(|code| code.code());
-        code.is_some_and(|code| {
-            ["21", "22", "23", "54", "P0"].iter().any(|class| code.starts_with(class))
-        })
-    }
-
-    fn into_down(self) -> SinkFault {
-        SinkFault::Down(self.to_string())
-    }
-}
-
-/// An error without the values that a server may put into its words.
-fn shown(error: &tokio_postgres::Error) -> String {
-    let Some(said) = error.as_db_error() else {
-        return match error.source() {
-            Some(source) => format!("{error}: {source}"),
-            None => error.to_string(),
-        };
-    };
-    let code = said.code().code();
-    match (said.constraint(), said.column()) {
-        (Some(constraint), _) => {
-            format!("the server says SQLSTATE {code}, constraint {constraint}")
-        }
-        (None, Some(column)) => format!("the server says SQLSTATE {code}, column {column}"),
-        (None, None) => format!("the server says SQLSTATE {code}"),
-    }
 }
 
 #[cfg(test)]
@@ -403,30 +355,6 @@ mod tests {
             (u64::MAX, (9999, 12)),
         ] {
             assert_eq!(month(time_us), expected, "{time_us}");
-        }
-    }
-
-    #[test]
-    fn a_url_is_read_or_refused_without_being_repeated() {
-        let options = |url: &str| Options {
-            name: "m".to_owned(),
-            to: crate::mirror::To::Postgres { url: url.to_owned(), table: String::new() },
-            node: "n".to_owned(),
-            whole_numbers: false,
-            content: false,
-            keys: Default::default(),
-            token: None,
-            token_key: None,
-            batch: 1,
-            wait: CONNECT,
-        };
-        let new = |url: &str| Postgres::new(url, "records", &options(url), "j").err();
-        assert_eq!(new("postgres://me:hunter2@localhost/records"), None);
-        for url in
-            ["postgres://me:hunter2@localhost:port/x", "postgres://me:hunter2@h/x?sslmode=require"]
-        {
-            let says = new(url).expect("refused").to_string();
-            assert!(says.starts_with("url ") && !says.contains("hunter2"), "{says}");
         }
     }
 }

@@ -6,6 +6,7 @@ use super::postgres::Postgres;
 use super::tables::Tables;
 use super::{Format, Options, To};
 use crate::archive::Row;
+use crate::postgres::Server;
 
 /// Why a delivery failed, or a mirror cannot be begun.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -70,8 +71,10 @@ impl Sink {
             To::Files { folder, format: Format::Parquet, octets, age } => Sink::Tables(Box::new(
                 Tables::new(folder.clone(), *octets, *age, &options.node, journal),
             )),
-            To::Postgres { url, table } => {
-                Sink::Postgres(Box::new(Postgres::new(url, table, options, journal)?))
+            To::Postgres { url, password, table } => {
+                let server = Server::new(url.clone(), password.clone())
+                    .map_err(|fault| SinkFault::Setting(fault.to_string()))?;
+                Sink::Postgres(Box::new(Postgres::new(&server, table, options, journal)))
             }
             #[cfg(feature = "kafka")]
             To::Kafka { brokers, topic } => {

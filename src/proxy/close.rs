@@ -10,7 +10,6 @@ use std::task::{Context, Poll};
 
 use tokio::time::timeout;
 
-use super::heed::Heeding;
 use super::pump::{Leg, Pair};
 use super::scratch;
 
@@ -51,7 +50,7 @@ fn poll(pair: &mut Pair, shut: &mut Shut, cx: &mut Context<'_>) -> Poll<bool> {
     }
     let smsc_ended = pair.smsc.as_ref().is_none_or(|smsc| smsc.ended);
     // The ESME hears the SMSC's last answers before it is told that nothing more comes.
-    let is_held = matches!(pair.heeding, Heeding::Waiting { .. });
+    let is_held = pair.is_heeding();
     if pair.to_esme.len() == 0 && smsc_ended && !is_held {
         any |= poll_shut(&mut pair.esme, &mut shut.esme, cx);
     }

@@ -3,13 +3,18 @@
 //! Meanwhile nothing from the SMSC goes on; the other direction runs. What cannot be kept is tried
 //! again every second: an answer that is not kept is not passed on either, and the SMSC, which gets
 //! no response, sends it again.
+//!
+//! A yes counts only while its handset is asked ([`super::agree`]), which may have to be looked up. A refusal
+//! waits for no look-up: it is told, and in force, at once.
 
+use std::future::Future;
+use std::pin::Pin;
 use std::task::Context;
 
 use super::Shared;
+use super::agree::{questions, weigh};
 use super::pump::Pair;
-use crate::consent::{Event, Happened, Question, Scope};
-use crate::policy::{Consent, StandingState};
+use crate::consent::{Event, Happened, Lookup};
 use crate::session::Moment;
 use crate::{audit, consent};
 
@@ -17,10 +22,17 @@ use crate::{audit, consent};
 const AGAIN_US: u64 = 1_000_000;
 
 /// How far the keeping of answers has come.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug)]
 pub(super) enum Heeding {
     /// There is none.
     Nothing,
+    /// Of a yes it is looked up whether its handset is asked.
+    Asking {
+        lookup: Lookup,
+        /// Whether that is over.
+        is_over: bool,
+        told: Told,
+    },
     /// Both have it and say when it is kept.
     Waiting {
         ledger: consent::Ticket,
@@ -28,17 +40,28 @@ pub(super) enum Heeding {
         /// Whether both know whom to wake.
         registered: bool,
     },
-    /// It could not be kept: again at that time (steady clock). Who has it is not told twice.
-    Failed { again_us: u64, ledger: Option<consent::Ticket>, journal: Option<audit::Ticket> },
+    /// It could not be kept: again at that time (steady clock).
+    Failed { again_us: u64, told: Told },
+}
+
+/// Who has been told of the answers, and is not told twice.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Told {
+    /// The ledger, of those that are refusals.
+    refusals: Option<consent::Ticket>,
+    /// The ledger, of all that count.
+    all: Option<consent::Ticket>,
+    journal: Option<audit::Ticket>,
 }
 
 impl Pair {
     /// Goes on with what handsets answered; whether their frames may now go on.
     pub(super) fn heed(&mut self, shared: &Shared, now: Moment) -> bool {
         match self.heeding {
-            Heeding::Nothing => self.keep(shared, None, None, now),
-            Heeding::Failed { again_us, ledger, journal } => {
-                now.steady_us >= again_us && self.keep(shared, ledger, journal, now)
+            Heeding::Nothing => self.keep(shared, Told::default(), true, now),
+            Heeding::Asking { is_over, told, .. } => is_over && self.keep(shared, told, false, now),
+            Heeding::Failed { again_us, told } => {
+                now.steady_us >= again_us && self.keep(shared, told, true, now)
             }
             Heeding::Waiting { ledger, journal, .. } => {
                 let kept = is_kept(shared, ledger);
@@ -52,7 +75,7 @@ impl Pair {
                     (Ok(_), Ok(_)) => {}
                     (kept, recorded) => {
                         let (kept, recorded) = (kept.map(|_| ledger), recorded.map(|_| journal));
-                        self.heeding_failed(kept, recorded, now);
+                        self.heeding_failed(None, kept, recorded, now);
                     }
                 }
                 false
@@ -61,28 +84,49 @@ impl Pair {
     }
 
     /// Hands answers to ledger and journal, but for the one that has a ticket for them; whether they
-    /// are kept at once.
-    fn keep(
-        &mut self,
-        shared: &Shared,
-        kept: Option<consent::Ticket>,
-        recorded: Option<audit::Ticket>,
-        now: Moment,
-    ) -> bool {
+    /// are kept at once. With `may_wait` it is looked up what the ledger does not know of a yes.
+    fn keep(&mut self, shared: &Shared, mut told: Told, may_wait: bool, now: Moment) -> bool {
         let (heard, records) = self.session.heard();
         let Some(ledger) = shared.ledger.as_ref().filter(|_| !heard.is_empty()) else {
             return false;
         };
-        let kept = kept.map_or_else(|| tell(ledger, heard, now.wall_us), Ok);
         // The journal empties what it takes, and may fail to write it later.
-        let recorded = recorded.map_or_else(|| shared.journal.append(&mut records.clone()), Ok);
+        let recorded = told.journal.map_or_else(|| shared.journal.append(&mut records.clone()), Ok);
+        told.journal = recorded.as_ref().ok().copied();
+        // A clock that was put back since they were heard does not make them events of the future.
+        let now_us = heard.iter().map(|event| event.time_us).fold(now.wall_us, u64::max);
+        let mut late = Vec::new();
+        let kept = match told.all {
+            Some(ticket) => Ok(ticket),
+            None => {
+                let mut weighed = weigh(ledger, heard, false, now_us);
+                let lookup = (may_wait && !weighed.unknown.is_empty())
+                    .then(|| ledger.lacks(&questions(&weighed.unknown), now_us));
+                if let Some(lookup) = lookup.flatten() {
+                    // What is not kept now is tried again with the others.
+                    let refusals = || tell(ledger, heard.iter().filter(is_refusal), now_us).ok();
+                    told.refusals = told.refusals.or_else(refusals);
+                    self.heeding = Heeding::Asking { lookup, is_over: false, told };
+                    return false;
+                }
+                late.append(&mut weighed.unknown);
+                let is_told = |event: &&Event| told.refusals.is_some() && is_refusal(event);
+                let events = weighed.counting.iter().filter(|event| !is_told(event));
+                tell(ledger, events, now_us)
+                    .map(|ticket| Some(ticket).max(told.refusals).unwrap_or(ticket))
+            }
+        };
         match (kept, recorded) {
             (Ok(ledger), Ok(journal)) => {
                 self.heeding = Heeding::Waiting { ledger, journal, registered: false };
+                self.put_off(late, now);
                 self.heed(shared, now)
             }
             (kept, recorded) => {
-                self.heeding_failed(kept, recorded, now);
+                if kept.is_ok() {
+                    self.put_off(late, now);
+                }
+                self.heeding_failed(told.refusals, kept, recorded, now);
                 false
             }
         }
@@ -90,6 +134,7 @@ impl Pair {
 
     fn heeding_failed(
         &mut self,
+        refusals: Option<consent::Ticket>,
         kept: Result<consent::Ticket, consent::Unavailable>,
         recorded: Result<audit::Ticket, audit::Unavailable>,
         now: Moment,
@@ -102,35 +147,49 @@ impl Pair {
         let session = self.session.id();
         tracing::error!(session, %error, "a handset's answer is held back until it can be kept");
         let again_us = now.steady_us + AGAIN_US;
-        self.heeding = Heeding::Failed { again_us, ledger: kept.ok(), journal: recorded.ok() };
+        let told = Told { refusals, all: kept.ok(), journal: recorded.ok() };
+        self.heeding = Heeding::Failed { again_us, told };
     }
 
     /// Whether what was waited for has come.
     pub(super) fn poll_heeding(&mut self, cx: &mut Context<'_>) -> bool {
-        let Heeding::Waiting { ledger, journal, registered } = &mut self.heeding else {
-            return false;
-        };
-        if !*registered {
-            *registered = true;
-            if let Some(one) = &self.shared.ledger {
-                one.on_complete(*ledger, cx.waker().clone());
+        match &mut self.heeding {
+            Heeding::Asking { lookup, is_over, .. } => {
+                *is_over = *is_over || Pin::new(lookup).poll(cx).is_ready();
+                *is_over
             }
-            self.shared.journal.on_complete(*journal, cx.waker().clone());
+            Heeding::Waiting { ledger, journal, registered } => {
+                if !*registered {
+                    *registered = true;
+                    if let Some(one) = &self.shared.ledger {
+                        one.on_complete(*ledger, cx.waker().clone());
+                    }
+                    self.shared.journal.on_complete(*journal, cx.waker().clone());
+                }
+                !matches!(is_kept(&self.shared, *ledger), Ok(false))
+                    && !matches!(self.shared.journal.is_complete(*journal), Ok(false))
+            }
+            Heeding::Nothing | Heeding::Failed { .. } => false,
         }
-        !matches!(is_kept(&self.shared, *ledger), Ok(false))
-            && !matches!(self.shared.journal.is_complete(*journal), Ok(false))
+    }
+
+    /// Whether frames from the SMSC are held back, and it is known who lets them go.
+    pub(super) fn is_heeding(&self) -> bool {
+        matches!(self.heeding, Heeding::Asking { .. } | Heeding::Waiting { .. })
     }
 }
 
-/// Tells the ledger what counts of the answers.
-fn tell(
+fn is_refusal(event: &&Event) -> bool {
+    !matches!(event.happened, Happened::Granted(_))
+}
+
+/// Tells the ledger.
+pub(super) fn tell<'e>(
     ledger: &consent::Ledger,
-    heard: &[Event],
+    events: impl Iterator<Item = &'e Event>,
     now_us: u64,
 ) -> Result<consent::Ticket, consent::Unavailable> {
-    // A clock that was put back since they were heard does not make them events of the future.
-    let now_us = heard.iter().map(|event| event.time_us).fold(now_us, u64::max);
-    let events = counting(ledger, heard, now_us);
+    let events: Vec<Event> = events.copied().collect();
     let mut refused = Vec::new();
     let kept = ledger.append(&events, now_us, &mut refused);
     for one in refused {
@@ -142,23 +201,4 @@ fn tell(
 
 fn is_kept(shared: &Shared, ticket: consent::Ticket) -> Result<bool, consent::Unavailable> {
     shared.ledger.as_ref().map_or(Ok(true), |ledger| ledger.is_complete(ticket))
-}
-
-/// The answers that count: a refusal always, a yes only while the recipient is asked.
-fn counting(ledger: &consent::Ledger, heard: &[Event], now_us: u64) -> Vec<Event> {
-    let is_asked = |event: &Event| {
-        let Event { entity, recipient, .. } = *event;
-        let mut answers = Vec::new();
-        ledger.standings(
-            &[Question { entity, recipient, scope: Scope::ALL }],
-            now_us,
-            &mut answers,
-        );
-        matches!(answers[..], [Consent::Known(one)] if one.state == StandingState::Asked)
-    };
-    let counts = |event: &&Event| match event.happened {
-        Happened::Granted(_) => is_asked(event),
-        _ => true,
-    };
-    heard.iter().filter(counts).copied().collect()
 }

@@ -66,7 +66,7 @@ impl Pair {
         if self.session.held_parts() == 0 || !self.may_judge() {
             return u64::MAX;
         }
-        self.session.hold_deadline_us(&self.terms.knowledge)
+        self.session.hold_deadline_us()
     }
 
     /// Lets go what still waits when the session ends.

@@ -21,6 +21,7 @@ use crate::policy::Consent;
 use crate::registry::Digits;
 use crate::session::{Announced, Moment, Timeouts};
 
+mod agree;
 mod certificate;
 mod clock;
 mod close;
@@ -32,6 +33,7 @@ pub mod header;
 mod heed;
 mod hold;
 mod in_force;
+mod inquiry;
 mod lead;
 mod listen;
 mod live;

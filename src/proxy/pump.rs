@@ -16,10 +16,12 @@ use std::time::Duration;
 use tokio::time::{Instant, Sleep};
 use tokio_util::sync::WaitForCancellationFutureOwned;
 
+use super::agree::PutOff;
 use super::close;
 use super::enter::Entered;
 use super::header::Ends;
 use super::heed::Heeding;
+use super::inquiry::Inquiry;
 use super::lead::Leading;
 use super::listen::{Leads, Way};
 use super::live::Live;
@@ -122,8 +124,14 @@ pub(super) struct Pair {
     /// How often messages of the provider had been settled when those were woken that wait for it.
     pub(super) told_changes: u64,
     /// How often the ledger had changed when the batch under way asked it.
-    asked_at_change: u64,
+    pub(super) asked_at_change: u64,
+    /// What is asked of a ledger that many nodes share.
+    pub(super) inquiry: Inquiry,
+    /// Whether the ledger has counted the messages of the batch that goes on.
+    pub(super) is_counted: bool,
     pub(super) heeding: Heeding,
+    /// Answers that may count later.
+    pub(super) agreeing: PutOff,
     stuck_since_us: Option<u64>,
     shown_state: BindState,
     shown_open: usize,
@@ -201,7 +209,10 @@ pub(super) async fn run(shared: &Arc<Shared>, way: &Way, first: FirstLeg, peer: 
         passing: None,
         told_changes: 0,
         asked_at_change: 0,
+        inquiry: Inquiry::None,
+        is_counted: false,
         heeding: Heeding::Nothing,
+        agreeing: PutOff::default(),
         stuck_since_us: None,
         shown_state: BindState::Open,
         shown_open: 0,
@@ -224,7 +235,7 @@ impl Pair {
                 self.connect(way).await;
                 continue;
             }
-            if self.session.ending().is_some() && self.ticket.is_none() {
+            if self.session.ending().is_some() && !self.is_held_up() {
                 return;
             }
             poll_fn(|cx| self.poll(cx)).await;
@@ -248,6 +259,7 @@ impl Pair {
                 break;
             }
         }
+        self.answer_late(&shared, now);
         while self.advance(&shared, now) {}
         self.look_at_lead(now);
         self.drain_on(now);
@@ -269,12 +281,15 @@ impl Pair {
                 Err(_) => self.session.unrecorded(&self.terms.knowledge),
             }
             self.ticket = None;
-            if self.release() {
-                if self.is_called {
-                    self.answer_call(shared, now);
-                }
-                return true;
-            }
+            return !self.claim(shared, now) && self.let_go_on(shared, now);
+        }
+        if let Inquiry::Claimed(claimed) = &mut self.inquiry {
+            let claimed = std::mem::take(claimed);
+            self.inquiry = Inquiry::None;
+            self.settle_claims(shared, &claimed, now);
+            return self.let_go_on(shared, now);
+        }
+        if self.inquiry.holds_batch() || self.waits_for_standings() {
             return false;
         }
         if !self.has_room() || !self.judge(shared, now) {
@@ -299,27 +314,28 @@ impl Pair {
         }
     }
 
-    fn judge(&mut self, shared: &Shared, now: Moment) -> bool {
-        self.asked_at_change = shared.ledger.as_ref().map_or(0, Ledger::changes);
-        self.traced.judging(&shared.clock);
-        let any = scratch::with_desk(|desk| {
-            let mut ask = shared.ask(now);
-            self.session.judge(&self.terms.knowledge, desk, &mut ask, now)
-        });
-        if any {
-            self.traced.judged(&shared.clock);
+    /// Carries out a batch that was waited for, and then what waited for it.
+    fn let_go_on(&mut self, shared: &Shared, now: Moment) -> bool {
+        let is_released = self.release();
+        if is_released && self.is_called {
+            self.answer_call(shared, now);
         }
-        self.wake_holders();
-        any
+        is_released
     }
 
-    /// The batch is on record. Where the ledger has changed meanwhile, it is asked again: a reply may
-    /// have ended a consent.
+    /// The batch is on record.
     fn recorded(&mut self, shared: &Shared, now: Moment) {
         self.session.recorded();
         self.traced.recorded(&shared.clock);
+        self.ask_again(shared, now);
+    }
+
+    /// Where the ledger has changed since the batch asked it, it is asked again: a reply may have ended a
+    /// consent.
+    pub(super) fn ask_again(&mut self, shared: &Shared, now: Moment) {
         let change = shared.ledger.as_ref().map_or(0, Ledger::changes);
         if change != self.asked_at_change && self.session.is_vouched() {
+            self.asked_at_change = change;
             scratch::with_desk(|desk| {
                 let mut ask = shared.ask(now);
                 self.session.ask_again(&self.terms.knowledge, desk, &mut ask, now);
@@ -364,6 +380,9 @@ impl Pair {
         let now = self.shared.clock.now();
         let (mut events, mut keywords) = (Vec::new(), Vec::new());
         self.session.tell(now, &mut events, &mut keywords);
+        if std::mem::take(&mut self.is_counted) {
+            events.clear();
+        }
         if let Some(ledger) = self.shared.ledger.as_ref().filter(|_| !events.is_empty())
             && let Err(error) = ledger.append(&events, now.wall_us, &mut Vec::new())
         {
@@ -387,7 +406,7 @@ impl Pair {
         }
         match self.drain {
             Drain::Until(deadline) if self.session.is_drained() || now.steady_us >= deadline => {
-                if self.ticket.is_some() || self.session.ending().is_some() {
+                if self.is_held_up() || self.session.ending().is_some() {
                     return;
                 }
                 let mark = self.to_esme.mark();
@@ -422,12 +441,12 @@ impl Pair {
     /// Whether nothing is open or under way in either direction.
     fn is_idle(&self) -> bool {
         let waits = self.to_esme.len() + self.to_smsc.len();
-        self.ticket.is_none() && waits == 0 && self.session.is_idle()
+        !self.is_waiting() && waits == 0 && self.session.is_idle()
     }
 
     /// Sends an enquire_link of our own where the SMSC's leg has been idle.
     fn enquire(&mut self, now: Moment) {
-        if self.ticket.is_none() && !self.smsc_wanted && self.session.enquires(now) {
+        if !self.is_held_up() && !self.smsc_wanted && self.session.enquires(now) {
             for cleared in self.session.cleared() {
                 self.to_smsc.push(cleared);
             }
@@ -441,7 +460,7 @@ impl Pair {
         let why = |gone| if unbinding { EndReason::Unbound } else { gone };
         if self.smsc.as_ref().is_some_and(|leg| leg.ended) {
             self.session.end(why(EndReason::SmscClosed));
-        } else if self.esme.ended && self.ticket.is_none() && !self.smsc_wanted {
+        } else if self.esme.ended && !self.is_waiting() && !self.smsc_wanted {
             self.session.end(why(EndReason::EsmeClosed));
         }
     }
@@ -552,10 +571,21 @@ impl Pair {
 
     /// Whether nothing is in the way of judging what waits.
     pub(super) fn may_judge(&self) -> bool {
-        self.ticket.is_none()
+        !self.is_waiting()
             && !self.smsc_wanted
             && self.session.ending().is_none()
             && self.has_room()
+    }
+
+    /// Whether a batch that was judged is not carried out: it waits for journal or ledger, and what comes
+    /// after it waits for it, the end of the session too.
+    fn is_held_up(&self) -> bool {
+        self.ticket.is_some() || self.inquiry.holds_batch()
+    }
+
+    /// Whether what came from the ESME waits for journal or ledger: no more of it is read.
+    fn is_waiting(&self) -> bool {
+        self.ticket.is_some() || self.inquiry.is_any()
     }
 
     fn has_room(&self) -> bool {
@@ -573,6 +603,7 @@ impl Pair {
         let mut any = self.poll_leaving(cx);
         any |= self.poll_call(cx);
         any |= self.poll_ticket(cx);
+        any |= self.poll_inquiry(cx);
         any |= self.poll_heeding(cx);
         any |= self.poll_hold(cx);
         any |= self.poll_writes(cx);
@@ -612,7 +643,7 @@ impl Pair {
     /// records of refusals by them wait for the journal.
     fn adopt(&mut self, shared: &Shared) {
         self.hand_on_later_records(shared);
-        let is_held_up = self.ticket.is_some() || self.smsc_wanted || self.session.is_under_way();
+        let is_held_up = self.is_waiting() || self.smsc_wanted || self.session.is_under_way();
         if is_held_up || self.session.later_records().holds_judged() {
             return;
         }
@@ -675,7 +706,7 @@ impl Pair {
         let mut any = self.poll_read_smsc(cx);
         let most = self.terms.settings.session_buffer_octets;
         let may_read_esme = !self.esme.ended
-            && self.ticket.is_none()
+            && !self.is_waiting()
             && self.has_room()
             && self.session.waiting_from(Side::Esme) < most
             && !self.is_window_full()
@@ -743,8 +774,8 @@ impl Pair {
     }
 
     fn next_deadline_us(&self) -> u64 {
-        // The end of a session, of itself or by drain, waits for the record under way, which wakes it.
-        let is_held_up = self.ticket.is_some();
+        // The end of a session, of itself or by drain, waits for the record or claim under way, which wakes it.
+        let is_held_up = self.is_held_up();
         if is_held_up && self.session.ending().is_some() {
             return u64::MAX;
         }
@@ -766,6 +797,7 @@ impl Pair {
         if let Heeding::Failed { again_us, .. } = self.heeding {
             deadline_us = deadline_us.min(again_us);
         }
+        deadline_us = deadline_us.min(self.agreeing.deadline_us());
         if self.is_crowded() {
             deadline_us = deadline_us.min(self.shared.clock.now().steady_us + CROWDED_PAUSE_US);
         }
@@ -777,6 +809,7 @@ impl Pair {
         let shared = self.shared.clone();
         let now = shared.clock.now();
         self.let_go();
+        self.give_up_late();
         self.leave_upstream(now);
         self.session.close(now);
         self.hand_on_later_records(&shared);

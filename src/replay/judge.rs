@@ -123,7 +123,11 @@ impl Judge {
     ) -> Judge {
         let bench = Bench {
             // In a trace the parts of long messages did not wait: each is judged where it stands.
-            knowledge: Knowledge { long_messages: LongMessages::Progressive, ..knowledge },
+            knowledge: Knowledge {
+                long_messages: LongMessages::Progressive,
+                whole_within_us: None,
+                ..knowledge
+            },
             consent,
             timeouts: Timeouts { bind_us: u64::MAX, idle_us: u64::MAX, response_us },
             resumed_as,

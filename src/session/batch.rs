@@ -2,19 +2,27 @@
 //! and told what went on.
 
 use super::desk::Desk;
+use super::facts::address;
 use super::knowledge::Knowledge;
 use super::moment::Moment;
 use super::multi::has_outcomes;
-use super::prepare::Frame;
+use super::parts::part_of;
+use super::prepare::{Frame, Prepared, parse};
 use super::session::{Session, StepKind};
-use crate::consent::{Event, Happened, Question, Source};
+use crate::consent::{Claimed, Event, Happened, Question, Source};
 use crate::content::reply::Keyword;
 use crate::policy::{Consent, Facts, Mode, Nature, Reason, Standing, StandingState, nature};
 use crate::registry::{Allotment, Digits};
+use crate::smpp::multi::SubmitMulti;
+use crate::smpp::{Command, Header};
 
 /// Asks the consent ledger: one answer a question, in their order. An answer that is missing counts
 /// as [`Consent::Unavailable`].
 pub type Ask<'a> = dyn FnMut(&[Question], &mut Vec<Consent>) + 'a;
+
+/// Asks for what the ledger could not tell at once; whether it is worth waiting for. At most
+/// [`super::QUESTIONS_A_BATCH_MAX`] questions.
+pub type LookUp<'a> = dyn FnMut(&[Question]) -> bool + 'a;
 
 /// A message of the batch that passed on the ledger's word.
 #[derive(Clone, Copy, Debug)]
@@ -29,23 +37,41 @@ pub(super) struct Vouched {
     /// Whether it counts against a promised frequency.
     counts: bool,
     keyword: Option<(Digits, Keyword)>,
+    /// Which part of a long message it is, unless that had come before.
+    new_part: Option<u8>,
 }
 
-/// Puts the ledger's answers into the facts of the messages that need them.
-pub(super) fn answer(frames: &mut [Frame<'_>], desk: &mut Desk, ask: &mut Ask<'_>) {
+/// Puts the ledger's answers into the facts of the messages that need them; whether it had them all.
+pub(super) fn answer(frames: &mut [Frame<'_>], desk: &mut Desk, ask: &mut Ask<'_>) -> bool {
     desk.questions.clear();
     desk.answers.clear();
     let questions = frames.iter().filter_map(|frame| frame.message.as_ref()?.question);
     desk.questions.extend(questions);
     if desk.questions.is_empty() {
-        return;
+        return true;
     }
     ask(&desk.questions, &mut desk.answers);
+    let mut is_known = desk.answers.len() >= desk.questions.len();
     let asking = frames.iter_mut().filter_map(|frame| frame.message.as_mut());
     let asking = asking.filter(|message| message.question.is_some());
     for (message, answer) in asking.zip(&desk.answers) {
+        is_known &= *answer != Consent::Unavailable;
         message.facts.consent = Some(*answer);
     }
+    is_known
+}
+
+/// What the ledger had no answer to.
+pub(super) fn lacking<'d>(frames: &[Frame<'_>], desk: &'d mut Desk) -> &'d [Question] {
+    let unknown = |frame: &Frame<'_>| {
+        let message = frame.message.as_ref()?;
+        message.question.filter(|_| message.facts.consent == Some(Consent::Unavailable))
+    };
+    desk.questions.clear();
+    desk.questions.extend(frames.iter().filter_map(unknown));
+    // Parts of one message follow each other.
+    desk.questions.dedup();
+    &desk.questions
 }
 
 /// An empty list of frames in the room of another one.
@@ -81,13 +107,8 @@ impl Session {
 
     /// Notes that the message at hand passed on the ledger's word.
     /// `destination`: which one of a submit_multi, from 0.
-    pub(super) fn note(
-        &mut self,
-        facts: &Facts<'_>,
-        question: Question,
-        keyword: Option<Keyword>,
-        destination: u8,
-    ) {
+    pub(super) fn note(&mut self, prepared: &Prepared<'_>, question: Question, destination: u8) {
+        let Prepared { facts, keyword, new_part, .. } = prepared;
         let code = match facts.allotment {
             Allotment::Code(_, code) => Some(code.number),
             Allotment::None | Allotment::Alphanumeric(_) => None,
@@ -100,7 +121,8 @@ impl Session {
             question,
             asks: nature(facts) == Nature::Request,
             counts: matches!(&facts.consent, Some(Consent::Known(standing)) if promised(standing)),
-            keyword: code.zip(keyword),
+            keyword: code.zip(*keyword),
+            new_part: *new_part,
         });
     }
 
@@ -110,7 +132,8 @@ impl Session {
     }
 
     /// Asks again, because the batch had to wait: what was advertised to somebody who has refused
-    /// meanwhile is refused now. Call after [`Session::recorded`] and before anything goes on.
+    /// meanwhile is refused now, and what the ledger cannot vouch for any more. Call after
+    /// [`Session::recorded`] and before anything goes on.
     pub fn ask_again(
         &mut self,
         knowledge: &Knowledge,
@@ -123,26 +146,55 @@ impl Session {
         desk.questions.extend(self.vouched.iter().map(|vouched| vouched.question));
         ask(&desk.questions, &mut desk.answers);
         let vouched = std::mem::take(&mut self.vouched);
-        for (vouched, answer) in vouched.iter().zip(&desk.answers) {
-            let revoked =
-                matches!(answer, Consent::Known(one) if one.state == StandingState::Revoked);
-            if revoked {
-                let reason =
-                    if vouched.asks { Reason::ConsentAskedAgain } else { Reason::ConsentRevoked };
-                self.take_back(knowledge, vouched, reason, now);
-            }
+        let answers = desk.answers.iter().copied().chain(std::iter::repeat(Consent::Unavailable));
+        for (vouched, answer) in vouched.iter().zip(answers) {
+            let reason = match answer {
+                Consent::Known(one) if one.state != StandingState::Revoked => continue,
+                Consent::Known(_) if vouched.asks => Reason::ConsentAskedAgain,
+                Consent::Known(_) => Reason::ConsentRevoked,
+                Consent::Unavailable => Reason::LedgerUnavailable,
+            };
+            self.take_back(knowledge, vouched, reason, now);
         }
         self.vouched = vouched;
     }
 
+    /// What of the batch other nodes may be sending too, and has to be claimed before it goes on: requests for
+    /// consent, and messages under a promised frequency. Call after [`Session::recorded`].
+    pub fn claims(&self, now: Moment, events: &mut Vec<Event>) {
+        if self.vouched.iter().any(|vouched| vouched.asks || vouched.counts) {
+            events.extend(self.going().filter_map(|vouched| vouched.event(now)));
+        }
+    }
+
+    /// What the claims came to, in the order of [`Session::claims`]: what is not taken does not go on. Those
+    /// without an answer are not taken.
+    pub fn claimed(&mut self, knowledge: &Knowledge, claimed: &[Claimed], now: Moment) {
+        let claims: Vec<Vouched> =
+            self.going().filter(|vouched| vouched.event(now).is_some()).copied().collect();
+        let answers = claimed.iter().copied().chain(std::iter::repeat(Claimed::Unavailable));
+        for (vouched, answer) in claims.iter().zip(answers) {
+            let reason = match answer {
+                Claimed::Taken => continue,
+                Claimed::Refused if vouched.asks => Reason::ConsentAskedAgain,
+                Claimed::Refused => Reason::ConsentUsedUp,
+                Claimed::Unavailable => Reason::LedgerUnavailable,
+            };
+            self.take_back(knowledge, vouched, reason, now);
+        }
+    }
+
     /// A message that passed is refused after all. Its second record says so.
     fn take_back(&mut self, knowledge: &Knowledge, vouched: &Vouched, reason: Reason, now: Moment) {
-        if knowledge.modes.of(reason.rule()) != Mode::Enforce {
+        if knowledge.modes.of(reason.rule()) != Mode::Enforce || !self.goes_on(vouched) {
             return;
         }
         let (start, length) = self.place_of(vouched.step);
         let waiting = std::mem::take(&mut self.esme);
         let octets = waiting.octets().get(start..start + length).unwrap_or(&[]);
+        if knowledge.statuses.of(reason).is_retried() {
+            self.take_back_part(knowledge, vouched, octets, now);
+        }
         let kind = self.steps.get(vouched.step).map(|step| step.kind);
         match kind {
             Some(StepKind::Pass { command, sequence_number, observed, .. })
@@ -166,35 +218,61 @@ impl Session {
         self.esme = waiting;
     }
 
+    /// A part that will come again counts as not seen.
+    fn take_back_part(&self, knowledge: &Knowledge, vouched: &Vouched, octets: &[u8], now: Moment) {
+        let (Some(number), Some(header)) = (vouched.new_part, Header::of(octets)) else { return };
+        let Ok(mut message) = parse(header.command, octets) else { return };
+        if header.command == Command::SubmitMulti
+            && let Ok(multi) = SubmitMulti::parse(octets)
+        {
+            let mut destinations = multi.destinations();
+            let destination = destinations.nth(usize::from(vouched.destination));
+            message.destination = destination.map_or(message.destination, |one| one.named());
+        }
+        let (source, destination) = (address(&message.source), address(&message.destination));
+        let registry = &knowledge.registry;
+        let facts = Facts::fetch(registry, now.wall_us, self.provider, &source, &destination);
+        if let Some(key) = part_of(&facts, &message) {
+            knowledge.joinings.take_back(self.provider, &key, number);
+        }
+    }
+
+    /// Of the messages that passed on the ledger's word, those that go on.
+    fn going(&self) -> impl Iterator<Item = &Vouched> {
+        self.vouched.iter().filter(|vouched| self.goes_on(vouched))
+    }
+
+    fn goes_on(&self, vouched: &Vouched) -> bool {
+        let goes = self.steps.get(vouched.step).is_some_and(|step| step.kind.goes_on());
+        let multi = self.multi(vouched.step);
+        goes && multi.is_none_or(|multi| multi.passes(vouched.destination))
+    }
+
     /// What the ledger has to be told of the batch, and the keywords that it announced. Call when
-    /// the batch goes on.
+    /// the batch goes on. What was claimed it knows already.
     pub fn tell(
         &self,
         now: Moment,
         events: &mut Vec<Event>,
         keywords: &mut Vec<(Digits, Keyword)>,
     ) {
-        let goes_on = |vouched: &&Vouched| {
-            let goes = self.steps.get(vouched.step).is_some_and(|step| step.kind.goes_on());
-            let multi = self.multi(vouched.step);
-            goes && multi.is_none_or(|multi| multi.passes(vouched.destination))
-        };
-        for vouched in self.vouched.iter().filter(goes_on) {
+        for vouched in self.going() {
             keywords.extend(vouched.keyword);
-            let happened = if vouched.asks {
-                Happened::Asked { content: 1 }
-            } else if vouched.counts {
-                Happened::Sent { scope: vouched.question.scope }
-            } else {
-                continue;
-            };
-            events.push(Event {
-                entity: vouched.question.entity,
-                recipient: vouched.question.recipient,
-                time_us: now.wall_us,
-                source: Source::Message,
-                happened,
-            });
+            events.extend(vouched.event(now));
         }
+    }
+}
+
+impl Vouched {
+    /// What the ledger counts of it.
+    fn event(&self, now: Moment) -> Option<Event> {
+        let Question { entity, recipient, scope } = self.question;
+        let happened = match (self.asks, self.counts) {
+            (true, _) => Happened::Asked { content: 1 },
+            (false, true) => Happened::Sent { scope },
+            (false, false) => return None,
+        };
+        let (time_us, source) = (now.wall_us, Source::Message);
+        Some(Event { entity, recipient, time_us, source, happened })
     }
 }

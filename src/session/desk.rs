@@ -3,6 +3,7 @@
 
 use super::asked::Awaited;
 use super::heard::Heards;
+use super::looked::Recalled;
 use super::originals::{Given, MessageId};
 use super::prepare::Frame;
 use crate::consent::Question;
@@ -29,6 +30,8 @@ pub struct Desk {
     pub(super) asked: Vec<(MessageId, Awaited)>,
     /// The frames of a batch: empty between batches, kept for its room.
     pub(super) frames: Vec<Frame<'static>>,
+    /// What was found in the frames of a batch that waited for the ledger.
+    pub(super) recalled: Recalled,
     /// What a batch asks the ledger.
     pub(super) questions: Vec<Question>,
     /// What the ledger said, in the same order.

@@ -11,9 +11,16 @@
 //! | the last part comes, here or on another bind | judged with the whole text, in order |
 //! | the message is refused for another part | refused |
 //! | the deadline passes | refused, `Parts::Late`, and all that follow |
-//! | the sender says nothing more ([`HoldTimes::silence_us`]) | judged with what is known, as in mode `progressive`: it may wait for an answer before it sends on |
+//! | the sender says nothing more ([`HoldTimes::silence_us`]) | judged with what is known, as in mode `progressive`: it may wait for an answer before it sends on. Not where other nodes may have the rest |
 //! | the proxy drains, or the sender unbinds | refused as any message then |
 //! | the connection ends | let go, and its message lacks them again |
+//!
+//! # One of several nodes
+//!
+//! What one node has seen of a message another has not: one text could be sent through the one, and a part
+//! with other words in it through the other, and each would be judged with a text that no handset shows.
+//! So where other nodes serve the same senders ([`super::Knowledge::whole_within_us`]) and the text decides
+//! ([`super::Texts::decides`]), parts wait in either mode, and none is judged without all the others.
 
 use std::collections::VecDeque;
 
@@ -43,6 +50,23 @@ pub struct HoldTimes {
     pub silence_us: u64,
 }
 
+impl LongMessages {
+    /// How long parts wait, where they do.
+    pub(super) fn times(self) -> Option<HoldTimes> {
+        match self {
+            LongMessages::Progressive => None,
+            LongMessages::Hold(times) => Some(times),
+        }
+    }
+}
+
+impl HoldTimes {
+    /// Of parts that are never judged without the others.
+    pub(super) fn whole_within(deadline_us: u64) -> HoldTimes {
+        HoldTimes { deadline_us, silence_us: u64::MAX }
+    }
+}
+
 /// Why a part that waited is judged now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Due {
@@ -61,6 +85,14 @@ struct Held {
     key: Key,
     number: u8,
     since_us: u64,
+    times: HoldTimes,
+}
+
+impl Held {
+    /// When it is refused for the others' sake, on the steady clock.
+    fn late_us(&self) -> u64 {
+        self.since_us.saturating_add(self.times.deadline_us)
+    }
 }
 
 /// The parts of one session that wait. They count against its window and its buffer.
@@ -107,27 +139,30 @@ impl Hold {
     }
 
     /// Puts a part aside.
-    pub(super) fn put(&mut self, octets: &[u8], key: Key, number: u8, now: Moment) -> StepKind {
+    pub(super) fn put(
+        &mut self,
+        octets: &[u8],
+        (key, number): (Key, u8),
+        times: HoldTimes,
+        now: Moment,
+    ) -> StepKind {
         self.octets += octets.len();
         let octets = octets.to_vec();
-        self.parts.push(Held { octets, key, number, since_us: now.steady_us });
+        self.parts.push(Held { octets, key, number, since_us: now.steady_us, times });
         StepKind::Kept
     }
 
-    fn is_silent(&self, times: HoldTimes, part: &Held, now: Moment) -> bool {
-        now.steady_us >= self.silent_from_us(times, part)
+    fn is_silent(&self, part: &Held, now: Moment) -> bool {
+        now.steady_us >= self.silent_from_us(part)
     }
 
-    fn silent_from_us(&self, times: HoldTimes, part: &Held) -> u64 {
-        self.message_us.max(part.since_us).saturating_add(times.silence_us)
+    fn silent_from_us(&self, part: &Held) -> u64 {
+        self.message_us.max(part.since_us).saturating_add(part.times.silence_us)
     }
 
     /// When the first of its parts is due by time.
-    fn next_us(&self, times: HoldTimes) -> u64 {
-        let next = |part: &Held| {
-            let late = part.since_us.saturating_add(times.deadline_us);
-            late.min(self.silent_from_us(times, part))
-        };
+    fn next_us(&self) -> u64 {
+        let next = |part: &Held| part.late_us().min(self.silent_from_us(part));
         self.parts.iter().map(next).min().unwrap_or(u64::MAX)
     }
 }
@@ -145,15 +180,14 @@ impl Session {
     }
 
     /// When [`Session::judge`] has to be called for the sake of parts that wait, on the steady clock.
-    pub fn hold_deadline_us(&self, knowledge: &Knowledge) -> u64 {
-        match knowledge.long_messages {
-            LongMessages::Hold(times) => self.hold.next_us(times),
-            LongMessages::Progressive => u64::MAX,
-        }
+    pub fn hold_deadline_us(&self) -> u64 {
+        self.hold.next_us()
     }
 
-    /// Lets the parts go that still wait: nobody is there to answer any more. They count as never come.
+    /// Lets the parts go that still wait, for others or for the ledger: nobody is there to answer any more. They
+    /// count as never come.
     pub fn let_go(&mut self, knowledge: &Knowledge) {
+        self.let_looked_go(knowledge);
         for part in self.hold.parts.drain(..) {
             knowledge.joinings.take_back(self.provider, &part.key, part.number);
         }
@@ -162,9 +196,8 @@ impl Session {
 
     /// Puts the parts whose time has come in front of what waits from the ESME.
     pub(super) fn release_due(&mut self, knowledge: &Knowledge, now: Moment) {
-        let LongMessages::Hold(times) = knowledge.long_messages else { return };
         let goes_on = !self.draining && matches!(self.state, BindState::Bound(_));
-        let is_timed = now.steady_us >= self.hold.next_us(times);
+        let is_timed = now.steady_us >= self.hold.next_us();
         if self.hold.len() == 0 || (goes_on && !is_timed && !self.hold_has_news(knowledge)) {
             return;
         }
@@ -179,14 +212,8 @@ impl Session {
                 Some(Progress::Complete | Progress::Refused) => Some(Due::Settled),
                 // Forgotten: it gave way to others.
                 None => Some(Due::Late),
-                Some(Progress::Incomplete)
-                    if now.steady_us >= part.since_us + times.deadline_us =>
-                {
-                    Some(Due::Late)
-                }
-                Some(Progress::Incomplete) if self.hold.is_silent(times, part, now) => {
-                    Some(Due::Alone)
-                }
+                Some(Progress::Incomplete) if now.steady_us >= part.late_us() => Some(Due::Late),
+                Some(Progress::Incomplete) if self.hold.is_silent(part, now) => Some(Due::Alone),
                 Some(Progress::Incomplete) => None,
             };
             due.extend(why.map(|why| (at, why)));

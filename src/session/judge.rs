@@ -1,7 +1,7 @@
 //! From the ESME to the SMSC: every frame has its place, and what carries a text is judged.
 
 use super::asked::Awaited;
-use super::batch::{Ask, answer, recycled};
+use super::batch::{Ask, LookUp, answer, lacking, recycled};
 use super::desk::Desk;
 use super::end::EndReason;
 use super::facts::{Gathered, references};
@@ -46,6 +46,19 @@ pub(super) struct Judged<'a> {
     awaited: Option<Awaited>,
     /// Whether it goes on without parameters that name another sender.
     is_stripped: bool,
+}
+
+/// What became of the frames that wait from the ESME.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Batch {
+    /// There are none, or none may be judged now.
+    None,
+    /// They are judged: their records are to be handed to the journal, and nothing goes on or back before
+    /// [`Session::recorded`].
+    UnderWay,
+    /// The ledger is being asked: nothing of them is judged. Call [`Session::judge_or_wait`] again when it
+    /// knows, or has no more time.
+    Waits,
 }
 
 /// Refusals that a peer may provoke, and have recorded, before it has bound.
@@ -143,14 +156,45 @@ impl Session {
         ask: &mut Ask<'_>,
         now: Moment,
     ) -> bool {
+        self.judge_or_wait(knowledge, desk, ask, &mut |_| false, now) == Batch::UnderWay
+    }
+
+    /// The same, unless the ledger cannot tell at once and `look_up` says that it is worth waiting. Called
+    /// again, it judges the very frames that waited, by what the ledger knows then; those behind them are
+    /// of the next batch.
+    pub fn judge_or_wait(
+        &mut self,
+        knowledge: &Knowledge,
+        desk: &mut Desk,
+        ask: &mut Ask<'_>,
+        look_up: &mut LookUp<'_>,
+        now: Moment,
+    ) -> Batch {
         if self.under_way || self.ending.is_some() {
-            return false;
+            return Batch::None;
         }
-        self.release_due(knowledge, now);
+        let waited_octets = self.looked_octets();
+        if waited_octets > 0 {
+            self.recall_looked(knowledge, desk);
+        } else {
+            self.release_due(knowledge, now);
+        }
         let waiting = std::mem::take(&mut self.esme);
+        let octets = match waited_octets {
+            0 => waiting.octets(),
+            waited => waiting.octets().get(..waited).unwrap_or(&[]),
+        };
         let mut frames = recycled(std::mem::take(&mut desk.frames));
-        let fault = self.look_at_all(knowledge, waiting.octets(), &mut frames, desk, now);
-        answer(&mut frames, desk, ask);
+        let fault = self.look_at_all(knowledge, octets, &mut frames, desk, now);
+        let is_known = answer(&mut frames, desk, ask);
+        if waited_octets > 0 {
+            self.forget_looked(desk);
+        } else if !is_known && look_up(lacking(&frames, desk)) {
+            self.keep_looked(&frames);
+            desk.frames = recycled(frames);
+            self.esme = waiting;
+            return Batch::Waits;
+        }
         let mut octets = 0;
         let mut rest = frames.as_mut_slice();
         while let (Some(frame), None) = (rest.first(), self.ending) {
@@ -170,7 +214,7 @@ impl Session {
         self.esme = waiting;
         self.note_activity(now);
         self.under_way = !self.steps.is_empty() || !self.own_frame.is_empty();
-        self.under_way
+        if self.under_way { Batch::UnderWay } else { Batch::None }
     }
 
     /// Cuts the octets into frames and looks at each, as far as turn and window have room. The
@@ -338,10 +382,10 @@ impl Session {
         let Some(prepared) = &mut frame.message else {
             return StepKind::Kept;
         };
-        if let (Some(key), Some(part), true) =
+        if let (Some(key), Some(part), Some(times)) =
             (prepared.key, prepared.gathered.part(), prepared.waits)
         {
-            return self.hold.put(frame.octets, key, part.number, now);
+            return self.hold.put(frame.octets, (key, part.number), times, now);
         }
         if self.draining {
             let Prepared { message, gathered, facts, .. } = prepared;
@@ -357,7 +401,7 @@ impl Session {
         }
         let step = self.carry_out_decision(knowledge, judged, decision, now);
         if let (StepKind::Pass { .. }, Some(question)) = (step, prepared.question) {
-            self.note(&prepared.facts, question, prepared.keyword, 0);
+            self.note(prepared, question, 0);
         }
         step
     }

@@ -71,6 +71,10 @@ pub struct Knowledge {
     pub texts: Texts,
     /// What becomes of the parts of long messages.
     pub long_messages: LongMessages,
+    /// Where other nodes serve the same senders: how long the parts of a message that its text decides wait
+    /// for each other at most, microseconds; none is judged without the others. `None`: there is no other
+    /// node.
+    pub whole_within_us: Option<u64>,
     /// Long messages under way.
     pub joinings: Joinings,
     /// What the ids stand for that SMSCs gave to messages.
@@ -155,6 +159,7 @@ impl Knowledge {
             sweeps: Sweeps::new(registry.providers().len()),
             joinings: Joinings::new(registry.providers().len(), Limits::default()),
             long_messages: LongMessages::Progressive,
+            whole_within_us: None,
             registry,
             rule_set: RuleSet::default(),
             content: KeepContent::default(),

@@ -86,7 +86,7 @@ impl Session {
         {
             let (judged, decision) = self.weigh(knowledge, header, prepared, now);
             if let (None, Some(question)) = (decision.refused, prepared.question) {
-                self.note(&prepared.facts, question, prepared.keyword, at);
+                self.note(prepared, question, at);
             }
             weighed.push(Weighed { prepared, judged, decision });
         }

@@ -13,7 +13,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::desk::Desk;
 use super::heard::Heard;
-use super::hold::{Due, waits};
+use super::hold::{Due, HoldTimes, waits};
 use super::texts::{Texts, unread};
 use crate::policy::{Facts, Parts};
 use crate::registry::{ProviderId, Recipient, Sender};
@@ -152,20 +152,31 @@ fn key(facts: &Facts<'_>, concatenation: Concatenation) -> Option<Key> {
     }
 }
 
-/// What a part was found to be.
+/// The long message that a message is a part of.
+pub(super) fn part_of(facts: &Facts<'_>, message: &Message<'_>) -> Option<Key> {
+    key(facts, concatenation(message).ok()??)
+}
+
+/// What a message was found to be: a part of a longer one, or one of its own.
+#[derive(Clone, Copy, Debug)]
 pub(super) struct Joined {
     pub(super) parts: Parts,
     pub(super) heard: Heard,
     pub(super) key: Option<Key>,
     /// The part's number, unless it had come before.
     pub(super) new_part: Option<u8>,
-    /// Whether it waits for the others.
-    pub(super) waits: bool,
+    /// How long it waits for the others, where it does.
+    pub(super) waits: Option<HoldTimes>,
 }
 
 impl Joined {
+    /// A message of its own.
+    pub(super) fn alone(heard: Heard) -> Joined {
+        Joined { parts: Parts::Sound, heard, key: None, new_part: None, waits: None }
+    }
+
     fn at_fault(parts: Parts, key: Option<Key>) -> Joined {
-        Joined { parts, heard: Heard::default(), key, new_part: None, waits: false }
+        Joined { parts, heard: Heard::default(), key, new_part: None, waits: None }
     }
 }
 
@@ -176,8 +187,12 @@ fn fault(fault: PartsFault) -> Parts {
 /// How a part comes to be looked at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Arrival {
-    /// Whether it may wait for others.
-    pub(super) may_wait: bool,
+    /// Whether it can wait for others.
+    pub(super) can_wait: bool,
+    /// How long it waits for them, where it is the operator's wish that it does.
+    pub(super) wished: Option<HoldTimes>,
+    /// How long it waits where its text decides and other nodes may have the others.
+    pub(super) apart: Option<HoldTimes>,
     /// Whether it takes an earlier message's place. Then it is no part of a long one: nobody could say
     /// whether its SMSC reads it as that.
     pub(super) takes_a_place: bool,
@@ -236,15 +251,21 @@ pub(super) fn join(
     }
     let parts = if known.missing_before() > 0 { Parts::Early } else { Parts::Sound };
     let new_part = (arrival.due.is_some() || !known.is_repeated()).then_some(number);
-    let is_to_wait =
-        arrival.may_wait && waits(concatenation.total, known.progress(), known.is_repeated());
-    if is_to_wait {
+    let apart = arrival.apart.filter(|_| texts.decides(facts));
+    let times = apart.or(arrival.wished).filter(|_| {
+        arrival.can_wait && waits(concatenation.total, known.progress(), known.is_repeated())
+    });
+    if times.is_some() {
         // What it says is heard when it is judged.
         let heard = Heard::default();
-        return Some(Joined { parts, heard, key: Some(key), new_part, waits: true });
+        return Some(Joined { parts, heard, key: Some(key), new_part, waits: times });
+    }
+    if apart.is_some() && !known.is_complete() {
+        // It cannot wait, and nobody knows with what another node would complete it.
+        return Some(Joined::at_fault(Parts::Late, Some(key)));
     }
     let heard = hear(texts, facts, &known, options, desk);
-    Some(Joined { parts, heard, key: Some(key), new_part, waits: false })
+    Some(Joined { parts, heard, key: Some(key), new_part, waits: None })
 }
 
 fn hear(

@@ -4,11 +4,11 @@
 use super::desk::Desk;
 use super::facts::{Gathered, address, gather};
 use super::heard::Heard;
-use super::hold::{Due, LongMessages};
+use super::hold::{Due, HoldTimes};
 use super::knowledge::Knowledge;
 use super::moment::Moment;
 use super::originals::Original;
-use super::parts::{self, Arrival};
+use super::parts::{self, Arrival, Joined};
 use super::session::Session;
 use super::table::{self, Place};
 use super::texts::Form;
@@ -59,8 +59,8 @@ struct Found<'a> {
     to: To,
     /// Why it comes again, if it is a part that waited.
     due: Option<Due>,
-    /// Whether it may wait for other parts.
-    may_wait: bool,
+    /// Whether it can wait for other parts.
+    can_wait: bool,
     /// Whether it goes on without parameters that name another sender.
     is_stripped: bool,
 }
@@ -119,10 +119,19 @@ pub(super) struct Prepared<'a> {
     pub(super) key: Option<Key>,
     /// Which part of it, unless that had come before.
     pub(super) new_part: Option<u8>,
-    /// Whether it waits for the other parts.
-    pub(super) waits: bool,
+    /// How long it waits for the other parts, where it does.
+    pub(super) waits: Option<HoldTimes>,
     /// Whether it goes on without parameters that name another sender.
     pub(super) is_stripped: bool,
+}
+
+impl Prepared<'_> {
+    /// What was found in its octets, and need not be looked for again.
+    pub(super) fn joined(&self) -> Joined {
+        let Prepared { key, new_part, waits, .. } = *self;
+        let heard = Heard { text: self.facts.text, keyword: self.keyword };
+        Joined { parts: self.facts.parts, heard, key, new_part, waits }
+    }
 }
 
 impl Session {
@@ -170,8 +179,8 @@ impl Session {
                 Destination::DistributionList(_) => To::List,
             };
             // Its parts do not wait: they go to many.
-            let (may_wait, is_stripped) = (false, false);
-            let found = Found { message, gathered, to, due: None, may_wait, is_stripped };
+            let (can_wait, is_stripped) = (false, false);
+            let found = Found { message, gathered, to, due: None, can_wait, is_stripped };
             let prepared = self.prepare_one(knowledge, found, &mut heard, desk, now);
             frames.push(Frame { octets, message: Some(prepared), due: None, destinations });
         }
@@ -192,15 +201,11 @@ impl Session {
         };
         let gathered = gather(&message)?;
         // Only what says itself to whom it goes may wait.
-        let may_wait = matches!(to, To::Written)
-            && knowledge.long_messages != LongMessages::Progressive
-            && due.is_none()
-            && !self.draining
-            && !self.hold.is_lockstep;
+        let can_wait = matches!(to, To::Written) && due.is_none() && !self.draining;
         let is_stripped = self.strips_second_sender
             && matches!(command, Command::SubmitSm | Command::DataSm)
             && gathered.can_be_stripped();
-        let found = Found { message, gathered, to, due, may_wait, is_stripped };
+        let found = Found { message, gathered, to, due, can_wait, is_stripped };
         Ok(self.prepare_one(knowledge, found, &mut None, desk, now))
     }
 
@@ -234,7 +239,7 @@ impl Session {
         desk: &mut Desk,
         now: Moment,
     ) -> Prepared<'a> {
-        let Found { message, gathered, to, due, may_wait, is_stripped } = found;
+        let Found { message, gathered, to, due, can_wait, is_stripped } = found;
         let mut facts = Facts::fetch(
             &knowledge.registry,
             now.wall_us,
@@ -250,26 +255,27 @@ impl Session {
         to.put(&mut facts, &message);
         facts.review = knowledge.review;
         facts.horizon = knowledge.horizon;
-        let body = message.text_octets();
-        let joinings = (&knowledge.joinings, &knowledge.texts);
-        let arrival = Arrival { may_wait, takes_a_place, due, now_us: now.steady_us };
-        let part = (&message, gathered.concatenation);
-        let joined = parts::join(joinings, &facts, part, self.text_options, desk, arrival);
-        let (heard, key, new_part, waits) = match joined {
-            Some(joined) => {
-                facts.parts = joined.parts;
-                (joined.heard, joined.key, joined.new_part, joined.waits)
-            }
-            None => {
+        // Of what message it takes the place may be known by now, and with that what its octets say.
+        let recalled = desk.recalled.next().filter(|_| !takes_a_place);
+        let joined = recalled.unwrap_or_else(|| {
+            let joinings = (&knowledge.joinings, &knowledge.texts);
+            let wished = knowledge.long_messages.times().filter(|_| !self.hold.is_lockstep);
+            let apart = knowledge.whole_within_us.map(HoldTimes::whole_within);
+            let now_us = now.steady_us;
+            let arrival = Arrival { can_wait, wished, apart, takes_a_place, due, now_us };
+            let part = (&message, gathered.concatenation);
+            let options = self.text_options;
+            parts::join(joinings, &facts, part, options, desk, arrival).unwrap_or_else(|| {
                 let has_header = message.has_udh();
                 let form = Form { data_coding: message.data_coding, has_header };
-                let hear = || knowledge.texts.hear(&facts, body, form, self.text_options, desk);
-                (*before.get_or_insert_with(hear), None, None, false)
-            }
-        };
-        facts.text = heard.text;
-        let question = if waits { None } else { self.question(knowledge, &mut facts) };
-        let keyword = heard.keyword;
+                let body = message.text_octets();
+                let hear = || knowledge.texts.hear(&facts, body, form, options, desk);
+                Joined::alone(*before.get_or_insert_with(hear))
+            })
+        });
+        let Joined { parts, heard: Heard { text, keyword }, key, new_part, waits } = joined;
+        (facts.parts, facts.text) = (parts, text);
+        let question = if waits.is_some() { None } else { self.question(knowledge, &mut facts) };
         Prepared { message, gathered, facts, question, keyword, key, new_part, waits, is_stripped }
     }
 

@@ -9,6 +9,7 @@ use super::end::EndReason;
 use super::hold::Hold;
 use super::knowledge::Knowledge;
 use super::left_out::LeftOuts;
+use super::looked::Looked;
 use super::moment::Moment;
 use super::multi::{Multi, Outcome, has_outcomes};
 use super::originals::mark;
@@ -144,6 +145,8 @@ pub struct Session {
     pub(super) smsc: FrameBuf,
     /// Parts that wait for their message to be complete.
     pub(super) hold: Hold,
+    /// The batch that waits for the ledger.
+    pub(super) looked: Looked,
     pub(super) steps: Vec<Step>,
     /// Of the messages in `steps`, those that pass on the consent ledger's word.
     pub(super) vouched: Vec<Vouched>,
@@ -222,6 +225,7 @@ impl Session {
             esme: FrameBuf::default(),
             smsc: FrameBuf::default(),
             hold: Hold::default(),
+            looked: Looked::default(),
             steps: Vec::new(),
             vouched: Vec::new(),
             multis: Vec::new(),
@@ -292,6 +296,7 @@ impl Session {
     /// who may be another one, or nobody, than at its bind. Not while a batch is under way.
     pub fn adopt(&mut self, knowledge: &Knowledge, timeouts: Timeouts) {
         self.timeouts = timeouts;
+        self.let_looked_go(knowledge);
         let registry = &knowledge.registry;
         let provider = registry.provider_of(&self.system_id);
         if provider == self.provider || self.system_id.is_empty() {
@@ -499,6 +504,7 @@ impl Session {
             // An idle session holds no room: ten thousand of them stay small.
             self.steps = Vec::new();
             self.vouched = Vec::new();
+            self.looked = Looked::default();
             self.batch_records = Records::new();
             self.own_frame = Vec::new();
         }
@@ -640,6 +646,11 @@ impl Session {
         if matches!(self.state, BindState::Open | BindState::Binding(_)) {
             self.end(EndReason::Drained);
         }
+    }
+
+    /// Whether the shutdown has begun.
+    pub fn is_draining(&self) -> bool {
+        self.draining
     }
 
     /// Whether the shutdown has nothing more to wait for before the unbinds.

@@ -10,7 +10,7 @@ use super::heard::{Circumstances, Heard};
 use crate::content::{
     self, Class, Kind, Prohibited, Reader, Templates, notice, same_name, signatures,
 };
-use crate::policy::{Facts, Modes, Nature, Rule, Said, Signed, Text, nature};
+use crate::policy::{Facts, Mode, Modes, Nature, Rule, Said, Signed, Text, nature};
 use crate::registry::{Allotment, Code, CodeId, Purpose};
 use crate::text::{self, Body, Undecodable};
 
@@ -31,6 +31,8 @@ pub struct Texts {
     templates: Vec<CodeTemplates>,
     /// Whether any rule asks for the text.
     is_asked: bool,
+    /// By purpose: whether a text may decide what becomes of a message.
+    decides: [bool; 4],
     version: u64,
 }
 
@@ -51,6 +53,27 @@ const RULES: [Rule; 13] = [
     Rule::FormDisplay,
 ];
 
+const PURPOSES: [Purpose; 4] =
+    [Purpose::Commercial, Purpose::Service, Purpose::Public, Purpose::Mixed];
+
+/// Whether a rule in force depends on what a text of such a code says, and not only on whose it is.
+fn decides(purpose: Purpose, modes: &Modes) -> bool {
+    let is_decided_by = |rule: &Rule| match rule {
+        Rule::ContentProhibited
+        | Rule::ContentUndecodable
+        | Rule::FormBinary
+        | Rule::FormDisplay
+        | Rule::NoticeMissing
+        | Rule::SignatureMissing
+        | Rule::SignatureUnregistered => true,
+        Rule::CodePurpose => matches!(purpose, Purpose::Service | Purpose::Public),
+        // A commercial code needs consent whatever it says; any other where the text is such.
+        _ => purpose != Purpose::Commercial,
+    };
+    let mut in_force = RULES.iter().filter(|rule| modes.of(**rule) == Mode::Enforce);
+    in_force.any(is_decided_by)
+}
+
 impl fmt::Debug for Texts {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Texts(weights {}, {} codes)", self.reader.digest(), self.templates.len())
@@ -68,9 +91,10 @@ impl Texts {
     ) -> Texts {
         let reader = reader.into();
         static VERSIONS: AtomicU64 = AtomicU64::new(1);
-        let is_asked = RULES.into_iter().any(|rule| modes.of(rule) != crate::policy::Mode::Off);
+        let is_asked = RULES.into_iter().any(|rule| modes.of(rule) != Mode::Off);
         let version = VERSIONS.fetch_add(1, Ordering::Relaxed);
-        Texts { reader, prohibited, templates, is_asked, version }
+        let decides = PURPOSES.map(|purpose| decides(purpose, modes));
+        Texts { reader, prohibited, templates, is_asked, decides, version }
     }
 
     /// What texts are read with, for the journal: the digest of the weights, and each list with its
@@ -98,6 +122,16 @@ impl Texts {
     /// Whether any rule asks for the text.
     pub fn is_asked(&self) -> bool {
         self.is_asked
+    }
+
+    /// Whether the text may decide what becomes of a message from that sender: where it does not, one part
+    /// of it is judged as all of it would be.
+    pub fn decides(&self, facts: &Facts<'_>) -> bool {
+        let purpose = match facts.allotment {
+            Allotment::Code(_, code) => code.purpose,
+            Allotment::None | Allotment::Alphanumeric(_) => Purpose::Mixed,
+        };
+        PURPOSES.iter().zip(self.decides).any(|(one, decides)| *one == purpose && decides)
     }
 
     /// Reads the body of a message of its own, whose sender is known. A body without a header is

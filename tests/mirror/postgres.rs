@@ -5,11 +5,14 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::time::Duration;
 
+use consentry::audit::{Durability, Journal, Options as JournalOptions, Records, RulesRecord};
+use consentry::mirror::{Mirror, Options, To};
 use serde_json::{Value, json};
 
 use crate::forward::Forwarder;
 use crate::running::Proxy;
-use crate::servers::Server;
+use crate::servers::certificates::{authority, certificate};
+use crate::servers::{Server, Tls, shared};
 use crate::{caught_up, config, metric, records, same, smsc, stop, traffic, within};
 
 fn mirror(to: SocketAddr, more: &str) -> String {
@@ -171,4 +174,99 @@ async fn a_row_that_the_server_refuses_is_put_aside_and_the_others_go_on() {
     let mut all = rows(&server);
     all.extend(aside.iter().map(|record| json!({"record": record, "kind": "verdict"})));
     same(&all, &records(folder.path()), last(folder.path()));
+}
+
+/// Mirrors that begin at once.
+const AT_ONCE: usize = 8;
+
+#[test]
+fn mirrors_that_begin_at_once_make_one_table_together() {
+    const NOW_US: u64 = 1_790_000_000_000_000;
+    let Some(server) = shared() else { return };
+    let url = server.database("at_once");
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let open = |path: &Path| {
+        let options = JournalOptions::new(Durability::Synced);
+        Journal::open(path, options, NOW_US).expect("the journal opens").0
+    };
+    let folders: Vec<_> = (0..AT_ONCE).map(|one| folder.path().join(one.to_string())).collect();
+    for folder in &folders {
+        let journal = open(folder);
+        let mut one = Records::new();
+        one.rules(NOW_US, &RulesRecord { rules: [7; 32], rule_set: "cn-order74-2026" });
+        journal.append(&mut one).expect("taken");
+        journal.close(NOW_US).expect("closes");
+    }
+    let journals: Vec<_> = folders.iter().map(|folder| open(folder)).collect();
+    let options = |node: usize| Options {
+        name: format!("m{node}"),
+        to: To::Postgres {
+            url: url.parse().expect("a URL"),
+            password: None,
+            table: "records".to_owned(),
+        },
+        node: node.to_string(),
+        whole_numbers: false,
+        content: false,
+        keys: Default::default(),
+        token: None,
+        token_key: None,
+        batch: 100,
+        wait: Duration::from_millis(10),
+    };
+    let begin = |(node, journal): (usize, &Journal)| {
+        Mirror::start(journal.clone(), &folders[node], options(node)).expect("it begins")
+    };
+    let mirrors: Vec<_> = journals.iter().enumerate().map(begin).collect();
+    within("all are delivered", Duration::from_secs(60), || {
+        mirrors.iter().all(|mirror| mirror.figures().lag == 0)
+    });
+    let failures: Vec<_> = mirrors.iter().map(|mirror| mirror.figures().failures).collect();
+    assert_eq!(failures, [0; AT_ONCE], "whoever comes second finds what is there");
+    mirrors.into_iter().for_each(Mirror::stop);
+    let nodes = server.query_in("at_once", "SELECT count(DISTINCT node) FROM records");
+    assert_eq!(nodes[0][0].as_deref(), Some("8"));
+    for journal in journals {
+        journal.close(NOW_US).expect("closes");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_mirror_believes_whom_its_url_says_and_has_its_password_from_a_file() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let files = tempfile::tempdir().expect("a temporary folder");
+    authority(files.path(), "ca");
+    authority(files.path(), "other");
+    certificate(files.path(), "ca", "server", "DNS:localhost");
+    let hba = "hostssl all writer 127.0.0.1/32 scram-sha-256";
+    let tls = Tls { folder: files.path(), certificate: "server", authority: "ca", hba };
+    let Some(server) = Server::start_tls(&tls) else { return };
+    server.query(
+        "CREATE ROLE writer LOGIN PASSWORD 'hunter2'; GRANT CREATE ON SCHEMA public TO writer",
+    );
+    let smsc = smsc();
+    let port = server.address().port();
+    let mirror = config(&format!(
+        "[[mirror]]\nname = \"warehouse\"\nkind = \"postgres\"\nwait = \"20ms\"\n\
+         password = \"password\"\n\
+         url = \"postgres://writer@localhost:{port}/postgres?sslmode=verify-full&sslrootcert=ca.pem\"\n"
+    ));
+    let password = folder.path().join("password");
+    std::fs::write(&password, "hunter2\n").expect("written");
+    let private = std::os::unix::fs::PermissionsExt::from_mode(0o600);
+    std::fs::set_permissions(&password, private).expect("chmod");
+    let trusted = folder.path().join("ca.pem");
+    std::fs::copy(files.path().join("other.pem"), &trusted).expect("copied");
+    let proxy = Proxy::start(folder.path(), smsc.address(), &mirror, "");
+    traffic(&proxy, 100).await;
+    within("it believes nobody", Duration::from_secs(20), || {
+        let said = proxy.logged("the mirror takes nothing");
+        said.iter().any(|line| line.contains("signed by no authority in sslrootcert"))
+    });
+    // What is put in the place of a file is in force for the next connection.
+    std::fs::copy(files.path().join("ca.pem"), &trusted).expect("copied");
+    caught_up(&proxy, "warehouse");
+    same(&rows(&server), &records(folder.path()), last(folder.path()));
+    assert!(proxy.logged("hunter2").is_empty(), "no password");
+    drop(proxy);
 }

@@ -9,6 +9,7 @@ use consentry::text::Options;
 
 use crate::chance::Chance;
 use crate::form::{self, Form};
+use crate::stage::BINDS;
 
 /// Most parts of a long message that a provider may send.
 const PARTS_MAX: usize = 16;
@@ -116,7 +117,7 @@ pub fn disguise(chance: &mut Chance, meant: Meant, is_honest: bool) -> Disguised
         .zip(&pieces)
         .map(|(number, piece)| {
             let mut one = Sent::new(number, pdu(chance, &common, meant, number, piece));
-            (one.bind, one.wait_s) = (chance.below(2), chance.below(5) as u64);
+            (one.bind, one.wait_s) = (chance.below(BINDS), chance.below(5) as u64);
             one
         })
         .collect();
@@ -183,7 +184,7 @@ fn ordered(
                     pdu(chance, common, meant, one.number, pieces[one.number - 1]),
                 );
             }
-            one.bind = chance.below(2);
+            one.bind = chance.below(BINDS);
             one.wait_s = if chance.once_in(6) { chance.below(700) as u64 } else { 1 };
             all.push(one);
         }

@@ -15,6 +15,7 @@ use disguise::{Meant, Sent, disguise};
 use replacement::Earlier;
 use stage::{Configured, Outcome, Stage, reaches};
 
+mod apart;
 mod chance;
 mod disguise;
 mod form;
@@ -128,12 +129,13 @@ fn each_seed(check: impl Fn(u64, &mut Stage)) {
     assert!(tried > 0);
 }
 
-/// Whatever an operator may have decided of parts and of several recipients.
+/// Whatever an operator may have decided of parts, of several recipients, and of nodes.
 fn any_configured(chance: &mut Chance) -> Configured {
     let never = stage::DEADLINE_S;
     let modes = [LongMessages::Progressive, stage::hold(2), stage::hold(never)];
     let submit_multi = chance.one_of(&[MultiPolicy::Whole, MultiPolicy::Narrow]);
-    Configured { long_messages: chance.one_of(&modes), submit_multi }
+    let nodes = chance.one_of(&[1, 3]);
+    Configured { long_messages: chance.one_of(&modes), submit_multi, nodes }
 }
 
 #[test]
@@ -161,8 +163,9 @@ fn what_is_refused_is_refused_in_every_disguise() {
         let configured = any_configured(&mut chance);
         let disguised = disguise(&mut chance, Meant { source, destination, text }, false);
         // Where parts wait until all have come, whatever a sender does, none goes on without the others.
-        let all_wait = configured.long_messages == stage::hold(stage::DEADLINE_S)
-            && !disguised.sent.iter().any(Sent::is_multi);
+        let all_wait = configured.nodes > 1
+            || configured.long_messages == stage::hold(stage::DEADLINE_S)
+                && !disguised.sent.iter().any(Sent::is_multi);
         stage.begin(disguised.route, configured);
         let (mut arrived, mut refused_s) = (BTreeSet::new(), None);
         let last = Sent { wait_s: REMEMBERED_S, octets: Vec::new(), ..disguised.sent[0].clone() };
@@ -253,13 +256,20 @@ fn what_may_pass_takes_the_place_of_ones_own_message() {
         let meant = Meant { source, destination, text };
         let first = if source == COMMERCIAL { AD } else { harmless(source) };
         let earlier = replacement::earlier(&mut chance, meant, first, true);
-        stage.begin(earlier.route, any_configured(&mut chance));
+        let configured = any_configured(&mut chance);
+        stage.begin(earlier.route, configured);
         let ids = stage.ids_of(0, &earlier.first);
         let at = format!("DISGUISE_SEED={seed}: {:?}, {text}", earlier.form);
         assert_eq!(ids.len(), 1, "{at}: the first one passes");
         let pdu = earlier.pdu(&mut chance, meant, &ids[0], true);
-        let outcomes = stage.give(chance.below(2), &pdu);
+        let bind = chance.below(stage::BINDS);
+        let outcomes = stage.give(bind, &pdu);
         let found: Vec<_> = outcomes.iter().map(|one| one.refused.map(Rule::name)).collect();
+        if configured.nodes > 1 && bind > 0 {
+            // What ids stand for, the node knows that the message went through.
+            assert_eq!(found, [Some(Rule::EarlierUnknown.name())], "{at}");
+            return;
+        }
         assert_eq!(found, [None], "{at}");
         assert!(outcomes[0].cleared == pdu, "{at}: other octets went on than came");
     });
@@ -278,12 +288,19 @@ fn what_may_pass_passes_in_every_form_of_the_field() {
             // One who has refused is among its recipients: it is refused to all.
             return;
         }
+        let is_spread = configured.nodes > 1;
+        if is_spread && disguised.total > 1 && disguised.sent.iter().any(Sent::is_multi) {
+            // They cannot wait for each other: see docs/nodes.md.
+            return;
+        }
+        // Who has several nodes to choose from sends a message through one of them.
+        let bind_of = |one: &Sent| if is_spread { disguised.sent[0].bind } else { one.bind };
         stage.begin(disguised.route, configured);
         let mut passed = BTreeSet::new();
         let last = Sent { wait_s: 5, octets: Vec::new(), ..disguised.sent[0].clone() };
         for one in disguised.sent.iter().chain([&last]) {
             let mut outcomes = stage.wait(one.wait_s);
-            outcomes.extend(stage.give(one.bind, &one.octets));
+            outcomes.extend(stage.give(bind_of(one), &one.octets));
             for outcome in outcomes {
                 let one = &disguised.sent[outcome.sequence as usize - 2];
                 let (form, total, number) = (disguised.form, disguised.total, one.number);

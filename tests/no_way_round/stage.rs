@@ -1,4 +1,4 @@
-//! Two binds of one provider, and how a few people stand with it.
+//! Three binds of one provider, over one node or three, and how a few people stand with it.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -61,7 +61,12 @@ pub struct Outcome {
 pub struct Configured {
     pub long_messages: LongMessages,
     pub submit_multi: MultiPolicy,
+    /// How many nodes the binds are spread over: of what one remembers the others know nothing.
+    pub nodes: usize,
 }
+
+/// The provider's binds.
+pub const BINDS: usize = 3;
 
 /// Longest wait for the parts of a message, seconds.
 pub const DEADLINE_S: u64 = 60;
@@ -72,9 +77,11 @@ pub fn hold(silence_s: u64) -> LongMessages {
     LongMessages::Hold(HoldTimes { deadline_us, silence_us })
 }
 
-/// What is judged by, and two binds under way.
+/// What is judged by on each node, and the binds under way.
 pub struct Stage {
-    knowledge: Knowledge,
+    nodes: Vec<Knowledge>,
+    /// How many of them there are.
+    spread: usize,
     desk: Desk,
     sessions: Vec<Session>,
     now_us: u64,
@@ -99,7 +106,13 @@ impl Stage {
         let mut knowledge = Knowledge::new(registry, texts, modes);
         let scopes = Vec::new();
         knowledge.parties = Parties { entities: entities(), scopes };
-        Stage { knowledge, desk: Desk::default(), sessions: Vec::new(), now_us: 0, taken: 0 }
+        let (desk, sessions, spread) = (Desk::default(), Vec::new(), 1);
+        Stage { nodes: vec![knowledge], spread, desk, sessions, now_us: 0, taken: 0 }
+    }
+
+    /// By what a bind is judged.
+    fn node(&self, bind: usize) -> &Knowledge {
+        &self.nodes[bind % self.spread]
     }
 
     fn now(&self) -> Moment {
@@ -112,7 +125,7 @@ impl Stage {
         let until_us = self.now_us + seconds * SECOND_US;
         let mut outcomes = Vec::new();
         loop {
-            let deadlines = self.sessions.iter().map(|one| one.hold_deadline_us(&self.knowledge));
+            let deadlines = self.sessions.iter().map(|one| one.hold_deadline_us());
             let next_us = deadlines.min().unwrap_or(u64::MAX);
             if next_us > until_us {
                 self.now_us = until_us;
@@ -123,16 +136,25 @@ impl Stage {
         }
     }
 
-    /// Two fresh binds over listeners with these options; nothing is remembered.
+    /// Fresh binds over listeners with these options; nothing is remembered.
     pub fn begin(&mut self, route: text::Options, configured: Configured) {
-        self.knowledge.long_messages = configured.long_messages;
-        self.knowledge.submit_multi = configured.submit_multi;
-        *self.knowledge.originals() = Originals::new(100);
-        let providers = self.knowledge.registry.providers().len();
-        self.knowledge.joinings = Joinings::new(providers, text::joining::Limits::default());
-        self.knowledge.rates = Rates::new(&self.knowledge.registry);
+        self.spread = configured.nodes;
+        while self.nodes.len() < self.spread {
+            let Stage { nodes, .. } = Stage::new();
+            self.nodes.extend(nodes);
+        }
+        for knowledge in &mut self.nodes {
+            knowledge.long_messages = configured.long_messages;
+            let deadline_us = DEADLINE_S * SECOND_US;
+            knowledge.whole_within_us = (configured.nodes > 1).then_some(deadline_us);
+            knowledge.submit_multi = configured.submit_multi;
+            *knowledge.originals() = Originals::new(100);
+            let providers = knowledge.registry.providers().len();
+            knowledge.joinings = Joinings::new(providers, text::joining::Limits::default());
+            knowledge.rates = Rates::new(&knowledge.registry);
+        }
         self.sessions.clear();
-        for system_id in [b"shop1", b"shop2"] {
+        for system_id in [b"shop1", b"shop2", b"shop1"] {
             let timeouts = Timeouts { bind_us: DAY_US, idle_us: DAY_US, response_us: DAY_US };
             let peer = SocketAddr::from(([127, 0, 0, 1], 1));
             let now = self.now();
@@ -166,9 +188,10 @@ impl Stage {
             write::c_octets(body, id.as_bytes());
         });
         let now = self.now();
+        let knowledge = &self.nodes[bind % self.spread];
         let session = &mut self.sessions[bind];
         session.receive(Side::Smsc, &octets, now);
-        session.relay(&self.knowledge, &mut self.desk, &mut Vec::new(), now);
+        session.relay(knowledge, &mut self.desk, &mut Vec::new(), now);
     }
 
     /// One PDU from the ESME, recorded at once: what becomes of it, and of parts that waited for it.
@@ -188,7 +211,8 @@ impl Stage {
             for bind in 0..self.sessions.len() {
                 outcomes.extend(self.judge(bind));
             }
-            let has_news = self.sessions.iter().any(|one| one.hold_has_news(&self.knowledge));
+            let mut sessions = self.sessions.iter().enumerate();
+            let has_news = sessions.any(|(bind, one)| one.hold_has_news(self.node(bind)));
             if outcomes.len() == before && !has_news {
                 return outcomes;
             }
@@ -199,7 +223,11 @@ impl Stage {
     fn judge(&mut self, bind: usize) -> Vec<Outcome> {
         let now = self.now();
         let mut outcomes = Vec::new();
-        while self.sessions[bind].judge(&self.knowledge, &mut self.desk, &mut ask, now) {
+        loop {
+            let knowledge = &self.nodes[bind % self.spread];
+            if !self.sessions[bind].judge(knowledge, &mut self.desk, &mut ask, now) {
+                break;
+            }
             let session = &mut self.sessions[bind];
             session.recorded();
             let cleared: Vec<u8> =

@@ -1,4 +1,4 @@
-//! The room `postgres`, with real servers: TLS, several hosts, passwords, pools; and the servers themselves.
+//! The room `postgres`, with real servers: TLS, several hosts, passwords, pools, rights; and the servers themselves.
 
 use std::time::{Duration, Instant};
 
@@ -7,6 +7,7 @@ use consentry::postgres::{Connection, Fault, Server as Database};
 mod encrypted;
 mod hosts;
 mod pools;
+mod rights;
 #[path = "../servers/mod.rs"]
 #[allow(dead_code)] // its other users need more of it
 mod servers;

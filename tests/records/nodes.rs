@@ -106,7 +106,11 @@ impl Node {
         let token_key = key.name().iter().map(|octet| format!("{octet:02x}")).collect();
         mirror::Options {
             name: "all".to_owned(),
-            to: To::Postgres { url: self.database.clone(), table: "consentry_records".to_owned() },
+            to: To::Postgres {
+                url: self.database.parse().expect("a URL"),
+                password: None,
+                table: "consentry_records".to_owned(),
+            },
             node: self.name.clone(),
             whole_numbers: self.whole_numbers,
             content: false,

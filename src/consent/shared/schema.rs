@@ -11,6 +11,7 @@
 //! consentry_consent_nodes     node, outbox | position, seen
 //! consentry_consent_imports   key | progress (JSON)
 //! consentry_consent_keywords  number | code, keyword
+//! consentry_members, consentry_rates, consentry_sweeps: of the room `cluster`
 //! ```
 //!
 //! A version N works with the tables of version N and N + 1: so the tables are migrated first, while
@@ -99,6 +100,12 @@ pub const STEPS: &[Step] = &[Step {
              progress text NOT NULL)"),
         Run("CREATE TABLE IF NOT EXISTS consentry_consent_keywords (number bigint PRIMARY KEY, \
              code text NOT NULL, keyword text NOT NULL, UNIQUE (code, keyword))"),
+        Run("CREATE TABLE IF NOT EXISTS consentry_members (node text PRIMARY KEY, \
+             seen bigint NOT NULL, has_left boolean NOT NULL)"),
+        Run("CREATE TABLE IF NOT EXISTS consentry_rates (provider text PRIMARY KEY, \
+             empty_at bigint NOT NULL)"),
+        Run("CREATE TABLE IF NOT EXISTS consentry_sweeps (node text NOT NULL, \
+             turn bigint NOT NULL, told bytea NOT NULL, PRIMARY KEY (node, turn))"),
         // A change before all others, under a stamp of this ledger: what the first poll goes on from.
         Run("INSERT INTO consentry_consent_changes (number, stamp, key, value, at) \
              SELECT 0, (random() * 9007199254740992)::bigint, 0, ''::bytea, 0 \
@@ -214,7 +221,7 @@ pub(super) async fn migrate(lent: &Lent, steps: &[Step]) -> Result<Vec<Did>, Eng
 
 /// Runs a statement, again while another migration is in its way.
 async fn run(lent: &Lent, sql: &str) -> Result<(), EngineFault> {
-    try_run(lent, sql).await?.map_err(|error| EngineFault::from(error))
+    try_run(lent, sql).await?.map_err(EngineFault::from)
 }
 
 /// The same; what the engine says against the statement itself is left to the caller.

@@ -69,6 +69,17 @@ impl Cells {
 
     /// Remembers a number; how many of its neighbourhood are remembered now, with itself.
     pub(super) fn put(&mut self, number: u64) -> u32 {
+        let at = number % CELL_NUMBERS;
+        let mut seen = [0; CELL_NUMBERS as usize / 64];
+        if let Some(word) = seen.get_mut(at as usize / 64) {
+            *word = 1 << (at % 64);
+        }
+        self.put_all(number, seen)
+    }
+
+    /// Remembers numbers of the neighbourhood that `number` is of, a bit for each; how many of it are
+    /// remembered now.
+    pub(super) fn put_all(&mut self, number: u64, seen: [u64; CELL_NUMBERS as usize / 64]) -> u32 {
         self.turn = self.turn.wrapping_add(1);
         let (name, turn) = (Cells::name(number), self.turn);
         let Some(bucket) = self.buckets.get_mut(Cells::bucket(name)) else { return 0 };
@@ -82,10 +93,7 @@ impl Cells {
             *cell = Cell { name, ..Cell::default() };
         }
         cell.touched = turn;
-        let at = number % CELL_NUMBERS;
-        if let Some(word) = cell.seen.get_mut(at as usize / 64) {
-            *word |= 1 << (at % 64);
-        }
+        cell.seen.iter_mut().zip(seen).for_each(|(known, new)| *known |= new);
         cell.seen.iter().map(|word| word.count_ones()).sum()
     }
 }

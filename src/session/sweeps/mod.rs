@@ -37,12 +37,22 @@
 //!
 //! Service messages are no part of it: a verification code goes to whoever asked for it.
 
+//! # Several nodes
+//!
+//! Where several nodes serve a provider, each tells the others turn by turn which numbers are new
+//! ([`Sweeps::news`]) and puts theirs beside its own ([`Sweeps::hear`]): a block, or a sequence, that is
+//! spread over them is found as on one, some turns later.
+
 mod cells;
+mod found;
+mod told;
 
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use cells::{CELL_NUMBERS, Cells};
+use told::Others;
+pub use told::{NEWS_MAX, Neighbourhood, Told};
 
 use crate::policy::Sweep;
 use crate::registry::{Msisdn, PLACES_MAX, ProviderId};
@@ -71,8 +81,11 @@ const NUMBER_BITS: u32 = 50;
 const _: () = assert!(PLACES_MAX <= 1 << (u64::BITS - NUMBER_BITS));
 
 /// Where providers' messages went to lately: of each over all its binds.
+#[derive(Default)]
 pub struct Sweeps {
     rooms: Vec<Arc<Mutex<Option<Room>>>>,
+    /// Whether other nodes are told, and tell.
+    is_shared: bool,
 }
 
 impl fmt::Debug for Sweeps {
@@ -84,25 +97,75 @@ impl fmt::Debug for Sweeps {
 impl Sweeps {
     /// For that many providers. A room takes memory when the first message comes.
     pub fn new(providers: usize) -> Sweeps {
-        Sweeps { rooms: (0..providers.min(ROOMS_MAX)).map(|_| Arc::default()).collect() }
+        let rooms = (0..providers.min(ROOMS_MAX)).map(|_| Arc::default()).collect();
+        Sweeps { rooms, is_shared: false }
+    }
+
+    /// The same, where other nodes are told of it, and tell: 130 KB more for each who advertises.
+    pub fn shared(mut self) -> Sweeps {
+        self.is_shared = true;
+        self
     }
 
     /// The same rooms, and more of them where there are more providers by now. Who had a room keeps it.
     pub fn grown(&self, providers: usize) -> Sweeps {
         let mut rooms = self.rooms.clone();
         rooms.resize_with(providers.min(ROOMS_MAX).max(rooms.len()), Arc::default);
-        Sweeps { rooms }
+        Sweeps { rooms, is_shared: self.is_shared }
+    }
+
+    fn room(&self, provider: ProviderId) -> Option<&Mutex<Option<Room>>> {
+        Some(self.rooms.get(provider.0 as usize % self.rooms.len().max(1))?)
     }
 
     /// Remembers a recipient of a provider; whether it belongs to a sweep.
     pub fn see(&self, provider: ProviderId, recipient: Msisdn) -> Sweep {
-        let at = provider.0 as usize % self.rooms.len().max(1);
-        let Some(room) = self.rooms.get(at) else { return Sweep::None };
+        let Some(room) = self.room(provider) else { return Sweep::None };
         let mut room = room.lock().unwrap_or_else(PoisonError::into_inner);
-        // Numbers of different providers are further apart than any step.
-        let number = u64::from(provider.0) << NUMBER_BITS | recipient.number();
-        room.get_or_insert_with(Room::new).see(number)
+        room.get_or_insert_with(|| Room::new(self.is_shared))
+            .see(name(provider, recipient.number()))
     }
+
+    /// What is new since the last turn, for other nodes: at most that many neighbourhoods. `turn` says with
+    /// whom to begin, so that nobody always comes last. With it, how many numbers were more than
+    /// [`NEWS_MAX`], and will not be told.
+    pub fn news(&self, turn: u64, cells_max: usize) -> (Vec<Told>, u64) {
+        let (mut news, mut untold) = (Vec::new(), 0);
+        let first = (turn % self.rooms.len().max(1) as u64) as usize;
+        let (behind, before) = self.rooms.split_at_checked(first).unwrap_or_default();
+        for room in before.iter().chain(behind) {
+            let told: usize = news.iter().map(|told: &Told| told.cells.len()).sum();
+            if told >= cells_max {
+                break;
+            }
+            let mut room = room.lock().unwrap_or_else(PoisonError::into_inner);
+            let others = room.as_mut().and_then(|room| room.others.as_mut());
+            untold += others.map_or(0, |others| others.tell(cells_max - told, &mut news));
+        }
+        (news, untold)
+    }
+
+    /// Puts what other nodes tell beside what is known here, once a turn.
+    pub fn hear(&self, told: &[Told]) {
+        let room = |told: &Told| self.room(told.provider).filter(|_| self.is_shared);
+        for told in told {
+            let Some(room) = room(told) else { continue };
+            let mut room = room.lock().unwrap_or_else(PoisonError::into_inner);
+            room.get_or_insert_with(|| Room::new(true)).hear(told);
+        }
+        for told in told {
+            let Some(room) = room(told) else { continue };
+            let mut room = room.lock().unwrap_or_else(PoisonError::into_inner);
+            if let Some(room) = room.as_mut().filter(|room| room.has_heard) {
+                room.look();
+            }
+        }
+    }
+}
+
+/// A number with whose recipient it is: numbers of different providers are further apart than any step.
+fn name(provider: ProviderId, number: u64) -> u64 {
+    u64::from(provider.0) << NUMBER_BITS | number
 }
 
 /// Regions that are told apart among the latest: enough that most of the latest of a whole country
@@ -117,14 +180,19 @@ struct Room {
     /// has to be looked at.
     regions: Vec<u8>,
     cells: Cells,
+    /// Where other nodes are told.
+    others: Option<Others>,
+    /// Whether they told something that was not looked at yet.
+    has_heard: bool,
 }
 
 impl Room {
-    fn new() -> Room {
+    fn new(is_shared: bool) -> Room {
         let latest = [0; LATEST_RECIPIENTS];
         let mut regions = vec![0; REGIONS];
+        let others = is_shared.then(Others::new);
         regions[0] = LATEST_RECIPIENTS as u8;
-        Room { latest, next: 0, regions, cells: Cells::new() }
+        Room { latest, next: 0, regions, cells: Cells::new(), others, has_heard: false }
     }
 
     fn region(&mut self, number: u64) -> Option<&mut u8> {
@@ -137,16 +205,42 @@ impl Room {
     }
 
     fn see(&mut self, number: u64) -> Sweep {
+        if let Some(others) = &mut self.others
+            && !self.cells.contains(number)
+        {
+            others.note(number);
+        }
         let around = self.cells.put(number);
         let sweep = if around >= BLOCK_RECIPIENTS {
             Sweep::Block
         } else if self.is_near_latest(number) && self.is_in_sequence(number) {
+            Sweep::Sequence
+        } else if self.others.as_mut().is_some_and(|others| others.found.has(number)) {
             Sweep::Sequence
         } else {
             Sweep::None
         };
         self.push(number);
         sweep
+    }
+
+    /// Remembers what another node tells.
+    fn hear(&mut self, told: &Told) {
+        for cell in &told.cells {
+            self.cells.put_all(name(told.provider, cell.first), cell.seen);
+        }
+        if let Some(others) = &mut self.others {
+            told.latest.iter().for_each(|one| others.hear_latest(name(told.provider, *one)));
+        }
+        self.has_heard = true;
+    }
+
+    /// Looks for sequences in what is known of all nodes.
+    fn look(&mut self) {
+        self.has_heard = false;
+        if let Some(others) = &mut self.others {
+            others.look(&self.latest, &self.cells);
+        }
     }
 
     /// Puts a number in the place of the oldest of the latest.

@@ -7,8 +7,10 @@ use super::super::schema;
 use super::Engine;
 use super::fault::EngineFault;
 use super::lock::{number, signed};
+use super::nodes::{POSITION, position_on};
 use super::pairs::pair_in;
 use crate::consent::{Pair, PairKey};
+use crate::postgres::Lent;
 
 const TABLE: &str = "consentry_consent_changes";
 
@@ -73,42 +75,34 @@ impl Engine {
     /// [`EngineFault::Schema`] as soon as the tables are of a version that this one does not know.
     pub async fn changes(&self, after: u64, stamp: u64, most: u32) -> Result<Changes, EngineFault> {
         let lent = self.lend().await?;
-        let (now, since) = tokio::try_join!(lent.prepare_cached(NOW), lent.prepare_cached(SINCE))?;
-        // The one that is known already comes first; one more shows whether that was all.
-        let (first, limit) = (signed(after), i64::from(most) + 2);
-        let (row, rows) = tokio::try_join!(
-            biased;
-            async { lent.query_opt(&now, &[]).await },
-            async { lent.query(&since, &[&first, &limit]).await },
-        )?;
-        let row = row.ok_or_else(EngineFault::no_tables)?;
-        schema::suits(row.try_get(4).map_err(|_| EngineFault::no_tables())?)?;
-        let mut changes = Changes {
-            back: true,
-            through: after,
-            stamp,
-            pairs: Vec::new(),
-            is_all: true,
-            engine_now_us: number(&row, 0, "consentry_consent_head")?,
-            names: number(&row, 2, "consentry_consent_head")?,
-            keywords: number(&row, 3, "consentry_consent_head")?,
-        };
-        let numbered = |row| Ok::<_, EngineFault>((number(row, 0, TABLE)?, stamp_in(row)?));
-        let known = rows.first().map(numbered).transpose()?;
-        if known == Some((after, stamp)) {
-            changes.back = false;
-            for row in rows.iter().skip(1).take(most as usize) {
-                (changes.through, changes.stamp) = numbered(row)?;
-                changes.pairs.push(pair_in(row, 2, 3, TABLE)?);
-            }
-            changes.is_all = rows.len() < limit as usize;
-        } else {
-            let last = lent.prepare_cached(LAST).await?;
-            let last = lent.query_opt(&last, &[]).await?.ok_or_else(EngineFault::no_tables)?;
-            (changes.through, changes.stamp) = numbered(&last)?;
-        }
+        let changes = changes_on(&lent, after, stamp, most).await?;
         lent.give_back();
         Ok(changes)
+    }
+
+    /// The same, and first the position of a node's outbox ([`Engine::position`]): what was applied up to
+    /// it is among the changes. No round trip more.
+    pub async fn changes_for(
+        &self,
+        (after, stamp): (u64, u64),
+        most: u32,
+        node: &str,
+        outbox: u64,
+    ) -> Result<(Changes, u64), EngineFault> {
+        let lent = self.lend().await?;
+        // Prepared first, so that both go out together and in this order.
+        tokio::try_join!(
+            lent.prepare_cached(POSITION),
+            lent.prepare_cached(NOW),
+            lent.prepare_cached(SINCE),
+        )?;
+        let (position, changes) = tokio::try_join!(
+            biased;
+            position_on(&lent, node, outbox),
+            changes_on(&lent, after, stamp, most),
+        )?;
+        lent.give_back();
+        Ok((changes, position))
     }
 
     /// Forgets changes that are older than [`KEPT`], at most [`PRUNE_ROWS`]; whether there may be more.
@@ -132,6 +126,49 @@ impl Engine {
         lent.give_back();
         Ok(forgotten >= u64::from(PRUNE_ROWS))
     }
+}
+
+async fn changes_on(
+    lent: &Lent,
+    after: u64,
+    stamp: u64,
+    most: u32,
+) -> Result<Changes, EngineFault> {
+    let (now, since) = tokio::try_join!(lent.prepare_cached(NOW), lent.prepare_cached(SINCE))?;
+    // The one that is known already comes first; one more shows whether that was all.
+    let (first, limit) = (signed(after), i64::from(most) + 2);
+    let (row, rows) = tokio::try_join!(
+        biased;
+        async { lent.query_opt(&now, &[]).await },
+        async { lent.query(&since, &[&first, &limit]).await },
+    )?;
+    let row = row.ok_or_else(EngineFault::no_tables)?;
+    schema::suits(row.try_get(4).map_err(|_| EngineFault::no_tables())?)?;
+    let mut changes = Changes {
+        back: true,
+        through: after,
+        stamp,
+        pairs: Vec::new(),
+        is_all: true,
+        engine_now_us: number(&row, 0, "consentry_consent_head")?,
+        names: number(&row, 2, "consentry_consent_head")?,
+        keywords: number(&row, 3, "consentry_consent_head")?,
+    };
+    let numbered = |row| Ok::<_, EngineFault>((number(row, 0, TABLE)?, stamp_in(row)?));
+    let known = rows.first().map(numbered).transpose()?;
+    if known == Some((after, stamp)) {
+        changes.back = false;
+        for row in rows.iter().skip(1).take(most as usize) {
+            (changes.through, changes.stamp) = numbered(row)?;
+            changes.pairs.push(pair_in(row, 2, 3, TABLE)?);
+        }
+        changes.is_all = rows.len() < limit as usize;
+    } else {
+        let last = lent.prepare_cached(LAST).await?;
+        let last = lent.query_opt(&last, &[]).await?.ok_or_else(EngineFault::no_tables)?;
+        (changes.through, changes.stamp) = numbered(&last)?;
+    }
+    Ok(changes)
 }
 
 fn stamp_in(row: &tokio_postgres::Row) -> Result<u64, EngineFault> {

@@ -5,6 +5,7 @@ use tokio_postgres::Row;
 use super::Engine;
 use super::fault::EngineFault;
 use super::lock::{commit, lock, number, signed};
+use crate::postgres::Lent;
 
 pub(super) const POSITION: &str =
     "SELECT position FROM consentry_consent_nodes WHERE node = $1 AND outbox = $2";
@@ -19,16 +20,20 @@ pub(super) fn position_in(row: &Row) -> Result<u64, EngineFault> {
     number(row, 0, "consentry_consent_nodes")
 }
 
+pub(super) async fn position_on(lent: &Lent, node: &str, outbox: u64) -> Result<u64, EngineFault> {
+    let asked = lent.prepare_cached(POSITION).await?;
+    let row = lent.query_opt(&asked, &[&node, &outbox.cast_signed()]).await?;
+    Ok(row.as_ref().map(position_in).transpose()?.unwrap_or(0))
+}
+
 impl Engine {
     /// Up to which position the events of a node's outbox are applied; 0 = none is. See
     /// [`super::Origin`].
     pub async fn position(&self, node: &str, outbox: u64) -> Result<u64, EngineFault> {
         let lent = self.lend().await?;
-        let asked = lent.prepare_cached(POSITION).await?;
-        let row = lent.query_opt(&asked, &[&node, &outbox.cast_signed()]).await?;
-        let position = row.as_ref().map(position_in).transpose()?;
+        let position = position_on(&lent, node, outbox).await?;
         lent.give_back();
-        Ok(position.unwrap_or(0))
+        Ok(position)
     }
 
     /// Gives up what a node can no longer deliver: its next event is the one after `position`. Only for

@@ -1,12 +1,14 @@
 //! How pairs stand, what happened with them, and figures.
 
-use tokio_postgres::Row;
+use tokio_postgres::{Row, Statement};
 
 use super::Engine;
 use super::fault::EngineFault;
 use super::lock::{Head, number};
+use super::nodes::{POSITION, position_on};
 use crate::consent::format::{read_event, read_pair};
 use crate::consent::{EntityId, Kept, Pair, PairKey};
+use crate::postgres::Lent;
 use crate::registry::Msisdn;
 
 const PAIRS_TABLE: &str = "consentry_consent_pairs";
@@ -66,16 +68,44 @@ pub(super) fn pair_in(
     Ok((PairKey::of_signed(key), read_pair(octets).ok_or_else(damaged)?))
 }
 
+async fn pairs_on(
+    lent: &Lent,
+    read: &Statement,
+    keys: &[PairKey],
+) -> Result<Vec<(PairKey, Pair)>, EngineFault> {
+    let keys: Vec<i64> = keys.iter().map(|key| key.signed()).collect();
+    read_pairs(&lent.query(read, &[&keys]).await?)
+}
+
 impl Engine {
     /// How these pairs stand, in no order; those that have no history are not in it. Keys must not be
     /// there twice. One statement.
     pub async fn pairs(&self, keys: &[PairKey]) -> Result<Vec<(PairKey, Pair)>, EngineFault> {
         let lent = self.lend().await?;
-        let read = self.prepare_pairs(&lent).await?;
-        let keys: Vec<i64> = keys.iter().map(|key| key.signed()).collect();
-        let rows = lent.query(&read, &[&keys]).await?;
+        let found = pairs_on(&lent, &self.prepare_pairs(&lent).await?, keys).await?;
         lent.give_back();
-        read_pairs(&rows)
+        Ok(found)
+    }
+
+    /// The same, and then the position of a node's outbox ([`Engine::position`]): an engine that has less
+    /// than it confirmed has gone back, and these pairs with it. No round trip more.
+    pub async fn pairs_for(
+        &self,
+        keys: &[PairKey],
+        node: &str,
+        outbox: u64,
+    ) -> Result<(Vec<(PairKey, Pair)>, u64), EngineFault> {
+        let lent = self.lend().await?;
+        // Prepared first, so that both go out together and in this order.
+        let read = self.prepare_pairs(&lent).await?;
+        lent.prepare_cached(POSITION).await?;
+        let both = tokio::try_join!(
+            biased;
+            pairs_on(&lent, &read, keys),
+            position_on(&lent, node, outbox),
+        )?;
+        lent.give_back();
+        Ok(both)
     }
 
     /// Up to `most` pairs after a key, by key.
