@@ -3,16 +3,27 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::Failure;
+use super::{Failure, mirrors};
 use crate::config::{Config, Place, Shared};
+use crate::consent::shared::{Engine, NodeOptions};
 use crate::consent::{CACHE_OCTETS_MIN, Cause, Ledger, OpenFault, Options};
-use crate::metrics::{ConsentEvent, Metrics, Revocation};
+use crate::metrics::{ConsentEvent, LedgerMetrics, Lookup, Metrics, Revocation};
 use crate::postgres::Server;
 use crate::registry::Registry;
 use crate::session::Parties;
 
 /// How often the ledger's figures are looked at.
 const WATCH: Duration = Duration::from_secs(1);
+
+/// Connections to the engine of a shared ledger at most: for changes, deliveries, claims, what operators ask,
+/// and look-ups.
+const CONNECTIONS: usize = 12;
+
+/// How long who finds none of them free waits.
+const CONNECTION_WAIT: Duration = Duration::from_secs(2);
+
+/// How long a start or a command waits for the engine.
+pub(super) const SETTLE: Duration = Duration::from_secs(5);
 
 /// How often it is looked whether who has the ledger let go of it.
 const LOOK: Duration = Duration::from_millis(20);
@@ -34,31 +45,68 @@ pub(super) fn database(shared: &Shared) -> Result<Server, Failure> {
 
 /// Opens the ledger that `[consent]` names. Who has it open is given `patience` to let go of it. Blocks.
 pub(super) fn open(config: &Config, patience: Duration) -> Result<Ledger, Failure> {
-    let Place::Folder(path) = &config.consent.place else {
-        let why = "[consent] url is not served by this version; remove it";
-        return Err(Failure(why.to_owned()));
-    };
     let until = Instant::now() + patience;
     let ledger = loop {
-        match Ledger::open(path, options(config, config.consent.cache_octets, true)) {
+        match try_open(config, config.consent.cache_octets, true)? {
             Err(OpenFault::Locked(_)) if Instant::now() < until => std::thread::sleep(LOOK),
             opened => break opened?,
         }
     };
+    let is_known = ledger.settle(SETTLE);
     let pairs = ledger.stats().pairs;
-    tracing::info!(path = %path.display(), pairs, "consent ledger opened");
+    match &config.consent.place {
+        Place::Folder(path) => {
+            tracing::info!(path = %path.display(), pairs, "consent ledger opened");
+        }
+        Place::Shared(shared) if is_known => {
+            tracing::info!(url = %shared.url, pairs, "shared consent ledger opened");
+        }
+        Place::Shared(shared) => {
+            let url = &shared.url;
+            tracing::error!(%url, "the consent engine does not answer: advertising waits until it does");
+        }
+    }
     Ok(ledger)
+}
+
+/// Opens it, once: the fault says whether another process has it.
+pub(super) fn try_open(
+    config: &Config,
+    cache_octets: usize,
+    warm: bool,
+) -> Result<Result<Ledger, OpenFault>, Failure> {
+    let options = options(config, cache_octets, warm);
+    let shared = match &config.consent.place {
+        Place::Folder(path) => return Ok(Ledger::open(path, options)),
+        Place::Shared(shared) => shared,
+    };
+    let pool = database(shared)?.pool(CONNECTIONS, CONNECTION_WAIT);
+    let pool = pool.map_err(|fault| Failure(format!("[consent] url: {fault}")))?;
+    let Options { cache_octets, silent_after_us, on_sync, .. } = options;
+    Ok(Ledger::share(NodeOptions {
+        engine: Engine::new(pool),
+        node: mirrors::node(config),
+        outbox: shared.outbox.clone(),
+        staleness: shared.staleness,
+        deadline: shared.deadline,
+        cache_octets,
+        silent_after_us,
+        on_sync,
+    }))
 }
 
 /// Opens it for a look, where it is there and no process has it; else why not. Blocks.
 pub(super) fn look(config: &Config) -> Result<Ledger, Failure> {
-    let Place::Folder(path) = &config.consent.place else {
-        return Err(Failure("[consent] url is not served by this version".to_owned()));
-    };
-    if !path.is_dir() {
+    if let Place::Folder(path) = &config.consent.place
+        && !path.is_dir()
+    {
         return Err(Failure(format!("{} is not there", path.display())));
     }
-    Ok(Ledger::open(path, options(config, CACHE_OCTETS_MIN, false))?)
+    let ledger = try_open(config, CACHE_OCTETS_MIN, false)??;
+    if !ledger.settle(SETTLE) {
+        return Err(Failure("the consent engine does not answer".to_owned()));
+    }
+    Ok(ledger)
 }
 
 /// Who everybody in the registry is in the ledger. Who is gone since `before` is who he was: handsets may
@@ -103,15 +151,38 @@ fn label(cause: Cause) -> Revocation {
     }
 }
 
+/// Shows how a node of a shared ledger is.
+fn show(ledger: &Ledger, metrics: &LedgerMetrics, looked_up: &mut [u64; Lookup::ALL.len()]) {
+    let Some(figures) = ledger.figures() else { return };
+    metrics.staleness(figures.staleness);
+    metrics.outbox_events(figures.outbox_events);
+    metrics.engine_up(figures.is_up);
+    metrics.clock_offset(figures.clock_offset_us);
+    for ((result, now), before) in Lookup::ALL.iter().zip(figures.lookups).zip(looked_up) {
+        metrics.lookups(*result).inc_by(now.saturating_sub(*before));
+        *before = now;
+    }
+}
+
 /// Counts events and pairs in the metrics, and logs once when the ledger fails.
 pub(super) async fn watch(ledger: Ledger, metrics: Arc<Metrics>) {
-    let mut counted = ledger.stats().events;
+    let shared = ledger.figures().is_some().then(|| metrics.ledger());
+    let mut looked_up = [0; Lookup::ALL.len()];
+    // Of a shared ledger that has not answered yet, nothing is counted until it has.
+    let mut counted = None;
     let mut revoked = [0; Cause::ALL.len()];
     let mut was_available = true;
     loop {
         let stats = ledger.stats();
         metrics.consent_pairs.set(i64::try_from(stats.pairs).unwrap_or(i64::MAX));
-        for ((event, now), before) in ConsentEvent::ALL.iter().zip(stats.events).zip(&mut counted) {
+        if let Some(shared) = &shared {
+            show(&ledger, shared, &mut looked_up);
+        }
+        if ledger.figures().is_none_or(|figures| figures.is_counted) {
+            counted.get_or_insert(stats.events);
+        }
+        let events = ConsentEvent::ALL.iter().zip(stats.events);
+        for ((event, now), before) in events.zip(counted.iter_mut().flatten()) {
             metrics.consent_events(*event).inc_by(now.saturating_sub(*before));
             *before = now;
         }

@@ -9,6 +9,7 @@
 //! |---|---|
 //! | this | the families |
 //! | `cluster` | those of a node among others |
+//! | `ledger` | those of a node that shares its ledger |
 //! | [`labels`] | what each label may be |
 //! | [`histogram`] | durations, many equal ones at once |
 //! | `process` | the standard process metrics |
@@ -23,7 +24,9 @@ use crate::smpp::{Command, CommandStatus};
 
 mod cluster;
 pub mod histogram;
+#[macro_use]
 pub mod labels;
+mod ledger;
 mod process;
 
 pub use cluster::ClusterMetrics;
@@ -32,6 +35,7 @@ pub use labels::{
     BindMode, CaptureEnd, CaptureOutcome, ConsentEvent, Exchanged, ForeignProtocol, Refused,
     Reloaded, Revocation, SessionState, Side, SpanOutcome, Verdict,
 };
+pub use ledger::{LedgerMetrics, Lookup};
 
 /// The metrics of one process. Families that count what nobody has done yet stand at 0.
 pub struct Metrics {

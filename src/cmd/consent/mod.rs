@@ -273,6 +273,11 @@ fn tell(opened: &Opened, line: &Line<'_>, done: &str) -> Result<Answer, Failure>
         println!("refused: {why}");
         return Ok(Answer::No);
     }
+    if let Some(waiting) = answer["waiting"].as_u64() {
+        let says = "in force on this node, and delivered when the engine answers";
+        println!("{done}: {waiting} event kept here: {says}");
+        return Ok(Answer::Yes);
+    }
     match answer["taken"].as_u64() {
         Some(0) => println!("nothing to do: no entity knows this number"),
         taken => println!("{done}: {} event on the disk", taken.unwrap_or(1)),

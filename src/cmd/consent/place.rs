@@ -129,12 +129,19 @@ impl Where {
 }
 
 pub(super) fn place(config: &Config) -> Result<Place, Failure> {
-    let config::Place::Folder(path) = &config.consent.place else {
-        return Err(Failure("[consent] url is not served by this version; remove it".to_owned()));
-    };
-    match Ledger::open(path, ledger::options(config, CACHE_OCTETS_MIN, false)) {
+    match ledger::try_open(config, CACHE_OCTETS_MIN, false)? {
         Ok(store) => {
-            eprintln!("on the store {}: no proxy runs on it", path.display());
+            match &config.consent.place {
+                config::Place::Folder(path) => {
+                    eprintln!("on the store {}: no proxy runs on it", path.display());
+                }
+                config::Place::Shared(shared) => {
+                    eprintln!("on the engine at {}: no proxy runs here", shared.url);
+                }
+            }
+            if !store.settle(ledger::SETTLE) {
+                eprintln!("note: the engine does not answer, or not all of it is known here yet");
+            }
             Ok(Place::Store(store, None))
         }
         Err(locked @ OpenFault::Locked(_)) => {

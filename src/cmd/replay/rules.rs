@@ -100,7 +100,7 @@ fn place(config: &Config, consents: &Consents) -> Result<Option<PathBuf>, Failur
             Ok(path.exists().then(|| path.clone()))
         }
         (Consents::Configured, config::Place::Shared(_)) => {
-            let why = "[consent] url is not served by this version; give --consent DIR or none";
+            let why = "replay asks no ledger that nodes share; give --consent DIR or none";
             Err(Failure(why.to_owned()))
         }
     }
