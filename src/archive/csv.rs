@@ -28,7 +28,8 @@ pub fn line(row: &Row<'_>, out: &mut String) {
     out.push_str("\r\n");
 }
 
-fn cell(text: &str, out: &mut String) {
+/// Appends a cell.
+pub(super) fn cell(text: &str, out: &mut String) {
     let formula = text.starts_with(['=', '+', '-', '@', '\t', '\r']);
     let quoted = formula || text.contains(['"', ',', '\r', '\n']);
     if quoted {

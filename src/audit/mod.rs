@@ -85,4 +85,4 @@ pub use ruling::Ruling;
 pub use sealed::{Gone, KeyRing, Sealing};
 pub use search::{Answer, Found, IsMeant, Query, Searched, belongs, search};
 pub use segment::Fault;
-pub use verify::{Against, Verified, verify, verify_against};
+pub use verify::{Against, Verified, verify, verify_against, verify_each};

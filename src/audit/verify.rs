@@ -63,6 +63,16 @@ pub fn verify(directory: &Path) -> Result<Verified, ReadFault> {
 
 /// The same, with the signatures and with what was kept elsewhere.
 pub fn verify_against(directory: &Path, against: &Against<'_>) -> Result<Verified, ReadFault> {
+    verify_each(directory, against, &mut |_, _| ())
+}
+
+/// The same; `each` gets number and octets of every record, links too, as they come by: up to the place where
+/// it fails.
+pub fn verify_each(
+    directory: &Path,
+    against: &Against<'_>,
+    each: &mut dyn FnMut(u64, &[u8]),
+) -> Result<Verified, ReadFault> {
     // Before the walk: a journal that is written meanwhile may have a newer one afterwards.
     let newest = newest(directory)?;
     let mut walk = Walk::open(directory)?;
@@ -71,7 +81,7 @@ pub fn verify_against(directory: &Path, against: &Against<'_>) -> Result<Verifie
     let mut check = Check::new(directory, against, newest, gone);
     let ending = loop {
         let mut held = Ok(());
-        let ending = walk.next(&mut |walked| held = check.group(&walked))?;
+        let ending = walk.next(&mut |walked| held = check.group(&walked, each))?;
         held?;
         if let Some(ending) = ending {
             break ending;
@@ -121,6 +131,8 @@ struct Check<'a> {
     gone: PurgedFile,
     /// Checkpoints from outside whose records have not come by.
     open: Vec<Signed>,
+    /// Those whose segments were purged.
+    outlived: Vec<Signed>,
     /// Name of the segment at hand, and octet where the next group begins.
     end: (String, u64),
     /// What the journal says was purged, by sequence number.
@@ -156,12 +168,17 @@ impl<'a> Check<'a> {
             before: Tree::default(),
             gone,
             open: newest.into_iter().chain(against.checkpoints.iter().cloned()).collect(),
+            outlived: Vec::new(),
             end: (String::new(), 0),
             purged: BTreeMap::new(),
         }
     }
 
-    fn group(&mut self, walked: &Walked<'_>) -> Result<(), ReadFault> {
+    fn group(
+        &mut self,
+        walked: &Walked<'_>,
+        each: &mut dyn FnMut(u64, &[u8]),
+    ) -> Result<(), ReadFault> {
         if walked.sequence != self.at.sequence {
             let next = Tree {
                 sequence: walked.sequence,
@@ -184,6 +201,7 @@ impl<'a> Check<'a> {
         let mut number = walked.first;
         for mut records in [walked.records, walked.link] {
             while let Some((record, rest)) = split_record(records) {
+                each(number, record);
                 self.verified.count(record);
                 if let Record::Checkpoint(signed) = decode(record) {
                     self.checkpoint(&signed).map_err(|what| {
@@ -244,6 +262,7 @@ impl<'a> Check<'a> {
         for signed in Vec::from_iter::<Vec<Signed>>(due) {
             let was = &signed.checkpoint;
             if self.gone.has(was.first) {
+                self.outlived.push(signed);
                 continue;
             }
             let here = (was.segment, was.first, was.end())
@@ -302,6 +321,16 @@ impl<'a> Check<'a> {
             if recorded.map_or(is_last, |recorded| recorded != one) {
                 let what = "the segment is missing, and no purge of it is on record".to_owned();
                 return Err(broken(one.first, what));
+            }
+            // Of a segment that was purged the chain value at its end is left.
+            let is_of_all = |signed: &&Signed| {
+                (signed.checkpoint.first, signed.checkpoint.end()) == (one.first, one.next)
+            };
+            for signed in self.outlived.iter().filter(is_of_all) {
+                self.signature(signed).map_err(|what| broken(one.first, what))?;
+                if signed.checkpoint.chain != one.chain {
+                    return Err(broken(one.first, not_as_signed(signed)));
+                }
             }
         }
         self.verified.purged = bridged.len() as u64;

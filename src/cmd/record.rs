@@ -379,7 +379,8 @@ pub(super) fn hex(octets: &[u8]) -> String {
 
 /// A result for reading: the values that are there, in a fixed order.
 pub(super) fn plain(line: &Value) -> String {
-    const KEYS: [&str; 16] = [
+    const KEYS: [&str; 17] = [
+        "node",
         "record",
         "time",
         "session",

@@ -61,7 +61,8 @@ const CONSENT_PATH: &str = "state/consent";
 const AUDIT_PATH: &str = "state/audit";
 /// The zone whose days and months count, unless the file says otherwise.
 pub const AUDIT_ZONE: &str = "Asia/Shanghai";
-const MIRROR_TABLE: &str = "consentry_records";
+/// The table of a mirror of kind `postgres`, unless the file says otherwise.
+pub const MIRROR_TABLE: &str = "consentry_records";
 const CAPTURE_PATH: &str = "state/capture";
 
 /// Where keys are unless the file says otherwise: `keys`, beside the journal's folder and not in it,

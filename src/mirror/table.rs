@@ -10,7 +10,7 @@ use crate::archive::{Column, Holds};
 /// rather walk all messages in the order of their times than look for one number.
 pub(super) const FOUND: &str = "kind || '' IN ('verdict', 'bind', 'reply', 'consent')";
 /// The last digits of an address, by which its spellings are found.
-pub(super) const TAIL_DIGITS: usize = 8;
+pub const TAIL_DIGITS: usize = 8;
 
 /// Names of a table, quoted.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -86,7 +86,6 @@ pub(super) fn indexes(partition: &str) -> String {
         ("provider, time".to_owned(), PROVIDER.to_owned()),
         (format!("({entity}), time"), CONSENT.to_owned()),
         ("rule, time".to_owned(), "rule IS NOT NULL".to_owned()),
-        ("time".to_owned(), "observed IS NOT NULL".to_owned()),
         ("journal, session, sequence_number, record".to_owned(), "session IS NOT NULL".to_owned()),
         (format!("({id}), time"), "message_id IS NOT NULL".to_owned()),
         (format!("({text_id}), time"), RECEIPT_TEXT.to_owned()),
@@ -97,6 +96,10 @@ pub(super) fn indexes(partition: &str) -> String {
     ]
     .map(|(by, of)| format!("CREATE INDEX ON {partition} ({by}) WHERE {of};\n"))
     .concat()
+        + &format!(
+            "CREATE INDEX ON {partition} USING gin (string_to_array(observed, ' ')) \
+             WHERE observed IS NOT NULL;\n"
+        )
 }
 
 /// Rows with a token of who received, receipts excepted: those are found by their message.

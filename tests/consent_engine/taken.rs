@@ -2,7 +2,7 @@
 
 use consentry::consent::shared::{Applied, EngineFault, NameKind, Outcome};
 use consentry::consent::{
-    CACHE_OCTETS_MIN, EventFault, Ledger, NAME_OCTETS_MAX, NameFault, Options, Pair, PairKey,
+    CACHE_OCTETS_MIN, Embedded, EventFault, NAME_OCTETS_MAX, NameFault, Options, Pair, PairKey,
     Question, SCOPES_MAX, Scope,
 };
 use consentry::policy::{Period, Promise, StandingState};
@@ -139,7 +139,7 @@ fn an_engine_and_a_ledger_of_one_node_agree() {
             silent_after_us: 20 * SECOND_US,
             on_sync: None,
         };
-        let ledger = Ledger::open(folder.path(), options).unwrap();
+        let ledger = Embedded::open(folder.path(), options).unwrap();
         let mut scopes = vec![Scope::ALL];
         for name in ["甲", "乙"] {
             let number = engine.give(NameKind::Entity, name).await.unwrap().unwrap();

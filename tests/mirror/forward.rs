@@ -13,6 +13,8 @@ struct Doing {
     refusing: AtomicBool,
     /// Octets after which a connection is reset; 0: never.
     reset_after: AtomicU64,
+    /// The same, of what comes back only.
+    reset_answers_after: AtomicU64,
     /// Milliseconds that each piece of octets waits.
     slow_ms: AtomicU64,
     open: Mutex<Vec<TcpStream>>,
@@ -36,11 +38,11 @@ impl Forwarder {
                     continue;
                 }
                 let Ok(far) = TcpStream::connect(to) else { continue };
-                for (from, to) in [(&near, &far), (&far, &near)] {
+                for (from, to, is_answer) in [(&near, &far, false), (&far, &near, true)] {
                     let ends =
                         (from.try_clone().expect("a socket"), to.try_clone().expect("a socket"));
                     let doing = accepting.clone();
-                    std::thread::spawn(move || carry(ends, &doing));
+                    std::thread::spawn(move || carry(ends, is_answer, &doing));
                 }
                 let mut open = accepting.open.lock().unwrap_or_else(PoisonError::into_inner);
                 open.extend([near, far]);
@@ -62,6 +64,11 @@ impl Forwarder {
         self.doing.reset_after.store(octets, Ordering::Relaxed);
     }
 
+    /// Resets every connection after so many octets of what comes back: what was asked has arrived.
+    pub fn reset_answers_after(&self, octets: u64) {
+        self.doing.reset_answers_after.store(octets, Ordering::Relaxed);
+    }
+
     pub fn slow(&self, each: Duration) {
         self.doing.slow_ms.store(each.as_millis() as u64, Ordering::Relaxed);
     }
@@ -74,12 +81,14 @@ impl Forwarder {
     }
 }
 
-fn carry((mut from, mut to): (TcpStream, TcpStream), doing: &Doing) {
+fn carry((mut from, mut to): (TcpStream, TcpStream), is_answer: bool, doing: &Doing) {
     let (mut octets, mut carried) = ([0; 4096], 0);
     while let Ok(count) = from.read(&mut octets) {
         carried += count as u64;
-        let most = doing.reset_after.load(Ordering::Relaxed);
-        if count == 0 || (most > 0 && carried > most) {
+        let answers_most = doing.reset_answers_after.load(Ordering::Relaxed);
+        let mosts = [doing.reset_after.load(Ordering::Relaxed), answers_most];
+        let considered = if is_answer { &mosts[..] } else { &mosts[..1] };
+        if count == 0 || considered.iter().any(|most| *most > 0 && carried > *most) {
             break;
         }
         std::thread::sleep(Duration::from_millis(doing.slow_ms.load(Ordering::Relaxed)));

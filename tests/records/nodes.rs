@@ -28,20 +28,14 @@ pub const MESSAGES: u32 = 2_000;
 pub struct Node {
     pub name: String,
     pub folder: tempfile::TempDir,
-    database: String,
+    pub database: String,
     whole_numbers: bool,
 }
 
 impl Node {
     /// A node whose index key is that of `first`, if there is one.
     pub fn new(name: &str, database: &str, first: Option<&Node>) -> Node {
-        let folder = tempfile::tempdir().expect("a folder");
-        let node = Node {
-            name: name.to_owned(),
-            folder,
-            database: database.to_owned(),
-            whole_numbers: false,
-        };
+        let node = Node::at(name, database);
         std::fs::create_dir(node.keys()).expect("made");
         SigningKey::open_or_create(&node.keys()).expect("a key");
         match first {
@@ -51,6 +45,18 @@ impl Node {
             }
             None => drop(IndexKey::open_or_create(&node.keys()).expect("a key")),
         }
+        node
+    }
+
+    /// One with a configuration and nothing else.
+    pub fn at(name: &str, database: &str) -> Node {
+        let folder = tempfile::tempdir().expect("a folder");
+        let node = Node {
+            name: name.to_owned(),
+            folder,
+            database: database.to_owned(),
+            whole_numbers: false,
+        };
         let config = format!(
             "[[listen]]\naddress = \"127.0.0.1:0\"\nsmsc = [\"127.0.0.1:1\"]\n[audit]\npath = \"audit\"\n\
              keys = \"keys\"\n[[mirror]]\nname = \"all\"\nkind = \"postgres\"\nurl = \"{database}\"\n\
@@ -222,9 +228,14 @@ pub fn receipt<'a>(
     }
 }
 
-/// The message_id that a node's SMSC gives: its number is in the first digits.
+/// In hexadecimal it has letters: no id is another one's in the other base.
+fn id_number(node: u32, number: u32) -> u64 {
+    3_000_000_000 + u64::from(node * 1_000_000 + number)
+}
+
+/// The message_id that a node's SMSC gives.
 pub fn message_id(node: u32, number: u32) -> String {
-    format!("{:010}", node * 1_000_000 + number)
+    format!("{:012}", id_number(node, number))
 }
 
 /// What a node of three has recorded: message by message, a second each, by turns of three providers; every
@@ -257,7 +268,7 @@ pub fn traffic(journal: &Journal, node: u32) {
             records.response(at(number) + 900, &response(session, number, &id));
         }
         if number.is_multiple_of(4) && !number.is_multiple_of(5) {
-            let other = format!("{:x}", (node + 2) % 3 * 1_000_000 + number);
+            let other = format!("{:x}", id_number((node + 2) % 3, number));
             records.receipt(at(number) + 5_000, &receipt(sessions[0], number, &to, &other));
         }
         if number == 500 {

@@ -80,6 +80,14 @@ impl Server {
         Some(server)
     }
 
+    /// The same, with settings, such as `fsync=on`. Those that follow it have them too.
+    pub fn start_with(settings: &[&str]) -> Option<Server> {
+        let mut server = Server::make()?;
+        server.settings = settings.iter().map(|setting| (*setting).to_owned()).collect();
+        server.up();
+        Some(server)
+    }
+
     /// The same, and it speaks TLS.
     pub fn start_tls(tls: &Tls<'_>) -> Option<Server> {
         let mut server = Server::make()?;
@@ -137,6 +145,9 @@ impl Server {
             "pg_basebackup",
             &["-R", "-X", "stream", "-c", "fast", "-N", "-D", "data", "-d", &source],
         );
+        // Files of TLS are the primary's.
+        let own = self.settings.iter().filter(|setting| !setting.starts_with("ssl"));
+        standby.settings = own.cloned().collect();
         standby.up();
         self.set("synchronous_standby_names", "ANY 1 (*)");
         self.set("synchronous_commit", "remote_apply");

@@ -323,7 +323,7 @@ fn key_of(text: &str) -> Option<RecordKey> {
     (hex(&key) == text).then_some(RecordKey(key))
 }
 
-fn read_bounded(path: &Path, most: u64) -> Result<Vec<u8>, Wrong> {
+pub(super) fn read_bounded(path: &Path, most: u64) -> Result<Vec<u8>, Wrong> {
     let mut octets = Vec::new();
     File::open(path)
         .and_then(|file| file.take(most).read_to_end(&mut octets))

@@ -22,15 +22,18 @@
 //! | `cover` | the cover |
 //! | `write` | making a bundle |
 //! | `check` | checking one with the public key alone |
+//! | `nodes` | the same of the records of all nodes, which mirrors have: without proofs |
 
 mod check;
 mod cover;
+mod nodes;
 mod parts;
 mod sheet;
 mod summary;
 mod write;
 
 pub use check::{Checked, Wrong, check};
+pub use nodes::{CheckedNodes, NodesExport, Origin, Part, check_nodes};
 pub use parts::{Parts, RowRecords};
 pub use sheet::Format;
 pub use write::{Export, ExportFault, Exported, export};

@@ -25,7 +25,7 @@ pub enum Format {
 }
 
 /// EF BB BF, as UTF-8 has it.
-const BYTE_ORDER_MARK: &str = "\u{feff}";
+pub(super) const BYTE_ORDER_MARK: &str = "\u{feff}";
 
 impl Format {
     /// All of them.

@@ -263,7 +263,7 @@ fn proofs(wanted: &Export<'_>, rows: &[RowRecords]) -> Result<(u64, u64), Export
     Ok((numbers.len() as u64, unreadable))
 }
 
-fn create(path: &Path) -> io::Result<File> {
+pub(super) fn create(path: &Path) -> io::Result<File> {
     fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)
 }
 

@@ -56,6 +56,15 @@ impl IndexKey {
         Ok(Some(IndexKey::of(&secret)))
     }
 
+    /// The key in a file: another node's.
+    pub fn read(file: &Path) -> Result<IndexKey, KeyFault> {
+        let text =
+            read_secret(file)?.ok_or_else(|| KeyFault::new(file, "there is no such file"))?;
+        let secret = hex_key::read(&text)
+            .ok_or_else(|| KeyFault::new(file, "is no key, which is 64 hexadecimal digits"))?;
+        Ok(IndexKey::of(&secret))
+    }
+
     fn of(secret: &[u8; 32]) -> IndexKey {
         let digest: [u8; 32] = Sha256::digest(secret).into();
         let name = digest.first_chunk().copied().unwrap_or_default();

@@ -84,6 +84,29 @@ pub(super) fn note(
     })
 }
 
+/// The same of who looks at records of all nodes, wherever those are: on record is it here.
+pub(super) fn note_over(
+    place: &Place,
+    command: &str,
+    asked: &str,
+    is_unmasked: bool,
+) -> Result<(), Failure> {
+    if place.unrecorded {
+        return Ok(());
+    }
+    let (folder, keys) = place.folders().map_err(|Failure(why)| {
+        Failure(format!("{why}: there this look is recorded; or add --unrecorded"))
+    })?;
+    let folder = folder.join(FOLDER);
+    keep(&folder, &keys, command, asked, is_unmasked).map_err(|why| {
+        let shown = folder.display();
+        Failure(format!(
+            "this look at the records cannot be recorded in {shown}: {why}; make it writable, or add \
+             --unrecorded"
+        ))
+    })
+}
+
 /// The same of who looks through the admin API of this process from `peer`, masked; `folders` are the
 /// journal's and that of the keys.
 pub(in crate::cmd) fn note_api(

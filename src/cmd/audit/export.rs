@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use serde_json::json;
 
 use super::filters::{Filters, said};
+use super::nodes::{self, Over};
 use super::{Answer, Failure, Place, access};
 use crate::archive::bundle::{Export, Exported, Format, export};
 use crate::audit::Query;
@@ -13,21 +14,23 @@ use crate::audit::keys::SigningKey;
 #[derive(clap::Args)]
 pub(super) struct Args {
     #[command(flatten)]
-    place: Place,
+    pub(super) place: Place,
     #[command(flatten)]
-    filters: Filters,
+    pub(super) over: Over,
+    #[command(flatten)]
+    pub(super) filters: Filters,
     /// An auditor's private key: what messages say is in the export then.
     #[arg(long, value_name = "FILE")]
-    auditor_key: Option<PathBuf>,
+    pub(super) auditor_key: Option<PathBuf>,
     /// csv, ndjson or parquet.
     #[arg(long, value_name = "FORMAT", default_value = "csv", value_parser = format)]
-    format: Format,
+    pub(super) format: Format,
     /// The folder to make: it must not exist.
     #[arg(long, value_name = "DIR")]
-    out: PathBuf,
+    pub(super) out: PathBuf,
     /// One JSON object.
     #[arg(long)]
-    json: bool,
+    pub(super) json: bool,
 }
 
 fn format(name: &str) -> Result<Format, String> {
@@ -36,6 +39,9 @@ fn format(name: &str) -> Result<Format, String> {
 
 /// Runs it: no, when nothing was found and so nothing is handed over.
 pub(super) fn run(args: &Args) -> Result<Answer, Failure> {
+    if args.over.is_given() {
+        return nodes::export(args);
+    }
     let (journal, keys_folder) = args.place.folders()?;
     let asked = args.filters.asked();
     let contents = args.auditor_key.is_some();

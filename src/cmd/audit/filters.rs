@@ -7,7 +7,9 @@ use super::super::shown::masked;
 use super::number::{Wanted, canonical_octets};
 use super::{Failure, Place, access, micros};
 use crate::audit::index::Indexed;
+use crate::audit::keys::IndexKey;
 use crate::audit::{self, IsMeant, KeyRing, Query};
+use crate::mirror::read::{MirrorQuery, Number, TAIL_DIGITS};
 use crate::policy::Rule;
 
 /// Whose records, and of what time.
@@ -110,6 +112,48 @@ impl Filters {
             ("reference", self.reference.clone()),
         ]));
         asked
+    }
+
+    /// Whether a person's number is asked for.
+    pub(super) fn asks_for_a_person(&self) -> bool {
+        self.span.wanted().is_some_and(|wanted| wanted.is_person())
+    }
+
+    /// Gives the query over all nodes, whose numbers have tokens under these keys.
+    pub(super) fn mirrored<T>(
+        &self,
+        keys: &[IndexKey],
+        look: impl FnOnce(MirrorQuery<'_>) -> Result<T, Failure>,
+    ) -> Result<T, Failure> {
+        let wanted = self.span.wanted();
+        let written = wanted.as_ref().map(Wanted::written).unwrap_or_default();
+        let form = canonical_octets(written);
+        let tokens: Vec<String> = keys
+            .iter()
+            .filter_map(|key| Some(format!("{:016x}", key.number(form.as_ref()?))))
+            .collect();
+        let tails = wanted.as_ref().map_or(Vec::new(), |wanted| wanted.tails(TAIL_DIGITS));
+        let is_meant = |source: &[u8], destination: &[u8]| {
+            wanted.as_ref().is_some_and(|wanted| wanted.is_one_of(source, destination))
+        };
+        let (since_us, until_us) = self.span.times();
+        let verdict = |code: u8| VERDICTS.iter().find(|(_, known)| *known == code);
+        look(MirrorQuery {
+            since_us,
+            until_us,
+            number: wanted.is_some().then_some(Number {
+                tokens: &tokens,
+                tails: &tails,
+                is_meant: &is_meant,
+            }),
+            provider: self.provider.as_deref(),
+            rule: self.rule.map(Rule::name),
+            verdict: self.verdict.and_then(verdict).map(|(name, _)| *name),
+            session: self.session,
+            message_id: self.message_id.as_deref(),
+            reference: self.reference.as_deref(),
+            ..MirrorQuery::default()
+        })
     }
 
     /// Gives the query, which reads with these keys and passes over segments by their indexes.

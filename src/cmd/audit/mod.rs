@@ -14,6 +14,7 @@ mod export;
 mod filters;
 mod keys;
 mod listing;
+mod nodes;
 mod number;
 mod open;
 mod prove;

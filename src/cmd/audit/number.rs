@@ -22,6 +22,40 @@ impl Wanted {
         Wanted { canonical: canonical(&written), written }
     }
 
+    /// Whether it is a person's and no code: codes are whole in every table.
+    pub(super) fn is_person(&self) -> bool {
+        matches!(self.canonical, Some(Canonical::Number(_)))
+    }
+
+    /// The last `digits` of each of its spellings: more than a few differ only before them.
+    pub(super) fn tails(&self, digits: usize) -> Vec<String> {
+        let known = match &self.canonical {
+            Some(Canonical::Code(code)) => code.as_bytes().to_vec(),
+            Some(Canonical::Number(number)) => number.clone(),
+            None => self.written.clone(),
+        };
+        let known = String::from_utf8_lossy(&known).into_owned();
+        let national = known.strip_prefix("86").unwrap_or(&known);
+        let spellings = [
+            String::from_utf8_lossy(&self.written).into_owned(),
+            known.clone(),
+            national.to_owned(),
+            format!("0{national}"),
+            format!("86{national}"),
+            format!("+86{national}"),
+            format!("0086{national}"),
+        ];
+        let mut tails: Vec<String> = Vec::new();
+        for spelling in spellings {
+            let from = spelling.chars().count().saturating_sub(digits);
+            let tail: String = spelling.chars().skip(from).collect();
+            if !tail.is_empty() && !tails.contains(&tail) {
+                tails.push(tail);
+            }
+        }
+        tails
+    }
+
     /// As it was written.
     pub(super) fn written(&self) -> &[u8] {
         &self.written

@@ -1,8 +1,9 @@
-//! `consentry audit search`: binds and messages by what an inspector asks for.
+//! `consentry audit search`: binds and messages by what an inspector asks for, of a journal or of all nodes.
 
 use super::super::record::line;
 use super::filters::{Filters, said};
 use super::listing::{Listing, Shown};
+use super::nodes::{self, Over};
 use super::{Answer, Failure, Place, access};
 use crate::audit::{self, Query};
 
@@ -11,6 +12,8 @@ pub(super) struct Args {
     #[command(flatten)]
     place: Place,
     #[command(flatten)]
+    over: Over,
+    #[command(flatten)]
     filters: Filters,
     #[command(flatten)]
     shown: Shown,
@@ -18,7 +21,10 @@ pub(super) struct Args {
 
 /// Runs it.
 pub(super) fn run(args: &Args) -> Result<Answer, Failure> {
-    let Args { place, filters, shown } = args;
+    let Args { place, over, filters, shown } = args;
+    if over.is_given() {
+        return nodes::search(place, over, filters, shown);
+    }
     let folder = place.folder()?;
     access::note(place, "search", &said(&filters.asked()), shown.unmask)?;
     let keys = place.keys()?;

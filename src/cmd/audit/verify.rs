@@ -6,8 +6,9 @@ use std::path::{Path, PathBuf};
 use serde_json::{Value, json};
 
 use super::super::record::{fields, hex};
+use super::nodes::{self, Held, Source};
 use super::{Answer, Failure, Place};
-use crate::archive::bundle::{Wrong, check};
+use crate::archive::bundle::{Wrong, check, check_nodes};
 use crate::audit::keys::{self, PublicKey};
 use crate::audit::proof::{Proof, Signed};
 use crate::audit::{self, Against, ReadFault, Verified};
@@ -22,15 +23,20 @@ pub(super) struct Args {
     /// A public key that may have signed, in PEM. Without one, those of the folder of keys.
     #[arg(long, value_name = "PUB")]
     key: Vec<PathBuf>,
+    /// Holds the journal against what its node mirrored: a journal that was written anew, with its own key too, is
+    /// found.
+    #[command(flatten)]
+    source: Source,
     /// A checkpoint that was kept elsewhere: what it says must be in the journal.
     #[arg(long, value_name = "FILE", conflicts_with = "proof")]
     checkpoint: Vec<PathBuf>,
     /// Checks the proofs in this file instead, one a line as `audit prove` prints them. Needs --key.
-    #[arg(long, value_name = "FILE", requires = "key", conflicts_with_all = ["config", "path"])]
+    #[arg(long, value_name = "FILE", requires = "key",
+        conflicts_with_all = ["config", "path", "url", "mirror"])]
     proof: Option<PathBuf>,
     /// Checks what `audit export` made in this folder instead. Needs --key.
     #[arg(long, value_name = "DIR", requires = "key",
-        conflicts_with_all = ["config", "path", "proof", "checkpoint"])]
+        conflicts_with_all = ["config", "path", "proof", "checkpoint", "url", "mirror"])]
     bundle: Option<PathBuf>,
     /// One JSON object a line.
     #[arg(long)]
@@ -64,11 +70,27 @@ fn journal(args: &Args) -> Result<Answer, Failure> {
     };
     let checkpoints = args.checkpoint.iter().map(|file| Signed::read(file));
     let checkpoints = checkpoints.collect::<Result<Vec<_>, _>>()?;
+    let held = match args.source.is_given() {
+        true => match nodes::verify(
+            &args.place,
+            &args.source,
+            (&folder, &keys),
+            &checkpoints,
+            args.json,
+        )? {
+            Ok(held) => Some(held),
+            Err(answer) => return Ok(answer),
+        },
+        false => None,
+    };
     let against = Against { keys: &keys, checkpoints: &checkpoints };
-    let verified = match audit::verify_against(&folder, &against) {
-        Ok(verified) => verified,
-        Err(ReadFault::Broken(fault)) => return broken(fault.to_string()),
-        Err(other) => return Err(other.into()),
+    let verified = match &held {
+        Some(held) => held.verified.clone(),
+        None => match audit::verify_against(&folder, &against) {
+            Ok(verified) => verified,
+            Err(ReadFault::Broken(fault)) => return broken(fault.to_string()),
+            Err(other) => return Err(other.into()),
+        },
     };
     if verified.ending == audit::Ending::NextMissing {
         return broken("the last segment is sealed and the one after it is missing".to_owned());
@@ -77,9 +99,18 @@ fn journal(args: &Args) -> Result<Answer, Failure> {
         return broken("nothing in it is signed".to_owned());
     }
     match args.json {
-        true => println!("{}", whole(&verified)),
+        true => {
+            let mut object = whole(&verified);
+            if let Some(held) = &held {
+                object["mirrored"] = held.to_json();
+            }
+            println!("{object}");
+        }
         false => {
             println!("{}", sentence(&verified, keys.is_empty()));
+            for said in held.iter().flat_map(Held::sentences) {
+                println!("{said}");
+            }
             let missing = verified.sidecars.missing;
             if missing > 0 {
                 println!(
@@ -129,7 +160,33 @@ fn given(files: &[PathBuf]) -> Result<Vec<PublicKey>, Failure> {
 
 /// Checks an export with nothing but the keys.
 fn bundle(args: &Args, folder: &Path) -> Result<Answer, Failure> {
-    match check(folder, &given(&args.key)?) {
+    let keys = given(&args.key)?;
+    match check_nodes(folder, &keys) {
+        Ok(None) => {}
+        Ok(Some(checked)) => {
+            let (rows, key, complete) = (checked.rows, hex(&checked.key), checked.is_complete);
+            match args.json {
+                true => println!(
+                    "{}",
+                    json!({ "whole": true, "rows": rows, "key": key, "from": "mirror", "complete": complete })
+                ),
+                false => println!(
+                    "whole: {rows} rows of a mirror, {}, signed by {key}; no row is proved by a journal",
+                    if complete { "complete" } else { "with gaps or an open end" }
+                ),
+            }
+            return Ok(Answer::Yes);
+        }
+        Err(Wrong::Broken(why)) => {
+            match args.json {
+                true => println!("{}", json!({ "whole": false, "why": why })),
+                false => println!("broken: {why}"),
+            }
+            return Ok(Answer::No);
+        }
+        Err(other) => return Err(other.into()),
+    }
+    match check(folder, &keys) {
         Ok(checked) => {
             let (rows, records, key) = (checked.rows, checked.records, hex(&checked.key));
             match args.json {

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | this | the sub-commands that tell or ask about one pair, `export` and `stats` |
 //! | `import` | events from a file, streamed and resumable |
+//! | `migrate` | the tables of a database that nodes share |
 //! | `place` | the store, or the proxy that holds it |
 //! | `http` | just enough of a client for the admin API |
 
@@ -20,6 +21,7 @@ use crate::policy::{Review, ReviewPolicy};
 
 mod http;
 mod import;
+mod migrate;
 mod place;
 mod standing;
 
@@ -53,6 +55,9 @@ enum What {
     Export(Export),
     /// Figures.
     Stats(Stats),
+    /// Makes or upgrades the tables of the database that `[consent] url` names, and says what it did.
+    /// Nodes may run meanwhile: run it once with the new release, before the first node has it.
+    Migrate(migrate::Args),
 }
 
 /// Imports a CSV file into the ledger of a configuration, as `consentry consent import` does.
@@ -188,7 +193,7 @@ struct Look {
     unmask: bool,
 }
 
-/// Runs one of the eight.
+/// Runs one of the nine.
 pub fn run(args: Args) -> Result<Answer, Failure> {
     match args.what {
         What::Import(args) => import::run(&args),
@@ -199,6 +204,7 @@ pub fn run(args: Args) -> Result<Answer, Failure> {
         What::History(args) => history(&args),
         What::Export(args) => export(&args),
         What::Stats(args) => stats(&args),
+        What::Migrate(args) => migrate::run(&args),
     }
 }
 

@@ -23,6 +23,8 @@
 //! one that ran once. Where an engine does not know `PARTITION BY HASH`, or a table of that name is there
 //! without it (an operator made it, distributed in the engine's own way), it stays one table.
 
+use std::time::Duration;
+
 use tokio_postgres::error::SqlState;
 
 use super::engine::EngineFault;
@@ -34,8 +36,11 @@ pub const VERSION: i32 = 1;
 /// Parts of a table that is partitioned.
 const PARTS: u32 = 16;
 
-/// How often a statement is run again when two migrations are in each other's way.
-const TRIES_MAX: u32 = 10;
+/// How often a statement is run, where others are in its way: half a minute, about.
+const TRIES_MAX: u32 = 40;
+
+/// How long until it is run again.
+const AGAIN: Duration = Duration::from_millis(150);
 
 /// What leads to a version.
 #[derive(Clone, Copy, Debug)]
@@ -177,8 +182,11 @@ pub(super) async fn in_parts(lent: &Lent) -> Result<bool, EngineFault> {
     Ok(parts > 0)
 }
 
-/// Brings the tables to the last of the steps' versions.
+/// Brings the tables to the last of the steps' versions. The connection is no good for anything else
+/// afterwards.
 pub(super) async fn migrate(lent: &Lent, steps: &[Step]) -> Result<Vec<Did>, EngineFault> {
+    // A statement that waits for a table keeps everybody waiting who comes after it: rather it comes again.
+    run(lent, "SET lock_timeout = '500ms'").await?;
     run(
         lent,
         "CREATE TABLE IF NOT EXISTS consentry_schema (id smallint PRIMARY KEY, \
@@ -241,6 +249,7 @@ async fn try_run(lent: &Lent, sql: &str) -> Result<Result<(), tokio_postgres::Er
             SqlState::DUPLICATE_COLUMN,
             SqlState::T_R_SERIALIZATION_FAILURE,
             SqlState::T_R_DEADLOCK_DETECTED,
+            SqlState::LOCK_NOT_AVAILABLE,
             // "tuple concurrently updated" has no code of its own.
             SqlState::INTERNAL_ERROR,
         ];
@@ -248,7 +257,7 @@ async fn try_run(lent: &Lent, sql: &str) -> Result<Result<(), tokio_postgres::Er
             return Ok(Err(error));
         }
         tries += 1;
-        tokio::time::sleep(std::time::Duration::from_millis(20 * u64::from(tries))).await;
+        tokio::time::sleep(AGAIN).await;
     }
 }
 

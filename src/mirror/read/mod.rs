@@ -18,6 +18,7 @@ use std::time::Duration;
 use tokio::runtime::Runtime;
 use tokio_postgres::types::ToSql;
 
+pub use super::table::TAIL_DIGITS;
 use super::table::Table;
 use crate::postgres::{Connection, Fault, Server};
 

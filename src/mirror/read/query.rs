@@ -44,6 +44,8 @@ pub struct MirrorQuery<'a> {
     pub until_us: Option<u64>,
     /// Only of these nodes; of all, where it is empty.
     pub nodes: &'a [String],
+    /// Only of these journals, alike.
+    pub journals: &'a [String],
     /// A sender or recipient.
     pub number: Option<Number<'a>>,
     /// The provider's name, whole.
@@ -197,7 +199,9 @@ impl Mirrored {
             })
             .collect::<Vec<_>>()
             .join(" UNION ALL ");
-        Asked { sql: format!("{sql} ORDER BY time_us, journal, record LIMIT {limit}"), values }
+        let sql =
+            format!("SELECT * FROM ({sql}) found ORDER BY time_us, journal, record LIMIT {limit}");
+        Asked { sql, values }
     }
 
     /// The ways in which the leading condition is satisfied, and which that is.
@@ -244,7 +248,7 @@ impl Mirrored {
         if let Some(rule) = query.rule {
             let rule = values.put(rule.to_owned());
             let observed =
-                format!("observed IS NOT NULL AND {rule} = ANY(string_to_array(observed, ' '))");
+                format!("string_to_array(observed, ' ') @> ARRAY[{rule}] AND observed IS NOT NULL");
             let decided = format!("rule = {rule}");
             return (
                 vec![decided, format!("{observed} AND rule IS DISTINCT FROM {rule}")],
@@ -288,6 +292,9 @@ fn sieve(
     and(format!("kind = ANY({})", values.put(query.kinds())));
     if !query.nodes.is_empty() {
         and(format!("node = ANY({})", values.put(query.nodes.to_vec())));
+    }
+    if !query.journals.is_empty() {
+        and(format!("journal = ANY({})", values.put(query.journals.to_vec())));
     }
     if let Some(verdict) = query.verdict {
         and(format!("verdict = {}", values.put(verdict.to_owned())));

@@ -45,6 +45,9 @@ impl Mirrored {
         if !query.nodes.is_empty() {
             conditions += &format!(" AND node = ANY({})", values.put(query.nodes.to_vec()));
         }
+        if !query.journals.is_empty() {
+            conditions += &format!(" AND journal = ANY({})", values.put(query.journals.to_vec()));
+        }
         for (sign, time) in [(">=", query.since_us), ("<", query.until_us)] {
             conditions += &time
                 .map_or(String::new(), |time| format!(" AND time {sign} '{}'", time_text(time)));

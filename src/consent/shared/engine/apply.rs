@@ -13,7 +13,7 @@ use crate::consent::hot::SEQUENCE_MAX;
 use crate::consent::{Event, EventFault, PairKey};
 
 /// How often a batch is tried when the engine undoes it for the sake of others.
-const TRIES_MAX: u32 = 4;
+pub(super) const TRIES_MAX: u32 = 4;
 
 /// An event on its way to the engine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

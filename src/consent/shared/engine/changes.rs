@@ -80,7 +80,7 @@ impl Engine {
         Ok(changes)
     }
 
-    /// The same, and first the position of a node's outbox ([`Engine::position`]): what was applied up to
+    /// The same, and first the position of a node's outbox, as committed last: what was applied up to
     /// it is among the changes. No round trip more.
     pub async fn changes_for(
         &self,

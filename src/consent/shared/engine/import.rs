@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio_postgres::Row;
 
 use super::Engine;
-use super::apply::{Outcome, Told};
+use super::apply::{Outcome, TRIES_MAX, Told};
 use super::fault::EngineFault;
 use super::fold::{fold, keys};
 use super::lock::{commit, give_up, lock};
@@ -38,11 +38,13 @@ pub struct Imported {
 }
 
 impl Engine {
-    /// How far an import came, if it ever began.
+    /// How far an import came, if it ever began. Definite, as [`Engine::position`].
     pub async fn import_progress(&self, key: ImportKey) -> Result<Option<Progress>, EngineFault> {
         let lent = self.lend().await?;
         let read = lent.prepare_cached(PROGRESS).await?;
-        let row = lent.query_opt(&read, &[&&key.0[..]]).await?;
+        let file = &key.0[..];
+        let (_, _, row) = lock(&lent, lent.query_opt(&read, &[&file])).await?;
+        give_up(&lent).await?;
         lent.give_back();
         progress_in(row.as_ref())
     }
@@ -77,6 +79,23 @@ impl Engine {
         if events.len() > CHUNK_EVENTS_MAX {
             return Err(EngineFault::TooMany(CHUNK_EVENTS_MAX));
         }
+        let mut tries = 1;
+        loop {
+            match self.try_import(key, before, events, done, report).await {
+                Err(EngineFault::Busy) if tries < TRIES_MAX => tries += 1,
+                done => return done,
+            }
+        }
+    }
+
+    async fn try_import(
+        &self,
+        key: ImportKey,
+        before: Option<&Progress>,
+        events: &[Told],
+        done: &Progress,
+        report: &mut (dyn FnMut(&[Refused]) + Send),
+    ) -> Result<Imported, EngineFault> {
         let lent = self.lend().await?;
         let read = self.prepare_pairs(&lent).await?;
         let (asked, note, writes) = tokio::try_join!(

@@ -87,10 +87,7 @@ impl Engine {
 
     /// The same, by these steps.
     pub async fn migrate_by(&self, steps: &[Step]) -> Result<Vec<Did>, EngineFault> {
-        let lent = self.lend().await?;
-        let did = schema::migrate(&lent, steps).await?;
-        lent.give_back();
-        Ok(did)
+        schema::migrate(&self.lend().await?, steps).await
     }
 
     /// The statement by which pairs are looked for.

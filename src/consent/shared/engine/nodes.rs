@@ -4,7 +4,7 @@ use tokio_postgres::Row;
 
 use super::Engine;
 use super::fault::EngineFault;
-use super::lock::{commit, lock, number, signed};
+use super::lock::{commit, give_up, lock, number, signed};
 use crate::postgres::Lent;
 
 pub(super) const POSITION: &str =
@@ -20,6 +20,7 @@ pub(super) fn position_in(row: &Row) -> Result<u64, EngineFault> {
     number(row, 0, "consentry_consent_nodes")
 }
 
+/// The same of a connection that is lent, as it was committed last.
 pub(super) async fn position_on(lent: &Lent, node: &str, outbox: u64) -> Result<u64, EngineFault> {
     let asked = lent.prepare_cached(POSITION).await?;
     let row = lent.query_opt(&asked, &[&node, &outbox.cast_signed()]).await?;
@@ -28,10 +29,15 @@ pub(super) async fn position_on(lent: &Lent, node: &str, outbox: u64) -> Result<
 
 impl Engine {
     /// Up to which position the events of a node's outbox are applied; 0 = none is. See
-    /// [`super::Origin`].
+    /// [`super::Origin`]. Definite: asked under the lock, so that what an earlier connection of the node
+    /// has left committing is over.
     pub async fn position(&self, node: &str, outbox: u64) -> Result<u64, EngineFault> {
         let lent = self.lend().await?;
-        let position = position_on(&lent, node, outbox).await?;
+        let asked = lent.prepare_cached(POSITION).await?;
+        let outbox = outbox.cast_signed();
+        let (_, _, row) = lock(&lent, lent.query_opt(&asked, &[&node, &outbox])).await?;
+        give_up(&lent).await?;
+        let position = row.as_ref().map(position_in).transpose()?.unwrap_or(0);
         lent.give_back();
         Ok(position)
     }
