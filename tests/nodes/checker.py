@@ -128,7 +128,7 @@ def forwarded_is_recorded_once(run):
     for node, journal in run["journals"].items():
         for record in journal:
             if record["verdict"] == "pass":
-                records[record["system_id"], record["destination"], record["sequence_number"]].append((node, record["message_id"]))
+                records[record["system_id"], record["destination"], record["sequence_number"]].append((node, record.get("message_id")))
     seen = set()
     for message in run["smsc"]:
         if key(message) in seen:
