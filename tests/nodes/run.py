@@ -115,13 +115,13 @@ def the_upgrade(stage, _):
     return Upgrade(stage, say).play()
 
 
-def held(name, play, consentry, seed, keep, clocks=(0, 0, 0)):
+def held(name, play, consentry, seed, keep, clocks=(0, 0, 0), mirrored=False):
     """Whether it held: plays on a stage of its own and says what was wrong."""
     began, folder = now(), pathlib.Path(tempfile.mkdtemp(prefix="nodes-"))
     print(f"== {name}", flush=True)
     stage, is_good = None, False
     try:
-        stage = Stage(folder, consentry, clocks)
+        stage = Stage(folder, consentry, clocks, mirrored)
         say(f"three nodes are up in {now() - began:.1f} s; their clocks are wrong by {', '.join(f'{one:+d} s' for one in clocks)}")
         wrong = play(stage, seed)
         for what in wrong[:40]:
@@ -158,7 +158,7 @@ def main():
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     if args.story or args.upgrade:
         name, play = ("the story of three nodes", the_story) if args.story else ("a rolling upgrade", the_upgrade)
-        return 0 if held(name, play, args.consentry, 0, args.keep) else 1
+        return 0 if held(name, play, args.consentry, 0, args.keep, mirrored=args.story) else 1
     first = args.seed if args.seed is not None else random.SystemRandom().randrange(10**6)
     failed = [seed for seed in range(first, first + args.rounds)
               if not held(f"seed {seed}", a_round, args.consentry, seed, args.keep, skews(random.Random(seed)))]

@@ -51,7 +51,7 @@ class Node:
     def __init__(self, stage, name, skew):
         self.stage, self.name, self.skew = stage, name, skew
         self.folder, self.port, self.admin = folder(stage.folder / name), free_port(), free_port()
-        self.ways = [stage.forward(server.port) for server in stage.engine.servers] if stage.engine else []
+        self.ways = [stage.forward(server.port) for server in stage.engine.servers]
         self.process, self.config = None, self.folder / "consentry.toml"
         self.write()
 
@@ -61,9 +61,8 @@ class Node:
 
     def write(self):
         (self.folder / "registry.toml").write_text(REGISTRY, encoding="utf-8")
-        # Three nodes, one truth; without an engine, each for itself.
         consent = (f'[cluster]\nnode = "{self.name}"\nnodes = {len(NODES)}\n[consent]\nurl = "{self.url()}"\noutbox = "outbox"\n'
-                   f'staleness = "{STALENESS_SECONDS}s"\ncache = "8MiB"\n') if self.ways else '[consent]\npath = "consent"\n'
+                   f'staleness = "{STALENESS_SECONDS}s"\ncache = "8MiB"\n')
         self.config.write_text(f"""\
 [[listen]]
 address = "127.0.0.1:{self.port}"
@@ -78,7 +77,11 @@ durability = "synced"
 drain = "5s"
 [admin]
 address = "127.0.0.1:{self.admin}"
-{consent}""", encoding="utf-8")
+{consent}{self.mirror()}""", encoding="utf-8")
+
+    def mirror(self):
+        """The records of all nodes in one table of the engine, where the stage wants that."""
+        return f'[[mirror]]\nname = "all"\nkind = "postgres"\nurl = "{self.url()}"\n' if self.stage.mirrored else ""
 
     def start(self):
         environment = {"NODES_SKEW": str(self.skew), "LD_PRELOAD": str(self.stage.shim)} if self.skew else {}
@@ -148,9 +151,11 @@ address = "127.0.0.1:{self.admin}"
 
 
 class Stage:
-    """All of it, in a new folder. `skews`: seconds by which each node's clock is wrong. `shared`: with an engine."""
+    """All of it, in a new folder. `skews`: seconds by which each node's clock is wrong. `mirrored`: the
+    records of all nodes go to the engine too."""
 
-    def __init__(self, root, consentry, skews=(0, 0, 0), shared=True):
+    def __init__(self, root, consentry, skews=(0, 0, 0), mirrored=False):
+        self.mirrored = mirrored
         self.folder, self.nodes, self.engine, self.balancer, self.more = root, [], None, None, []
         self.is_stopped = False
         self.loop = asyncio.new_event_loop()
@@ -165,11 +170,9 @@ class Stage:
         self.trips, self.esmes = [], []
         try:
             self.smsc = self.run(Smsc(NODES).start())
-            if shared:
-                self.engine = Engine(root, {"LD_PRELOAD": str(self.shim)}, self.forward)
+            self.engine = Engine(root, {"LD_PRELOAD": str(self.shim)}, self.forward)
             self.nodes = [Node(self, name, skew) for name, skew in zip(NODES, skews)]
-            if shared:
-                self.nodes[0].command("consent", "migrate")
+            self.nodes[0].command("consent", "migrate")
             for node in self.nodes:
                 node.start()
             for node in self.nodes:
@@ -257,12 +260,9 @@ listen {node.name}
         rows = [dict(zip(names, line.split(","))) for line in lines[1:] if line]
         return next(row["status"] for row in rows if (row["pxname"], row["svname"]) == ("nodes", name))
 
-    def stop(self):
-        """Ends everything. What ended with another exit status than 0."""
+    def end_nodes(self):
+        """ESMEs unbind, nodes end. Which ended with another exit status than 0."""
         wrong = []
-        if self.is_stopped:
-            return wrong
-        self.is_stopped = True
         self.run(self.leave())
         for process in self.more:
             process.stop()
@@ -271,6 +271,14 @@ listen {node.name}
                 node.network("open")
                 if (status := node.process.stop()) != 0:
                     wrong.append(f"{node.name} ended with {status}")
+        return wrong
+
+    def stop(self):
+        """Ends everything. What ended with another exit status than 0."""
+        if self.is_stopped:
+            return []
+        self.is_stopped = True
+        wrong = self.end_nodes()
         if self.balancer:
             self.balancer.stop(signal.SIGKILL)
         if self.engine:
@@ -280,7 +288,7 @@ listen {node.name}
         return wrong
 
     async def leave(self):
-        await asyncio.gather(*(esme.close() for esme in self.esmes))
+        await asyncio.gather(*(esme.close() for esme in self.esmes if not esme.ends))
 
     async def end(self):
         others = asyncio.all_tasks() - {asyncio.current_task()}
