@@ -248,12 +248,11 @@ async fn share_keywords(mut keywords: Keywords, mut from: KeywordsFrom, serving:
         if std::mem::take(&mut is_lost) {
             // A file is read.
             let known = from.known.clone();
-            keywords
-                .to_tell(tokio::task::spawn_blocking(move || known()).await.unwrap_or_default());
+            keywords.lack(tokio::task::spawn_blocking(move || known()).await.unwrap_or_default());
         }
         let began = Instant::now();
         while let Ok(announced) = from.announced.try_recv() {
-            keywords.to_tell([announced]);
+            keywords.lack([announced]);
         }
         let came_to = within(TOLD_WITHIN, keywords.exchange()).await;
         let mut is_more = false;

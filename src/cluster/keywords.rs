@@ -41,7 +41,7 @@ impl Keywords {
     }
 
     /// The database may lack these.
-    pub fn to_tell(&mut self, known: impl IntoIterator<Item = (Digits, Keyword)>) {
+    pub fn lack(&mut self, known: impl IntoIterator<Item = (Digits, Keyword)>) {
         let room = UNTOLD_MAX.saturating_sub(self.untold.len());
         self.untold.extend(known.into_iter().take(room));
     }

@@ -106,7 +106,11 @@ mod tests {
                 let seen = [0, 1, 2, 3].map(|at| if which & 1 << at == 0 { 0 } else { seen[at] });
                 Neighbourhood { first: first * 256, seen }
             });
-        let one = (0_u32..9, prop::collection::vec(cell, 0..5), prop::collection::vec(any(), 0..4));
+        let one = (
+            0_u32..9,
+            prop::collection::vec(cell, 0..5),
+            prop::collection::vec(any::<u64>(), 0..4),
+        );
         let one = one.prop_map(|(provider, cells, latest)| Told {
             provider: ProviderId(provider),
             cells,

@@ -87,11 +87,11 @@ impl Tables {
         for row in &rows {
             let (seen_us, has_left): (u64, bool) = (unsigned(row, 1)?, row.try_get(2)?);
             now_us = unsigned(row, 3)?;
-            match now_us.saturating_sub(seen_us) {
-                _ if has_left => {}
-                ..ABSENT_AFTER_US => members.seen += 1,
-                ..FORGOTTEN_AFTER_US => members.absent += 1,
-                _ => {}
+            let unseen_us = now_us.saturating_sub(seen_us);
+            if !has_left && unseen_us < ABSENT_AFTER_US {
+                members.seen += 1;
+            } else if !has_left && unseen_us < FORGOTTEN_AFTER_US {
+                members.absent += 1;
             }
         }
         Ok(Heard { now_us, members })

@@ -21,6 +21,15 @@ macro_rules! labels {
 }
 
 labels! {
+    /// How questions to a ledger that nodes share were answered.
+    Lookup {
+        /// From memory.
+        Hit "hit"
+        /// Looked up at the engine.
+        Fetched "fetched"
+        /// Not in time.
+        Late "late"
+    }
     /// Who sent a PDU.
     Side {
         /// The client.

@@ -4,19 +4,7 @@ use std::sync::Arc;
 
 use prometheus::{Gauge, IntCounter, IntGauge};
 
-use super::Maker;
-
-labels! {
-    /// How questions to the ledger were answered.
-    Lookup {
-        /// From memory.
-        Hit "hit"
-        /// Looked up at the engine.
-        Fetched "fetched"
-        /// Not in time.
-        Late "late"
-    }
-}
+use super::{Lookup, Maker};
 
 /// The families. Clones count in the same.
 #[derive(Clone)]

@@ -24,7 +24,6 @@ use crate::smpp::{Command, CommandStatus};
 
 mod cluster;
 pub mod histogram;
-#[macro_use]
 pub mod labels;
 mod ledger;
 mod process;
@@ -32,10 +31,10 @@ mod process;
 pub use cluster::ClusterMetrics;
 pub use histogram::{Counts, Histogram};
 pub use labels::{
-    BindMode, CaptureEnd, CaptureOutcome, ConsentEvent, Exchanged, ForeignProtocol, Refused,
-    Reloaded, Revocation, SessionState, Side, SpanOutcome, Verdict,
+    BindMode, CaptureEnd, CaptureOutcome, ConsentEvent, Exchanged, ForeignProtocol, Lookup,
+    Refused, Reloaded, Revocation, SessionState, Side, SpanOutcome, Verdict,
 };
-pub use ledger::{LedgerMetrics, Lookup};
+pub use ledger::LedgerMetrics;
 
 /// The metrics of one process. Families that count what nobody has done yet stand at 0.
 pub struct Metrics {

@@ -133,7 +133,7 @@ impl Server {
         let Known { url, password, .. } = &*self.0;
         let setting = |fault: crate::pem::TlsFault| Fault::Setting(fault.to_string());
         let tls = MakeRustlsConnect::new(tls::read(url).map_err(setting)?);
-        let mut settings = url.settings.clone();
+        let mut settings = Config::clone(&url.settings);
         if let Some(file) = password {
             settings.password(read_password(file)?);
         }

@@ -62,7 +62,7 @@ impl Sequence {
         let reach = self.step * known.clamp(*REACH_TERMS.start(), *REACH_TERMS.end());
         number >= self.low.saturating_sub(reach)
             && number <= self.high.saturating_add(reach)
-            && number.abs_diff(self.low) % self.step == 0
+            && number.abs_diff(self.low).is_multiple_of(self.step)
     }
 }
 

@@ -213,9 +213,9 @@ impl Room {
         let around = self.cells.put(number);
         let sweep = if around >= BLOCK_RECIPIENTS {
             Sweep::Block
-        } else if self.is_near_latest(number) && self.is_in_sequence(number) {
-            Sweep::Sequence
-        } else if self.others.as_mut().is_some_and(|others| others.found.has(number)) {
+        } else if (self.is_near_latest(number) && self.is_in_sequence(number))
+            || self.others.as_mut().is_some_and(|others| others.found.has(number))
+        {
             Sweep::Sequence
         } else {
             Sweep::None
