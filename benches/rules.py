@@ -41,7 +41,7 @@ PATHS = {
 }
 
 
-def write_config(folder, off, smsc, ledger):
+def write_config(folder, off, smsc, consent):
     (folder / "registry.toml").write_text(f"""\
 [[provider]]
 name       = "{ENTITY}"
@@ -72,7 +72,7 @@ sessions_per_address = 1000
 file = "registry.toml"
 
 [consent]
-path = "{ledger}"
+{consent}
 
 [audit]
 path = "audit"
@@ -107,7 +107,7 @@ def measure(options, path, smsc, ledger):
     off, text = PATHS[path]
     with tempfile.TemporaryDirectory(prefix="rules-bench-", dir=options.state) as name:
         folder = pathlib.Path(name)
-        config = write_config(folder, off, smsc, ledger)
+        config = write_config(folder, off, smsc, f'path = "{ledger}"')
         proxy = Process([options.consentry, "run", "-c", str(config)], folder / "consentry.log")
         try:
             port = proxy.port()
@@ -130,8 +130,8 @@ def measure(options, path, smsc, ledger):
     return {"rate": report["rate"], "cpu": cpu, "signed": signed_us, "rss": int(resident[1]) / 1024}
 
 
-def fill(options, folder):
-    """A ledger in which all recipients consented."""
+def fill(options, folder, keep=False):
+    """A ledger in which all recipients consented; `keep` leaves the lines it was made of in `pairs.csv`."""
     lines = folder / "pairs.csv"
     with open(lines, "w", encoding="utf-8") as out:
         out.write("number,entity,time,proof,proof_sha256,review\n")
@@ -141,7 +141,8 @@ def fill(options, folder):
     ledger = folder / "consent"
     subprocess.run([options.consentry, "consent", "import", "--path", str(ledger), str(lines)], check=True,
                    stdin=subprocess.DEVNULL, stdout=sys.stderr)
-    lines.unlink()
+    if not keep:
+        lines.unlink()
     return ledger
 
 
