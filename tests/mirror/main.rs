@@ -17,6 +17,7 @@ use serde_json::Value;
 mod check;
 mod content;
 mod file;
+#[allow(dead_code)] // its other users need more of it
 mod forward;
 #[cfg(feature = "kafka")]
 mod kafka;
@@ -30,6 +31,8 @@ mod running;
 mod servers;
 #[path = "../shim/mod.rs"]
 mod shim;
+#[cfg(feature = "kafka")]
+mod streams;
 
 /// Configuration behind the listener: a journal, metrics, and `mirrors`.
 fn config(mirrors: &str) -> String {

@@ -1,5 +1,6 @@
 //! What operators ask and tell: straight to the engine, answered when it has answered. The calls block.
 
+use std::collections::HashSet;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -13,8 +14,8 @@ use super::remote::Remote;
 use super::{Batch, Engine, EngineFault, Imported, NameKind, Outcome, Shared, Told, engine};
 use crate::consent::pair::Pair;
 use crate::consent::{
-    EntityId, Event, EventFault, Happened, ImportKey, Kept, NameFault, PairKey, Progress, Question,
-    Refused, Scope, Unavailable,
+    EntityId, Event, EventFault, Happened, IdKey, ImportKey, Kept, NameFault, PairKey, Progress,
+    Question, Refused, Scope, Unavailable,
 };
 use crate::policy::Standing;
 use crate::registry::Msisdn;
@@ -114,9 +115,37 @@ impl Shared {
         refused: &mut Vec<Refused>,
         taken: &mut dyn FnMut(usize, u64),
     ) -> Result<u64, Unavailable> {
-        if events.is_empty() {
-            return Ok(0);
+        let (mut waiting, mut is_changed, mut done) = (0, false, Ok(()));
+        for (nth, run) in events.chunks(engine::CHUNK_EVENTS_MAX).enumerate() {
+            let from = nth * engine::CHUNK_EVENTS_MAX;
+            let mut left_out = Vec::new();
+            let mut keep = |at, number| taken(from + at, number);
+            match self.tell_run(run, now_us, &mut left_out, &mut keep) {
+                Ok(0) => is_changed = true,
+                Ok(more) => waiting += more,
+                Err(why) => done = Err(why),
+            }
+            refused.extend(left_out.into_iter().map(|one| Refused { at: from + one.at, ..one }));
+            if done.is_err() {
+                break;
+            }
         }
+        let now = Instant::now();
+        if is_changed && !self.settle_after(now, now + IN_FORCE) {
+            // They are in force; here that must not be later than somebody is told so.
+            self.node().unhear();
+        }
+        done.map(|()| waiting)
+    }
+
+    /// Tells as many as one transaction takes.
+    fn tell_run(
+        &self,
+        events: &[Event],
+        now_us: u64,
+        refused: &mut Vec<Refused>,
+        taken: &mut dyn FnMut(usize, u64),
+    ) -> Result<u64, Unavailable> {
         let told: Vec<Told> =
             events.iter().map(|event| Told { event: *event, recorded_us: now_us }).collect();
         let applied = self.ask(move |remote| async move {
@@ -126,7 +155,6 @@ impl Shared {
             Ok(applied) => applied,
             Err(fault) => return self.tell_later(fault, events, now_us, refused, taken),
         };
-        let before = refused.len();
         for (at, outcome) in applied.outcomes.into_iter().enumerate() {
             match outcome {
                 Ok(Outcome::Taken(number)) => taken(at, number),
@@ -134,12 +162,7 @@ impl Shared {
                 Err(fault) => refused.push(Refused { at, fault }),
             }
         }
-        self.node().took(events, refused.get(before..).unwrap_or_default());
-        let now = Instant::now();
-        if !self.settle_after(now, now + IN_FORCE) {
-            // They are in force; here that must not be later than somebody is told so.
-            self.node().unhear();
-        }
+        self.node().took(events, refused);
         Ok(0)
     }
 
@@ -174,6 +197,20 @@ impl Shared {
         let others = (0..events.len()).filter(|at| !revoked.contains(at));
         refused.extend(others.map(|at| Refused { at, fault: EventFault::EngineDown }));
         Ok((kept.len() - left_out.len()) as u64)
+    }
+
+    /// See [`crate::consent::Ledger::remembers`].
+    pub fn remembers(&self, ids: &[IdKey]) -> Result<Vec<bool>, Unavailable> {
+        let asked = ids.to_vec();
+        let known = self.ask(move |remote| async move { remote.engine.ids(&asked).await })?;
+        let known: HashSet<IdKey> = known.into_iter().collect();
+        Ok(ids.iter().map(|id| known.contains(id)).collect())
+    }
+
+    /// See [`crate::consent::Ledger::remember`].
+    pub fn remember(&self, ids: &[IdKey]) -> Result<(), Unavailable> {
+        let told = ids.to_vec();
+        Ok(self.ask(move |remote| async move { remote.engine.add_ids(&told).await })?)
     }
 
     /// See [`crate::consent::Ledger::history`].
