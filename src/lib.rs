@@ -42,6 +42,7 @@
 //! | [`cluster`] | what nodes tell each other of their senders: leases of rates, sweeps, keywords |
 //! | [`postgres`] | how databases are spoken to: URL, TLS, several hosts, pools |
 //! | [`mirror`] | what was recorded, delivered to files, PostgreSQL, Kafka as the journal grows |
+//! | [`stream`] | consent events that come in from a Kafka topic |
 //! | `spans` | what became of single sessions and messages, for a collector of traces (feature `otlp`) |
 //! | [`capture`] | the proxy's own traces: redacted, bounded, as Wireshark reads them |
 //! | [`admin`] | HTTP: metrics, health, sessions, the consent ledger |
@@ -89,5 +90,6 @@ pub mod session;
 pub mod smpp;
 #[cfg(feature = "otlp")]
 pub mod spans;
+pub mod stream;
 pub mod text;
 pub mod upstream;

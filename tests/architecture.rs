@@ -14,7 +14,8 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("audit", &["policy"]),
     ("pem", &[]),
     ("postgres", &["pem"]),
-    ("mirror", &["audit", "archive", "postgres"]),
+    ("mirror", &["audit", "archive", "consent", "registry", "policy", "postgres"]),
+    ("stream", &["consent"]),
     ("session", &["smpp", "text", "registry", "content", "consent", "policy", "audit"]),
     ("archive", &["smpp", "text", "registry", "content", "policy", "audit", "session"]),
     ("metrics", &["smpp", "session"]),
@@ -37,7 +38,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
         &[
             "smpp", "text", "registry", "content", "consent", "policy", "audit", "session",
             "metrics", "capture", "proxy", "admin", "peer", "config", "replay", "mirror",
-            "archive", "upstream", "spans", "postgres", "cluster",
+            "archive", "upstream", "spans", "postgres", "cluster", "stream",
         ],
     ),
 ];

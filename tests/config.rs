@@ -547,6 +547,38 @@ fn mistakes_are_told_in_one_sentence() {
             "line 9: [[mirror]] name writes into the folder of another mirror",
         ),
         (
+            "[[stream]]\nname = \"a\"\ndirection = \"inn\"",
+            "line 6: [[stream]] direction cannot be \"inn\"; did you mean in?",
+        ),
+        (
+            "[[stream]]\nname = \"A\"\ndirection = \"in\"\nbrokers = [\"k:1\"]\ntopic = \"t\"",
+            "line 5: [[stream]] name \"A\" is no name of a stream: write 1 to 40 of a to z, 0 to 9, - and _",
+        ),
+        (
+            "[[stream]]\nname = \"a\"\ndirection = \"in\"\nbrokers = [\"k:1\"]\ntopic = \"t\"\nnumbers = \"whole\"",
+            "line 9: [[stream]] numbers belongs to direction out, not in",
+        ),
+        (
+            "[[stream]]\nname = \"a\"\ndirection = \"out\"\nbrokers = [\"k:1\"]\ntopic = \"t\"\ngroup = \"g\"",
+            "line 9: [[stream]] group belongs to direction in, not out",
+        ),
+        (
+            "[[stream]]\nname = \"a\"\ndirection = \"in\"\nbrokers = [\"k:1\"]\ntopic = \"t\"\nrejected = \"t\"",
+            "line 9: [[stream]] rejected is the topic itself: write another",
+        ),
+        (
+            "[[stream]]\nname = \"a\"\ndirection = \"in\"\nbrokers = [\"k:1\"]\ntopic = \"t\"\n[[stream]]\nname = \"b\"\ndirection = \"out\"\nbrokers = [\"k:1\"]\ntopic = \"t\"",
+            "line 13: [[stream]] topic is the topic of a stream the other way: write two",
+        ),
+        (
+            "[[mirror]]\nname = \"a\"\nkind = \"file\"\npath = \"x\"\n[[stream]]\nname = \"a\"\ndirection = \"out\"\nbrokers = [\"k:1\"]\ntopic = \"t\"",
+            "line 9: [[stream]] name is the name of a mirror",
+        ),
+        (
+            "[[stream]]\nname = \"a\"\ndirection = \"in\"\nbrokers = [\"k:1\"]\ntopic = \"t\"\nbatch = 5001",
+            "line 9: [[stream]] batch is 5001; it may be 1 to 5000",
+        ),
+        (
             "[[mirror]]\nname = \"a\"\nkind = \"file\"\npath = \"x\"\nbatch = 0",
             "line 8: [[mirror]] batch is 0; it may be 1 to 100000",
         ),

@@ -244,6 +244,7 @@ fn place() -> Place {
             entity: "示例商城有限公司",
             scope: "",
             proof: b"",
+            id: "",
         };
         records.consent(NOW_US + 2 * SECOND + 1, &revoked);
     });

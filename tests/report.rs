@@ -128,6 +128,7 @@ fn revoked(cause: u8, entity: &'static str) -> ConsentRecord<'static> {
         entity,
         scope: "",
         proof: b"",
+        id: "",
     }
 }
 

@@ -10,7 +10,7 @@ use std::time::Duration;
 use consentry::archive::bundle::{Export, Format, check, export};
 use consentry::audit::index::Indexed;
 use consentry::audit::keys::{IndexKey, PublicKey, SigningKey};
-use consentry::audit::proof::{NotaryOptions, Prover};
+use consentry::audit::proof::{Checkpoint, NotaryOptions, Prover, Signed};
 use consentry::audit::retention::{Gone, Hold, Plan, Retention, RetentionFault, Term, plan};
 use consentry::audit::{
     Address, Against, Durability, Found, Journal, KeyRing, OpenFault, Options, PASS, Query,
@@ -279,6 +279,30 @@ fn what_a_mirror_needs_stays_although_it_is_due() {
     assert_eq!(purge(firsts[1]), firsts[..1]);
     assert_eq!(purge(u64::MAX), firsts[1..2]);
     journal.close(at(now) + 1).expect("closed");
+}
+
+#[test]
+fn what_was_signed_of_a_segment_and_kept_elsewhere_fits_its_purge() {
+    let place = three_months();
+    let mut signed: Vec<Signed> = Vec::new();
+    let mut reader = Reader::open(&place.journal()).expect("the journal");
+    while let Some(entry) = reader.next().expect("whole") {
+        if let Record::Checkpoint(one) = entry.record() {
+            signed.push(one);
+        }
+    }
+    signed.retain(|one| one.checkpoint.first == 1);
+    let whole = signed.iter().max_by_key(|one| one.checkpoint.size).expect("of all of it").clone();
+    place.purge("2026-12-01T00:00:00+08:00").expect("one");
+    let key = SigningKey::open(&place.0.path().join("keys")).expect("readable").expect("a key");
+    let chain = [9; 32];
+    let other = Signed::sign(Checkpoint { chain, ..whole.checkpoint.clone() }, &key);
+    for (checkpoint, is_right) in [(whole, true), (other, false)] {
+        let against = Against { keys: &[key.public()], checkpoints: &[checkpoint] };
+        let verified = verify_against(&place.journal(), &against);
+        assert_eq!(verified.is_ok(), is_right, "{verified:?}");
+        assert!(is_right || verified.is_err_and(|why| why.to_string().contains("written anew")));
+    }
 }
 
 #[test]

@@ -31,6 +31,7 @@ fn families() -> BTreeSet<String> {
     metrics.provider("示例商城有限公司");
     metrics.config("ab");
     metrics.mirror("collector");
+    metrics.stream("crm");
     metrics.certificate("listen1.server");
     metrics.upstream("0.0.0.0:2775", "192.0.2.10:2775", &["connect"]);
     let text = metrics.render();

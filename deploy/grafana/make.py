@@ -253,6 +253,11 @@ AUDIT = [
     lines("Mirrors: failures", "Deliveries that were tried again, and records that were purged before they were delivered.",
           [(rate("consentry_mirror_failures_total", ("mirror",)), "failures {{mirror}}"),
            (rate("consentry_mirror_skipped_records_total", ("mirror",)), "purged {{mirror}}")], PER_SECOND),
+    lines("Streams in: behind", "Messages of consent that are not taken yet, and failures that were tried again.",
+          [(gauge("consentry_stream_lag_messages", ("instance", "stream")), "{{stream}} {{instance}}"),
+           (rate("consentry_stream_failures_total", ("stream",)), "failures a second {{stream}}")]),
+    lines("Streams in: messages", "By what became of them: taken, known from before, rejected.",
+          [(rate("consentry_stream_messages_total", ("stream", "outcome")), "{{outcome}} {{stream}}")], PER_SECOND),
     lines("Capture: PDUs", "Written to trace files, and dropped because the writer was behind.",
           [(rate("consentry_capture_frames_total", ("outcome",)), "{{outcome}}")], PER_SECOND),
     lines("Capture: how far back", "Time until the ring of files is overwritten, at the present rate.",
@@ -281,7 +286,7 @@ DASHBOARDS = [
     ("overview", "Consentry: overview", "Is it well? The first page of the night shift.", OVERVIEW, False),
     ("compliance", "Consentry: compliance", "What is refused, by which rule, and who said no.", COMPLIANCE, False),
     ("latency", "Consentry: latency", "What the proxy adds, what the disk and the SMSC take.", LATENCY, False),
-    ("audit", "Consentry: audit", "The journal, its disk, its mirrors, and captures.", AUDIT, False),
+    ("audit", "Consentry: audit", "The journal, its disk, mirrors, streams, and captures.", AUDIT, False),
     ("providers", "Consentry: providers", "Who sends, and of whom much is refused. Needs [metrics] providers = true.", PROVIDERS, True),
 ]
 

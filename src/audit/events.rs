@@ -9,11 +9,12 @@ pub(super) const CONSENT_FIXED_OCTETS: usize = 33;
 /// Octets of the digest of a proof.
 const DIGEST_OCTETS: usize = 32;
 
-/// The consent ledger was told of an event, by an operator or through the admin API (Order 31 art. 11:
-/// subscription and cancellation are on record), or a file of them was imported.
+/// The consent ledger was told of an event (Order 31 art. 11: subscription and cancellation are on record) by
+/// an operator, the admin API, a stream, a handset's reply or a request that went on; or a file of them was
+/// imported.
 #[derive(Clone, PartialEq, Eq)]
 pub struct ConsentRecord<'a> {
-    /// The event's number in the ledger; 0 of an import.
+    /// The event's number in the ledger; 0 of an import, and where the ledger had not given it one yet.
     pub event: u64,
     /// When it happened, as was said: microseconds since the Unix epoch.
     pub happened_us: u64,
@@ -39,6 +40,8 @@ pub struct ConsentRecord<'a> {
     pub scope: &'a str,
     /// SHA-256 of a grant's proof, or of what was imported; else empty.
     pub proof: &'a [u8],
+    /// The id that it came with, from a stream; else empty. At most 255 octets.
+    pub id: &'a str,
 }
 
 impl ConsentRecord<'_> {
@@ -125,6 +128,10 @@ impl Records {
         self.text(record.entity);
         self.text(record.scope);
         self.counted(record.proof, DIGEST_OCTETS);
+        // Behind the rest, and only where there is one: what was written before there were ids reads so.
+        if !record.id.is_empty() {
+            self.text(record.id);
+        }
         self.finish(start);
     }
 
@@ -167,6 +174,7 @@ pub(super) fn decode_consent<'a>(rest: &mut Rest<'a>) -> Option<ConsentRecord<'a
         entity: rest.text()?,
         scope: rest.text()?,
         proof: rest.counted()?,
+        id: if rest.is_empty() { "" } else { rest.text()? },
     })
 }
 

@@ -787,6 +787,11 @@ fn decode_verdict<'a>(rest: &mut Rest<'a>) -> Option<VerdictRecord<'a>> {
 pub(super) struct Rest<'a>(&'a [u8]);
 
 impl<'a> Rest<'a> {
+    /// Whether nothing is left.
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// All that is left.
     pub(super) fn all(&mut self) -> &'a [u8] {
         std::mem::take(&mut self.0)

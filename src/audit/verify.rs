@@ -129,7 +129,7 @@ struct Check<'a> {
     before: Tree,
     /// What `purged.json` says; whether that is on record is looked at in the end.
     gone: PurgedFile,
-    /// Checkpoints from outside whose records have not come by.
+    /// Checkpoints from outside whose records have not come by, the next one last.
     open: Vec<Signed>,
     /// Those whose segments were purged.
     outlived: Vec<Signed>,
@@ -146,6 +146,9 @@ impl<'a> Check<'a> {
         newest: Option<Signed>,
         gone: PurgedFile,
     ) -> Check<'a> {
+        let mut open: Vec<Signed> =
+            newest.into_iter().chain(against.checkpoints.iter().cloned()).collect();
+        open.sort_by_key(|signed| std::cmp::Reverse(signed.checkpoint.end()));
         Check {
             directory,
             keys: against.keys,
@@ -167,7 +170,7 @@ impl<'a> Check<'a> {
             at: Tree::default(),
             before: Tree::default(),
             gone,
-            open: newest.into_iter().chain(against.checkpoints.iter().cloned()).collect(),
+            open,
             outlived: Vec::new(),
             end: (String::new(), 0),
             purged: BTreeMap::new(),
@@ -252,14 +255,7 @@ impl<'a> Check<'a> {
 
     /// Checkpoints from outside that cover the journal up to here.
     fn outside(&mut self, segment: &str, next: u64) -> Result<(), ReadFault> {
-        if self.open.iter().all(|signed| signed.checkpoint.end() > next) {
-            return Ok(());
-        }
-        let (due, open) = std::mem::take(&mut self.open)
-            .into_iter()
-            .partition(|signed| signed.checkpoint.end() <= next);
-        self.open = open;
-        for signed in Vec::from_iter::<Vec<Signed>>(due) {
+        while let Some(signed) = self.open.pop_if(|signed| signed.checkpoint.end() <= next) {
             let was = &signed.checkpoint;
             if self.gone.has(was.first) {
                 self.outlived.push(signed);

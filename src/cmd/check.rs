@@ -6,9 +6,9 @@ use std::path::PathBuf;
 use serde_json::{Map, Value};
 
 use super::knowledge::{self, Loaded};
-use super::{Answer, Failure, blind, capture, ledger, mirrors, tls, traces};
+use super::{Answer, Failure, blind, capture, ledger, mirrors, streams, tls, traces};
 use crate::admin::Token;
-use crate::config::{self, Config, MirrorKind, Place, duration, size};
+use crate::config::{self, Config, MirrorKind, Place, Way, duration, size};
 use crate::policy::Rule;
 use crate::proxy::tls::End;
 use crate::registry::{Code, Provider, Purpose};
@@ -49,6 +49,7 @@ pub fn run(args: Args) -> Result<Answer, Failure> {
     capture::capture(&loaded)?;
     mirrors::check(config)?;
     ledger::check(config)?;
+    streams::check(config)?;
     traces::check(config)?;
     let ends = tls::together(&tls::read(config)?).ends();
     let facts = facts(&loaded, &ends);
@@ -103,6 +104,7 @@ fn facts(loaded: &Loaded, ends: &[End]) -> Vec<Fact> {
     facts.extend(values("settings", kept(config)));
     facts.extend(values("settings", settings(config)));
     facts.extend(config.mirrors.iter().map(mirror));
+    facts.extend(config.streams.iter().map(stream));
     facts.extend(providers(loaded));
     facts.extend(filings(loaded));
     for rule in Rule::ALL {
@@ -425,6 +427,26 @@ fn mirror(mirror: &config::Mirror) -> Fact {
         ("wait", duration::text(mirror.wait).into()),
     ]);
     fact("mirrors", &mirror.name, fields)
+}
+
+fn stream(stream: &config::Stream) -> Fact {
+    let mut fields = vec![
+        ("direction", stream.way.name().into()),
+        ("brokers", stream.brokers.clone().into()),
+        ("topic", stream.topic.clone().into()),
+    ];
+    let said = |text: &Option<String>, or: &str| text.as_deref().unwrap_or(or).into();
+    match &stream.way {
+        Way::In { group, rejected, entity } => fields.extend([
+            ("group", group.clone().into()),
+            ("rejected", said(rejected, "file")),
+            ("entity", said(entity, "any")),
+        ]),
+        Way::Out { numbers, .. } => fields.push(("numbers", numbers.name().into())),
+    }
+    fields.push(("batch", stream.batch.into()));
+    fields.push(("wait", duration::text(stream.wait).into()));
+    fact("streams", &stream.name, fields)
 }
 
 impl Fact {

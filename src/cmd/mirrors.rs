@@ -9,7 +9,7 @@ use super::record::hex;
 use crate::archive::Token;
 use crate::audit::keys::IndexKey;
 use crate::audit::{Journal, KeyRing};
-use crate::config::{Config, MirrorFormat, MirrorKind, MirrorNumbers};
+use crate::config::{Config, MirrorFormat, MirrorKind, MirrorNumbers, Way};
 use crate::metrics::{Metrics, MirrorMetrics};
 use crate::mirror::{Figures, Format, Mirror, Options, To};
 
@@ -32,15 +32,16 @@ pub(super) fn start(
 ) -> Result<Mirrors, Failure> {
     let mut running = Vec::new();
     let token_key = IndexKey::open(&config.audit.keys)?.map(|key| hex(&key.name()));
-    for options in options(config, keys, token, token_key.as_deref()) {
+    for (section, options) in options(config, keys, token, token_key.as_deref()) {
         let name = options.name.clone();
         let mirror = Mirror::start(journal.clone(), &config.audit.path, options)
-            .map_err(|fault| Failure(format!("[[mirror]] {name}: {fault}")))?;
+            .map_err(|fault| Failure(format!("[[{section}]] {name}: {fault}")))?;
         tracing::info!(mirror = name, lag = mirror.figures().lag, "mirroring");
         running.push(mirror);
     }
+    let any = !running.is_empty();
     let mirrors = Mirrors { running: Arc::new(Mutex::new(running)) };
-    if !config.mirrors.is_empty() {
+    if any {
         tokio::spawn(watch(mirrors.clone(), metrics.clone()));
     }
     Ok(mirrors)
@@ -48,11 +49,19 @@ pub(super) fn start(
 
 /// Whether every mirror of the configuration could be begun, as far as that shows without beginning.
 pub(super) fn check(config: &Config) -> Result<(), Failure> {
-    for options in options(config, &Arc::new(KeyRing::default()), None, None) {
+    for (section, options) in options(config, &Arc::new(KeyRing::default()), None, None) {
         crate::mirror::check(&options)
-            .map_err(|fault| Failure(format!("[[mirror]] {}: {fault}", options.name)))?;
+            .map_err(|fault| Failure(format!("[[{section}]] {}: {fault}", options.name)))?;
     }
     Ok(())
+}
+
+/// The names of all mirrors: those that are configured, and the streams out, which are mirrors of the events
+/// of consent alone.
+pub(super) fn names(config: &Config) -> Vec<String> {
+    let streams = config.streams.iter().filter(|one| matches!(one.way, Way::Out { .. }));
+    let mirrors = config.mirrors.iter().map(|one| one.name.clone());
+    mirrors.chain(streams.map(|one| one.name.clone())).collect()
 }
 
 impl Mirrors {
@@ -67,12 +76,28 @@ impl Mirrors {
     }
 }
 
+/// Each with the section that it is written in.
 fn options(
     config: &Config,
     keys: &Arc<KeyRing>,
     token: Option<&Arc<Token<'static>>>,
     token_key: Option<&str>,
-) -> Vec<Options> {
+) -> Vec<(&'static str, Options)> {
+    let stream = |stream: &crate::config::Stream| match &stream.way {
+        Way::In { .. } => None,
+        Way::Out { numbers, node: named } => Some(Options {
+            name: stream.name.clone(),
+            to: To::Consents { brokers: stream.brokers.clone(), topic: stream.topic.clone() },
+            node: named.clone().unwrap_or_else(|| node(config)),
+            whole_numbers: *numbers == MirrorNumbers::Whole,
+            content: false,
+            keys: keys.clone(),
+            token: token.cloned(),
+            token_key: token_key.map(str::to_owned),
+            batch: stream.batch,
+            wait: stream.wait,
+        }),
+    };
     let one = |mirror: &crate::config::Mirror| Options {
         name: mirror.name.clone(),
         to: to(&mirror.kind),
@@ -85,7 +110,9 @@ fn options(
         batch: mirror.batch,
         wait: mirror.wait,
     };
-    config.mirrors.iter().map(one).collect()
+    let mirrors = config.mirrors.iter().map(|mirror| ("mirror", one(mirror)));
+    let streams = config.streams.iter().filter_map(|one| Some(("stream", stream(one)?)));
+    mirrors.chain(streams).collect()
 }
 
 fn to(kind: &MirrorKind) -> To {

@@ -48,6 +48,7 @@ mod serve;
 mod shown;
 mod smsc;
 mod sockets;
+mod streams;
 mod tls;
 mod told;
 mod traces;

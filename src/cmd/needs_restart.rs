@@ -19,6 +19,7 @@ pub(super) fn keys(was: &Config, is: &Config) -> Vec<String> {
     consent(&was.consent, &is.consent, &mut add);
     audit(&was.audit, &is.audit, &mut add);
     add(was.mirrors != is.mirrors, "[[mirror]]");
+    add(was.streams != is.streams, "[[stream]]");
     add(was.capture != is.capture, "[capture]");
     add(was.traces != is.traces, "[traces]");
     add(was.metrics != is.metrics, "[metrics] providers");

@@ -98,6 +98,7 @@ fn consent(line: &mut Value, record: &ConsentRecord<'_>, unmask: bool) -> &'stat
     line["scope"] = named(record.scope).into();
     line["proof_sha256"] = (!record.proof.is_empty()).then(|| hex(record.proof)).into();
     line["count"] = record.count.into();
+    line["id"] = named(record.id).into();
     Kind::Consent.name()
 }
 

@@ -92,7 +92,7 @@ impl Desk {
             clock,
             keys: Arc::new(KeyRing::open(&config.audit.keys)?),
             ledger,
-            mirrors: config.mirrors.iter().map(|mirror| mirror.name.clone()).collect(),
+            mirrors: super::mirrors::names(config),
             watch,
         };
         desk.doubt();

@@ -25,7 +25,7 @@ use super::sockets::Addresses;
 use super::traces;
 use super::{
     Failure, asked, capture, cluster, console, disk, file_watch, hand_over, key_watch, ledger,
-    licences, mirrors, originals, tls, told, upstreams,
+    licences, mirrors, originals, streams, tls, told, upstreams,
 };
 use crate::admin::{self, Token, Told};
 use crate::audit::keys::{Auditor, SigningKey};
@@ -86,6 +86,8 @@ pub(super) struct Running {
     _indexing: Indexing,
     /// What goes on to others.
     mirrors: mirrors::Mirrors,
+    /// What others tell of consent.
+    streams: streams::Streams,
     /// What is exchanged with other nodes.
     exchange: Option<Exchange>,
 }
@@ -197,6 +199,7 @@ pub(super) async fn start(
         false => None,
     };
     let mirrors = mirrors::start(&config, &shared.journal, &shared.metrics, &keys, Some(&token))?;
+    let streams = streams::start(&config, &shared.journal, &ledger, &shared.metrics)?;
     let audit = config.audit.path.clone();
     Ok(Running {
         shared,
@@ -212,6 +215,7 @@ pub(super) async fn start(
         rewriting,
         _indexing,
         mirrors,
+        streams,
         exchange,
     })
 }
@@ -263,12 +267,13 @@ impl Running {
         if let Ok(Err(error)) = saved.await {
             tracing::error!(%error, "no message will be known by its message_id");
         }
-        let (rewriting, mirrors) = (self.rewriting, self.mirrors);
+        let (rewriting, mirrors, streams) = (self.rewriting, self.mirrors, self.streams);
         let shared = self.shared.clone();
         let closed = tokio::task::spawn_blocking(move || {
             if let Some(rewriting) = rewriting {
                 rewriting.stop();
             }
+            streams.stop();
             mirrors.stop();
             capture.stop();
             traces::stop(&shared.spans);

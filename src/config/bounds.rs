@@ -141,6 +141,12 @@ pub const MIRROR_TEXT_MAX: usize = 200;
 pub const MIRROR_BATCH: Bounds<usize> = Bounds { default: 5_000, min: 1, max: 100_000 };
 /// `[[mirror]] wait`: how long records wait for more of them.
 pub const MIRROR_WAIT: Bounds<Duration> = millis(SECOND, 10, HOUR);
+/// `[[stream]]`: how many.
+pub const STREAMS_MAX: usize = 16;
+/// `[[stream]] batch`: messages taken or delivered at once.
+pub const STREAM_BATCH: Bounds<usize> = Bounds { default: 500, min: 1, max: 5_000 };
+/// `[[stream]] wait`: how long messages wait for more of them.
+pub const STREAM_WAIT: Bounds<Duration> = millis(100, 10, MINUTE);
 /// `[[mirror]] file_size`: octets of one file.
 pub const MIRROR_FILE_OCTETS: Bounds<usize> =
     Bounds { default: 64 * MIB, min: 4 * KIB, max: 16 * GIB };

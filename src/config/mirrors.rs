@@ -45,15 +45,7 @@ pub(super) fn mirrors(
 }
 
 fn mirror(source: &Source<'_>, folder: &Path, one: written::Mirror) -> Result<Mirror, Fault> {
-    let name = one.name.get_ref();
-    let is_letter = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || "-_".contains(c);
-    if name.is_empty() || name.len() > bounds::MIRROR_NAME_MAX || !name.chars().all(is_letter) {
-        let says = format!(
-            "is no name of a mirror: write 1 to {} of a to z, 0 to 9, - and _",
-            bounds::MIRROR_NAME_MAX
-        );
-        return Err(source.fault(one.name.span(), quoted(&one.name, says)));
-    }
+    let name = name(source, one.name.clone(), "a mirror")?;
     belongs(source, &one)?;
     let missing = |key: &str| {
         let says = format!("of kind {} says no {key}", one.kind.get_ref());
@@ -79,7 +71,7 @@ fn mirror(source: &Source<'_>, folder: &Path, one: written::Mirror) -> Result<Mi
         },
     };
     Ok(Mirror {
-        name: name.clone(),
+        name,
         kind,
         numbers: one.numbers.unwrap_or(MirrorNumbers::Masked),
         content: one.content.unwrap_or(false),
@@ -87,6 +79,33 @@ fn mirror(source: &Source<'_>, folder: &Path, one: written::Mirror) -> Result<Mi
         batch: count(source, one.batch, bounds::MIRROR_BATCH)?,
         wait: time(source, one.wait, bounds::MIRROR_WAIT)?,
     })
+}
+
+/// A name in metrics, logs and files.
+pub(super) fn name(
+    source: &Source<'_>,
+    written: Spanned<String>,
+    of: &str,
+) -> Result<String, Fault> {
+    let name = written.get_ref();
+    let is_letter = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || "-_".contains(c);
+    if name.is_empty() || name.len() > bounds::MIRROR_NAME_MAX || !name.chars().all(is_letter) {
+        let most = bounds::MIRROR_NAME_MAX;
+        let says = format!("is no name of {of}: write 1 to {most} of a to z, 0 to 9, - and _");
+        return Err(source.fault(written.span(), quoted(&written, says)));
+    }
+    Ok(written.into_inner())
+}
+
+/// What others read as it is written.
+pub(super) fn text(source: &Source<'_>, written: Spanned<String>) -> Result<String, Fault> {
+    let text = written.get_ref();
+    let octets = 1..=bounds::MIRROR_TEXT_MAX;
+    if !octets.contains(&text.len()) || text.chars().any(char::is_control) {
+        let says = format!("must have 1 to {} octets", bounds::MIRROR_TEXT_MAX);
+        return Err(source.fault(written.span(), says));
+    }
+    Ok(written.into_inner())
 }
 
 /// Refuses a kind that there is not, and keys that belong to another kind.
@@ -131,7 +150,7 @@ fn table(source: &Source<'_>, written: Spanned<String>) -> Result<String, Fault>
     Ok(written.into_inner())
 }
 
-fn topic(source: &Source<'_>, written: Spanned<String>) -> Result<String, Fault> {
+pub(super) fn topic(source: &Source<'_>, written: Spanned<String>) -> Result<String, Fault> {
     let is_letter = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
     let topic = written.get_ref();
     if topic.is_empty() || topic.len() > bounds::MIRROR_TEXT_MAX || !topic.chars().all(is_letter) {
@@ -141,7 +160,7 @@ fn topic(source: &Source<'_>, written: Spanned<String>) -> Result<String, Fault>
     Ok(written.into_inner())
 }
 
-fn brokers(
+pub(super) fn brokers(
     source: &Source<'_>,
     written: Spanned<Vec<Spanned<String>>>,
 ) -> Result<Vec<String>, Fault> {

@@ -7,6 +7,7 @@
 //! | `upstreams` | what is written of the SMSCs of a listener to what is meant |
 //! | `cluster` | several nodes, and the database that they share |
 //! | `mirrors` | what is written of a mirror to what is meant |
+//! | `streams` | `[[stream]]`, written and meant |
 //! | `networks` | networks that a listener names |
 //! | `tls` | what is written of TLS, and what is meant |
 //! | `reload` | `[reload]`, written and meant |
@@ -42,6 +43,7 @@ pub mod nearest;
 mod networks;
 mod reload;
 pub mod size;
+mod streams;
 mod tls;
 mod traces;
 mod upstreams;
@@ -52,6 +54,7 @@ mod written;
 pub use cluster::{Cluster, Shared};
 pub use fault::Fault;
 pub use reload::Reload;
+pub use streams::{Stream, Way};
 pub use tls::{SmscTls, Tls};
 pub use traces::Traces;
 pub use validate::{NEVER_LOOSENED, RETRIED};
@@ -61,6 +64,7 @@ const CONSENT_PATH: &str = "state/consent";
 const AUDIT_PATH: &str = "state/audit";
 /// The zone whose days and months count, unless the file says otherwise.
 pub const AUDIT_ZONE: &str = "Asia/Shanghai";
+const STREAM_GROUP: &str = "consentry";
 /// The table of a mirror of kind `postgres`, unless the file says otherwise.
 pub const MIRROR_TABLE: &str = "consentry_records";
 const CAPTURE_PATH: &str = "state/capture";
@@ -98,6 +102,8 @@ pub struct Config {
     pub audit: Audit,
     /// Where records go on to, at most [`bounds::MIRRORS_MAX`].
     pub mirrors: Vec<Mirror>,
+    /// Consent events in and out, at most [`bounds::STREAMS_MAX`].
+    pub streams: Vec<Stream>,
     /// The proxy's own traces.
     pub capture: Capture,
     /// When changed files are put in force by themselves.
@@ -602,6 +608,13 @@ choices! {
         Masked "masked"
         /// All of them, and the words of replies.
         Whole "whole"
+    }
+    /// Which way a stream goes.
+    Direction {
+        /// From its topic into the ledger.
+        In "in"
+        /// From the ledger to its topic.
+        Out "out"
     }
     /// Whether a proof of consent must have been reviewed before it counts.
     Review {

@@ -58,6 +58,7 @@ pub(super) fn config(
         written.outbind.unwrap_or_default(),
     )?;
     let registry = written.registry.unwrap_or_default();
+    let mirrors = super::mirrors::mirrors(&source, folder, written.mirror.unwrap_or_default())?;
     let config = Config {
         listen,
         outbind,
@@ -70,7 +71,8 @@ pub(super) fn config(
         content: content(&source, folder, written.content.unwrap_or_default())?,
         long_messages: long_messages(&source, written.long_messages.unwrap_or_default())?,
         audit: audit(&source, folder, written.audit.unwrap_or_default())?,
-        mirrors: super::mirrors::mirrors(&source, folder, written.mirror.unwrap_or_default())?,
+        streams: super::streams::streams(&source, written.stream.unwrap_or_default(), &mirrors)?,
+        mirrors,
         traces: written.traces.map(|one| super::traces::traces(&source, one)).transpose()?,
         capture: capture(&source, folder, written.capture.unwrap_or_default())?,
         reload: super::reload::reload(&source, written.reload.unwrap_or_default())?,

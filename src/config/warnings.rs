@@ -2,7 +2,7 @@
 
 use super::{
     CaptureText, Config, Durability, MirrorKind, MirrorNumbers, Mode, OverrideMode, Place,
-    RecordedContent, Review, RuleSet, UnknownCommand,
+    RecordedContent, Review, RuleSet, UnknownCommand, Way,
 };
 use crate::postgres::Encryption;
 
@@ -98,6 +98,15 @@ pub(super) fn warnings(config: &Config) -> Vec<String> {
             }
         };
         warnings.extend(says.map(|says| format!("[[mirror]] {name}: {says}")));
+    }
+    for stream in &config.streams {
+        let name = &stream.name;
+        if matches!(stream.way, Way::Out { numbers: MirrorNumbers::Whole, .. }) {
+            warnings.push(format!("[[stream]] {name}: numbers whole shows persons' numbers"));
+        }
+        if !stream.brokers.iter().all(|broker| is_local(broker)) {
+            warnings.push(format!("[[stream]] {name}: events cross the network unencrypted"));
+        }
     }
     if config.capture.text == CaptureText::Whole {
         warnings.push("[capture] text whole keeps the texts of messages in files".to_owned());

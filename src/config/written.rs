@@ -57,6 +57,9 @@ pub(super) struct File {
     /// Where records go on to.
     #[schemars(with = "Option<Vec<Mirror>>", length(max = bounds::MIRRORS_MAX))]
     pub mirror: Option<Vec<Spanned<Mirror>>>,
+    /// Consent events on Kafka topics, in or out.
+    #[schemars(with = "Option<Vec<super::streams::Written>>", length(max = bounds::STREAMS_MAX))]
+    pub stream: Option<Vec<Spanned<super::streams::Written>>>,
     /// The proxy's own traces.
     pub capture: Option<Capture>,
     /// When changed files are put in force by themselves; else at SIGHUP and when the API is asked.

@@ -25,7 +25,7 @@ use sha2::{Digest, Sha256};
 use super::line::{self, hex};
 use super::{
     EVENT_KINDS, EntityId, Event, Grant, Happened, ImportKey, Kept, Ledger, Line, LineFault,
-    Progress, Question, Scope, Source, Unavailable,
+    Progress, Question, Refused, Scope, Source, Unavailable,
 };
 use crate::policy::{Standing, StandingState};
 use crate::registry::Msisdn;
@@ -101,6 +101,8 @@ pub enum Told {
         entity: String,
         /// The name of the scope that it is about; empty for all of the entity.
         scope: String,
+        /// The id that it came with from a stream; else empty.
+        id: String,
     },
     /// Events of a file.
     Imported {
@@ -206,21 +208,7 @@ fn events(
             Err(fault) => refused.push((number, fault.to_string())),
         }
     }
-    let mut left_out = Vec::new();
-    let mut kept = Vec::new();
-    let mut keep = |at: usize, number: u64| kept.push((at, number));
-    let waiting = ledger.tell(&events, now_us, &mut left_out, &mut keep)?;
-    for (at, number) in kept {
-        let Some(event) = events.get(at).copied() else { continue };
-        let scope = match event.happened {
-            Happened::Granted(Grant { scope, .. })
-            | Happened::Reviewed { scope, .. }
-            | Happened::Sent { scope } => scope,
-            Happened::Revoked(_) | Happened::Asked { .. } => Scope::ALL,
-        };
-        let (entity, scope) = (ledger.entity_name(event.entity), ledger.scope_name(scope));
-        told.push(Told::Event { event, number, entity, scope });
-    }
+    let (left_out, waiting) = tell(ledger, &events, now_us, |_, one| told.push(one))?;
     let taken = events.len() - left_out.len();
     for one in left_out {
         refused.push((numbers.get(one.at).copied().unwrap_or(0), one.fault.to_string()));
@@ -233,6 +221,34 @@ fn events(
         answer["waiting"] = waiting.into();
     }
     Ok(answer.to_string())
+}
+
+/// Tells the ledger of events: [`Ledger::tell`], with what it refused, and how many events wait. `each` is told
+/// of every event that it took, with its place among `events`. Blocks.
+pub fn tell(
+    ledger: &Ledger,
+    events: &[Event],
+    now_us: u64,
+    mut each: impl FnMut(usize, Told),
+) -> Result<(Vec<Refused>, u64), Unavailable> {
+    let (mut refused, mut kept) = (Vec::new(), Vec::new());
+    let mut keep = |at: usize, number: u64| kept.push((at, number));
+    let waiting = ledger.tell(events, now_us, &mut refused, &mut keep)?;
+    for (at, number) in kept {
+        if let Some(event) = events.get(at) {
+            each(at, Told::of(ledger, event, number, ""));
+        }
+    }
+    Ok((refused, waiting))
+}
+
+impl Told {
+    /// One event, which came with this id, or none.
+    pub fn of(ledger: &Ledger, event: &Event, number: u64, id: &str) -> Told {
+        let entity = ledger.entity_name(event.entity);
+        let scope = ledger.scope_name(event.happened.scope());
+        Told::Event { event: *event, number, entity, scope, id: id.to_owned() }
+    }
 }
 
 fn standings(ledger: &Ledger, body: &[u8], now_us: u64) -> Result<String, DeskFault> {

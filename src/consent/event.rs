@@ -78,6 +78,16 @@ pub enum Happened {
 }
 
 impl Happened {
+    /// The scope that it is about; [`Scope::ALL`] where it binds the entity.
+    pub fn scope(&self) -> Scope {
+        match self {
+            Self::Granted(Grant { scope, .. })
+            | Self::Reviewed { scope, .. }
+            | Self::Sent { scope } => *scope,
+            Self::Revoked(_) | Self::Asked { .. } => Scope::ALL,
+        }
+    }
+
     /// Its place among [`super::EVENT_KINDS`].
     pub(super) fn kind(&self) -> usize {
         match self {
@@ -187,6 +197,8 @@ named! {
         Api = 4 "api"
         /// A file that was imported: times are what the file states.
         File = 5 "file"
+        /// A stream: messages of somebody else's, each with an id.
+        Stream = 6 "stream"
     }
     /// Why a consent was revoked.
     Cause {

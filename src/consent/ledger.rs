@@ -9,8 +9,8 @@ use std::time::Duration;
 use super::embedded::Embedded;
 use super::shared::{Figures, NodeOptions, Shared};
 use super::{
-    Cause, Claim, EntityId, Event, EventFault, ImportKey, Kept, Lookup, Progress, Question, Scope,
-    hot,
+    Cause, Claim, EntityId, Event, EventFault, IdKey, ImportKey, Kept, Lookup, Progress, Question,
+    Scope, hot,
 };
 use crate::policy::{Consent, Standing};
 use crate::registry::Msisdn;
@@ -231,6 +231,14 @@ impl Ledger {
         }
     }
 
+    /// Counts questions that [`Ledger::standings`] answered without a look-up, for the figures of a node.
+    pub fn answered(&self, questions: u64) {
+        match self {
+            Self::Embedded(_) => {}
+            Self::Shared(one) => one.answered(questions),
+        }
+    }
+
     /// Claims messages before they go on: requests for consent ([`super::Happened::Asked`]) and messages
     /// under a promised frequency ([`super::Happened::Sent`]), which other nodes may be sending too. The
     /// engine decides who is first. [`Claim::Free`] where this node decides alone, as the embedded ledger
@@ -253,6 +261,21 @@ impl Ledger {
     ) -> Result<Ticket, Unavailable> {
         match self {
             Self::Embedded(one) => one.append(events, now_us, refused),
+            Self::Shared(one) => one.append(events, now_us, refused),
+        }
+    }
+
+    /// The same. `taken` is told of each event whose number is known already: its place in the batch, from 0,
+    /// and the number. A shared ledger knows none yet.
+    pub fn append_numbered(
+        &self,
+        events: &[Event],
+        now_us: u64,
+        refused: &mut Vec<Refused>,
+        taken: &mut dyn FnMut(usize, u64),
+    ) -> Result<Ticket, Unavailable> {
+        match self {
+            Self::Embedded(one) => one.append_numbered(events, now_us, refused, taken),
             Self::Shared(one) => one.append(events, now_us, refused),
         }
     }
@@ -448,6 +471,23 @@ impl Ledger {
         match self {
             Self::Embedded(one) => one.note_progress(key, done),
             Self::Shared(one) => one.note_progress(key, done),
+        }
+    }
+
+    /// Which of these ids are remembered, in their order. Reads the disk.
+    pub fn remembers(&self, ids: &[IdKey]) -> Result<Vec<bool>, Unavailable> {
+        match self {
+            Self::Embedded(one) => one.remembers(ids),
+            Self::Shared(one) => one.remembers(ids),
+        }
+    }
+
+    /// Remembers ids of events that a stream told; durable when it returns. A ledger of one node remembers the
+    /// newest [`IDS_MAX`](super::IDS_MAX), a shared one those of the last thirty days. Blocks.
+    pub fn remember(&self, ids: &[IdKey]) -> Result<(), Unavailable> {
+        match self {
+            Self::Embedded(one) => one.remember(ids),
+            Self::Shared(one) => one.remember(ids),
         }
     }
 

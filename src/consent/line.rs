@@ -33,6 +33,9 @@ use crate::registry::{Address, Msisdn, Npi, Ton, recipient};
 /// The longest line, octets.
 pub const LINE_OCTETS_MAX: usize = 8 * 1024;
 
+/// The longest id of an event, octets.
+pub const ID_OCTETS_MAX: usize = 128;
+
 /// The names of a line's fields.
 pub const FIELDS: [&str; 13] = [
     "number",
@@ -93,6 +96,9 @@ pub struct Line<'a> {
     #[allow(missing_docs)]
     #[serde(borrow, deserialize_with = "text", skip_serializing_if = "str::is_empty")]
     pub content: Cow<'a, str>,
+    /// Of a message of a stream: the event's id, 1 to [`ID_OCTETS_MAX`] octets.
+    #[serde(borrow, deserialize_with = "text", skip_serializing_if = "str::is_empty")]
+    pub id: Cow<'a, str>,
 }
 
 /// What is wrong with a line: its field and why. Never holds what stood there.
@@ -154,7 +160,31 @@ impl<'a> Line<'a> {
     ///
     /// A fault of the whole line: no JSON object, an unknown key, a value that is no text.
     pub fn from_json(octets: &'a [u8]) -> Result<Self, LineFault> {
-        serde_json::from_slice(octets).map_err(|error| LineFault::Whole(unquoted(&error)))
+        let line: Self =
+            serde_json::from_slice(octets).map_err(|error| LineFault::Whole(unquoted(&error)))?;
+        if line.id.is_empty() {
+            return Ok(line);
+        }
+        Err(field("id", "is for messages of a stream; what is told here has none"))
+    }
+
+    /// Reads a message of a stream: the same, with an `id`.
+    ///
+    /// # Errors
+    ///
+    /// The same; no id, one that is too long or holds control characters; more than [`LINE_OCTETS_MAX`].
+    pub fn from_message(octets: &'a [u8]) -> Result<Self, LineFault> {
+        if octets.len() > LINE_OCTETS_MAX {
+            let most = LINE_OCTETS_MAX;
+            return Err(LineFault::Whole(format!("the message has more than {most} octets")));
+        }
+        let line: Self =
+            serde_json::from_slice(octets).map_err(|error| LineFault::Whole(unquoted(&error)))?;
+        if !(1..=ID_OCTETS_MAX).contains(&line.id.len()) || line.id.chars().any(char::is_control) {
+            let most = ID_OCTETS_MAX;
+            return Err(field("id", format!("must have 1 to {most} octets: it names the event")));
+        }
+        Ok(line)
     }
 
     /// The line as NDJSON, with the defaults filled in, so that it says everything itself.
@@ -197,7 +227,8 @@ impl<'a> Line<'a> {
         let is_for_all = self.entity.is_empty() && matches!(happened, Happened::Revoked(_));
         let event = |entity| Event { entity, recipient, time_us, source, happened };
         if is_for_all {
-            let known = ledger.entities_of(recipient).map_err(|why| field("number", why))?;
+            let known = ledger.entities_of(recipient);
+            let known = known.map_err(|why| LineFault::Name("number", why.into()))?;
             out.extend(known.into_iter().map(event));
             return Ok(());
         }

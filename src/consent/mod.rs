@@ -13,6 +13,7 @@
 //! | `hot` | standings in memory, bounded |
 //! | `line`, `csv` | events as people write them |
 //! | `import` | which import, and how far it came |
+//! | `id` | ids by which events of a stream are known that were told before |
 //! | [`desk`] | what operators ask and tell, as texts |
 //! | `ledger` | the face |
 //! | `ask` | what of the shared ledger is waited for: look-ups, claims |
@@ -28,6 +29,7 @@ mod embedded;
 mod event;
 mod format;
 mod hot;
+mod id;
 mod import;
 mod key;
 mod ledger;
@@ -43,6 +45,7 @@ pub use event::{
     Cause, ENTITIES_MAX, EntityId, Event, EventFault, Grant, Happened, Kept, Proof, ProofKind,
     Question, SCOPES_MAX, Scope, Source,
 };
+pub use id::{IDS_MAX, IdKey};
 pub use import::{CHUNK_EVENTS_MAX, HEAD_OCTETS, ImportKey, Progress};
 pub use key::PairKey;
 pub use ledger::{

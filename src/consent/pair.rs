@@ -220,10 +220,10 @@ impl Pair {
         }
     }
 
-    /// Whether a file states what is known already.
+    /// Whether a file or a stream states what is known already.
     fn knows(&self, event: &Event) -> bool {
         match &event.happened {
-            _ if event.source != Source::File => false,
+            _ if !matches!(event.source, Source::File | Source::Stream) => false,
             Happened::Granted(grant) => {
                 let state = GrantState::new(grant, event.time_us);
                 self.grants.iter().any(|old| {

@@ -103,6 +103,9 @@ pub struct Metrics {
     mirror_failures: IntCounterVec,
     mirror_rejected: IntCounterVec,
     mirror_skipped: IntCounterVec,
+    stream_lag: IntGaugeVec,
+    stream_messages: IntCounterVec,
+    stream_failures: IntCounterVec,
     /// `consentry_capture_running`: 1 while traces are written.
     pub capture_running: IntGauge,
     /// `consentry_capture_ring_octets`: what the trace files may take together.
@@ -332,6 +335,23 @@ impl Metrics {
                 "Records that were purged before a mirror had delivered them.",
                 "mirror",
             )?,
+            stream_lag: make.gauges(
+                "consentry_stream_lag_messages",
+                "Messages of a stream of consent events that are not taken yet.",
+                &["stream"],
+            )?,
+            stream_messages: make.register(IntCounterVec::new(
+                Opts::new(
+                    "consentry_stream_messages_total",
+                    "Messages of a stream of consent events, by what became of them.",
+                ),
+                &["stream", "outcome"],
+            )?)?,
+            stream_failures: make.counted(
+                "consentry_stream_failures_total",
+                "What failed at a stream of consent events and was tried again.",
+                "stream",
+            )?,
             capture_frames: make.counters(
                 "consentry_capture_frames_total",
                 "PDUs that a capture wanted, by what became of them.",
@@ -480,6 +500,18 @@ impl Metrics {
         }
     }
 
+    /// The `consentry_stream_...{stream}` of a configured stream in, from then on shown.
+    pub fn stream(&self, name: &str) -> StreamMetrics {
+        let outcome = |outcome| self.stream_messages.with_label_values(&[name, outcome]);
+        StreamMetrics {
+            lag: self.stream_lag.with_label_values(&[name]),
+            taken: outcome("taken"),
+            known: outcome("known"),
+            rejected: outcome("rejected"),
+            failures: self.stream_failures.with_label_values(&[name]),
+        }
+    }
+
     /// The `consentry_upstream_...{listener,upstream}` of a configured SMSC, from then on shown.
     pub fn upstream(&self, listener: &str, upstream: &str, reasons: &[&str]) -> UpstreamMetrics {
         let labels = [listener, upstream];
@@ -571,6 +603,20 @@ pub struct MirrorMetrics {
     pub rejected: IntCounter,
     /// `consentry_mirror_skipped_records_total`: records purged before they were delivered.
     pub skipped: IntCounter,
+}
+
+/// The metrics of one stream in.
+pub struct StreamMetrics {
+    /// `consentry_stream_lag_messages`: messages that are not taken yet.
+    pub lag: IntGauge,
+    /// `consentry_stream_messages_total{outcome="taken"}`: they changed the ledger.
+    pub taken: IntCounter,
+    /// `consentry_stream_messages_total{outcome="known"}`: the ledger had them.
+    pub known: IntCounter,
+    /// `consentry_stream_messages_total{outcome="rejected"}`: nobody can read them, or the ledger refused them.
+    pub rejected: IntCounter,
+    /// `consentry_stream_failures_total`: what was tried again.
+    pub failures: IntCounter,
 }
 
 /// Makes families and puts them into the registry.

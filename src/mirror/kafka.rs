@@ -10,8 +10,10 @@ use rdkafka::ClientConfig;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::producer::{FutureProducer, FutureRecord};
 
+use super::consents::{At, consent_message};
 use super::sink::{Delivered, Rejected, Seam, SinkFault, object};
-use crate::archive::{Column, Row, Value};
+use crate::archive::{Column, Numbers, Row, Value};
+use crate::audit::ConsentRecord;
 
 /// How long a broker may take for a message, all tries counted.
 const MESSAGE: Duration = Duration::from_secs(30);
@@ -29,7 +31,8 @@ pub(super) struct Kafka {
 
 struct KafkaRow {
     record: u64,
-    provider: String,
+    /// The provider, or the pair that an event is of.
+    key: String,
     line: String,
 }
 
@@ -47,7 +50,13 @@ impl Kafka {
         let mut line = String::new();
         object(&self.head, seam, row, &mut line);
         line.pop();
-        self.rows.push(KafkaRow { record, provider, line });
+        self.rows.push(KafkaRow { record, key: provider, line });
+    }
+
+    /// Takes an event of consent, as a stream tells it.
+    pub fn take_consent(&mut self, at: At<'_>, consent: &ConsentRecord<'_>, numbers: Numbers<'_>) {
+        let message = consent_message(at, consent, numbers);
+        self.rows.push(KafkaRow { record: at.record, key: message.key, line: message.value });
     }
 
     /// A producer that failed may be out of step for good: the next delivery makes another.
@@ -64,7 +73,7 @@ impl Kafka {
         let mut sent = Vec::new();
         for row in &self.rows {
             loop {
-                let message = FutureRecord::to(&self.topic).key(&row.provider).payload(&row.line);
+                let message = FutureRecord::to(&self.topic).key(&row.key).payload(&row.line);
                 match producer.send_result(message) {
                     Ok(delivery) => sent.push((row, Ok(delivery))),
                     Err((error, _))

@@ -22,6 +22,7 @@
 //! | `table` | that table: names, columns, indexes |
 //! | [`read`] | what the mirrors of all nodes delivered there: searched, counted, held against a journal |
 //! | `kafka` | kind `kafka`, a cargo feature: messages keyed by provider |
+//! | `consents` | a stream of consent events: of the records those of consent alone, a cargo feature |
 //! | `rejected` | rows that the other side will never take |
 
 use std::fmt;
@@ -37,6 +38,7 @@ use crate::archive::Token;
 use crate::audit::{Journal, KeyRing};
 use crate::postgres::Url;
 
+mod consents;
 #[cfg(feature = "kafka")]
 mod kafka;
 mod lines;
@@ -49,6 +51,7 @@ mod table;
 mod tables;
 mod worker;
 
+pub use consents::{At, ConsentMessage, consent_message};
 pub use place::{FOLDER, needed_from};
 pub use rejected::REJECTED_OCTETS_MAX;
 pub use sink::SinkFault;
@@ -83,6 +86,13 @@ pub enum To {
         /// The topic.
         topic: String,
     },
+    /// A Kafka topic of the events of consent alone.
+    Consents {
+        /// `host:port` of brokers.
+        brokers: Vec<String>,
+        /// The topic.
+        topic: String,
+    },
 }
 
 // The URL may hold a password.
@@ -92,6 +102,7 @@ impl fmt::Debug for To {
             To::Files { .. } => "Files",
             To::Postgres { .. } => "Postgres",
             To::Kafka { .. } => "Kafka",
+            To::Consents { .. } => "Consents",
         })
     }
 }

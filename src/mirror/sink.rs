@@ -5,7 +5,8 @@ use super::place::Growing;
 use super::postgres::Postgres;
 use super::tables::Tables;
 use super::{Format, Options, To};
-use crate::archive::Row;
+use crate::archive::{Numbers, Row};
+use crate::audit::ConsentRecord;
 use crate::postgres::Server;
 
 /// Why a delivery failed, or a mirror cannot be begun.
@@ -58,6 +59,9 @@ pub(super) enum Sink {
     Postgres(Box<Postgres>),
     #[cfg(feature = "kafka")]
     Kafka(super::kafka::Kafka),
+    /// A topic of consent events, with the node and the word of the journal that name them.
+    #[cfg(feature = "kafka")]
+    Consents(super::kafka::Kafka, String, String),
 }
 
 impl Sink {
@@ -80,10 +84,15 @@ impl Sink {
             To::Kafka { brokers, topic } => {
                 Sink::Kafka(super::kafka::Kafka::new(brokers, topic, head))
             }
+            #[cfg(feature = "kafka")]
+            To::Consents { brokers, topic } => Sink::Consents(
+                super::kafka::Kafka::new(brokers, topic, head),
+                options.node.clone(),
+                journal.to_owned(),
+            ),
             #[cfg(not(feature = "kafka"))]
-            To::Kafka { .. } => {
-                let says =
-                    "kind kafka: this program was built without it; build with --features kafka";
+            To::Kafka { .. } | To::Consents { .. } => {
+                let says = "Kafka: this program was built without it; build with --features kafka";
                 return Err(SinkFault::Setting(says.to_owned()));
             }
         })
@@ -96,7 +105,7 @@ impl Sink {
             Sink::Tables(tables) => tables.resume(),
             Sink::Postgres(_) => Ok(()),
             #[cfg(feature = "kafka")]
-            Sink::Kafka(_) => Ok(()),
+            Sink::Kafka(_) | Sink::Consents(..) => Ok(()),
         }
     }
 
@@ -113,8 +122,35 @@ impl Sink {
             Sink::Postgres(postgres) => postgres.take((record, time_us), seam, row),
             #[cfg(feature = "kafka")]
             Sink::Kafka(kafka) => kafka.take(record, seam, row),
+            // It is told of records: see `take_consent`.
+            #[cfg(feature = "kafka")]
+            Sink::Consents(..) => {}
         }
         Ok(())
+    }
+
+    /// Whether it is told of consent alone, record by record, not row by row.
+    pub fn is_of_consent(&self) -> bool {
+        #[cfg(feature = "kafka")]
+        return matches!(self, Sink::Consents(..));
+        #[cfg(not(feature = "kafka"))]
+        false
+    }
+
+    /// Takes one event of consent, where that is all that it is told of.
+    pub fn take_consent(
+        &mut self,
+        (record, time_us): (u64, u64),
+        consent: &ConsentRecord<'_>,
+        numbers: Numbers<'_>,
+    ) {
+        #[cfg(feature = "kafka")]
+        if let Sink::Consents(kafka, node, journal) = self {
+            let at = super::consents::At { node, journal, record, time_us };
+            kafka.take_consent(at, consent, numbers);
+        }
+        #[cfg(not(feature = "kafka"))]
+        let _ = (record, time_us, consent, numbers);
     }
 
     /// Delivers what was taken. Returns when the other side has it, or has not.
@@ -124,7 +160,7 @@ impl Sink {
             Sink::Tables(tables) => tables.deliver(),
             Sink::Postgres(postgres) => postgres.deliver().await,
             #[cfg(feature = "kafka")]
-            Sink::Kafka(kafka) => kafka.deliver().await,
+            Sink::Kafka(kafka) | Sink::Consents(kafka, ..) => kafka.deliver().await,
         }
     }
 
@@ -134,7 +170,7 @@ impl Sink {
             Sink::Lines(lines) => lines.rotate_if_due(),
             Sink::Tables(_) | Sink::Postgres(_) => Ok(()),
             #[cfg(feature = "kafka")]
-            Sink::Kafka(_) => Ok(()),
+            Sink::Kafka(_) | Sink::Consents(..) => Ok(()),
         }
     }
 
@@ -149,7 +185,7 @@ impl Sink {
             Sink::Lines(lines) => lines.growing(),
             Sink::Tables(_) | Sink::Postgres(_) => None,
             #[cfg(feature = "kafka")]
-            Sink::Kafka(_) => None,
+            Sink::Kafka(_) | Sink::Consents(..) => None,
         }
     }
 
@@ -160,7 +196,7 @@ impl Sink {
             Sink::Tables(tables) => tables.clear(),
             Sink::Postgres(postgres) => postgres.clear(),
             #[cfg(feature = "kafka")]
-            Sink::Kafka(kafka) => kafka.clear(),
+            Sink::Kafka(kafka) | Sink::Consents(kafka, ..) => kafka.clear(),
         }
     }
 }

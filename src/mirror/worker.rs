@@ -173,7 +173,12 @@ impl Worker {
             }
             let record = entry.record();
             ahead.sessions.look(&record);
-            if !matches!(record, Record::Link(_)) {
+            if sink.is_of_consent() {
+                if let Record::Consent(consent) = &record {
+                    sink.take_consent((entry.number, entry.time_us), consent, numbers);
+                    *taken += 1;
+                }
+            } else if !matches!(record, Record::Link(_)) {
                 let rule_set = entry.rule_set();
                 let mut row = Row::of(entry.number, entry.time_us, rule_set, &record, numbers);
                 if let Some(named) = session(&row).and_then(|session| ahead.sessions.named(session))

@@ -39,6 +39,8 @@ pub struct Server(Arc<Known>);
 struct Known {
     url: Url,
     password: Option<PathBuf>,
+    /// How it shows in the server's lists, unless the URL says.
+    name: String,
     /// The host that was taken last.
     taken: AtomicUsize,
 }
@@ -64,7 +66,8 @@ impl Server {
             let says = "holds a password, and there is a file of it; write one of the two";
             return Err(Fault::Setting(says.to_owned()));
         }
-        let server = Server(Arc::new(Known { url, password, taken: AtomicUsize::new(0) }));
+        let (name, taken) = ("consentry".to_owned(), AtomicUsize::new(0));
+        let server = Server(Arc::new(Known { url, password, name, taken }));
         server.prepared()?;
         Ok(server)
     }
@@ -73,12 +76,8 @@ impl Server {
     #[must_use]
     pub fn named(&self, name: &str) -> Server {
         let Known { url, password, .. } = &*self.0;
-        let mut url = url.clone();
-        if url.settings.get_application_name().is_none() {
-            url.settings.application_name(name);
-        }
-        let taken = AtomicUsize::new(0);
-        Server(Arc::new(Known { url, password: password.clone(), taken }))
+        let (url, password, name) = (url.clone(), password.clone(), name.to_owned());
+        Server(Arc::new(Known { url, password, name, taken: AtomicUsize::new(0) }))
     }
 
     /// What it was made with.
@@ -130,12 +129,15 @@ impl Server {
 
     /// What a connection is begun with, of the files as they are now.
     fn prepared(&self) -> Result<(Config, MakeRustlsConnect), Fault> {
-        let Known { url, password, .. } = &*self.0;
+        let Known { url, password, name, .. } = &*self.0;
         let setting = |fault: crate::pem::TlsFault| Fault::Setting(fault.to_string());
         let tls = MakeRustlsConnect::new(tls::read(url).map_err(setting)?);
-        let mut settings = url.settings.clone();
+        let mut settings = Config::clone(&url.settings);
         if let Some(file) = password {
             settings.password(read_password(file)?);
+        }
+        if settings.get_application_name().is_none() {
+            settings.application_name(name);
         }
         if settings.get_keepalives_idle() == SILENT_OF_LIBRARY {
             settings.keepalives_idle(SILENT);

@@ -75,7 +75,7 @@ impl Encryption {
 #[derive(Clone, PartialEq, Eq)]
 pub struct Url {
     /// Everything but the hosts and TLS.
-    pub(super) settings: Config,
+    pub(super) settings: Box<Config>,
     /// In their order, each with its port; 1 to [`HOSTS_MAX`].
     pub(super) hosts: Vec<(Host, u16)>,
     pub(super) encryption: Encryption,
@@ -223,7 +223,7 @@ impl OfTls {
             (None, Some(_)) => return Err(wrong("has sslkey without sslcert")),
         };
         Ok(Url {
-            settings: without_hosts(read),
+            settings: Box::new(without_hosts(read)),
             hosts: hosts(read)?,
             encryption,
             authorities: self.authorities,

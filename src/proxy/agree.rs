@@ -6,6 +6,7 @@
 
 use super::pump::Pair;
 use super::{Shared, heed};
+use crate::audit::Records;
 use crate::consent::{Event, Happened, Ledger, Question, Scope};
 use crate::policy::{Consent, StandingState};
 use crate::session::Moment;
@@ -103,10 +104,17 @@ impl Pair {
             // Nobody waits for it: it is there the next time.
             drop(ledger.lacks(&questions(&weighed.unknown), now_us));
         }
+        let mut taken = Records::new();
         if weighed.counting.is_empty()
-            || heed::tell(ledger, weighed.counting.iter(), now_us).is_ok()
+            || heed::tell(ledger, weighed.counting.iter(), now_us, &mut taken).is_ok()
         {
             self.agreeing.events = weighed.unknown;
+        }
+        if !taken.is_empty()
+            && let Err(error) = shared.journal.append(&mut taken)
+        {
+            let session = self.session.id();
+            tracing::error!(session, %error, "no record says that a yes counted later");
         }
     }
 

@@ -15,7 +15,7 @@ use super::Shared;
 use super::agree::{questions, weigh};
 use super::pump::Pair;
 use crate::consent::{Event, Happened, Lookup};
-use crate::session::Moment;
+use crate::session::{Moment, TakenEvent};
 use crate::{audit, consent};
 
 /// How long after a failure keeping is tried again.
@@ -69,6 +69,7 @@ impl Pair {
                 match (kept, recorded) {
                     (Ok(true), Ok(true)) => {
                         self.heeding = Heeding::Nothing;
+                        self.taken.clear();
                         self.session.heeded();
                         return true;
                     }
@@ -90,6 +91,9 @@ impl Pair {
         let Some(ledger) = shared.ledger.as_ref().filter(|_| !heard.is_empty()) else {
             return false;
         };
+        if told.all.is_none() && told.refusals.is_none() {
+            self.taken.clear();
+        }
         // The journal empties what it takes, and may fail to write it later.
         let recorded = told.journal.map_or_else(|| shared.journal.append(&mut records.clone()), Ok);
         told.journal = recorded.as_ref().ok().copied();
@@ -104,7 +108,9 @@ impl Pair {
                     .then(|| ledger.lacks(&questions(&weighed.unknown), now_us));
                 if let Some(lookup) = lookup.flatten() {
                     // What is not kept now is tried again with the others.
-                    let refusals = || tell(ledger, heard.iter().filter(is_refusal), now_us).ok();
+                    let taken = &mut self.taken;
+                    let refused = heard.iter().filter(is_refusal);
+                    let refusals = || tell(ledger, refused, now_us, taken).ok();
                     told.refusals = told.refusals.or_else(refusals);
                     self.heeding = Heeding::Asking { lookup, is_over: false, told };
                     return false;
@@ -112,10 +118,15 @@ impl Pair {
                 late.append(&mut weighed.unknown);
                 let is_told = |event: &&Event| told.refusals.is_some() && is_refusal(event);
                 let events = weighed.counting.iter().filter(|event| !is_told(event));
-                tell(ledger, events, now_us)
+                tell(ledger, events, now_us, &mut self.taken)
                     .map(|ticket| Some(ticket).max(told.refusals).unwrap_or(ticket))
             }
         };
+        // What the ledger took is on record behind what was heard.
+        let recorded = recorded.and_then(|ticket| match &kept {
+            Ok(_) if !self.taken.is_empty() => shared.journal.append(&mut self.taken.clone()),
+            _ => Ok(ticket),
+        });
         match (kept, recorded) {
             (Ok(ledger), Ok(journal)) => {
                 self.heeding = Heeding::Waiting { ledger, journal, registered: false };
@@ -183,20 +194,49 @@ fn is_refusal(event: &&Event) -> bool {
     !matches!(event.happened, Happened::Granted(_))
 }
 
-/// Tells the ledger.
+/// Tells the ledger, and puts what it took on record.
 pub(super) fn tell<'e>(
     ledger: &consent::Ledger,
     events: impl Iterator<Item = &'e Event>,
     now_us: u64,
+    taken: &mut audit::Records,
 ) -> Result<consent::Ticket, consent::Unavailable> {
     let events: Vec<Event> = events.copied().collect();
     let mut refused = Vec::new();
-    let kept = ledger.append(&events, now_us, &mut refused);
+    let mut numbers = vec![0; events.len()];
+    let mut number = |at: usize, number: u64| {
+        if let Some(place) = numbers.get_mut(at) {
+            *place = number;
+        }
+    };
+    let kept = ledger.append_numbered(&events, now_us, &mut refused, &mut number)?;
+    let is_taken = |at: usize| refused.iter().all(|one| one.at != at);
+    let took = events.iter().zip(numbers).enumerate().filter(|(at, _)| is_taken(*at));
+    record_taken(ledger, took.map(|(_, one)| one), taken, now_us);
     for one in refused {
         // Such as consent that is not later than a refusal: the ledger's state stands.
         tracing::warn!(why = %one.fault, "an answer changes nothing in the ledger");
     }
-    kept
+    Ok(kept)
+}
+
+/// Puts events on record that the ledger was told of together, with their numbers; not those that it only
+/// counts.
+pub(super) fn record_taken<'a>(
+    ledger: &consent::Ledger,
+    events: impl Iterator<Item = (&'a Event, u64)>,
+    records: &mut audit::Records,
+    now_us: u64,
+) {
+    for (event, number) in events {
+        if matches!(event.happened, Happened::Sent { .. }) {
+            continue;
+        }
+        let entity = ledger.entity_name(event.entity);
+        let scope = ledger.scope_name(event.happened.scope());
+        let (entity, scope, id) = (entity.as_str(), scope.as_str(), "");
+        TakenEvent { event, number, entity, scope, id }.record(records, now_us);
+    }
 }
 
 fn is_kept(shared: &Shared, ticket: consent::Ticket) -> Result<bool, consent::Unavailable> {

@@ -45,11 +45,15 @@ impl Pair {
     pub(super) fn judge(&mut self, shared: &Shared, now: Moment) -> bool {
         self.asked_at_change = shared.ledger.as_ref().map_or(0, Ledger::changes);
         self.traced.judging(&shared.clock);
-        let mut lookup = None;
+        let (mut lookup, mut asked, mut lacking) = (None, 0, 0);
+        let ledger = shared.ledger.as_ref();
         let batch = scratch::with_desk(|desk| {
-            let mut ask = shared.ask(now);
+            let mut ask = |questions: &[_], answers: &mut _| {
+                asked = questions.len();
+                shared.ask(now)(questions, answers);
+            };
             let mut look_up = |questions: &[_]| {
-                let ledger = shared.ledger.as_ref();
+                lacking = questions.len();
                 lookup = ledger.and_then(|ledger| ledger.lacks(questions, now.wall_us));
                 lookup.is_some()
             };
@@ -58,6 +62,9 @@ impl Pair {
         });
         if batch == Batch::UnderWay {
             self.traced.judged(&shared.clock);
+        }
+        if let (Some(ledger), false) = (ledger, self.inquiry.is_any()) {
+            ledger.answered(asked.saturating_sub(lacking) as u64);
         }
         let waits = lookup.filter(|_| batch == Batch::Waits);
         self.inquiry =

@@ -20,7 +20,7 @@ use super::agree::PutOff;
 use super::close;
 use super::enter::Entered;
 use super::header::Ends;
-use super::heed::Heeding;
+use super::heed::{Heeding, record_taken};
 use super::inquiry::Inquiry;
 use super::lead::Leading;
 use super::listen::{Leads, Way};
@@ -31,7 +31,7 @@ use super::stream::Stream;
 use super::tap::Tap;
 use super::traced::Traced;
 use super::{Shared, Terms, count, dial, scratch};
-use crate::audit::{State, Ticket};
+use crate::audit::{Records, State, Ticket};
 use crate::consent::Ledger;
 use crate::metrics::{ProviderMetrics, Refused, SessionState, Verdict};
 use crate::registry::ProviderId;
@@ -130,6 +130,8 @@ pub(super) struct Pair {
     /// Whether the ledger has counted the messages of the batch that goes on.
     pub(super) is_counted: bool,
     pub(super) heeding: Heeding,
+    /// Records of what the ledger took of answers, until it is known that the journal keeps them.
+    pub(super) taken: Records,
     /// Answers that may count later.
     pub(super) agreeing: PutOff,
     stuck_since_us: Option<u64>,
@@ -212,6 +214,7 @@ pub(super) async fn run(shared: &Arc<Shared>, way: &Way, first: FirstLeg, peer: 
         inquiry: Inquiry::None,
         is_counted: false,
         heeding: Heeding::Nothing,
+        taken: Records::new(),
         agreeing: PutOff::default(),
         stuck_since_us: None,
         shown_state: BindState::Open,
@@ -380,14 +383,28 @@ impl Pair {
         let now = self.shared.clock.now();
         let (mut events, mut keywords) = (Vec::new(), Vec::new());
         self.session.tell(now, &mut events, &mut keywords);
-        if std::mem::take(&mut self.is_counted) {
-            events.clear();
-        }
-        if let Some(ledger) = self.shared.ledger.as_ref().filter(|_| !events.is_empty())
-            && let Err(error) = ledger.append(&events, now.wall_us, &mut Vec::new())
-        {
-            let (session, lost) = (self.session.id(), events.len());
-            tracing::error!(session, lost, %error, "the ledger does not know what was sent");
+        // What was claimed the ledger has counted, under numbers that nobody told.
+        let is_counted = std::mem::take(&mut self.is_counted);
+        if let Some(ledger) = self.shared.ledger.as_ref().filter(|_| !events.is_empty()) {
+            let mut took = Vec::new();
+            let mut number = |at: usize, number: u64| took.push((at, number));
+            if is_counted {
+                took.extend((0..events.len()).map(|at| (at, 0)));
+            } else if let Err(error) =
+                ledger.append_numbered(&events, now.wall_us, &mut Vec::new(), &mut number)
+            {
+                let (session, lost) = (self.session.id(), events.len());
+                tracing::error!(session, lost, %error, "the ledger does not know what was sent");
+            }
+            let took = took.iter().filter_map(|(at, number)| Some((events.get(*at)?, *number)));
+            let mut records = Records::new();
+            record_taken(ledger, took, &mut records, now.wall_us);
+            if !records.is_empty()
+                && let Err(error) = self.shared.journal.append(&mut records)
+            {
+                let session = self.session.id();
+                tracing::error!(session, %error, "no record says whom the ledger has as asked");
+            }
         }
         for (code, keyword) in keywords {
             self.shared.learn(&self.terms.knowledge.announced, code, keyword);

@@ -48,6 +48,7 @@ pub mod sweeps;
 pub mod table;
 mod tally;
 mod texts;
+mod told;
 mod window;
 
 pub use announced::{Announced, CODES_MAX, KEYWORDS_A_CODE_MAX};
@@ -76,4 +77,5 @@ pub use statuses::Statuses;
 pub use table::{BindKind, BindState, UnknownCommand};
 pub use tally::{RULE_CODES, Tally};
 pub use texts::{CodeTemplates, Form, Texts, unread};
+pub use told::TakenEvent;
 pub use window::{Open, WINDOW_REQUESTS_LIMIT, Window};

@@ -10,6 +10,7 @@ mod servers;
 mod stage;
 
 mod broken;
+mod ids;
 mod tables;
 mod taken;
 mod together;

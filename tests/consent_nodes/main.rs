@@ -18,4 +18,5 @@ mod stage;
 mod claims;
 mod outages;
 mod proxies;
+mod sessions;
 mod truth;

@@ -15,11 +15,12 @@ ROOT = container.ROOT
 FOLDER = ROOT / "deploy/compose"
 SCHEMA = pathlib.Path(check_jsonschema.__file__).parent / "builtin_schemas/vendor/compose-spec.json"
 # Made by whoever installs it.
-SECRET_FILES = {"admin.token", "grafana.password"}
+SECRET_FILES = {"admin.token", "grafana.password", "postgres.password"}
 
 
-def load():
-    return yaml.safe_load((FOLDER / "compose.yaml").read_text(encoding="utf-8"))
+def load(folder=FOLDER):
+    # Each service by itself, also where the file says one thing for several.
+    return json.loads(json.dumps(yaml.safe_load((folder / "compose.yaml").read_text(encoding="utf-8"))))
 
 
 def by_schema(read):
@@ -33,20 +34,22 @@ def seconds(text):
     return sum(int(count) * units[unit] for count, unit in re.findall(r"(\d+)([hms])", text))
 
 
-def rules(read):
+def rules(read, folder=FOLDER):
     faults = by_schema(read)
     if faults:
         return faults
+    waits = [(wanted, how["condition"]) for service in read["services"].values() for wanted, how in service.get("depends_on", {}).items()]
     for name, service in read["services"].items():
+        ends = (name, "service_completed_successfully") in waits
         wrong = [
-            ("no fixed version", not re.search(r":v?\d+\.\d+\.\d+$", service.get("image", ""))),
+            ("no fixed version", not re.search(r":v?\d+\.\d+(\.\d+)?$", service.get("image", ""))),
             ("capabilities", service.get("cap_drop") != ["ALL"] or service.get("cap_add")),
             ("privileges", service.get("privileged") or "no-new-privileges:true" not in service.get("security_opt", [])),
             ("no limit of memory", "mem_limit" not in service),
             ("no limit of processors", "cpus" not in service),
             ("no limit of processes", "pids_limit" not in service),
             ("no health check", "healthcheck" not in service),
-            ("does not come back", service.get("restart") != "unless-stopped"),
+            ("does not come back", service.get("restart") != ("no" if ends else "unless-stopped")),
         ]
         if service["image"].startswith("consentry:"):
             wrong += [("may be root", service.get("user") != f"{container.UID}:{container.UID}"), ("a root that is written", service.get("read_only") is not True)]
@@ -58,10 +61,10 @@ def rules(read):
         for config in service.get("configs", []):
             wrong.append((f"config {config['source']} is not said", config["source"] not in read["configs"]))
         for source, target in mounts(service):
-            wrong.append((f"{source} is not there", source.startswith(".") and not (FOLDER / source).exists()))
+            wrong.append((f"{source} is not there", source.startswith(".") and not (folder / source).exists()))
             wrong.append((f"volume {source} is not said", not source.startswith(".") and source not in read["volumes"]))
         for word, value in service.get("environment", {}).items():
-            wrong.append((f"{word} stands in the file", "PASSWORD" in word and not word.endswith("__FILE")))
+            wrong.append((f"{word} stands in the file", "PASSWORD" in word and not word.endswith("_FILE")))
         for wanted, how in service.get("depends_on", {}).items():
             is_seen = how["condition"] != "service_healthy" or not read["services"][wanted].get("healthcheck", {}).get("disable")
             wrong.append((f"waits for the health of {wanted}, which is not looked at", not is_seen))
@@ -69,9 +72,11 @@ def rules(read):
     for kind in ("secrets", "configs"):
         for name, one in read[kind].items():
             file = one["file"].removeprefix("./")
-            faults += [] if (FOLDER / file).exists() != (file in SECRET_FILES) or file not in SECRET_FILES and (FOLDER / file).exists() else [f"{kind} {name}: {file} is not there"]
-    grace, least = seconds(read["services"]["consentry"].get("stop_grace_period", "10s")), 30 + 2 * 2 + 2 + 10
-    faults += [] if grace >= least else [f"consentry: {grace} s are too few to drain and close in"]
+            faults += [] if (folder / file).exists() != (file in SECRET_FILES) or file not in SECRET_FILES and (folder / file).exists() else [f"{kind} {name}: {file} is not there"]
+    for name, service in read["services"].items():
+        grace, least = seconds(service.get("stop_grace_period", "10s")), 30 + 2 * 2 + 2 + 10
+        is_proxy = service["image"].startswith("consentry:") and "command" not in service
+        faults += [f"{name}: {grace} s are too few to drain and close in"] if is_proxy and grace < least else []
     return faults
 
 

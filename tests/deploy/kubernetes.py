@@ -95,6 +95,12 @@ def settings(files, consentry):
         file.write_text(token["admin.token"])
         file.chmod(0o440)
         written = data["consentry.toml"].replace("/run/secrets/consentry/admin.token", str(file))
+        # Where there is an engine.
+        if password := token.get("postgres.password"):
+            file = folder / "postgres.password"
+            file.write_text(password)
+            file.chmod(0o440)
+            written = written.replace("/run/secrets/consentry/postgres.password", str(file))
         (folder / "consentry.toml").write_text(written, encoding="utf-8")
         done = subprocess.run([consentry, "check", "--json", "-c", folder / "consentry.toml"], capture_output=True, text=True, timeout=30)
     if done.returncode:
@@ -108,8 +114,9 @@ def seconds(text):
     return float(count) * {"ms": 0.001, "s": 1, "m": 60, "h": 3600}[unit]
 
 
-def consistent(files, consentry):
-    """What one manifest says that another, or the binary, does not know."""
+def consistent(files, consentry, replicas=1, applied=None):
+    """What one manifest says that another, or the binary, does not know. `applied`: the files that the kustomization knows,
+    where they are more."""
     facts, faults = settings(files, consentry)
     if faults:
         return faults
@@ -131,7 +138,8 @@ def consistent(files, consentry):
     says(f"the pod's ports {ports} are not those of consentry.toml", ports == {"smpp": listening[0], "admin": admin} and len(listening) == 1)
     says("the image exposes other ports", sorted(ports.values()) == sorted(container.exposed(container.FILE.read_text())))
     says("the pod starts something else than the image", holder["args"] == container.command(container.FILE.read_text(), "CMD"))
-    says("more than one writer", stateful["spec"]["replicas"] == 1)
+    # One, or three with one engine.
+    says("another number of writers", stateful["spec"]["replicas"] == replicas)
     for name, chosen in [("StatefulSet", stateful["spec"]["selector"]["matchLabels"]), ("PodDisruptionBudget", one(files, "PodDisruptionBudget")["spec"]["selector"]["matchLabels"]),
                          ("NetworkPolicy", one(files, "NetworkPolicy")["spec"]["podSelector"]["matchLabels"])] + [
                              (f"Service {found['metadata']['name']}", found["spec"]["selector"]) for found in objects(files) if found["kind"] == "Service"]:
@@ -161,9 +169,12 @@ def consistent(files, consentry):
     says("the config map has another name", volumes["config"]["configMap"]["name"] == one(files, "ConfigMap")["metadata"]["name"])
     secret = one(files, "Secret")
     says("the secret has another name", volumes["token"]["secret"]["secretName"] == secret["metadata"]["name"])
+    for key in secret["stringData"]:
+        says(f"{key} is not where consentry.toml looks for it", f'= "{mounted["token"]}/{key}"' in config)
     says("the token is not where consentry.toml looks for it", any(f'token_file = "{mounted["token"]}/{key}"' in config for key in secret["stringData"]))
     says("others may read the token", volumes["token"]["secret"]["defaultMode"] & 0o007 == 0)
-    for key, claim in (("audit.path", "state"), ("consent.path", "state"), ("audit.keys", "keys")):
+    ledger = "consent.path" if replicas == 1 else "consent.outbox"
+    for key, claim in (("audit.path", "state"), (ledger, "state"), ("audit.keys", "keys")):
         says(f"{key} is not on the volume {claim}", value("settings", key).startswith(f"{mounted[claim]}/"))
     says("the files are looked for elsewhere than the image does", mounted["config"] == "/etc/consentry")
     sleep = holder["lifecycle"]["preStop"]["sleep"]["seconds"]
@@ -175,7 +186,7 @@ def consistent(files, consentry):
     for found in objects(files):
         says(f"{found['kind']} is in another namespace", found["kind"] == "Namespace" or found["metadata"].get("namespace") == space["name"])
     kustomization = files["kustomization.yaml"][0]
-    applied = set(files) - APART - {"kustomization.yaml"}
+    applied = (applied or set(files)) - APART - {"kustomization.yaml"}
     says(f"kustomization.yaml leaves out {applied - set(kustomization['resources'])}", set(kustomization["resources"]) == applied)
     version = re.search(r'^version = "(.*)"', (ROOT / "Cargo.toml").read_text(), re.M)[1]
     image = kustomization["images"][0]
@@ -241,7 +252,7 @@ TOGETHER_MISTAKES = (
     ("keys beside nothing", in_config("/var/lib/consentry-keys/keys", "/keys"), "audit.keys"),
     ("a journal on no volume", in_config("/var/lib/consentry/audit", "/audit"), "audit.path"),
     ("a longer drain", in_config('drain = "30s"', 'drain = "50s"'), "terminationGracePeriodSeconds"),
-    ("two writers", spoil("StatefulSet", "spec/replicas", 2), "writer"),
+    ("two writers", spoil("StatefulSet", "spec/replicas", 2), "writers"),
     ("no such port", spoil("StatefulSet", f"{HOLDER}/readinessProbe/httpGet/port", "http"), "readinessProbe"),
     ("no such path", spoil("StatefulSet", f"{HOLDER}/livenessProbe/httpGet/path", "/health"), "livenessProbe"),
     ("other labels", spoil("StatefulSet", "spec/template/metadata/labels", {"app": "consentry"}), "select"),

@@ -30,6 +30,7 @@ import image  # noqa: E402
 import kubernetes  # noqa: E402
 import said  # noqa: E402
 import spans  # noqa: E402
+import three  # noqa: E402
 
 # Ends with everything that runs in it.
 NAMESPACES = ["unshare", "--mount", "--net", "--ipc", "--pid", "--fork", "--kill-child", "--mount-proc"]
@@ -56,6 +57,7 @@ def main():
     container.test()
     compose.test()
     kubernetes.test(consentry)
+    three.test(consentry)
     examples.test(consentry)
     document.test(consentry)
     spans.test(consentry)

@@ -96,6 +96,8 @@ async fn every_record_is_a_message_keyed_by_its_provider_and_in_order() {
     let order: Vec<_> = keyed.iter().map(|(_, _, row)| row["record"].as_u64()).collect();
     assert!(order.is_sorted(), "in order");
     assert!(keyed.iter().all(|(_, key, row)| row["provider"] == **key));
+    let is_leaf = |row: &Value| row["leaf"].as_str().is_some_and(|leaf| leaf.len() == 64);
+    assert!(read.iter().all(|(_, _, row)| is_leaf(row) && row["previous"].is_u64()));
     let rows: Vec<Value> = read.into_iter().map(|(_, _, row)| row).collect();
     same(&rows, &records(folder.path()), through);
 }

@@ -30,6 +30,8 @@ mod running;
 mod servers;
 #[path = "../shim/mod.rs"]
 mod shim;
+#[cfg(feature = "kafka")]
+mod streams;
 
 /// Configuration behind the listener: a journal, metrics, and `mirrors`.
 fn config(mirrors: &str) -> String {

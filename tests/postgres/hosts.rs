@@ -89,7 +89,8 @@ async fn a_server_names_what_it_refuses() {
     assert_eq!(absent, format!("{}: {says}", server.address()));
     let named = format!("{}?application_name=from%20url", server.url());
     for (url, expected) in [(server.url(), "consentry test"), (named, "from url")] {
-        let connection = database(&url).named("consentry test").connect().await.expect("let in");
+        let database = database(&url).named("another").named("consentry test");
+        let connection = database.connect().await.expect("let in");
         let name = one(&connection, "SELECT current_setting('application_name')").await;
         assert_eq!(name, expected);
     }

@@ -22,14 +22,15 @@ pub const PROVIDERS: [&str; 3] = ["示例商城", "测试有限公司", "third"]
 /// The code of all traffic.
 pub const CODE: &[u8] = b"106900001234";
 /// Messages of a node: each has an answer, but for those that are refused.
-pub const MESSAGES: u32 = 2_000;
+pub const MESSAGES: u32 = 1_200;
 
 /// A node: a folder with `audit`, `keys` and a configuration whose mirror is called `all`.
 pub struct Node {
     pub name: String,
     pub folder: tempfile::TempDir,
     pub database: String,
-    whole_numbers: bool,
+    /// Whether its mirror has numbers whole.
+    pub whole_numbers: bool,
 }
 
 impl Node {
@@ -146,9 +147,9 @@ pub fn address(raw: &[u8]) -> Address<'_> {
     Address { ton: 0, npi: 1, raw }
 }
 
-/// The recipient of a message: a thousand people, whom all nodes have in common.
+/// The recipient of a message: six hundred people, whom all nodes have in common.
 pub fn recipient(number: u32) -> String {
-    format!("8613800{:06}", number % 1_000)
+    format!("8613800{:06}", number % 600)
 }
 
 pub fn bind(session: u64, provider: &str) -> BindRecord<'_> {

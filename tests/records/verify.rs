@@ -75,7 +75,7 @@ fn whatever_a_node_writes_anew_and_signs_is_found_with_the_first_record_and_chec
     assert_eq!((code, &said["whole"]), (Some(0), &true.into()), "{said}");
     let whole = &said["mirrored"][0];
     assert_eq!((&whole["node"], &whole["not_mirrored"]), (&"north".into(), &1.into()), "{said}");
-    assert!(whole["same"].as_u64() > Some(4_000), "{said}");
+    assert!(whole["same"].as_u64() > Some(2_000), "{said}");
 
     // What is done, and how far behind the first refused message the first record is that is another.
     let attacks: [(&str, Forgery, i64); 7] = [
@@ -108,7 +108,7 @@ fn whatever_a_node_writes_anew_and_signs_is_found_with_the_first_record_and_chec
             i64::MIN,
         ),
     ];
-    for (name, forge, behind) in attacks {
+    for (name, forge, behind) in &attacks {
         let forged = copy(node);
         let mut parts = take_apart(&forged.audit());
         let (place, record) = refused(&parts);
@@ -120,8 +120,8 @@ fn whatever_a_node_writes_anew_and_signs_is_found_with_the_first_record_and_chec
         let (code, said) = verify(&forged, &OVER);
         assert_eq!((code, &said["whole"]), (Some(1), &false.into()), "{name}: {said}");
         assert_eq!(said["node"], "north", "{name}: {said}");
-        if behind != i64::MIN {
-            let first = record.checked_add_signed(behind).expect("a record");
+        if *behind != i64::MIN {
+            let first = record.checked_add_signed(*behind).expect("a record");
             assert_eq!(said["record"], first, "{name}: {said}");
             let covers = |checkpoint: &Value| {
                 checkpoint["first"].as_u64() <= Some(first)
@@ -132,6 +132,9 @@ fn whatever_a_node_writes_anew_and_signs_is_found_with_the_first_record_and_chec
         let why = said["why"].as_str().expect("it");
         let is_named = why.contains("written anew") || why.contains("cut off");
         assert!(is_named && why.contains("whole by itself"), "{name}: {said}");
+        if *name != attacks[0].0 {
+            continue;
+        }
         // Another name of the node does not hide it: the key signed what was mirrored.
         let config = forged.folder.path().join("consentry.toml");
         let text = std::fs::read_to_string(&config).expect("it").replace("north", "another");
@@ -275,6 +278,14 @@ fn a_mirror_that_was_changed_is_told_from_a_journal_that_was() {
     let gaps = said["mirrored"][0]["gaps"].as_array().expect("gaps");
     assert_eq!((code, gaps.len()), (Some(0), 1), "{said}");
     assert!(gaps[0]["behind"].as_u64() < Some(record) && gaps[0]["before"].as_u64() > Some(record));
+    // What an earlier version mirrored has no leaves: nobody can tell, and that is said.
+    server.query_in(
+        "changed",
+        "UPDATE consentry_records SET leaf = NULL, previous = NULL WHERE record <= 500",
+    );
+    let (code, said) = verify(&node, &OVER);
+    let unknown = said["mirrored"][0]["unknown"].as_u64();
+    assert!(code == Some(0) && unknown > Some(400) && unknown <= Some(500), "{said}");
     // A mirror that knows nothing of a node tells nothing of it.
     let stranger = Node::new("south", &database, None);
     let journal = stranger.open();

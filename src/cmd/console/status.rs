@@ -6,6 +6,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::super::blind::blind_ports;
+use super::super::mirrors;
 use super::super::record::hex;
 use super::super::shown::time;
 use super::glance::{self, Seen};
@@ -49,7 +50,7 @@ impl Figures {
             shared: shared.clone(),
             ledger: ledger.clone(),
             history,
-            mirrors: config.mirrors.iter().map(|one| mirror(&one.name)).collect(),
+            mirrors: mirrors::names(config).iter().map(mirror).collect(),
             since_us: shared.clock.now().wall_us,
             has_token: admin.is_some_and(|admin| admin.token_file.is_some()),
         }

@@ -125,6 +125,7 @@ fn begin(folder: &Path) -> Ledger {
                 entity: SHOP,
                 scope: "",
                 proof: b"",
+                id: "",
             },
         );
     }

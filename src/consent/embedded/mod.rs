@@ -10,9 +10,11 @@
 //! | `names` | entities and scopes by number |
 //! | `warm` | how standings get into memory after opening |
 //! | `pending`, `committer` | what is not on the disk yet, and how it gets there |
+//! | `ids` | ids of events that were told before |
 //! | `intake` | imports: many events at once, resumable |
 
 mod committer;
+mod ids;
 mod intake;
 mod names;
 mod pending;
@@ -74,6 +76,8 @@ struct Shared {
     /// Position up to which events are on the disk.
     pub completed: AtomicU64,
     pub is_ended: AtomicBool,
+    /// Held while ids are written: two writers would give one number twice.
+    pub remembering: Mutex<()>,
     pub entities: RwLock<Names>,
     pub scopes: RwLock<Names>,
     pub silent_after_us: u64,
@@ -118,6 +122,7 @@ impl Embedded {
             changes: AtomicU64::new(0),
             completed: AtomicU64::new(0),
             is_ended: AtomicBool::new(false),
+            remembering: Mutex::new(()),
             entities: RwLock::new(entities),
             scopes: RwLock::new(scopes),
             silent_after_us: options.silent_after_us,

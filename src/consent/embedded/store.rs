@@ -1,10 +1,11 @@
-//! The files of the ledger: a fjall database of four keyspaces.
+//! The files of the ledger: a fjall database of five keyspaces.
 //!
 //! | keyspace | key | value |
 //! |---|---|---|
 //! | `pairs` | pair, 8 octets | how it stands, see [`crate::consent::format`] |
 //! | `events` | pair and event number, 16 octets | one event of its history |
 //! | `names` | `e` or `s` and u16 | name of an entity or a scope, UTF-8 |
+//! | `ids` | see [`super::ids`] | ids of events that a stream told |
 //! | `meta` | `counts`, or `i` and a digest | see [`Counts`]; how far an import came |
 //!
 //! Whatever belongs together is written in one batch. Imports write large sorted runs instead, see
@@ -81,6 +82,7 @@ pub(super) struct Store {
     events: Keyspace,
     names: Keyspace,
     meta: Keyspace,
+    ids: Keyspace,
 }
 
 impl Store {
@@ -105,8 +107,8 @@ impl Store {
             database.keyspace(name, options).map_err(|error| failed(error.to_string()))
         };
         let (pairs, events) = (keyspace("pairs")?, keyspace("events")?);
-        let (names, meta) = (keyspace("names")?, keyspace("meta")?);
-        Ok(Self { pairs, events, names, meta, database })
+        let (names, meta, ids) = (keyspace("names")?, keyspace("meta")?, keyspace("ids")?);
+        Ok(Self { pairs, events, names, meta, ids, database })
     }
 
     pub fn counts(&self) -> Result<Counts, StoreFault> {
@@ -172,6 +174,19 @@ impl Store {
     /// How far an import came, as it was written.
     pub fn progress(&self, key: &[u8; 33]) -> Result<Option<Vec<u8>>, StoreFault> {
         Ok(self.meta.get(key)?.map(|octets| octets.to_vec()))
+    }
+
+    /// What stands under a key of the remembered ids.
+    pub fn id(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StoreFault> {
+        Ok(self.ids.get(key)?.map(|octets| octets.to_vec()))
+    }
+
+    pub fn put_id(&self, batch: &mut Batch, key: &[u8], octets: &[u8]) {
+        batch.inner.insert(&self.ids, key, octets);
+    }
+
+    pub fn remove_id(&self, batch: &mut Batch, key: &[u8]) {
+        batch.inner.remove(&self.ids, key);
     }
 
     pub fn batch(&self) -> Batch {

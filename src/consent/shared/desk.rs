@@ -1,5 +1,6 @@
 //! What operators ask and tell: straight to the engine, answered when it has answered. The calls block.
 
+use std::collections::HashSet;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -13,8 +14,8 @@ use super::remote::Remote;
 use super::{Batch, Engine, EngineFault, Imported, NameKind, Outcome, Shared, Told, engine};
 use crate::consent::pair::Pair;
 use crate::consent::{
-    EntityId, Event, EventFault, Happened, ImportKey, Kept, NameFault, PairKey, Progress, Question,
-    Refused, Scope, Unavailable,
+    EntityId, Event, EventFault, Happened, IdKey, ImportKey, Kept, NameFault, PairKey, Progress,
+    Question, Refused, Scope, Unavailable,
 };
 use crate::policy::Standing;
 use crate::registry::Msisdn;
@@ -174,6 +175,20 @@ impl Shared {
         let others = (0..events.len()).filter(|at| !revoked.contains(at));
         refused.extend(others.map(|at| Refused { at, fault: EventFault::EngineDown }));
         Ok((kept.len() - left_out.len()) as u64)
+    }
+
+    /// See [`crate::consent::Ledger::remembers`].
+    pub fn remembers(&self, ids: &[IdKey]) -> Result<Vec<bool>, Unavailable> {
+        let asked = ids.to_vec();
+        let known = self.ask(move |remote| async move { remote.engine.ids(&asked).await })?;
+        let known: HashSet<IdKey> = known.into_iter().collect();
+        Ok(ids.iter().map(|id| known.contains(id)).collect())
+    }
+
+    /// See [`crate::consent::Ledger::remember`].
+    pub fn remember(&self, ids: &[IdKey]) -> Result<(), Unavailable> {
+        let told = ids.to_vec();
+        Ok(self.ask(move |remote| async move { remote.engine.add_ids(&told).await })?)
     }
 
     /// See [`crate::consent::Ledger::history`].

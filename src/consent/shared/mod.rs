@@ -259,6 +259,11 @@ impl Shared {
         self.node().lacks(questions, now_us)
     }
 
+    /// See [`crate::consent::Ledger::answered`].
+    pub fn answered(&self, questions: u64) {
+        self.node().hits.fetch_add(questions, Ordering::Relaxed);
+    }
+
     /// See [`crate::consent::Ledger::claim`].
     pub fn claim(&self, events: &[Event], now_us: u64) -> Claim {
         self.node().claim(events, now_us)

@@ -156,9 +156,9 @@ impl Node {
         wall_us.saturating_add_signed(self.offset_us())
     }
 
-    /// See [`crate::consent::Ledger::changes`].
+    /// See [`crate::consent::Ledger::changes`]. That nothing known serves any more is a change too.
     pub fn changes(&self) -> u64 {
-        self.changes.load(Ordering::Acquire)
+        self.changes.load(Ordering::Acquire) << 1 | u64::from(!self.serves())
     }
 
     /// A standing may have changed.
@@ -215,8 +215,6 @@ impl Node {
         for question in questions {
             gaps.extend(self.standing(question, engine_us).err());
         }
-        let hits = questions.len() - gaps.len();
-        self.hits.fetch_add(hits as u64, Ordering::Relaxed);
         if gaps.is_empty() {
             return None;
         }
@@ -254,7 +252,7 @@ impl Node {
                 Event { time_us: self.engine_us(event.time_us), ..*event }
             }
             // Their times are what somebody states.
-            Source::Operator | Source::Api | Source::File => *event,
+            Source::Operator | Source::Api | Source::File | Source::Stream => *event,
         }
     }
 }

@@ -11,6 +11,7 @@
 //! consentry_consent_nodes     node, outbox | position, seen
 //! consentry_consent_imports   key | progress (JSON)
 //! consentry_consent_keywords  number | code, keyword
+//! consentry_consent_ids       id (16 octets) | told: of events that streams told
 //! consentry_members, consentry_rates, consentry_sweeps: of the room `cluster`
 //! ```
 //!
@@ -105,6 +106,10 @@ pub const STEPS: &[Step] = &[Step {
              progress text NOT NULL)"),
         Run("CREATE TABLE IF NOT EXISTS consentry_consent_keywords (number bigint PRIMARY KEY, \
              code text NOT NULL, keyword text NOT NULL, UNIQUE (code, keyword))"),
+        Run("CREATE TABLE IF NOT EXISTS consentry_consent_ids (id bytea PRIMARY KEY, \
+             told timestamptz NOT NULL)"),
+        Run("CREATE INDEX IF NOT EXISTS consentry_consent_ids_told \
+             ON consentry_consent_ids (told)"),
         Run("CREATE TABLE IF NOT EXISTS consentry_members (node text PRIMARY KEY, \
              seen bigint NOT NULL, has_left boolean NOT NULL)"),
         Run("CREATE TABLE IF NOT EXISTS consentry_rates (provider text PRIMARY KEY, \

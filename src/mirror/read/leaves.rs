@@ -48,6 +48,24 @@ impl Mirrored {
         Ok(page)
     }
 
+    /// The keys that signed the first and the last checkpoint that was mirrored of a journal.
+    pub fn signers(&self, journal: &str) -> Result<Vec<[u8; 32]>, MirroredFault> {
+        let one = |order: &str| {
+            format!(
+                "(SELECT detail FROM {} WHERE journal = $1 AND kind = 'checkpoint' \
+                 ORDER BY record {order} LIMIT 1)",
+                self.table.rows()
+            )
+        };
+        let sql = format!("{} UNION ALL {}", one("ASC"), one("DESC"));
+        let mut keys = Vec::new();
+        for row in self.ask(&sql, &[&journal])? {
+            let detail: Option<String> = row.try_get(0)?;
+            keys.extend(detail.as_deref().and_then(signed).map(|signed| signed.checkpoint.key));
+        }
+        Ok(keys)
+    }
+
     /// The checkpoints that were mirrored of a journal, in their order; those of earlier versions have no
     /// signature and are left out.
     pub fn checkpoints(&self, journal: &str) -> Result<Vec<Signed>, MirroredFault> {

@@ -114,10 +114,13 @@ impl Mirrored {
         Ok(mirrored)
     }
 
+    /// Every question has an index of its own, which is taken also where the server has no statistics yet, or
+    /// would rather read a small partition whole.
     fn look(&mut self) -> Result<(), MirroredFault> {
         let (rows, journals) = (self.table.rows(), self.table.journals());
         let begin = format!(
-            "SET statement_timeout = {}; BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",
+            "SET statement_timeout = {}; SET idle_in_transaction_session_timeout = 0; \
+             SET enable_seqscan = off; BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",
             STATEMENT.as_millis()
         );
         self.runtime.block_on(self.connection.batch_execute(&begin))?;

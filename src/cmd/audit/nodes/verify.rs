@@ -167,10 +167,10 @@ pub(in super::super) fn run(
 fn words(mirrored: &Mirrored, names: &[String], keys: &[PublicKey]) -> Result<Vec<Word>, Failure> {
     let mut words = Vec::new();
     for (journal, known) in &mirrored.journals {
-        let checkpoints = mirrored.checkpoints(journal)?;
-        let is_own_key = |signed: &Signed| keys.iter().any(|key| key.id() == signed.checkpoint.key);
-        if names.iter().any(|name| known.nodes.contains(name)) || checkpoints.iter().any(is_own_key)
-        {
+        let is_named = names.iter().any(|name| known.nodes.contains(name));
+        let is_own = |signer: &[u8; 32]| keys.iter().any(|key| key.id() == *signer);
+        if is_named || mirrored.signers(journal)?.iter().any(is_own) {
+            let checkpoints = mirrored.checkpoints(journal)?;
             let node = known.nodes.iter().cloned().collect::<Vec<_>>().join(", ");
             words.push(Word { node, journal: journal.clone(), checkpoints, ..Word::default() });
         }

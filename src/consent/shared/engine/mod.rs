@@ -23,11 +23,13 @@
 //! | `pairs` | standings, histories, pages, figures |
 //! | `names` | entities and scopes by number |
 //! | `keywords` | announced keywords for refusing |
+//! | `ids` | ids of events that streams told |
 
 mod apply;
 mod changes;
 mod fault;
 mod fold;
+mod ids;
 mod import;
 mod keywords;
 mod lock;
