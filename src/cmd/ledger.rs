@@ -23,7 +23,7 @@ const CONNECTIONS: usize = 12;
 const CONNECTION_WAIT: Duration = Duration::from_secs(2);
 
 /// How long a start or a command waits for the engine.
-pub(super) const SETTLE: Duration = Duration::from_secs(5);
+pub(super) const SETTLE: Duration = Duration::from_secs(3);
 
 /// How often it is looked whether who has the ledger let go of it.
 const LOOK: Duration = Duration::from_millis(20);

@@ -15,6 +15,10 @@ use consentry::registry::{self, Digits, Msisdn, ProviderId};
 use consentry::session::{Knowledge, Texts};
 use tokio::sync::mpsc;
 
+mod proxies;
+#[path = "../proxy/running.rs"]
+#[allow(dead_code)] // its other users need more of it
+mod running;
 #[path = "../servers/mod.rs"]
 #[allow(dead_code)] // its other users need more of it
 mod servers;

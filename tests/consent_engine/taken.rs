@@ -155,10 +155,9 @@ fn an_engine_and_a_ledger_of_one_node_agree() {
             let told: Vec<_> = (0..count).map(|_| chance.event(&scopes)).collect();
             let events: Vec<_> = told.iter().map(|told| told.event).collect();
             let (mut refused, mut numbered) = (Vec::new(), Vec::new());
-            let waiting = ledger.tell(&events, NOW_US, &mut refused, &mut |at, number| {
-                numbered.push((at, number));
-            });
-            assert_eq!(waiting, Ok(0));
+            let mut taken = |at, number| numbered.push((at, number));
+            let ticket = ledger.append_numbered(&events, NOW_US, &mut refused, &mut taken);
+            ledger.wait(ticket.unwrap()).unwrap();
             let applied = engine.apply(&batch(&told)).await.unwrap();
             let mut outcomes = applied.outcomes.into_iter().enumerate();
             for (at, outcome) in outcomes.by_ref() {

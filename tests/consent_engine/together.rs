@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
+use consentry::consent::shared::engine::PRUNE_ROWS;
 use consentry::consent::shared::{Batch, Engine, Outcome};
 use consentry::consent::{EventFault, Pair, PairKey, Scope};
 use consentry::policy::{Period, Promise, StandingState};
@@ -185,12 +186,13 @@ fn old_changes_are_forgotten_but_for_the_last() {
         let on = engine.changes(last.through, last.stamp, 9).await.unwrap();
         assert!(!on.back && on.is_all && on.pairs.is_empty());
         // So many at once and no more.
-        stage.query(
+        let rows = PRUNE_ROWS + 10;
+        stage.query(&format!(
             "INSERT INTO consentry_consent_changes SELECT n, 0, 0, '', 0 \
-             FROM generate_series(-30000, -1) AS n",
-        );
+             FROM generate_series(-{rows}, -1) AS n"
+        ));
         assert_eq!(engine.prune().await, Ok(true));
-        assert_eq!(count().as_deref(), Some("10001"));
+        assert_eq!(count().as_deref(), Some("11"));
         assert_eq!(engine.prune().await, Ok(false));
         assert_eq!(count().as_deref(), Some("1"));
     });

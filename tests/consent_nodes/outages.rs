@@ -40,7 +40,7 @@ fn while_the_engine_is_down_revocations_are_kept_and_grants_wait() {
     assert!(node.unavailable().is_none(), "it takes what it is told");
     // The process ends without the engine, and starts without it.
     drop(node);
-    let node = stage.node_at("node", stage.address);
+    let node = stage.node_of("node", "renamed", stage.address);
     assert_eq!(node.find_entity("shop"), Some(shop));
     assert_eq!(standing(&node, shop, 0), Some(StandingState::Revoked));
     assert_eq!(standing(&node, shop, 2), None);

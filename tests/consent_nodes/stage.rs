@@ -71,10 +71,15 @@ impl Stage {
 
     /// A node of that name, by way of an address. Does not wait for the engine.
     pub fn node_at(&self, name: &str, address: SocketAddr) -> Ledger {
+        self.node_of(name, name, address)
+    }
+
+    /// The same, under another name than its folder has.
+    pub fn node_of(&self, folder: &str, name: &str, address: SocketAddr) -> Ledger {
         let options = NodeOptions {
             engine: self.engine(address),
             node: name.to_owned(),
-            outbox: self.outbox(name),
+            outbox: self.outbox(folder),
             staleness: STALENESS,
             deadline: Duration::from_secs(2),
             cache_octets: CACHE_OCTETS_MIN,

@@ -15,6 +15,7 @@ use crate::consent::csv::Header;
 use crate::consent::desk::Ask;
 use crate::consent::desk::Told;
 use crate::consent::line::{self, Defaults, LINE_OCTETS_MAX, Line, LineFault};
+use crate::consent::shared::engine;
 use crate::consent::{
     CHUNK_EVENTS_MAX, Event, HEAD_OCTETS, ImportKey, Ledger, NameFault, Progress, ProofKind,
     Refused, Source,
@@ -241,12 +242,21 @@ impl<'a> Import<'a> {
                     at.refused += 1;
                 }
             }
-            if self.chunk.is_full(lines_max(&self.done)) {
+            if self.chunk.is_full(self.lines_max()) {
                 self.write(&mut at)?;
             }
             self.bar.draw(&at);
         }
         self.write(&mut at)
+    }
+
+    /// Lines of the chunk at hand.
+    fn lines_max(&self) -> usize {
+        match self.place {
+            // One transaction each, with how far the import came: none of its lines is taken twice.
+            Place::Store(Ledger::Shared(_), _) => engine::CHUNK_EVENTS_MAX,
+            _ => lines_max(&self.done),
+        }
     }
 
     /// Takes one line into the chunk.

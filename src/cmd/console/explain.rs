@@ -11,7 +11,7 @@ use crate::admin::console::Fault;
 use crate::config::{self, Config};
 use crate::consent::{Ledger, Question};
 use crate::content::{Normal, signatures};
-use crate::policy::{self, Consent, Looked, Mode, Rule, Standing};
+use crate::policy::{self, Looked, Mode, Rule, Standing};
 use crate::proxy::Shared;
 use crate::registry::{Allotment, Msisdn};
 use crate::session::Knowledge;
@@ -78,16 +78,9 @@ impl Form {
     fn standing(&self, entity: &str, recipient: Msisdn, scope: &str) -> Result<Standing, String> {
         let known = self.ledger.find_entity(entity).zip(self.ledger.find_scope(scope));
         let Some((entity, scope)) = known else { return Ok(Standing::NONE) };
-        let mut answers = Vec::with_capacity(1);
         let question = Question { entity, recipient, scope };
-        self.ledger.standings(&[question], self.shared.clock.now().wall_us, &mut answers);
-        match answers.first() {
-            Some(Consent::Known(standing)) => Ok(*standing),
-            _ => Err(self
-                .ledger
-                .unavailable()
-                .map_or("the ledger is closed".into(), |why| why.to_string())),
-        }
+        let standing = self.ledger.standing(&question, self.shared.clock.now().wall_us);
+        standing.map_err(|why| why.to_string())
     }
 }
 

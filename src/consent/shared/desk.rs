@@ -115,9 +115,37 @@ impl Shared {
         refused: &mut Vec<Refused>,
         taken: &mut dyn FnMut(usize, u64),
     ) -> Result<u64, Unavailable> {
-        if events.is_empty() {
-            return Ok(0);
+        let (mut waiting, mut is_changed, mut done) = (0, false, Ok(()));
+        for (nth, run) in events.chunks(engine::CHUNK_EVENTS_MAX).enumerate() {
+            let from = nth * engine::CHUNK_EVENTS_MAX;
+            let mut left_out = Vec::new();
+            let mut keep = |at, number| taken(from + at, number);
+            match self.tell_run(run, now_us, &mut left_out, &mut keep) {
+                Ok(0) => is_changed = true,
+                Ok(more) => waiting += more,
+                Err(why) => done = Err(why),
+            }
+            refused.extend(left_out.into_iter().map(|one| Refused { at: from + one.at, ..one }));
+            if done.is_err() {
+                break;
+            }
         }
+        let now = Instant::now();
+        if is_changed && !self.settle_after(now, now + IN_FORCE) {
+            // They are in force; here that must not be later than somebody is told so.
+            self.node().unhear();
+        }
+        done.map(|()| waiting)
+    }
+
+    /// Tells as many as one transaction takes.
+    fn tell_run(
+        &self,
+        events: &[Event],
+        now_us: u64,
+        refused: &mut Vec<Refused>,
+        taken: &mut dyn FnMut(usize, u64),
+    ) -> Result<u64, Unavailable> {
         let told: Vec<Told> =
             events.iter().map(|event| Told { event: *event, recorded_us: now_us }).collect();
         let applied = self.ask(move |remote| async move {
@@ -127,7 +155,6 @@ impl Shared {
             Ok(applied) => applied,
             Err(fault) => return self.tell_later(fault, events, now_us, refused, taken),
         };
-        let before = refused.len();
         for (at, outcome) in applied.outcomes.into_iter().enumerate() {
             match outcome {
                 Ok(Outcome::Taken(number)) => taken(at, number),
@@ -135,12 +162,7 @@ impl Shared {
                 Err(fault) => refused.push(Refused { at, fault }),
             }
         }
-        self.node().took(events, refused.get(before..).unwrap_or_default());
-        let now = Instant::now();
-        if !self.settle_after(now, now + IN_FORCE) {
-            // They are in force; here that must not be later than somebody is told so.
-            self.node().unhear();
-        }
+        self.node().took(events, refused);
         Ok(0)
     }
 

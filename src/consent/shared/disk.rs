@@ -4,6 +4,7 @@
 //! |---|---|---|
 //! | `events` | position, u64, from 1 | pair, u64; what happened, see [`crate::consent::format`] |
 //! | `names` | `e` or `s` and u16 | name of an entity or a scope as the engine gave it, UTF-8 |
+//! | `names` | `n` and 0 | the name of the node that made it, UTF-8 |
 //! | `meta` | see [`Note`] | u64 |
 //!
 //! Messages that went on under a promise have no place in a history, so no octets there. Here they are
@@ -28,6 +29,9 @@ const WORKERS: usize = 1;
 
 /// The first octet of an event that is only counted.
 const SENT: u8 = 255;
+
+/// The kind of the node's own name.
+pub(super) const NODE: u8 = b'n';
 
 /// A number that is kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -231,7 +235,7 @@ impl Disk {
         }
     }
 
-    /// All names of one kind (`e` or `s`) by their number.
+    /// All names of one kind by their number.
     pub fn names(&self, kind: u8) -> Result<Vec<(u16, String)>, DiskFault> {
         let mut names = Vec::new();
         match self {

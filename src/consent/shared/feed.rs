@@ -84,9 +84,11 @@ pub(super) async fn run<T: Truth>(node: Arc<Node>, truth: Arc<T>) {
             }
         }
         if pruned.elapsed() >= PRUNE {
-            pruned = Instant::now();
-            // Another node may do it, or the next time.
-            let _ = timeout(answer, truth.prune()).await;
+            // Where more are old it goes on after the next poll; a fault is another node's business, or
+            // the next time's.
+            if !matches!(timeout(answer, truth.prune()).await, Ok(Ok(true))) {
+                pruned = Instant::now();
+            }
         }
     }
 }

@@ -61,7 +61,7 @@ pub use engine::{
 pub use outbox::WAITING_EVENTS_MAX;
 
 use desk::Job;
-use disk::{Disk, Note};
+use disk::{Disk, DiskFault, NODE, Note};
 use names::Names;
 use node::{Node, Queues, Times};
 use outbox::Outbox;
@@ -164,6 +164,7 @@ impl Shared {
         let failed =
             |why: &dyn fmt::Display| OpenFault::Failed { path: path.clone(), why: why.to_string() };
         let disk = Disk::open(&options.outbox)?;
+        let node_name = named(&disk, options.node).map_err(|fault| failed(&fault))?;
         let names = Names::open(&disk).map_err(|fault| failed(&fault))?;
         let offset = disk.note(Note::Offset).map_err(|fault| failed(&fault))?;
         let outbox = Outbox::open(disk, options.on_sync).map_err(|fault| failed(&fault))?;
@@ -179,7 +180,7 @@ impl Shared {
             Node::new(options.cache_octets, outbox, names, times, offset_us, clock);
         let (node, ends) = (Arc::new(node), CancellationToken::new());
         let (desk, jobs) = mpsc::channel(desk::JOBS_MAX);
-        let remote = Arc::new(Remote { engine: options.engine, node: options.node });
+        let remote = Arc::new(Remote { engine: options.engine, node: node_name });
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
         let runtime = runtime.map_err(|error| failed(&error))?;
         let (talking, end) = (node.clone(), ends.clone());
@@ -390,6 +391,23 @@ impl Drop for Handle {
     fn drop(&mut self) {
         self.close();
     }
+}
+
+/// The name under which an outbox is delivered: that of the node when it was made. Under another name the
+/// engine would take for new what it has.
+fn named(disk: &Disk, node: String) -> Result<String, DiskFault> {
+    if let Some((_, first)) = disk.names(NODE)?.into_iter().next() {
+        if first != node {
+            tracing::warn!(
+                now = node,
+                first,
+                "the consent outbox goes by the name it was made under"
+            );
+        }
+        return Ok(first);
+    }
+    disk.add_names(NODE, &[(0, &node)])?;
+    Ok(node)
 }
 
 /// Everything that is said to the engine, by one thread.

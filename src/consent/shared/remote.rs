@@ -62,7 +62,7 @@ impl Truth for Remote {
         self.engine.counts().await
     }
 
-    async fn prune(&self) -> Result<(), EngineFault> {
-        self.engine.prune().await.map(|_| ())
+    async fn prune(&self) -> Result<bool, EngineFault> {
+        self.engine.prune().await
     }
 }

@@ -312,8 +312,8 @@ impl Truth for (Way, Instant) {
         Ok(Counts::default())
     }
 
-    async fn prune(&self) -> Result<(), EngineFault> {
-        Ok(())
+    async fn prune(&self) -> Result<bool, EngineFault> {
+        Ok(false)
     }
 }
 

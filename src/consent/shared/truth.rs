@@ -52,6 +52,6 @@ pub(super) trait Truth: Send + Sync + 'static {
     /// Figures.
     fn counts(&self) -> impl Future<Output = Result<Counts, EngineFault>> + Send;
 
-    /// Forgets changes that nobody needs any more.
-    fn prune(&self) -> impl Future<Output = Result<(), EngineFault>> + Send;
+    /// Forgets changes that nobody needs any more, a bounded number; whether there may be more.
+    fn prune(&self) -> impl Future<Output = Result<bool, EngineFault>> + Send;
 }

@@ -17,8 +17,8 @@ const TABLE: &str = "consentry_consent_changes";
 /// How long a change is kept at least. A node that was away for longer begins anew.
 pub const KEPT: Duration = Duration::from_secs(3600);
 
-/// Changes that one [`Engine::prune`] forgets at most.
-pub const PRUNE_ROWS: u32 = 20_000;
+/// Changes that one [`Engine::prune`] forgets at most: who polls does it between two polls.
+pub const PRUNE_ROWS: u32 = 5_000;
 
 /// What goes with every poll.
 const NOW: &str = "SELECT (extract(epoch from clock_timestamp()) * 1000000)::bigint, change, names, \
