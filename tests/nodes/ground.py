@@ -41,10 +41,13 @@ def as_user():
     return {"user": NOBODY, "group": NOBODY, "extra_groups": []} if IS_ROOT else {}
 
 
-def call(*argv, seconds=60, environment=None, cwd="/", status=0):
+def call(*argv, seconds=180, environment=None, cwd="/", status=0):
     """What a command of the unprivileged user prints."""
-    done = subprocess.run([str(one) for one in argv], capture_output=True, text=True, timeout=seconds, cwd=cwd,
-                          env={**os.environ, **(environment or {})}, **as_user())
+    try:
+        done = subprocess.run([str(one) for one in argv], capture_output=True, text=True, timeout=seconds, cwd=cwd,
+                              env={**os.environ, **(environment or {})}, **as_user())
+    except subprocess.TimeoutExpired:
+        raise Cannot(f"{' '.join(map(str, argv[:3]))} did not end within {seconds} s") from None
     if status is not None and done.returncode != status:
         raise Cannot(f"{' '.join(map(str, argv[:3]))} ended with {done.returncode}: {done.stderr[-2000:]}{done.stdout[-500:]}")
     return done.stdout
