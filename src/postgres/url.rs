@@ -293,7 +293,13 @@ fn unknown(key: &str) -> Fault {
 
 /// Hosts with their ports: one port for all, one for each, or the default.
 fn hosts(read: &Config) -> Result<Vec<(Host, u16)>, Fault> {
-    let (hosts, ports) = (read.get_hosts(), read.get_ports());
+    // The library takes what stands after `?host=` for one name.
+    let each = |host: &Host| match host {
+        Host::Tcp(names) => names.split(',').map(|name| Host::Tcp(name.to_owned())).collect(),
+        Host::Unix(folder) => vec![Host::Unix(folder.clone())],
+    };
+    let hosts: Vec<Host> = read.get_hosts().iter().flat_map(each).collect();
+    let ports = read.get_ports();
     if hosts.is_empty() || hosts.iter().any(|host| *host == Host::Tcp(String::new())) {
         return Err(wrong("names no host"));
     }
@@ -304,7 +310,7 @@ fn hosts(read: &Config) -> Result<Vec<(Host, u16)>, Fault> {
         return Err(wrong(format!("has {} hosts and {} ports", hosts.len(), ports.len())));
     }
     let port = |at: usize| ports.get(at).or(ports.first()).copied().unwrap_or(PORT);
-    Ok(hosts.iter().enumerate().map(|(at, host)| (host.clone(), port(at))).collect())
+    Ok(hosts.into_iter().enumerate().map(|(at, host)| (host, port(at))).collect())
 }
 
 /// Each host is connected to with a copy of this.
