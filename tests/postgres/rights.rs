@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use consentry::consent::shared::{Batch, Engine, NameKind, Origin, Told};
-use consentry::consent::{Cause, EntityId, Event, Happened, PairKey, Source};
+use consentry::consent::{Cause, EntityId, Event, Happened, IdKey, PairKey, Source};
 use consentry::registry::Msisdn;
 
 use crate::servers::shared;
@@ -31,6 +31,8 @@ async fn everything_that_a_node_does(engine: &Engine) {
     engine.names().await.expect("names");
     engine.add_keywords(&[("106900001234", "退订")]).await.expect("a keyword");
     engine.keywords(0, 10).await.expect("keywords");
+    engine.add_ids(&[IdKey([7; 16])]).await.expect("an id");
+    assert_eq!(engine.ids(&[IdKey([7; 16])]).await, Ok(vec![IdKey([7; 16])]));
     let (entity, recipient) =
         (EntityId::new(0).expect("one"), Msisdn::new(8613800138000).expect("one"));
     for position in 1..=2 {

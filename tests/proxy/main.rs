@@ -183,10 +183,10 @@ async fn what_is_not_a_bound_session_gets_a_short_answer() {
 #[tokio::test]
 async fn an_smsc_that_is_not_there_refuses_the_bind() {
     let folder = tempfile::tempdir().expect("a temporary folder");
-    let gone = {
-        let taken = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
-        taken.local_addr().expect("an address")
-    };
+    // Taken, so that no other test gets it, and nobody listens.
+    let taken = tokio::net::TcpSocket::new_v4().expect("a socket");
+    taken.bind(([127, 0, 0, 1], 0).into()).expect("a free port");
+    let gone = taken.local_addr().expect("an address");
     let proxy = Proxy::start(folder.path(), gone, &audit("written"), "");
     let mut esme = Esme::connect(proxy.address()).await.expect("accepted");
     let status = esme.bind(Command::BindTransmitter, "test", "secret").await.expect("answered");
