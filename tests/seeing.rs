@@ -19,7 +19,7 @@ fn read(path: &str) -> String {
 }
 
 fn dashboards() -> String {
-    ["overview", "compliance", "latency", "audit", "providers"]
+    ["overview", "compliance", "latency", "audit", "nodes", "providers"]
         .map(|name| read(&format!("deploy/grafana/dashboards/{name}.json")))
         .concat()
 }
@@ -34,6 +34,7 @@ fn families() -> BTreeSet<String> {
     metrics.stream("crm");
     metrics.certificate("listen1.server");
     metrics.upstream("0.0.0.0:2775", "192.0.2.10:2775", &["connect"]);
+    let _of_many_nodes = (metrics.ledger(), metrics.cluster());
     let text = metrics.render();
     let named = text.lines().filter_map(|line| line.strip_prefix("# TYPE ")?.split(' ').next());
     named.map(str::to_owned).collect()

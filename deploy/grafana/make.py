@@ -281,12 +281,37 @@ PROVIDERS = [
           f"sum by (provider, verdict) (increase(consentry_provider_verdicts_total{{{OF},{OF_PROVIDER}}}[$__range]))", "provider", "requests"),
 ]
 
+NODES = [
+    stat("Engine", "Whether the database of the shared ledger answers every node.", gauge("consentry_consent_engine_up", how="min"),
+         mappings=[(1, "answers", GREEN), (0, "does not", RED)]),
+    stat("Known up to", "How old what any node knows may be. Beyond [consent] staleness commercial messages get ESME_RMSGQFUL.",
+         gauge("consentry_consent_staleness_seconds", how="max"), "s", steps(GREEN, YELLOW, 1, RED, 5)),
+    stat("In outboxes", "Events that nodes have taken and the database has not.", gauge("consentry_consent_outbox_events"),
+         limits=steps(GREEN, YELLOW, 1_000, RED, 100_000)),
+    stat("Nodes seen", "That serve, as the one that sees fewest.", gauge("consentry_cluster_nodes", more='state="seen"', how="min")),
+    stat("Absent", "Nodes that are not heard of and did not say that they leave.", gauge("consentry_cluster_nodes", more='state="absent"', how="max"),
+         limits=steps(GREEN, YELLOW, 1)),
+    stat("Clocks", "The farthest that a node's clock is from the database's.",
+         f"max(abs(consentry_consent_clock_offset_seconds{{{OF}}}))", "s", steps(GREEN, YELLOW, 1, RED, 60)),
+    lines("How old what is known may be", "By node.", [(gauge("consentry_consent_staleness_seconds", ("instance",)), "{{instance}}")], "s"),
+    lines("Outboxes", "Events that wait to be delivered, by node.", [(gauge("consentry_consent_outbox_events", ("instance",)), "{{instance}}")]),
+    lines("Look-ups", "hit: answered from memory; fetched: looked up in the database; late: not there in time, ESME_RMSGQFUL.",
+          [(rate("consentry_consent_lookups_total", ("result",)), "{{result}}")], PER_SECOND),
+    lines("Leases of rates", "Messages granted ahead, given back unused, gone ahead of a lease.",
+          [(rate("consentry_cluster_leased_messages_total", ("what",)), "{{what}}")], PER_SECOND),
+    lines("Since nodes exchanged", "Rates, sweeps, keywords; the oldest.", [(gauge("consentry_cluster_exchange_age_seconds", ("what",), how="max"), "{{what}}")], "s"),
+    lines("Neighbourhoods of numbers", "Told to the others, heard from them, and numbers that were more than can be told.",
+          [(rate("consentry_cluster_sweep_cells_told_total"), "told"), (rate("consentry_cluster_sweep_cells_heard_total"), "heard"),
+           (rate("consentry_cluster_sweep_numbers_untold_total"), "numbers untold")], PER_SECOND),
+]
+
 # File name, title, what it is for, panels, whether it is about providers.
 DASHBOARDS = [
     ("overview", "Consentry: overview", "Is it well? The first page of the night shift.", OVERVIEW, False),
     ("compliance", "Consentry: compliance", "What is refused, by which rule, and who said no.", COMPLIANCE, False),
     ("latency", "Consentry: latency", "What the proxy adds, what the disk and the SMSC take.", LATENCY, False),
     ("audit", "Consentry: audit", "The journal, its disk, mirrors, streams, and captures.", AUDIT, False),
+    ("nodes", "Consentry: nodes", "What nodes that share a ledger know of each other. Empty on a node with its own.", NODES, False),
     ("providers", "Consentry: providers", "Who sends, and of whom much is refused. Needs [metrics] providers = true.", PROVIDERS, True),
 ]
 
