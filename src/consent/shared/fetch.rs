@@ -21,6 +21,9 @@ pub const LOOKUP_KEYS_MAX: usize = 1024;
 /// Statements under way at once.
 pub const STATEMENTS_MAX: usize = 4;
 
+/// How often a pair is looked up for one question: the cache drops a part of itself when it is full.
+const TRIES_MAX: usize = 4;
+
 /// How long a statement may take: what comes after the deadline is there for who asks again.
 const STATEMENT: Duration = Duration::from_secs(2);
 
@@ -124,25 +127,39 @@ fn take(queue: &mut VecDeque<Wanted>, number: u64) -> Option<(Group, Vec<Gap>)> 
     (!waiting.is_empty()).then_some((Group { number, waiting }, gaps))
 }
 
-/// Fills gaps; whether all are.
-async fn fetch<T: Truth>(node: &Node, truth: &T, gaps: Vec<Gap>) -> bool {
+/// Fills gaps; whether all are. What was dropped from the cache while it was looked up, as by what the same
+/// look-up put there, is looked up again.
+async fn fetch<T: Truth>(node: &Node, truth: &T, mut gaps: Vec<Gap>) -> bool {
+    for _ in 0..TRIES_MAX {
+        match look_up(node, truth, gaps).await {
+            Some(left) if left.is_empty() => return true,
+            Some(left) => gaps = left,
+            None => return false,
+        }
+    }
+    false
+}
+
+/// Looks up once; the gaps that are not filled. `None`: nothing was learned.
+async fn look_up<T: Truth>(node: &Node, truth: &T, gaps: Vec<Gap>) -> Option<Vec<Gap>> {
     let keys: Vec<PairKey> = gaps.iter().map(|gap| gap.key).collect();
     let mark = node.outbox.mark();
-    let Ok(Ok((mut found, position))) = timeout(STATEMENT, truth.pairs(&keys, mark.outbox)).await
-    else {
-        return false;
-    };
+    let found = timeout(STATEMENT, truth.pairs(&keys, mark.outbox)).await;
+    let (mut found, position) = found.ok()?.ok()?;
     // An engine that has less of this node than it confirmed has gone back: its pairs may lack what is
     // in force here. The feed sees to that first.
     if position < mark.delivered || !node.outbox.is_current(mark) {
-        return false;
+        return None;
     }
     found.sort_unstable_by_key(|(key, _)| *key);
     let now_us = node.engine_us((node.wall_us)());
     let mut found = found.into_iter().peekable();
+    let mut left = Vec::new();
     for gap in gaps {
         let pair = found.next_if(|(key, _)| *key == gap.key).map(|(_, pair)| pair);
-        node.cache.fill(gap, pair, now_us);
+        if !node.cache.fill(gap, pair, now_us) {
+            left.push(node.cache.gap(gap.key));
+        }
     }
-    true
+    Some(left)
 }
