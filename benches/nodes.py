@@ -86,7 +86,7 @@ def measure(options, path, smsc, ledger, engine):
             done = subprocess.run([*load, "--duration", f"{options.seconds}s", "--expect", "ESME_ROK"],
                                   stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=120, check=False)
             if done.returncode:
-                raise Cannot(f"{path}: {done.stderr}{done.stdout}{proxy.output.read_text()[-500:]}"[:2000])
+                raise Cannot(f"{path}: {done.stderr}{done.stdout}{proxy.output.read_text()[-500:]}"[:4000])
             busy = cpu_of_children(engine.primary.process.process.pid) - busy
             looked = {result: count - before.get(result, 0) for result, count in counted(admin).items()}
             report = json.loads(done.stdout)

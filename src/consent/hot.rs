@@ -137,19 +137,17 @@ impl<V: Numbered> Table<V> {
 
     /// Puts an entry, unless what stands there is of a later event. With `evictions`, not either where
     /// anything was dropped since that was the number of [`Table::evictions`]: it may have been later too.
-    /// Whether this entry, or a later one, stands there now.
-    pub fn renew(&self, key: PairKey, entry: V, evictions: Option<u64>) -> bool {
-        let Some(shard) = self.shard(key) else { return false };
+    pub fn renew(&self, key: PairKey, entry: V, evictions: Option<u64>) {
+        let Some(shard) = self.shard(key) else { return };
         let mut shard = shard.write().unwrap_or_else(PoisonError::into_inner);
         if evictions.is_some_and(|before| before != shard.evictions) {
-            return false;
+            return;
         }
         if shard.entries.get(&key.0).is_some_and(|one| one.number() > entry.number()) {
-            return true;
+            return;
         }
         self.make_room(&mut shard, key);
         shard.entries.insert(key.0, entry);
-        true
     }
 
     /// Forgets every entry.

@@ -64,9 +64,15 @@ impl Cache {
         }
     }
 
-    /// What is noted of a pair that is to be looked up.
-    pub fn gap(&self, key: PairKey) -> Gap {
-        Gap { key, hot: self.hot.evictions(key), whole: self.whole.evictions(key) }
+    /// What must be looked up again of a pair that was looked up: what filled its gap is not here, because
+    /// something was dropped meanwhile, or it was itself. `None`: it is here.
+    pub fn gap_again(&self, key: PairKey, now_us: u64) -> Option<Gap> {
+        let gap = Gap { key, hot: self.hot.evictions(key), whole: self.whole.evictions(key) };
+        match self.hot.find(key) {
+            Ok(entry) if !hot::is_whole_needed(entry, now_us) => None,
+            Ok(_) if self.whole.find(key).is_ok() => None,
+            Ok(_) | Err(_) => Some(gap),
+        }
     }
 
     /// Takes a pair as the feed says it stands. `now_us`: as for questions.
@@ -74,24 +80,18 @@ impl Cache {
         self.put(key, pair, now_us, (None, None));
     }
 
-    /// Fills a gap with what was found; `None`: nothing is known of the pair. Whether it is filled: where
-    /// anything was dropped meanwhile it is not, and must be looked up anew.
-    pub fn fill(&self, gap: Gap, pair: Option<Pair>, now_us: u64) -> bool {
-        self.put(gap.key, pair.unwrap_or_default(), now_us, (Some(gap.hot), Some(gap.whole)))
+    /// Fills a gap with what was found; `None`: nothing is known of the pair.
+    pub fn fill(&self, gap: Gap, pair: Option<Pair>, now_us: u64) {
+        self.put(gap.key, pair.unwrap_or_default(), now_us, (Some(gap.hot), Some(gap.whole)));
     }
 
     /// First the pair, then the entry that sends to it.
-    fn put(
-        &self,
-        key: PairKey,
-        pair: Pair,
-        now_us: u64,
-        (hot, whole): (Option<u64>, Option<u64>),
-    ) -> bool {
+    fn put(&self, key: PairKey, pair: Pair, now_us: u64, (hot, whole): (Option<u64>, Option<u64>)) {
         let (entry, _) = hot::entry(&pair);
-        let is_whole_there =
-            !hot::is_whole_needed(entry, now_us) || self.whole.renew(key, Arc::new(pair), whole);
-        self.hot.renew(key, entry, hot) && is_whole_there
+        if hot::is_whole_needed(entry, now_us) {
+            self.whole.renew(key, Arc::new(pair), whole);
+        }
+        self.hot.renew(key, entry, hot);
     }
 
     /// Forgets everything, and what is looked up now.

@@ -154,12 +154,9 @@ async fn look_up<T: Truth>(node: &Node, truth: &T, gaps: Vec<Gap>) -> Option<Vec
     found.sort_unstable_by_key(|(key, _)| *key);
     let now_us = node.engine_us((node.wall_us)());
     let mut found = found.into_iter().peekable();
-    let mut left = Vec::new();
     for gap in gaps {
         let pair = found.next_if(|(key, _)| *key == gap.key).map(|(_, pair)| pair);
-        if !node.cache.fill(gap, pair, now_us) {
-            left.push(node.cache.gap(gap.key));
-        }
+        node.cache.fill(gap, pair, now_us);
     }
-    Some(left)
+    Some(keys.into_iter().filter_map(|key| node.cache.gap_again(key, now_us)).collect())
 }
