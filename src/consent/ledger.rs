@@ -47,7 +47,7 @@ pub struct Ticket {
 /// `ledger.unavailable`.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Unavailable {
-    /// [`QUEUE_EVENTS_MAX`] events wait already.
+    /// [`super::QUEUE_EVENTS_MAX`] events wait already.
     #[error("the consent ledger has too much waiting to be written: is the disk too slow?")]
     Backlog,
     /// Reading or writing failed. It stays so until the process is started again: what a disk that
@@ -497,7 +497,7 @@ impl Ledger {
     ///
     /// # Errors
     ///
-    /// [`Unavailable::Backlog`] for more than [`CHUNK_EVENTS_MAX`] events, and while appended ones
+    /// [`Unavailable::Backlog`] for more than [`super::CHUNK_EVENTS_MAX`] events, and while appended ones
     /// are not on the disk: nothing was taken. After any other the ledger must be opened again.
     pub fn import(
         &self,
