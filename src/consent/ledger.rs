@@ -3,7 +3,7 @@
 use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
-use std::task::Waker;
+use std::task::{Wake, Waker};
 use std::time::Duration;
 
 use super::embedded::Embedded;
@@ -128,6 +128,27 @@ pub struct Stats {
 
 /// The names of [`Stats::events`], in their order.
 pub const EVENT_KINDS: [&str; 5] = ["granted", "revoked", "reviewed", "asked", "sent"];
+
+/// Blocks the thread until what is waited for is settled.
+pub(super) fn wait(
+    is_complete: impl Fn() -> Result<bool, Unavailable>,
+    on_complete: impl Fn(Waker),
+) -> Result<(), Unavailable> {
+    struct Unpark(std::thread::Thread);
+    impl Wake for Unpark {
+        fn wake(self: Arc<Self>) {
+            self.0.unpark();
+        }
+    }
+    let waker = Waker::from(Arc::new(Unpark(std::thread::current())));
+    while !is_complete()? {
+        on_complete(waker.clone());
+        if !is_complete()? {
+            std::thread::park();
+        }
+    }
+    Ok(())
+}
 
 /// The ledger. Clones are the same ledger; the last one dropped closes it.
 #[derive(Clone, Debug)]

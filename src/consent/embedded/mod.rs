@@ -25,7 +25,7 @@ use std::fmt;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, RwLock};
-use std::task::{Wake, Waker};
+use std::task::Waker;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -36,6 +36,7 @@ use pending::{Pending, WAITERS_MAX};
 use store::{Counts, Store, StoreFault};
 
 use super::hot::{self, Answer, Table};
+use super::ledger::wait;
 use super::pair::Pair;
 use super::{
     EntityId, Event, Kept, NameFault, OpenFault, Options, PairKey, Question, Refused, Scope, Stats,
@@ -312,20 +313,7 @@ impl Embedded {
 
     /// Blocks the thread until the ticket is settled. Not for a task of an async runtime.
     pub fn wait(&self, ticket: Ticket) -> Result<(), Unavailable> {
-        struct Unpark(std::thread::Thread);
-        impl Wake for Unpark {
-            fn wake(self: Arc<Self>) {
-                self.0.unpark();
-            }
-        }
-        let waker = Waker::from(Arc::new(Unpark(std::thread::current())));
-        while !self.is_complete(ticket)? {
-            self.on_complete(ticket, waker.clone());
-            if !self.is_complete(ticket)? {
-                std::thread::park();
-            }
-        }
-        Ok(())
+        wait(|| self.is_complete(ticket), |waker| self.on_complete(ticket, waker))
     }
 
     /// The pair's history in the ledger's order, as far as it is on the disk. Reads the disk.

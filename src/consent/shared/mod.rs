@@ -47,7 +47,7 @@ use std::fmt;
 use std::path::PathBuf;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::{Wake, Waker};
+use std::task::Waker;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -67,6 +67,7 @@ use node::{Node, Queues, Times};
 use outbox::Outbox;
 use remote::Remote;
 
+use super::ledger::wait;
 use super::{
     Claim, EntityId, Event, Lookup, OpenFault, Question, Refused, Scope, Stats, Ticket, Unavailable,
 };
@@ -308,20 +309,7 @@ impl Shared {
 
     /// See [`crate::consent::Ledger::wait`].
     pub fn wait(&self, ticket: Ticket) -> Result<(), Unavailable> {
-        struct Unpark(std::thread::Thread);
-        impl Wake for Unpark {
-            fn wake(self: Arc<Self>) {
-                self.0.unpark();
-            }
-        }
-        let waker = Waker::from(Arc::new(Unpark(std::thread::current())));
-        while !self.is_complete(ticket)? {
-            self.on_complete(ticket, waker.clone());
-            if !self.is_complete(ticket)? {
-                std::thread::park();
-            }
-        }
-        Ok(())
+        wait(|| self.is_complete(ticket), |waker| self.on_complete(ticket, waker))
     }
 
     /// Why nothing is taken here any more; `None` while it is, whether the engine answers or not.
