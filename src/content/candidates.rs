@@ -60,7 +60,8 @@ pub(super) fn words(rows: &[Labelled], importance: &[f32], settings: &Settings) 
         };
         add(&mut totals);
         let body = reader::body(normal.text());
-        grams(normal.text().get(body).unwrap_or_default(), |word| {
+        let body = normal.text().get(body).unwrap_or_default();
+        let mut count = |word: &str| {
             if !counts.contains_key(word) {
                 counts.insert(word.to_owned(), Count::default());
             }
@@ -72,7 +73,9 @@ pub(super) fn words(rows: &[Labelled], importance: &[f32], settings: &Settings) 
                 count.sources |= bit(row.source);
                 add(&mut count.sums);
             }
-        });
+        };
+        grams(body, &mut count);
+        edges(body, &mut count);
     }
     let sources_min = sources_min(rows, settings);
     let is_common = |count: &Count| {
@@ -136,6 +139,33 @@ fn grams(text: &str, mut each: impl FnMut(&str)) {
     }
 }
 
+/// What parts the clauses of a normal form.
+const STOPS: [char; 6] = [',', '。', '!', '?', ';', ':'];
+
+/// The one to three ideographs and closed numbers (one ideograph at least) on either side of a stop, with it: how
+/// clauses begin and end.
+fn edges(text: &str, mut each: impl FnMut(&str)) {
+    let is_han = |c: char| c >= '\u{3400}' && c.is_alphabetic();
+    let is_part = |c: char| is_han(c) || c == '0';
+    for (at, stop) in text.match_indices(STOPS) {
+        let end = at + stop.len();
+        let before = text.get(..at).unwrap_or_default();
+        for (start, _) in before.char_indices().rev().take_while(|(_, c)| is_part(*c)).take(3) {
+            let word = text.get(start..end).unwrap_or_default();
+            if word.contains(is_han) {
+                each(word);
+            }
+        }
+        let after = text.get(end..).unwrap_or_default();
+        for (last, c) in after.char_indices().take_while(|(_, c)| is_part(*c)).take(3) {
+            let word = text.get(at..end + last + c.len_utf8()).unwrap_or_default();
+            if word.contains(is_han) {
+                each(word);
+            }
+        }
+    }
+}
+
 /// The pairs of marks and lists, a list at least, that are common enough: `list:…+mark:…`. `reader`
 /// knows marks and lists alone.
 pub(super) fn pairs(reader: &Reader, rows: &[Labelled], settings: &Settings) -> Vec<String> {
@@ -148,7 +178,10 @@ pub(super) fn pairs(reader: &Reader, rows: &[Labelled], settings: &Settings) -> 
             if usize::from(*high) < Mark::ALL.len() {
                 continue;
             }
-            for low in fired.iter().take(at) {
+            let is_paired = |low: &&u16| {
+                usize::from(**low) >= Mark::ALL.len() || Mark::is_paired(usize::from(**low))
+            };
+            for low in fired.iter().take(at).filter(is_paired) {
                 let count = counts.entry((*low, *high)).or_default();
                 *count = (count.0 + 1, count.1 | bit(row.source));
             }

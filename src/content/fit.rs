@@ -81,9 +81,12 @@ pub fn fit(rows: &[Labelled], settings: &Settings) -> Weights {
     weights.features.extend(lexicon::lists().map(|(name, _)| feature(Sort::List, name)));
     let pairs = candidates::pairs(&Reader::new(&weights), rows, settings);
     weights.features.extend(pairs.iter().map(|pair| feature(Sort::Pair, pair)));
+    for sort in [Sort::First, Sort::Last] {
+        weights.features.extend(lexicon::lists().map(|(name, _)| feature(sort, name)));
+    }
     let common = weights.features.len();
     weights.features.extend(words.iter().map(|word| feature(Sort::Word, word)));
-    // Marks, lists, pairs, then words: the numbers of the reader's features are those of this vector.
+    // Marks, lists, pairs, lists in first and last sentences, then words: the numbers of the reader's features are those of this vector.
     let reader = Reader::new(&weights);
     let mut scratch = Scratch::default();
     let fired: Vec<Vec<u16>> =
@@ -134,17 +137,21 @@ fn importance(rows: &[Labelled], settings: &Settings) -> Vec<f32> {
     rows.iter().map(of).collect()
 }
 
-/// What a mistake about a text of these classes costs, against 1 for an advertisement or a personal text.
+/// What a mistake about a text of these classes costs, against 1 for an advertisement.
 fn cost(classes: &[Class], settings: &Settings) -> f32 {
     match classes {
         [Class::Service(_) | Class::Public, ..] if !classes.contains(&Class::Personal) => {
             settings.alarm_cost
         }
         [Class::Fraud | Class::Illicit, ..] => FOUL_COST,
-        [Class::Commercial | Class::Personal, ..] => 1.0,
+        [Class::Personal, ..] => PERSONAL_COST,
+        [Class::Commercial, ..] => 1.0,
         _ => VAGUE_COST,
     }
 }
+
+/// Personal texts that look like offers are few beside all others of theirs.
+const PERSONAL_COST: f32 = 2.0;
 
 /// Fraud and illicit trade are refused for what they are; which of the two names is given matters less.
 const FOUL_COST: f32 = 0.5;

@@ -67,11 +67,37 @@ pub(super) enum Mark {
     Leet,
     /// Four or more letters alone in a row: `L.o.a.n`.
     Spelled,
+    /// 16 to 23 characters.
+    Chars16,
+    /// 24 to 35 characters.
+    Chars24,
+    /// 36 to 47 characters.
+    Chars36,
+    /// 48 to 59 characters.
+    Chars48,
+    /// 90 characters and more.
+    Chars90,
+    /// One sentence.
+    Sentences1,
+    /// Two sentences.
+    Sentences2,
+    /// Three sentences.
+    Sentences3,
+    /// Four sentences and more.
+    Sentences4,
+    /// A number of one digit.
+    Digits1,
+    /// A number of two digits.
+    Digits2,
+    /// A number of three digits.
+    Digits3,
+    /// A number with one digit behind its point: 9.9, 3.5.
+    Tenth,
 }
 
 impl Mark {
     /// Every mark.
-    pub(super) const ALL: [Mark; 31] = [
+    pub(super) const ALL: [Mark; 44] = [
         Mark::Link,
         Mark::Phone,
         Mark::Code,
@@ -103,6 +129,19 @@ impl Mark {
         Mark::Masked,
         Mark::Leet,
         Mark::Spelled,
+        Mark::Chars16,
+        Mark::Chars24,
+        Mark::Chars36,
+        Mark::Chars48,
+        Mark::Chars90,
+        Mark::Sentences1,
+        Mark::Sentences2,
+        Mark::Sentences3,
+        Mark::Sentences4,
+        Mark::Digits1,
+        Mark::Digits2,
+        Mark::Digits3,
+        Mark::Tenth,
     ];
 
     /// Its stable name in the weights file.
@@ -139,12 +178,30 @@ impl Mark {
             Mark::Masked => "masked",
             Mark::Leet => "evasion-leet",
             Mark::Spelled => "evasion-spelled",
+            Mark::Chars16 => "chars-16",
+            Mark::Chars24 => "chars-24",
+            Mark::Chars36 => "chars-36",
+            Mark::Chars48 => "chars-48",
+            Mark::Chars90 => "chars-90",
+            Mark::Sentences1 => "sentences-1",
+            Mark::Sentences2 => "sentences-2",
+            Mark::Sentences3 => "sentences-3",
+            Mark::Sentences4 => "sentences-4",
+            Mark::Digits1 => "digits-1",
+            Mark::Digits2 => "digits-2",
+            Mark::Digits3 => "digits-3",
+            Mark::Tenth => "tenth",
         }
     }
 
     /// Its place in [`Mark::ALL`], which is also its feature's number.
     pub(super) fn index(self) -> usize {
         self as usize
+    }
+
+    /// Whether it makes pairs with lists. How long a text is says little together with one word of it.
+    pub(super) fn is_paired(index: usize) -> bool {
+        index < Mark::Chars16.index()
     }
 }
 
@@ -159,10 +216,69 @@ const SPELLED_MIN: u32 = 4;
 /// Digits of a price, point and what stands behind it aside.
 const PRICE_DIGITS: std::ops::RangeInclusive<u32> = 2..=5;
 
-/// Tells every mark of a text, with octets of its normal form (numbers closed).
-pub(super) fn each(raw: &str, normal: &Normal, mut found: impl FnMut(Mark, usize, usize)) {
+/// Octets that a sentence has at least, with its stop: `!!` ends one, and `OK!` is none.
+const SENTENCE_OCTETS_MIN: usize = 6;
+
+/// The sentences of a text, as far as it is asked for: how many, where the first ends and the last begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Sentences {
+    pub(super) count: usize,
+    pub(super) first_end: usize,
+    pub(super) last_start: usize,
+}
+
+impl Sentences {
+    /// Those of a part of a normal form. What stands behind the last stop is a sentence too.
+    fn of(octets: &[u8], part: std::ops::Range<usize>) -> Sentences {
+        let (mut start, end) = (part.start, part.end);
+        let mut all = Sentences { count: 0, first_end: end, last_start: start };
+        for (at, octet) in octets.iter().enumerate().take(end).skip(start) {
+            let is_stop = match octet {
+                b'!' | b'?' | b';' | b'~' => true,
+                b'.' => is_after(octets, at, |after| after == b' '),
+                0x82 => octets.get(..=at).is_some_and(|head| head.ends_with("。".as_bytes())),
+                _ => false,
+            };
+            if is_stop {
+                all.take(start, at + 1);
+                start = at + 1;
+            }
+        }
+        all.take(start, end);
+        all.count = all.count.max(1);
+        all
+    }
+
+    fn take(&mut self, start: usize, end: usize) {
+        if end - start >= SENTENCE_OCTETS_MIN {
+            self.first_end = if self.count == 0 { end } else { self.first_end };
+            self.last_start = start;
+            self.count += 1;
+        }
+    }
+
+    fn mark(self) -> Mark {
+        match self.count {
+            0 | 1 => Mark::Sentences1,
+            2 => Mark::Sentences2,
+            3 => Mark::Sentences3,
+            _ => Mark::Sentences4,
+        }
+    }
+}
+
+/// Tells every mark of a text, with octets of its normal form (numbers closed), of which `body` is what no
+/// signature takes. Gives the body's sentences.
+pub(super) fn each(
+    raw: &str,
+    normal: &Normal,
+    body: std::ops::Range<usize>,
+    mut found: impl FnMut(Mark, usize, usize),
+) -> Sentences {
     let end = normal.text().len();
     scan(raw, normal, &mut found);
+    let sentences = Sentences::of(normal.text().as_bytes(), body);
+    found(sentences.mark(), 0, end);
     let place = match signatures(raw).signed() {
         Signed::One(one) if one.place == Place::Start => Mark::SignedAtStart,
         Signed::One(_) => Mark::SignedAtEnd,
@@ -173,6 +289,7 @@ pub(super) fn each(raw: &str, normal: &Normal, mut found: impl FnMut(Mark, usize
     for mark in undone(normal.distance()).into_iter().flatten() {
         found(mark, 0, end);
     }
+    sentences
 }
 
 /// One pass over the ASCII characters: links, numbers, exclamations, length.
@@ -228,7 +345,12 @@ fn scan(raw: &str, normal: &Normal, found: &mut impl FnMut(Mark, usize, usize)) 
     let (count, end) = (normal.characters(), octets.len());
     let length = [
         (count <= SHORT_CHARS_MAX, Mark::Short),
+        ((16..24).contains(&count), Mark::Chars16),
+        ((24..36).contains(&count), Mark::Chars24),
+        ((36..48).contains(&count), Mark::Chars36),
+        ((48..LONG_CHARS_MIN).contains(&count), Mark::Chars48),
         (count >= LONG_CHARS_MIN, Mark::Long),
+        (count >= 90, Mark::Chars90),
         (!has_number, Mark::Numberless),
         (!has_han, Mark::Latin),
     ];
@@ -284,7 +406,10 @@ impl Number<'_> {
             4..=6 => Some(Mark::Code),
             7..=12 => Some(Mark::Phone),
             13.. => Some(Mark::Serial),
-            0..=3 => None,
+            3 => Some(Mark::Digits3),
+            2 => Some(Mark::Digits2),
+            1 if before == b'.' => Some(Mark::Tenth),
+            0 | 1 => Some(Mark::Digits1),
         }
     }
 
@@ -354,7 +479,8 @@ mod tests {
         let mut normal = Normal::default();
         normal.fill(text, Numbers::Closed);
         let mut all = Vec::new();
-        each(text, &normal, |mark, _, _| all.push(mark.name()));
+        let body = super::super::reader::body(normal.text());
+        each(text, &normal, body, |mark, _, _| all.push(mark.name()));
         all.sort_unstable();
         all.dedup();
         all
@@ -388,7 +514,50 @@ mod tests {
             ("单号1234567890123,15:30到", &["clock", "serial", "short", "unsigned"]),
         ];
         for (text, wanted) in rows {
-            assert_eq!(marks(text), wanted, "{text}");
+            let mut marks = marks(text);
+            marks.retain(|mark| !is_measure(mark));
+            assert_eq!(marks, wanted, "{text}");
+        }
+    }
+
+    /// Whether it only says how long a text or number is.
+    fn is_measure(mark: &str) -> bool {
+        ["chars-", "sentences-", "digits-", "tenth"].iter().any(|start| mark.starts_with(start))
+    }
+
+    #[test]
+    fn texts_and_numbers_have_their_lengths() {
+        let rows: [(&str, &[&str]); 6] = [
+            ("三天", &["sentences-1"]),
+            (
+                "第1批共23件,重123克,合9.9元",
+                &["chars-16", "digits-1", "digits-2", "digits-3", "sentences-1", "tenth"],
+            ),
+            ("已到站。请来取", &["sentences-2"]),
+            ("已到站!!!请来取!", &["sentences-2"]),
+            ("The lift is out. Sorry! It is back by noon", &["chars-36", "sentences-3"]),
+            ("一二三;四五六;七八九;十一二?", &["chars-16", "sentences-4"]),
+        ];
+        for (text, wanted) in rows {
+            let mut marks = marks(text);
+            marks.retain(|mark| is_measure(mark));
+            assert_eq!(marks, wanted, "{text}");
+        }
+    }
+
+    #[test]
+    fn the_first_and_the_last_sentence_are_found() {
+        let rows = [
+            ("甲乙丙", "甲乙丙", "甲乙丙"),
+            ("甲乙丙。丁戊己!庚辛壬", "甲乙丙。", "庚辛壬"),
+            ("甲乙丙。丁戊己。", "甲乙丙。", "丁戊己。"),
+            ("a.cn is up. See it", "a.cn is up.", " See it"),
+            ("", "", ""),
+        ];
+        for (text, first, last) in rows {
+            let all = Sentences::of(text.as_bytes(), 0..text.len());
+            assert_eq!(text.get(..all.first_end), Some(first), "{text}");
+            assert_eq!(text.get(all.last_start..), Some(last), "{text}");
         }
     }
 }

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, HashMap};
 use daachorse::CharwiseDoubleArrayAhoCorasick;
 use sha2::{Digest, Sha256};
 
-use super::marks::{self, Mark};
+use super::marks::{self, Mark, Sentences};
 use super::normal::Numbers;
 use super::reading::{FIRED_MAX, FeatureId, Fired, Reading, Span};
 use super::weights::{Row, Sort, Weights, WeightsFault};
@@ -32,6 +32,8 @@ pub struct Reader {
     /// The features of all patterns, one pattern's behind the other's.
     of_patterns: Vec<u16>,
     pairs: Pairs,
+    /// For each list, its features in the first and in the last sentence; 0, which is a mark's, for none.
+    edges: Vec<[u16; 2]>,
 }
 
 /// Pairs of marks and lists, which are the first features: which two make which feature.
@@ -132,6 +134,7 @@ impl Reader {
         let mut places: HashMap<String, usize> = names.iter().cloned().zip(0..).collect();
         let mut rows = vec![Row::default(); names.len()];
         let mut pairs = Pairs::none();
+        let mut edges = vec![[0; 2]; names.len() - Mark::ALL.len()];
         for feature in &weights.features {
             let name = feature.full_name();
             let at = *places.entry(name.clone()).or_insert_with(|| {
@@ -144,6 +147,15 @@ impl Reader {
             }
             match feature.sort {
                 Sort::Mark | Sort::List => {}
+                Sort::First | Sort::Last => {
+                    let list = places.get(&format!("list:{}", feature.name)).copied();
+                    let place = list.and_then(|place| place.checked_sub(Mark::ALL.len()));
+                    let slots = place.and_then(|place| edges.get_mut(place));
+                    if let Some([first, last]) = slots {
+                        let slot = if feature.sort == Sort::First { first } else { last };
+                        *slot = at as u16;
+                    }
+                }
                 Sort::Word => words.entry(feature.name.clone()).or_default().push(at as u16),
                 Sort::Pair => {
                     let place = |of: &str| places.get(of).copied();
@@ -175,6 +187,7 @@ impl Reader {
             patterns,
             of_patterns,
             pairs,
+            edges,
         }
     }
 
@@ -273,10 +286,11 @@ impl Reader {
         let Scratch { normal, hits } = scratch;
         normal.fill(text, Numbers::Closed);
         hits.begin(self.names.len());
-        marks::each(text, normal, |mark, start, end| hits.add(mark.index() as u16, start, end));
-        let Some(automaton) = &self.automaton else { return };
         // Who signs is no word: it would be learned by heart.
         let body = body(normal.text());
+        let add = |mark: Mark, start, end| hits.add(mark.index() as u16, start, end);
+        let sentences = marks::each(text, normal, body.clone(), add);
+        let Some(automaton) = &self.automaton else { return };
         let unsigned = normal.text().get(body.clone()).unwrap_or_default();
         for found in automaton.find_overlapping_iter(unsigned) {
             let Some(pattern) = self.patterns.get(found.value() as usize) else { continue };
@@ -286,11 +300,27 @@ impl Reader {
             }
             let first = pattern.first as usize;
             let features = self.of_patterns.get(first..first + usize::from(pattern.count));
+            let (start, end) = (body.start + start, body.start + end);
             for feature in features.unwrap_or_default() {
-                hits.add(*feature, body.start + start, body.start + end);
+                hits.add(*feature, start, end);
+                if sentences.count > 1 {
+                    self.add_edges(*feature, start, end, sentences, hits);
+                }
             }
         }
         self.pairs.each(hits);
+    }
+
+    /// Adds what a list says in the first and in the last sentence.
+    fn add_edges(&self, list: u16, start: usize, end: usize, all: Sentences, hits: &mut Hits) {
+        let place = usize::from(list).checked_sub(Mark::ALL.len());
+        let Some([first, last]) = place.and_then(|place| self.edges.get(place)) else { return };
+        if *first != 0 && end <= all.first_end {
+            hits.add(*first, start, end);
+        }
+        if *last != 0 && start >= all.last_start {
+            hits.add(*last, start, end);
+        }
     }
 
     /// The numbers of the features that fire.

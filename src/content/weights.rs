@@ -11,6 +11,8 @@
 //! mark    link        0.42          ...      a feature that is no word
 //! list    offer.gift  1.10          ...      any word of a list of lexicon.txt
 //! pair    list:offer.gift+mark:code  0.31 ...  two marks or lists in one text
+//! first   offer.gift  0.20          ...      a word of a list in the first of several sentences
+//! last    offer.gift  0.90          ...      the same in the last
 //! word    0元起       0.73          ...      a word or phrase in normal form, numbers closed to 0
 //! ```
 
@@ -28,6 +30,9 @@ pub const WORD_CHARS_MAX: usize = 40;
 /// A weight further from zero than this is a mistake.
 const WEIGHT_MAX: f32 = 1000.0;
 
+/// What a line that is none of the file's is told.
+const BEGIN: &str = "begin with class, start, margin, mark, list, pair, first, last or word";
+
 const FIRST_LINE: &str = "consentry-content-weights\t1";
 
 /// A weight for every class, in the order of [`Class::ALL`].
@@ -44,6 +49,10 @@ pub enum Sort {
     Word,
     /// Two marks or lists in one text.
     Pair,
+    /// A list in the first of several sentences.
+    First,
+    /// A list in the last of several sentences, where what is appended stands.
+    Last,
 }
 
 impl Sort {
@@ -53,6 +62,8 @@ impl Sort {
             Sort::List => "list",
             Sort::Word => "word",
             Sort::Pair => "pair",
+            Sort::First => "first",
+            Sort::Last => "last",
         }
     }
 }
@@ -170,8 +181,10 @@ impl Parsing {
             Some("list") => self.feature(Sort::List, fields)?,
             Some("word") => self.feature(Sort::Word, fields)?,
             Some("pair") => self.feature(Sort::Pair, fields)?,
+            Some("first") => self.feature(Sort::First, fields)?,
+            Some("last") => self.feature(Sort::Last, fields)?,
             Some(_) | None => {
-                return Err("begin with class, start, margin, mark, list, pair or word".to_owned());
+                return Err(BEGIN.to_owned());
             }
         }
         Ok(())
@@ -192,7 +205,7 @@ impl Parsing {
         };
         let is_known = match sort {
             Sort::Mark => is_mark(&name),
-            Sort::List => is_list(&name),
+            Sort::List | Sort::First | Sort::Last => is_list(&name),
             Sort::Word => (1..=WORD_CHARS_MAX).contains(&name.chars().count()),
             Sort::Pair => name
                 .split_once('+')
@@ -292,7 +305,7 @@ mod tests {
             ),
             (
                 format!("{HEAD}words\ta"),
-                "line 3: begin with class, start, margin, mark, list, pair or word",
+                "line 3: begin with class, start, margin, mark, list, pair, first, last or word",
             ),
             (
                 format!("{HEAD}word\t{}\t{zeros}", "a".repeat(WORD_CHARS_MAX + 1))
