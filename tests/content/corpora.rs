@@ -129,7 +129,7 @@ fn each_line_is_sound_and_of_its_file() {
 
 #[test]
 fn the_readme_counts_right() {
-    let readme = include_str!("../proto-fixtures/content/README.md");
+    let readme = include_str!("../../proto-fixtures/content/README.md");
     for (file, target, ..) in FILES {
         let lines = lines(file);
         let of = |lang: &str| lines.iter().filter(|line| line.lang == lang).count();
