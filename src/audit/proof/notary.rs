@@ -2,9 +2,9 @@
 //!
 //! It reads the segment files as any reader does, a fraction of a second after they were written and
 //! so out of the page cache; the path of a message knows nothing of it. It never reads beyond what
-//! the writer has accepted: what a failure rolls back is never signed. It checks the sums of records and hashes
-//! links alone: the tree over the records of a group and the chain, which the writer has just made, are not made a
-//! second time: that is for `verify`.
+//! the writer has accepted: what a failure rolls back is never signed. It hashes links alone. Sums, the tree over the
+//! records of a group and the chain, which the writer has just made, are not made a second time: that is for
+//! `verify`. What is signed is so what was written, and not what somebody has made of it since.
 //!
 //! When a checkpoint is due, its record is appended like any other. When the record is read back it
 //! is in the file; the files are then synchronised and the checkpoint becomes the newest one beside
@@ -287,7 +287,7 @@ impl Work {
             None => {
                 let from = self.newest.as_ref().map_or(0, |newest| newest.from);
                 let mut walk = Walk::open_at(&self.directory, from)?;
-                walk.trusts_chain = true;
+                walk.reads_behind = true;
                 walk
             }
         };
