@@ -169,7 +169,7 @@ fn counts(file: &str, target: &str) -> (usize, usize) {
 
 #[test]
 fn the_readme_counts_right() {
-    let readme = include_str!("../proto-fixtures/content/README.md");
+    let readme = include_str!("../../proto-fixtures/content/README.md");
     for (file, target, ..) in FILES {
         let (zh, en) = counts(file, target);
         let row = format!("| `{file}` | `{target}` | {} | {zh} Chinese, {en} English", zh + en);
