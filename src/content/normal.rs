@@ -6,7 +6,7 @@
 //! characters (`讠正`). Folding the folded form changes nothing.
 
 use super::Span;
-use super::fold::{self, Cell, Fold, Sort};
+use super::fold::{self, Cell, Fold, Sort, Step};
 use super::radical;
 
 /// Longest text that is looked at, in octets of UTF-8; the rest is not. A message of 255 parts stays
@@ -175,64 +175,111 @@ impl Normal {
         let fold = fold::table();
         let mut rest = raw.get(..raw.ceil_char_boundary(TEXT_OCTETS_MAX)).unwrap_or(raw);
         let mut at = 0;
-        while !rest.is_empty() {
-            let mut octets = self.take_plain(fold, numbers, rest, at);
-            if octets == 0
-                && let Some(c) = rest.chars().next()
-            {
-                octets = c.len_utf8();
-                self.take(fold, numbers, c, Span::new(at, at + octets));
-            }
+        while let Some(c) = rest.chars().next() {
+            let (octets, next) = match self.waits(fold.step(c)) {
+                true => (0, Step::Other),
+                false => self.take_stretch(fold, numbers, rest, at),
+            };
+            at += octets;
+            rest = rest.get(octets..).unwrap_or_default();
+            let Some(c) = rest.chars().next() else { break };
+            let octets = match next {
+                Step::Digit => self.take_number(rest, at),
+                Step::Narrow => self.take_narrow(fold, c, at),
+                _ => {
+                    self.take(fold, numbers, c, Span::new(at, at + c.len_utf8()));
+                    c.len_utf8()
+                }
+            };
             at += octets;
             rest = rest.get(octets..).unwrap_or_default();
         }
         self.end_numerals(numbers);
         self.end_mask(numbers, None);
         let kept = self.text.trim_end_matches(' ').len();
-        self.cut(kept);
+        if kept < self.text.len() {
+            self.cut(kept);
+        }
+    }
+
+    /// Whether what stands at the end may still change with what follows.
+    fn waits(&mut self, next: Step) -> bool {
+        if self.numerals.0 > 0 || self.mask.is_some() || self.is_part {
+            return true;
+        }
+        if matches!(next, Step::Letter | Step::Stop | Step::Narrow) {
+            self.gap = None;
+        }
+        self.gap.is_some()
     }
 
     /// Takes the characters at the start of `rest` that change nothing but by standing there, which most
-    /// do, and says how many octets these are; zero where none can be taken so. What it does,
-    /// [`Normal::take`] would do as well, one by one.
-    fn take_plain(&mut self, fold: &Fold, numbers: Numbers, rest: &str, at: usize) -> usize {
-        if self.gap.is_some() || self.numerals.0 > 0 || self.mask.is_some() || self.is_part {
-            return 0;
+    /// do. Says how many octets these are and what comes next. What it does, [`Normal::take`] would do as
+    /// well, one by one.
+    fn take_stretch(
+        &mut self,
+        fold: &Fold,
+        numbers: Numbers,
+        rest: &str,
+        at: usize,
+    ) -> (usize, Step) {
+        let (mut last, mut han_run, mut numerals) = (self.last, self.han_run, 0);
+        let (mut simplified, mut has_capitals) = (0, false);
+        let mut taken = (rest.len(), Step::Other);
+        for (length, c) in rest.char_indices() {
+            let step = fold.step(c);
+            last = match (step, last) {
+                (Step::Numeral, Some(Sort::Han)) if numerals == NUMERALS_MIN - 1 => {
+                    taken = (length, step);
+                    break;
+                }
+                (Step::Han | Step::Simplified | Step::Numeral, _) => {
+                    simplified += u32::from(step == Step::Simplified);
+                    if last != Some(Sort::Han) {
+                        (numerals, han_run) = (0, 0);
+                    }
+                    numerals = if step == Step::Numeral { numerals + 1 } else { 0 };
+                    han_run += 1;
+                    Some(Sort::Han)
+                }
+                (Step::Letter, _) | (Step::X, Some(Sort::Letter)) => {
+                    has_capitals |= c.is_ascii_uppercase();
+                    Some(Sort::Letter)
+                }
+                (Step::Digit, _) if numbers == Numbers::Kept => {
+                    han_run = if last == Some(Sort::Han) { han_run } else { 0 };
+                    Some(Sort::Digit)
+                }
+                (Step::Stop, _) => Some(Sort::Stop),
+                // Behind an ideograph it may be a separator.
+                (Step::Dot | Step::Symbol, before) if before != Some(Sort::Han) => Some(Sort::Stop),
+                (Step::Space, Some(Sort::Letter | Sort::Stop | Sort::Symbol)) => Some(Sort::Space),
+                _ => {
+                    taken = (length, step);
+                    break;
+                }
+            };
         }
-        let octets = rest.as_bytes();
-        if numbers == Numbers::Closed && octets.first().is_some_and(u8::is_ascii_digit) {
-            return self.take_number(rest, at);
-        }
-        let (mut length, mut last, mut han_run) = (0, self.last, self.han_run);
-        let (mut simplified, mut has_letters) = (0, false);
-        while let Some((cell, width)) = fold.cell_at(octets, length)
-            && cell.is_plain()
-        {
-            let sort = cell.sort();
-            match sort {
-                Sort::Han if last == Some(Sort::Han) => han_run += 1,
-                Sort::Han => han_run = 1,
-                Sort::Digit if numbers == Numbers::Closed => break,
-                Sort::Digit if last == Some(Sort::Han) => {}
-                Sort::Digit => han_run = 0,
-                // At the start of a word it may be a mask.
-                Sort::Letter if cell.is('x') && last != Some(Sort::Letter) => break,
-                Sort::Letter => has_letters = true,
-                // It may be a separator.
-                Sort::Stop if cell.is('.') => break,
-                Sort::Stop => {}
-                Sort::Space | Sort::Symbol | Sort::Dropped => break,
-            }
-            simplified += u32::from(cell.is_simplified());
-            last = Some(sort);
-            length += width;
-        }
+        let (length, next) = taken;
         if length > 0 {
             (self.last, self.han_run) = (last, han_run);
             self.distance.simplified += simplified;
-            self.push_stretch(rest.get(..length).unwrap_or_default(), at, has_letters);
+            self.push_stretch(rest.get(..length).unwrap_or_default(), at, has_capitals);
+            if last == Some(Sort::Han) {
+                self.numerals = (numerals, self.text.len() - numerals * NUMERAL_OCTETS);
+            }
         }
-        length
+        (length, next)
+    }
+
+    /// Punctuation that becomes one of ASCII.
+    fn take_narrow(&mut self, fold: &Fold, c: char, at: usize) -> usize {
+        if let Some(folded) = fold.cell(c).character() {
+            self.push(folded, Span::new(at, at + c.len_utf8()));
+        }
+        self.numerals = (0, 0);
+        self.last = Some(Sort::Stop);
+        c.len_utf8()
     }
 
     /// The digits at the start of `rest`, closed.
@@ -241,22 +288,25 @@ impl Normal {
         if self.last != Some(Sort::Han) || count > 1 {
             self.han_run = 0;
         }
-        let end = (at + count) as u32;
+        let end = at + count;
         if self.last == Some(Sort::Digit) {
-            self.stretch(end, count as u32);
+            self.stretch(end as u32, count as u32);
         } else {
-            self.push('0', Span::new(at, at + 1));
-            self.stretch(end, count as u32 - 1);
+            let (text_at, raw) = (self.text.len() as u32, Span::new(at, end));
+            let digits = count as u32;
+            self.from.push(Origin { at: text_at, raw, is_stretch: false, digits });
+            self.text.push('0');
         }
+        self.numerals = (0, 0);
         self.last = Some(Sort::Digit);
         count
     }
 
     /// Characters as they are, but for capital letters.
-    fn push_stretch(&mut self, stretch: &str, at: usize, has_letters: bool) {
+    fn push_stretch(&mut self, stretch: &str, at: usize, has_capitals: bool) {
         let begin = self.text.len();
         self.text.push_str(stretch);
-        if has_letters && let Some(taken) = self.text.get_mut(begin..) {
+        if has_capitals && let Some(taken) = self.text.get_mut(begin..) {
             taken.make_ascii_lowercase();
         }
         self.push_same(begin, Span::new(at, at + stretch.len()));
@@ -562,7 +612,7 @@ const NUMERAL_OCTETS: usize = IDEOGRAPH_OCTETS;
 
 /// Whether a mark between two ideographs only parts them.
 fn is_separator(c: char, sort: Sort) -> bool {
-    (sort == Sort::Symbol || c == '.') && !matches!(c, '¥' | '%' | '$')
+    (sort == Sort::Symbol || c == '.') && !fold::is_kept(c)
 }
 
 /// The digit that a Chinese one means.
