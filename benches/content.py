@@ -64,7 +64,7 @@ def shared(data, chance):
 
 
 # Nothing is fitted to them, so that there is something unseen to measure the built-in weights on.
-UNSEEN = "service_kept advertisements_kept".split()
+UNSEEN = "kept service_kept advertisements_kept".split()
 
 # Who wrote what: one after the other is left out whole. The settings were chosen without looking at the last two hands' texts.
 WRITERS = {
@@ -72,6 +72,7 @@ WRITERS = {
     "the second hand": "service_second public_second".split(),
     "the forms": ["forms"],
     "the fifth hand": "service_fifth advertisements_fifth public_fifth personal_fifth".split(),
+    **{f"the {hand} hand": [hand] for hand in "sixth seventh eighth ninth".split()},
     "the third and fourth hands": "service_english advertisements_english public_english personal_english fraud_second advertisements_second personal_second".split(),
 }
 

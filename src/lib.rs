@@ -66,7 +66,7 @@
 //! 7. No phone number, text or password in a log, label or error; the words of a reply that ends or
 //!    gives consent stand in its record alone.
 //! 8. A revocation is kept by ledger and journal before its deliver_sm goes on, and is looked for once
-//!    more before a message that waited goes on: `tests/race.rs`, `tests/proxy/replies.rs`.
+//!    more before a message that waited goes on: `tests/session/race.rs`, `tests/proxy/replies.rs`.
 
 pub mod admin;
 pub mod archive;

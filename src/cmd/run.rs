@@ -1,13 +1,16 @@
 //! `consentry run`: the proxy, from its start to its end or until another process takes over.
 
 use std::path::{Path, PathBuf};
+use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::task::JoinHandle;
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::Targets;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
 
 use super::hand_over::{Asked, Predecessor, Successor};
 use super::knowledge::Loaded;
@@ -288,16 +291,21 @@ fn raise_open_files(sessions: usize) {
     }
 }
 
-/// One line a session event on standard error. `RUST_LOG` wins over the configured level.
+/// One line a session event on standard error. `RUST_LOG` wins over the configured level: a level, or
+/// `MODULE=LEVEL` and more, separated by commas.
 fn begin_log(log: &Log) -> Result<(), Failure> {
-    let level = log.level.name();
-    let filter = EnvFilter::try_from_default_env()
-        .or_else(|_| EnvFilter::try_new(level))
-        .map_err(|error| Failure(format!("[log] level: {error}")))?;
-    let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let filter = match std::env::var("RUST_LOG") {
+        Ok(written) if !written.is_empty() => Targets::from_str(&written).map_err(|error| {
+            Failure(format!("RUST_LOG: {error}; write a level, such as debug, or unset it"))
+        })?,
+        Ok(_) | Err(_) => Targets::from_str(log.level.name())
+            .map_err(|error| Failure(format!("[log] level: {error}")))?,
+    };
+    let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
+    let filtered = tracing_subscriber::registry().with(filter);
     match log.format {
-        LogFormat::Json => lines.json().init(),
-        LogFormat::Text => lines.with_ansi(false).init(),
+        LogFormat::Json => filtered.with(lines.json()).init(),
+        LogFormat::Text => filtered.with(lines.with_ansi(false)).init(),
     }
     Ok(())
 }

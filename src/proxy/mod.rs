@@ -27,6 +27,7 @@ mod clock;
 mod close;
 mod count;
 mod dial;
+mod drain;
 mod enter;
 mod failures;
 pub mod header;
@@ -42,6 +43,7 @@ mod outward;
 mod pump;
 mod scratch;
 mod shards;
+mod shown;
 mod socket;
 mod stream;
 mod tap;
@@ -52,6 +54,7 @@ mod traced;
 #[path = "untraced.rs"]
 mod traced;
 mod upstreams;
+mod wake;
 
 pub use clock::Clock;
 pub use enter::Entrance;

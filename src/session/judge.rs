@@ -4,49 +4,21 @@ use super::asked::Awaited;
 use super::batch::{Ask, LookUp, answer, lacking, recycled};
 use super::desk::Desk;
 use super::end::EndReason;
-use super::facts::{Gathered, references};
-use super::knowledge::{KeepContent, Knowledge};
+use super::knowledge::Knowledge;
 use super::moment::Moment;
-use super::multi::Multi;
-use super::originals::{self, Original};
-use super::prepare::{Frame, Prepared, parse};
+use super::originals::Original;
+use super::prepare::{Frame, Prepared};
 use super::session::{FRAMES_A_TURN, Session, Side, Step, StepKind};
-use super::table::{self, BindKind, BindState, Place};
-use crate::audit::{self, BindRecord, ContentRecord, References, VerdictRecord};
+use super::table::{self, BindState, Place};
+use super::verdict::Judged;
 use crate::policy::{
-    self, BindFacts, Consent, Decision, Earlier, Facts, Mode, Nature, Parts, Rate, Reason, Rule,
-    Sweep, Text,
+    self, Decision, Earlier, Facts, Mode, Nature, Parts, Rate, Reason, Rule, Sweep,
 };
-use crate::registry::{Sender, Watch};
-use crate::smpp::bind::Bind;
+use crate::registry::Watch;
 use crate::smpp::cursor::FieldFault;
 use crate::smpp::frame::{FrameFault, cut};
-use crate::smpp::message::{Message, WireAddress};
+use crate::smpp::message::WireAddress;
 use crate::smpp::{Command, CommandStatus, HEADER_OCTETS, Header, Malformed, write};
-
-/// What the record of a verdict says beside the decision.
-#[derive(Clone, Copy)]
-pub(super) struct Judged<'a> {
-    header: Header,
-    source: WireAddress<'a>,
-    destination: WireAddress<'a>,
-    esm_class: u8,
-    data_coding: u8,
-    part: Option<audit::Part>,
-    class: u8,
-    consent: u64,
-    references: References<'a>,
-    /// The octets of its body where they are to be recorded if it goes on.
-    content: Option<&'a [u8]>,
-    /// Whether they are also recorded when it is refused.
-    content_if_refused: bool,
-    /// What its id will stand for.
-    pub(super) original: Option<Original>,
-    /// Who waits for its receipt, where the listener asks for receipts.
-    awaited: Option<Awaited>,
-    /// Whether it goes on without parameters that name another sender.
-    is_stripped: bool,
-}
 
 /// What became of the frames that wait from the ESME.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -63,85 +35,6 @@ pub enum Batch {
 
 /// Refusals that a peer may provoke, and have recorded, before it has bound.
 const REFUSALS_BEFORE_BIND_MAX: u64 = 16;
-
-pub(super) const NO_ADDRESS: WireAddress<'static> = WireAddress { ton: 0, npi: 0, value: b"" };
-
-impl<'a> Judged<'a> {
-    fn bare(header: Header) -> Judged<'a> {
-        Judged {
-            header,
-            source: NO_ADDRESS,
-            destination: NO_ADDRESS,
-            esm_class: 0,
-            data_coding: 0,
-            part: None,
-            class: 0,
-            consent: 0,
-            references: References::default(),
-            content: None,
-            content_if_refused: false,
-            original: None,
-            awaited: None,
-            is_stripped: false,
-        }
-    }
-
-    /// What the record of a request about an earlier message says.
-    pub(super) fn about(
-        header: Header,
-        source: WireAddress<'a>,
-        destination: WireAddress<'a>,
-    ) -> Judged<'a> {
-        Judged { source, destination, ..Judged::bare(header) }
-    }
-
-    fn message(
-        header: Header,
-        message: &Message<'a>,
-        gathered: &Gathered,
-        facts: &Facts<'_>,
-        keep: KeepContent,
-    ) -> Judged<'a> {
-        let is_kept = match keep {
-            KeepContent::None => false,
-            KeepContent::Ports => matches!(facts.sender, Ok(Sender::Code(_))),
-            KeepContent::All => true,
-        };
-        Judged {
-            header,
-            source: message.source,
-            destination: message.destination,
-            esm_class: message.esm_class,
-            data_coding: message.data_coding,
-            part: gathered.part().map(|part| audit::Part {
-                number: part.number,
-                total: part.total,
-                reference: part.reference,
-            }),
-            class: match facts.text {
-                Text::Said(said) => said.class.index() as u8 + 1,
-                Text::Unread | Text::Undecodable | Text::Binary => 0,
-            },
-            consent: match facts.consent {
-                Some(Consent::Known(standing)) => standing.event,
-                Some(Consent::Unavailable) | None => 0,
-            },
-            references: facts
-                .provider
-                .map_or(References::default(), |(_, provider)| references(message, provider)),
-            content: is_kept.then(|| message.text_octets()).filter(|octets| !octets.is_empty()),
-            content_if_refused: keep == KeepContent::All,
-            original: None,
-            awaited: None,
-            is_stripped: false,
-        }
-    }
-
-    /// Whether it is to go on asking for a receipt that its ESME did not ask for.
-    fn asks_receipt(&self) -> bool {
-        self.awaited.is_some_and(|awaited| awaited.is_ours)
-    }
-}
 
 impl Session {
     /// Judges the whole frames that wait from the ESME as one batch; whether there were any.
@@ -160,8 +53,8 @@ impl Session {
     }
 
     /// The same, unless the ledger cannot tell at once and `look_up` says that it is worth waiting. Called
-    /// again, it judges the very frames that waited, by what the ledger knows then; those behind them are
-    /// of the next batch.
+    /// again, it looks at the very frames that waited, and judges them by what the ledger knows then, unless
+    /// it is worth waiting once more; those behind them are of the next batch.
     pub fn judge_or_wait(
         &mut self,
         knowledge: &Knowledge,
@@ -189,7 +82,8 @@ impl Session {
         let is_known = answer(&mut frames, desk, ask);
         if waited_octets > 0 {
             self.forget_looked(desk);
-        } else if !is_known && look_up(lacking(&frames, desk)) {
+        }
+        if !is_known && look_up(lacking(&frames, desk)) {
             self.keep_looked(&frames);
             desk.frames = recycled(frames);
             self.esme = waiting;
@@ -468,7 +362,7 @@ impl Session {
         self.carry_out(Judged::bare(header), decision, status, now)
     }
 
-    fn refuse(
+    pub(super) fn refuse(
         &mut self,
         knowledge: &Knowledge,
         judged: Judged<'_>,
@@ -532,260 +426,6 @@ impl Session {
             known => write::refusal(&mut self.replies, known, status, number),
         }
     }
-
-    pub(super) fn record_verdict(
-        &mut self,
-        judged: &Judged<'_>,
-        decision: &Decision,
-        status: CommandStatus,
-        now: Moment,
-    ) {
-        let (verdict, rule) = verdict_and_rule(decision);
-        let wire = |a: WireAddress<'_>| (a.ton, a.npi);
-        let ((source_ton, source_npi), (dest_ton, dest_npi)) =
-            (wire(judged.source), wire(judged.destination));
-        let record = VerdictRecord {
-            session: self.id,
-            command_id: judged.header.command.id(),
-            sequence_number: judged.header.sequence_number,
-            verdict,
-            rule,
-            observed: decision.observed.bits(),
-            status: status.0,
-            command_length: judged.header.command_length,
-            source: audit::Address { ton: source_ton, npi: source_npi, raw: judged.source.value },
-            destination: audit::Address {
-                ton: dest_ton,
-                npi: dest_npi,
-                raw: judged.destination.value,
-            },
-            esm_class: judged.esm_class,
-            data_coding: judged.data_coding,
-            part: judged.part,
-            class: judged.class,
-            consent: judged.consent,
-            asks_receipt: decision.refused.is_none() && judged.asks_receipt(),
-            references: judged.references,
-        };
-        self.batch_records.verdict(now.wall_us, &record);
-    }
-
-    /// Records what the message says, where that is to be kept. It follows the verdict.
-    pub(super) fn record_content(&mut self, judged: &Judged<'_>, is_refused: bool, now: Moment) {
-        let Some(octets) = judged.content else { return };
-        if is_refused && !judged.content_if_refused {
-            return;
-        }
-        let record = ContentRecord {
-            session: self.id,
-            command_id: judged.header.command.id(),
-            sequence_number: judged.header.sequence_number,
-            esm_class: judged.esm_class,
-            data_coding: judged.data_coding,
-            flags: 0,
-            octets,
-        };
-        self.batch_records.content(now.wall_us, &record);
-    }
-
-    fn judge_bind(
-        &mut self,
-        knowledge: &Knowledge,
-        header: Header,
-        frame: &[u8],
-        now: Moment,
-    ) -> StepKind {
-        let (Some(kind), false) = (BindKind::of(header.command), self.draining) else {
-            let status = CommandStatus::ESME_RBINDFAIL;
-            self.write_refusal(header.command, status, header.sequence_number);
-            self.end(EndReason::Drained);
-            return StepKind::Kept;
-        };
-        let bind = match Bind::parse(frame) {
-            Ok(bind) => bind,
-            Err(malformed) => {
-                let kind = self.refuse_malformed(knowledge, header, malformed, now);
-                self.end(EndReason::BindRefused);
-                return kind;
-            }
-        };
-        let provider = knowledge.registry.provider_of(bind.system_id);
-        // One that it had is free: the SMSC refused the bind before.
-        self.seat = None;
-        let most = knowledge.sessions_per_provider_max;
-        let seat = provider.and_then(|id| knowledge.seats.take(id, most));
-        let facts = BindFacts {
-            now_us: now.wall_us,
-            provider: provider.map(|id| knowledge.registry.provider(id)),
-            peer: self.peer.ip(),
-            presented: &self.presented,
-            rate: if provider.is_some() && seat.is_none() { Rate::Exceeded } else { Rate::Within },
-        };
-        let decision = policy::decide_bind(&facts, &knowledge.modes);
-        let status = decision
-            .refused
-            .map_or(CommandStatus::ESME_ROK, |reason| knowledge.statuses.of(reason));
-        self.system_id = bind.system_id.to_vec();
-        self.record_bind(knowledge, header, &bind, &decision, status, now);
-        if let Some(reason) = decision.refused {
-            let (command, sequence_number) = (header.command, header.sequence_number);
-            self.write_refusal(command, status, sequence_number);
-            self.end(EndReason::BindRefused);
-            self.tally.no_seat = reason == Reason::BindSessions;
-            let rule = reason.rule().code();
-            return StepKind::Refused { command, sequence_number, rule };
-        }
-        self.provider = provider;
-        self.seat = seat;
-        self.owner = provider
-            .map_or(0, |id| originals::mark(knowledge.registry.provider(id).name.as_bytes()));
-        self.state = BindState::Binding(kind);
-        self.bind = Some((header.command, header.sequence_number));
-        self.bind_since_us = now.steady_us;
-        if self.keeps_bind {
-            self.kept_bind.0 = frame.to_vec();
-        }
-        StepKind::Cross
-    }
-
-    fn record_bind(
-        &mut self,
-        knowledge: &Knowledge,
-        header: Header,
-        bind: &Bind<'_>,
-        decision: &Decision,
-        status: CommandStatus,
-        now: Moment,
-    ) {
-        let (verdict, rule) = verdict_and_rule(decision);
-        let provider = knowledge.registry.provider_of(bind.system_id);
-        let record = BindRecord {
-            session: self.id,
-            command_id: header.command.id(),
-            sequence_number: header.sequence_number,
-            verdict,
-            rule,
-            observed: decision.observed.bits(),
-            status: status.0,
-            interface_version: bind.interface_version,
-            peer: self.peer,
-            smsc: None,
-            listener: &self.listener,
-            provider: provider.map_or("", |id| knowledge.registry.provider(id).name.as_str()),
-            system_id: bind.system_id,
-        };
-        self.batch_records.bind(now.wall_us, &record);
-        if !status.is_ok() {
-            self.tally.bind = Some((header.command, status));
-        }
-    }
-
-    /// The journal cannot take the batch's records: nothing that was judged goes on, and everything
-    /// judged is answered so that it is sent again. What carries no text crosses all the same.
-    pub fn unrecorded(&mut self, knowledge: &Knowledge) {
-        let status = knowledge.statuses.of(Reason::AuditUnavailable);
-        self.batch_records.clear();
-        self.replies.clear();
-        self.refuse_kept();
-        let mut steps = std::mem::take(&mut self.steps);
-        let rule = policy::Rule::AuditUnavailable.code();
-        for step in &mut steps {
-            match step.kind {
-                StepKind::Pass { command: Command::SubmitMulti, sequence_number, .. }
-                | StepKind::Narrowed { sequence_number, .. } => {
-                    let command = Command::SubmitMulti;
-                    self.window.take_back(sequence_number);
-                    self.write_unavailable(command, status, sequence_number);
-                    step.kind = StepKind::Refused { command, sequence_number, rule };
-                }
-                StepKind::Pass { command, sequence_number, .. } => {
-                    self.window.take_back(sequence_number);
-                    self.forwarded -= 1;
-                    self.write_unavailable(command, status, sequence_number);
-                    step.kind = StepKind::Refused { command, sequence_number, rule };
-                }
-                StepKind::Refused { command, sequence_number, .. } => {
-                    self.write_unavailable(command, status, sequence_number);
-                    step.kind = StepKind::Refused { command, sequence_number, rule };
-                }
-                StepKind::Cross | StepKind::Kept => {}
-            }
-        }
-        let passing: u64 = self.multis.iter().map(Multi::passing).sum();
-        self.forwarded -= passing;
-        self.multis.clear();
-        if let Some((command, number)) = self.bind.take() {
-            // A bind whose record is not kept is no bind: it counts as never let through.
-            let status = CommandStatus::ESME_RBINDFAIL;
-            write::refusal(&mut self.replies, command, status, number);
-            self.tally.bind = Some((command, status));
-            self.state = BindState::Open;
-            for step in &mut steps {
-                step.kind = StepKind::Kept;
-            }
-            self.end(EndReason::BindRefused);
-        }
-        self.steps = steps;
-        self.under_way = false;
-    }
-
-    /// Answers, counts and records a refusal of a message whose batch is recorded already.
-    pub(super) fn refuse_later(
-        &mut self,
-        knowledge: &Knowledge,
-        octets: &[u8],
-        reason: Reason,
-        now: Moment,
-    ) {
-        let Some(header) = Header::of(octets) else { return };
-        let status = knowledge.statuses.of(reason);
-        self.tally.refused[usize::from(reason.rule().code())] += 1;
-        self.refused += 1;
-        self.write_refusal(header.command, status, header.sequence_number);
-        let Ok(message) = parse(header.command, octets) else { return };
-        let judged = self.judged_later(knowledge, header, &message);
-        self.record_later(&judged, reason, status, now);
-    }
-
-    /// What a second record says of a message.
-    pub(super) fn judged_later<'a>(
-        &self,
-        knowledge: &Knowledge,
-        header: Header,
-        message: &Message<'a>,
-    ) -> Judged<'a> {
-        Judged {
-            source: message.source,
-            destination: message.destination,
-            esm_class: message.esm_class,
-            data_coding: message.data_coding,
-            references: self
-                .provider
-                .and_then(|id| knowledge.registry.provider_by_id(id))
-                .map_or(References::default(), |provider| references(message, provider)),
-            ..Judged::bare(header)
-        }
-    }
-
-    /// Records a refusal among the records that nothing waits for.
-    pub(super) fn record_later(
-        &mut self,
-        judged: &Judged<'_>,
-        reason: Reason,
-        status: CommandStatus,
-        now: Moment,
-    ) {
-        let decision = Decision { refused: Some(reason), ..Decision::default() };
-        std::mem::swap(&mut self.batch_records, &mut self.later_records);
-        self.record_verdict(judged, &decision, status, now);
-        std::mem::swap(&mut self.batch_records, &mut self.later_records);
-    }
-
-    fn write_unavailable(&mut self, command: Command, status: CommandStatus, number: u32) {
-        self.tally.refused[usize::from(policy::Rule::AuditUnavailable.code())] += 1;
-        self.refused += 1;
-        self.write_refusal(command, status, number);
-    }
 }
 
 /// Whether the recipient belongs to a sweep. Only of who advertises, or asks for consent, is it
@@ -811,14 +451,4 @@ fn has_body_of_none(header: Header) -> bool {
             | Command::GenericNack
     );
     is_header_only && header.command_length as usize > HEADER_OCTETS
-}
-
-/// The verdict's code in records, and the rule that it names: the one that refused, or the first
-/// that would have.
-fn verdict_and_rule(decision: &Decision) -> (u8, u8) {
-    match (decision.refused, decision.observed.first()) {
-        (Some(reason), _) => (audit::REFUSE, reason.rule().code()),
-        (None, Some(reason)) => (audit::OBSERVE, reason.rule().code()),
-        (None, None) => (audit::PASS, 0),
-    }
 }

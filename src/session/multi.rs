@@ -4,13 +4,13 @@
 //! rewritten, and so is its response: nothing else of a peer's ever is.
 
 use super::batch::Vouched;
-use super::judge::Judged;
 use super::knowledge::{Knowledge, MultiPolicy};
 use super::left_out::DESTINATION_OCTETS_MAX;
 use super::moment::Moment;
 use super::originals::Original;
 use super::prepare::{Frame, Prepared};
 use super::session::{Session, StepKind};
+use super::verdict::Judged;
 use crate::policy::{Decision, Reason};
 use crate::smpp::message::Message;
 use crate::smpp::multi::SubmitMulti;

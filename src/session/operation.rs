@@ -1,10 +1,10 @@
 //! Requests about earlier messages: to ask after one or to take it back, by its id or by its sender.
 
 use super::facts::address;
-use super::judge::{Judged, NO_ADDRESS};
 use super::knowledge::Knowledge;
 use super::moment::Moment;
 use super::session::{Session, StepKind};
+use super::verdict::{Judged, NO_ADDRESS};
 use crate::policy::{self, Earlier, Facts};
 use crate::registry::RecipientFault;
 use crate::smpp::broadcast::{CancelBroadcastSm, QueryBroadcastSm};

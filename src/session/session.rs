@@ -1,37 +1,31 @@
 //! The pair's state and its verbs; judging and relaying have files of their own.
 
 use std::net::SocketAddr;
-use std::ops::Range;
 
 use super::batch::Vouched;
-use super::cleared::Cleared;
 use super::end::EndReason;
 use super::hold::Hold;
 use super::knowledge::Knowledge;
 use super::left_out::LeftOuts;
 use super::looked::Looked;
 use super::moment::Moment;
-use super::multi::{Multi, Outcome, has_outcomes};
+use super::multi::Multi;
 use super::originals::mark;
 use super::probe::Probe;
 use super::seats::Seat;
 use super::table::{BindKind, BindState};
 use super::tally::Tally;
 use super::window::Window;
-use crate::audit::{EndRecord, Records, UnansweredRecord};
+use crate::audit::Records;
 use crate::consent::Event;
 use crate::policy::Rule;
 use crate::registry::{Presented, ProviderId};
 use crate::smpp::frame::FrameBuf;
-use crate::smpp::{Command, CommandStatus, strip, write};
+use crate::smpp::{Command, CommandStatus};
 use crate::text;
 
 /// Most frames that one batch holds. What is left waits for the next, in the same turn.
 pub const FRAMES_A_TURN: usize = 512;
-
-/// sequence_number of the unbind that we send at shutdown: the last one there is (SMPP 3.4 5.1.4),
-/// where no ESME and no SMSC counts to.
-const OWN_SEQUENCE_NUMBER: u32 = 0x7fff_ffff;
 
 /// One of the two peers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -74,16 +68,6 @@ pub(super) enum StepKind {
     Refused { command: Command, sequence_number: u32, rule: u8 },
     /// Answered or swallowed without a verdict.
     Kept,
-}
-
-/// What is written to the SMSC as one slice.
-enum Run {
-    /// Octets that came.
-    Came(Range<usize>),
-    /// The submit_multi of that step, narrowed.
-    Narrowed(usize),
-    /// The message of that step, without its second sender.
-    Stripped(usize),
 }
 
 /// What became of a frame from the ESME. A bind that was let through crosses.
@@ -171,7 +155,7 @@ pub struct Session {
     /// Whether messages go on without the parameters that name another sender; else they are refused.
     pub(super) strips_second_sender: bool,
     /// The messages of the batch that do, by their steps, as they go on.
-    stripped: Vec<(usize, Vec<u8>)>,
+    pub(super) stripped: Vec<(usize, Vec<u8>)>,
     /// Our answers to receipts that are kept back, and the records that they wait for.
     pub(super) kept_answers: Vec<u8>,
     pub(super) kept_records: Records,
@@ -326,11 +310,6 @@ impl Session {
         }
     }
 
-    /// Whether a batch waits for its records to be accepted.
-    pub fn is_under_way(&self) -> bool {
-        self.under_way
-    }
-
     /// Octets from both sides that are not yet let go.
     pub fn waiting_octets(&self) -> usize {
         self.waiting_from(Side::Esme) + self.waiting_from(Side::Smsc)
@@ -345,12 +324,6 @@ impl Session {
                 self.smsc.octets().len() + kept
             }
         }
-    }
-
-    /// The records that the batch under way rests on. The caller hands them to the journal and
-    /// calls [`Session::recorded`] or [`Session::unrecorded`].
-    pub fn batch_records(&mut self) -> &mut Records {
-        &mut self.batch_records
     }
 
     /// Records that nothing waits for: answers, requests given up.
@@ -370,154 +343,9 @@ impl Session {
         self.reply_records.clear();
     }
 
-    /// The octets that the batch lets through to the SMSC, in order, and behind them what is our own:
-    /// answers to receipts that are kept back, an unbind. Empty until [`Session::recorded`] was called,
-    /// and again after [`Session::release`].
-    pub fn cleared(&mut self) -> impl Iterator<Item = Cleared<'_>> {
-        self.ask_for_receipts();
-        self.strip();
-        let octets = self.esme.octets();
-        let own =
-            (!self.under_way && !self.own_frame.is_empty()).then(|| Cleared::of(&self.own_frame));
-        let this = &*self;
-        let cleared = this.runs().filter_map(move |run| match run {
-            Run::Came(range) => octets.get(range).map(Cleared::of),
-            Run::Narrowed(step) => this.multi(step).map(|multi| Cleared::of(&multi.narrowed)),
-            Run::Stripped(step) => {
-                let stripped = this.stripped.iter().find(|(at, _)| *at == step);
-                stripped.map(|(_, octets)| Cleared::of(octets))
-            }
-        });
-        cleared.chain(own)
-    }
-
-    /// Writes the messages of the batch that go on without the parameters that name another sender.
-    fn strip(&mut self) {
-        self.stripped.clear();
-        if !self.strips_second_sender || self.under_way {
-            return;
-        }
-        let mut rest = self.esme.octets();
-        for (at, step) in self.steps.iter().enumerate() {
-            let Some((frame, behind)) = rest.split_at_checked(step.octets as usize) else { return };
-            rest = behind;
-            if let StepKind::Pass { strips: true, .. } = step.kind {
-                let mut octets = Vec::with_capacity(frame.len());
-                if strip::second_senders(&mut octets, frame).is_ok() {
-                    self.stripped.push((at, octets));
-                }
-            }
-        }
-    }
-
-    /// Neighbouring frames that go on as they came are one run: they are written as one slice.
-    fn runs(&self) -> impl Iterator<Item = Run> {
-        let steps = if self.under_way { [].iter() } else { self.steps.iter() };
-        let mut steps = steps.enumerate().peekable();
-        let mut at = 0;
-        std::iter::from_fn(move || {
-            loop {
-                let (index, step) = steps.next()?;
-                let start = at;
-                at += step.octets as usize;
-                if matches!(step.kind, StepKind::Narrowed { .. }) {
-                    return Some(Run::Narrowed(index));
-                }
-                if matches!(step.kind, StepKind::Pass { strips: true, .. }) {
-                    return Some(Run::Stripped(index));
-                }
-                if !step.kind.goes_on_as_it_came() {
-                    continue;
-                }
-                while let Some((_, next)) =
-                    steps.next_if(|(_, next)| next.kind.goes_on_as_it_came())
-                {
-                    at += next.octets as usize;
-                }
-                return Some(Run::Came(start..at));
-            }
-        })
-    }
-
-    /// What the batch answers the ESME: taken once its records are accepted.
-    pub fn take_replies(&mut self, out: &mut Vec<u8>) {
-        if !self.under_way {
-            out.append(&mut self.replies);
-            if self.replies.capacity() > 4096 {
-                self.replies = Vec::new();
-            }
-        }
-    }
-
-    /// The journal accepted the batch's records: what was decided may be carried out. Only now does
-    /// a message count as passed: the records may have been waited for over many turns.
-    pub fn recorded(&mut self) {
-        self.batch_records.clear();
-        for step in &self.steps {
-            if let StepKind::Pass { observed, command, .. } = step.kind
-                && !has_outcomes(command)
-            {
-                *self.tally.passed_slot(observed) += 1;
-            }
-        }
-        for outcome in self.multis.iter().flat_map(|multi| &multi.outcomes) {
-            if let Outcome::Passes(observed) = *outcome {
-                *self.tally.passed_slot(observed) += 1;
-            }
-        }
-        self.under_way = false;
-    }
-
-    /// How many requests of the batch pass, and how many are refused.
-    pub fn batch_counts(&self) -> (u64, u64) {
-        self.steps.iter().fold((0, 0), |(passed, refused), step| match step.kind {
-            StepKind::Pass { .. } | StepKind::Narrowed { .. } => (passed + 1, refused),
-            StepKind::Refused { .. } => (passed, refused + 1),
-            StepKind::Cross | StepKind::Kept => (passed, refused),
-        })
-    }
-
-    /// The frames of the batch as the ESME sent them, each with what became of it. Empty while the
-    /// batch waits for its records, and again after [`Session::release`].
-    pub fn decided(&self) -> impl Iterator<Item = (&[u8], Fate)> {
-        let steps = if self.under_way { [].iter() } else { self.steps.iter() };
-        let mut rest = self.esme.octets();
-        steps.map_while(move |step| {
-            let (frame, behind) = rest.split_at_checked(step.octets as usize)?;
-            rest = behind;
-            Some((frame, step.kind.fate()))
-        })
-    }
-
-    /// Forgets the batch after its octets were handed on.
-    pub fn release(&mut self) {
-        if !self.multis.is_empty() {
-            self.remember_left_out();
-        }
-        let octets: usize = self.steps.iter().map(|step| step.octets as usize).sum();
-        self.esme.consume(octets);
-        self.steps.clear();
-        self.vouched.clear();
-        self.own_frame.clear();
-        self.stripped = Vec::new();
-        if self.esme.is_empty() {
-            // An idle session holds no room: ten thousand of them stay small.
-            self.steps = Vec::new();
-            self.vouched = Vec::new();
-            self.looked = Looked::default();
-            self.batch_records = Records::new();
-            self.own_frame = Vec::new();
-        }
-    }
-
     /// Why the session has to end, once it has to.
     pub fn ending(&self) -> Option<EndReason> {
         self.ending
-    }
-
-    /// Marks the session as ending; the first cause stands.
-    pub fn end(&mut self, reason: EndReason) {
-        self.ending.get_or_insert(reason);
     }
 
     /// How far the session has come.
@@ -555,57 +383,6 @@ impl Session {
         &mut self.tally
     }
 
-    /// The SMSC is reached at that address, as configured. Its ids are its own: of two behind one
-    /// listener, each gives the same ones to messages of different people.
-    pub fn connected(&mut self, smsc: &str) {
-        self.smsc_mark = mark(smsc.as_bytes());
-    }
-
-    /// Whether the bind may be sent to another SMSC when this one does not take it.
-    pub fn may_bind_elsewhere(&mut self, may: bool) {
-        self.has_another_smsc = may;
-    }
-
-    /// Whether the bind can be sent to another SMSC: none has answered it, and nothing was sent behind it.
-    pub fn can_bind_elsewhere(&self) -> bool {
-        self.has_another_smsc
-            && !self.kept_bind.0.is_empty()
-            && matches!(self.state, BindState::Binding(_))
-            && self.ending.is_none()
-            && !self.draining
-    }
-
-    /// The connection to the SMSC is given up before it took the bind: what came over it is forgotten.
-    pub fn disconnected(&mut self) {
-        self.smsc = FrameBuf::default();
-        self.listened_octets = 0;
-        self.is_bind_lost = false;
-        self.has_another_smsc = false;
-    }
-
-    /// The bind once more, which was judged and is on record: for another SMSC.
-    pub fn bind_again(&self) -> Cleared<'_> {
-        Cleared::of(&self.kept_bind.0)
-    }
-
-    /// How the SMSC answered a bind since somebody last asked.
-    pub fn take_bind_answer(&mut self) -> Option<CommandStatus> {
-        self.bind_answer.take()
-    }
-
-    /// When the bind that is under way has to be answered, on the steady clock.
-    pub fn bind_deadline_us(&self) -> u64 {
-        self.bind_since_us.saturating_add(self.timeouts.bind_us)
-    }
-
-    /// Whether who binds may send messages then.
-    pub fn binds_to_send(&self) -> bool {
-        !matches!(
-            self.state,
-            BindState::Binding(BindKind::Receiver) | BindState::Bound(BindKind::Receiver)
-        )
-    }
-
     /// When the SMSC last answered a request, on the steady clock; 0 before it answered one.
     pub fn answered_us(&self) -> u64 {
         self.answered_us
@@ -626,151 +403,6 @@ impl Session {
             && self.waiting_octets() == 0
     }
 
-    /// No SMSC could be reached for the bind that was let through: it is answered
-    /// ESME_RBINDFAIL and the session ends.
-    pub fn unreachable(&mut self) {
-        if let Some((command, sequence_number)) = self.bind.take() {
-            let status = CommandStatus::ESME_RBINDFAIL;
-            write::refusal(&mut self.replies, command, status, sequence_number);
-            self.tally.bind = Some((command, status));
-        }
-        self.release();
-        self.state = BindState::Open;
-        self.end(EndReason::SmscUnreachable);
-    }
-
-    /// Begins the shutdown: new messages are refused so that they are sent elsewhere, open requests
-    /// may still be answered.
-    pub fn drain(&mut self) {
-        self.draining = true;
-        if matches!(self.state, BindState::Open | BindState::Binding(_)) {
-            self.end(EndReason::Drained);
-        }
-    }
-
-    /// Whether the shutdown has begun.
-    pub fn is_draining(&self) -> bool {
-        self.draining
-    }
-
-    /// Whether the shutdown has nothing more to wait for before the unbinds.
-    pub fn is_drained(&self) -> bool {
-        self.draining
-            && self.window.is_empty()
-            && !self.under_way
-            && self.hold.len() == 0
-            && self.kept_answers.is_empty()
-    }
-
-    /// Writes our unbind to both sides (SMPP 3.4 4.2.1): to the ESME into `out`, to the SMSC as
-    /// the next [`Session::cleared`] frame.
-    pub fn unbind(&mut self, out: &mut Vec<u8>) {
-        let command_id = Command::Unbind.id();
-        let status = CommandStatus::ESME_ROK;
-        write::header_only(out, command_id, status, OWN_SEQUENCE_NUMBER);
-        write::header_only(&mut self.own_frame, command_id, status, OWN_SEQUENCE_NUMBER);
-        self.state = BindState::Unbinding;
-    }
-
-    /// Whether this frame answers our own unbind; it is then kept from the other side.
-    pub(super) fn answers_own_unbind(&mut self, side: Side, command: Command, number: u32) -> bool {
-        let own = self.draining && command == Command::UnbindResp && number == OWN_SEQUENCE_NUMBER;
-        if own {
-            self.unbound[side as usize] = true;
-            if self.unbound == [true; 2] {
-                self.end(EndReason::Drained);
-            }
-        }
-        own
-    }
-
-    /// Looks at the clock. Answers nothing: see [`Session::ending`].
-    pub fn tick(&mut self, now: Moment) {
-        let since = |then: u64| now.steady_us.saturating_sub(then);
-        match self.state {
-            BindState::Open if since(self.bind_since_us) >= self.timeouts.bind_us => {
-                self.end(EndReason::BindTimeout);
-            }
-            BindState::Binding(_) if since(self.bind_since_us) >= self.timeouts.bind_us => {
-                self.unreachable();
-                self.ending = Some(EndReason::SmscSilent);
-            }
-            BindState::Open
-            | BindState::Binding(_)
-            | BindState::Bound(_)
-            | BindState::Unbinding => {}
-        }
-        if since(self.esme_active_us) >= self.timeouts.idle_us {
-            self.end(EndReason::Idle);
-        }
-        self.tick_probe(now);
-        while let Some(oldest) = self.window.oldest() {
-            if since(oldest.asked_us) < self.timeouts.response_us {
-                break;
-            }
-            // One lost answer among others costs one slot; an SMSC that answers nothing at all
-            // is gone, and its session with it.
-            if since(self.progress_us) >= self.timeouts.response_us {
-                self.end(EndReason::SmscSilent);
-                break;
-            }
-            self.give_up_oldest(now);
-        }
-    }
-
-    /// When [`Session::tick`] has something to do next, on the steady clock.
-    pub fn next_deadline_us(&self) -> u64 {
-        let idle = self.esme_active_us.saturating_add(self.timeouts.idle_us);
-        let bind = match self.state {
-            BindState::Open | BindState::Binding(_) => {
-                self.bind_since_us.saturating_add(self.timeouts.bind_us)
-            }
-            BindState::Bound(_) | BindState::Unbinding => u64::MAX,
-        };
-        let response = self
-            .window
-            .oldest()
-            .map_or(u64::MAX, |o| o.asked_us.saturating_add(self.timeouts.response_us));
-        idle.min(bind).min(response).min(self.probe_deadline_us())
-    }
-
-    fn give_up_oldest(&mut self, now: Moment) -> bool {
-        let Some(open) = self.window.give_up_oldest() else {
-            return false;
-        };
-        self.unanswered += 1;
-        self.tally.unanswered += 1;
-        if open.narrowed {
-            self.left_outs.give_up(open.sequence_number);
-        }
-        let record = UnansweredRecord {
-            session: self.id,
-            command_id: open.command.id(),
-            sequence_number: open.sequence_number,
-            verdict_us: open.judged_us,
-        };
-        self.later_records.unanswered(now.wall_us, &record);
-        true
-    }
-
-    /// Writes the last records: every open request as unanswered, then the end itself. Sessions
-    /// that never got as far as a bind leave no record.
-    pub fn close(&mut self, now: Moment) {
-        while self.give_up_oldest(now) {}
-        self.later_records.take_from(&mut self.kept_records);
-        if self.system_id.is_empty() && self.forwarded == 0 && self.refused == 0 {
-            return;
-        }
-        let record = EndRecord {
-            session: self.id,
-            reason: self.ending.map_or(0, |reason| reason as u8),
-            forwarded: self.forwarded,
-            refused: self.refused,
-            unanswered: self.unanswered,
-        };
-        self.later_records.end(now.wall_us, &record);
-    }
-
     /// When the ESME connected, microseconds since the Unix epoch.
     pub fn since_us(&self) -> u64 {
         self.since_us
@@ -778,7 +410,7 @@ impl Session {
 }
 
 impl StepKind {
-    fn fate(self) -> Fate {
+    pub(super) fn fate(self) -> Fate {
         match self {
             StepKind::Pass { observed, .. } | StepKind::Narrowed { observed, .. } => {
                 Fate::Passed(Rule::from_code(observed))
@@ -795,7 +427,7 @@ impl StepKind {
         }
     }
 
-    fn goes_on_as_it_came(self) -> bool {
+    pub(super) fn goes_on_as_it_came(self) -> bool {
         match self {
             StepKind::Pass { strips, .. } => !strips,
             StepKind::Cross => true,

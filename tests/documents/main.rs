@@ -8,5 +8,6 @@ mod generated;
 mod keys;
 mod links;
 mod rules;
+mod seeing;
 mod template;
 mod traps;

@@ -249,7 +249,7 @@ fn shown(rule: Rule) -> Shown {
         }
         Rule::PartsLimit => done(
             "A long message of more parts than `[long_messages] parts`, or more of them at once than `messages`",
-            "tests/long_messages.rs",
+            "tests/session/long_messages.rs",
             "limits_hold_at_the_edge_and_complete_messages_give_way",
         ),
         Rule::ContentUndecodable => {
@@ -272,7 +272,7 @@ fn shown(rule: Rule) -> Shown {
         ),
         Rule::RecipientsSwept => done(
             "Advertising over several binds to numbers that are counted through",
-            "tests/session.rs",
+            "tests/session/session.rs",
             "numbers_counted_through_over_two_binds_are_refused",
         ),
         Rule::ConsentMissing => {
@@ -326,7 +326,7 @@ fn shown(rule: Rule) -> Shown {
         }
         Rule::RateExceeded => done(
             "A provider with `rate = 1` that sends faster (`consentry load` does)",
-            "tests/multi.rs",
+            "tests/session/multi.rs",
             "each_recipient_counts_for_the_rate",
         ),
         Rule::AuditUnavailable => done(
@@ -341,7 +341,7 @@ fn shown(rule: Rule) -> Shown {
         ),
         Rule::SessionDraining => done(
             "A message sent after SIGTERM",
-            "tests/session.rs",
+            "tests/session/session.rs",
             "a_session_that_drains_refuses_finishes_and_unbinds",
         ),
     }

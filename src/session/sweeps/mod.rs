@@ -25,7 +25,7 @@
 //! neighbours rightly: an operator to its own customers, a company to its own staff on a block of
 //! numbers. They are set `sweep = "off"` in the registry.
 //!
-//! Measured (`tests/sweeps.rs`): no hit in a million messages each to uniform numbers, to popular
+//! Measured (`tests/session/sweeps.rs`): no hit in a million messages each to uniform numbers, to popular
 //! prefixes, to a list of a quarter of a city's numbers in the order of numbers and again, and in the
 //! order of names. Of denser lists the same file states what is hit.
 //!

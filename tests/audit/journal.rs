@@ -677,7 +677,7 @@ fn spawn_child(task: &str, before: &str) -> std::process::Child {
         .arg("-c")
         .arg(format!("{before} exec \"$0\" \"$@\""))
         .arg(std::env::current_exe().expect("the test itself"))
-        .args(["child", "--exact", "--nocapture", "--test-threads=1"])
+        .args(["journal::child", "--exact", "--nocapture", "--test-threads=1"])
         .env("CONSENTRY_JOURNAL_CHILD", task)
         .stdout(Stdio::piped())
         .stderr(Stdio::null())

@@ -179,10 +179,12 @@ fn an_smsc_that_fails_costs_a_bounded_time_and_is_told() {
         let began = Instant::now();
         let report = std::thread::scope(|scope| {
             let playing = scope.spawn(|| {
-                // The bind is answered, and then nothing is.
-                play(plan, &Options { window: 10, ..options(address, Speed::Times(0.5)) })
+                // The bind is answered, and then nothing is: the first message comes 50 ms later.
+                play(plan, &Options { window: 10, ..options(address, Speed::Times(0.2)) })
             });
-            std::thread::sleep(Duration::from_millis(10));
+            while smsc.counts().binds == 0 && began.elapsed() < Duration::from_secs(10) {
+                std::thread::sleep(Duration::from_millis(1));
+            }
             smsc.fault(fault);
             playing.join().expect("no panic").expect("a runtime")
         });

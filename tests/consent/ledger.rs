@@ -561,7 +561,7 @@ fn no_acknowledged_event_is_lost_by_kill_9() {
     let mut next = 0_u64;
     for round in 0..12 {
         let child = Command::new(std::env::current_exe().unwrap())
-            .args(["crash_child", "--exact", "--nocapture"])
+            .args(["ledger::crash_child", "--exact", "--nocapture"])
             .env(CRASH_FOLDER, format!("{} {next}", path.display()))
             .stdout(Stdio::piped())
             .spawn()

@@ -18,7 +18,7 @@ use consentry::smpp::write::{self, BindFields, MessageFields};
 use consentry::smpp::{Command, CommandStatus};
 use proptest::prelude::*;
 
-mod pcapng;
+use crate::pcapng;
 
 /// Stand in no field that is kept.
 const PASSWORD: &[u8] = b"pQ7!xZw";

@@ -1,7 +1,7 @@
 //! Every PDU of `../shared/data/pdus`: other implementations' frames against what their own tests
 //! and Wireshark say of them; and every capture of `../shared/data/pcaps` against what tshark reads
 //! in it. A step of its own, since the data is not part of the project:
-//! `cargo test --test shared_data -- --ignored`.
+//! `cargo test --test replay -- --ignored`.
 
 use std::path::Path;
 

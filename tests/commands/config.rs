@@ -8,7 +8,7 @@ use consentry::config::{self, Config, MirrorKind, OverrideMode, Place, RecordedC
 use consentry::smpp::CommandStatus;
 use proptest::prelude::*;
 
-const TEMPLATE: &str = include_str!("../deploy/examples/consentry.toml");
+const TEMPLATE: &str = include_str!("../../deploy/examples/consentry.toml");
 const RULES: &[&str] =
     &["signature.missing", "source.forged", "rate.exceeded", "audit.unavailable"];
 const LISTEN: &str = "[[listen]]\naddress = \"127.0.0.1:0\"\nsmsc = [\"192.0.2.10:2775\"]\n";
@@ -662,7 +662,7 @@ fn the_template_parses_and_its_commented_keys_are_the_defaults() {
     assert_ne!(changed.digest, template.digest);
     changed.digest = template.digest;
     assert_eq!(changed, template);
-    let _: toml::Table = include_str!("../deploy/examples/registry.toml").parse().unwrap();
+    let _: toml::Table = include_str!("../../deploy/examples/registry.toml").parse().unwrap();
 }
 
 #[test]

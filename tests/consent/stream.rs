@@ -339,7 +339,7 @@ mod killed {
 
     fn start(folder: &Path) -> Child {
         Command::new(std::env::current_exe().expect("this program"))
-            .args(["killed::child", "--exact", "--test-threads=1"])
+            .args(["stream::killed::child", "--exact", "--test-threads=1"])
             .env("CONSENTRY_STREAM_CHILD", folder)
             .stdout(Stdio::null())
             .spawn()

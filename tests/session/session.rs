@@ -21,11 +21,11 @@ use consentry::smpp::{Command, CommandStatus, Header};
 use consentry::text::Options;
 use proptest::prelude::*;
 
-#[path = "session/elsewhere.rs"]
+#[path = "elsewhere.rs"]
 mod elsewhere;
-#[path = "session/lookups.rs"]
+#[path = "lookups.rs"]
 mod lookups;
-#[path = "session/probe.rs"]
+#[path = "probe.rs"]
 mod probe;
 
 const SECOND: u64 = 1_000_000;

@@ -11,8 +11,7 @@ use consentry::audit::{
     VerdictRecord, verify,
 };
 
-#[path = "shim/mod.rs"]
-mod shim;
+use crate::shim;
 
 const NOW_US: u64 = 1_790_000_000_000_000;
 /// A child that takes longer hangs.
@@ -77,7 +76,7 @@ fn run(folder: &Path, durability: &str, first: u32, (at, how): (u32, &str)) -> (
         // Not in the environment of `timeout`, which would count its own calls.
         .arg(format!("LD_PRELOAD={}", shim::library().display()))
         .arg(program)
-        .args(["child", "--exact", "--nocapture", "--test-threads=1"])
+        .args(["kills::child", "--exact", "--nocapture", "--test-threads=1"])
         .env("CONSENTRY_KILLS_CHILD", format!("{durability} {first} {}", folder.display()))
         .env("CONSENTRY_FAULT_FOLDER", folder)
         .env("CONSENTRY_FAULT_KILL", at.to_string())
