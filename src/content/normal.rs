@@ -114,11 +114,6 @@ impl Normal {
         self.distance
     }
 
-    /// How many characters it has.
-    pub(super) fn characters(&self) -> usize {
-        self.text.chars().count()
-    }
-
     /// The raw octets behind octets `start..end` of the normal form.
     pub fn raw(&self, start: usize, end: usize) -> Span {
         let raw = |at: usize| self.raw_of(at).unwrap_or_default();
@@ -127,28 +122,26 @@ impl Normal {
         Span { start: first.start, end: last.end.max(first.start) }
     }
 
-    /// Every ASCII character: its octet, the raw octets behind it, and how many digits it stands for.
-    pub(super) fn ascii(&self) -> impl Iterator<Item = (usize, u8, Span, u32)> {
-        let octets = self.text.as_bytes();
-        self.from.iter().flat_map(move |origin| {
-            let at = origin.at as usize;
-            let length = if origin.is_stretch { origin.raw.end - origin.raw.start } else { 1 };
-            let here = octets.get(at..at + length as usize).unwrap_or_default();
-            here.iter().zip(0u32..).filter(|(octet, _)| octet.is_ascii()).map(
-                move |(octet, step)| {
-                    let start = origin.raw.start + step;
-                    let own = Span { start, end: start + 1 };
-                    let raw = if origin.is_stretch { own } else { origin.raw };
-                    (at + step as usize, *octet, raw, origin.digits)
-                },
-            )
-        })
+    /// The raw octets behind the digit at octet `at`, and how many digits it stands for.
+    pub(super) fn number(&self, at: usize) -> (Span, u32) {
+        match self.origin(at) {
+            Some(origin) if origin.is_stretch => {
+                let start = origin.raw.start + (at as u32).saturating_sub(origin.at);
+                (Span { start, end: start + 1 }, origin.digits)
+            }
+            Some(origin) => (origin.raw, origin.digits),
+            None => (Span::default(), 1),
+        }
+    }
+
+    fn origin(&self, at: usize) -> Option<&Origin> {
+        let after = self.from.partition_point(|origin| origin.at as usize <= at);
+        after.checked_sub(1).and_then(|place| self.from.get(place))
     }
 
     /// The raw octets behind the character that octet `at` belongs to.
     fn raw_of(&self, at: usize) -> Option<Span> {
-        let after = self.from.partition_point(|origin| origin.at as usize <= at);
-        let origin = after.checked_sub(1).and_then(|place| self.from.get(place))?;
+        let origin = self.origin(at)?;
         if !origin.is_stretch {
             return Some(origin.raw);
         }
@@ -646,8 +639,9 @@ mod tests {
     fn said(normal: &Normal) -> impl PartialEq + std::fmt::Debug + use<> {
         let spans = normal.text.char_indices().map(|(at, c)| normal.raw(at, at + c.len_utf8()));
         let spans: Vec<Span> = spans.collect();
-        let ascii: Vec<_> = normal.ascii().collect();
-        (normal.text.clone(), normal.distance, spans, ascii, normal.characters())
+        let digits = normal.text.match_indices(|c: char| c.is_ascii_digit());
+        let numbers: Vec<(Span, u32)> = digits.map(|(at, _)| normal.number(at)).collect();
+        (normal.text.clone(), normal.distance, spans, numbers)
     }
 
     /// Characters of every sort, those that change what stands around them more often.
