@@ -169,7 +169,7 @@ impl Normal {
         let mut rest = raw.get(..raw.ceil_char_boundary(TEXT_OCTETS_MAX)).unwrap_or(raw);
         let mut at = 0;
         while let Some(c) = rest.chars().next() {
-            let (octets, next) = match self.waits(fold.step(c)) {
+            let (octets, next) = match self.waits(fold, c) {
                 true => (0, Step::Other),
                 false => self.take_stretch(fold, numbers, rest, at),
             };
@@ -195,13 +195,16 @@ impl Normal {
         }
     }
 
-    /// Whether what stands at the end may still change with what follows.
-    fn waits(&mut self, next: Step) -> bool {
+    /// Whether what stands at the end may still change with the character that follows.
+    fn waits(&mut self, fold: &Fold, next: char) -> bool {
         if self.numerals.0 > 0 || self.mask.is_some() || self.is_part {
             return true;
         }
-        if matches!(next, Step::Letter | Step::Stop | Step::Narrow) {
-            self.gap = None;
+        if self.gap.is_some() {
+            let step = u16::try_from(u32::from(next)).map_or(Step::Other, |code| fold.step(code));
+            if matches!(step, Step::Letter | Step::Stop | Step::Narrow) {
+                self.gap = None;
+            }
         }
         self.gap.is_some()
     }
@@ -218,42 +221,49 @@ impl Normal {
     ) -> (usize, Step) {
         let (mut last, mut han_run, mut numerals) = (self.last, self.han_run, 0);
         let (mut simplified, mut has_capitals) = (0, false);
-        let mut taken = (rest.len(), Step::Other);
-        for (length, c) in rest.char_indices() {
-            let step = fold.step(c);
-            last = match (step, last) {
-                (Step::Numeral, Some(Sort::Han)) if numerals == NUMERALS_MIN - 1 => {
-                    taken = (length, step);
-                    break;
-                }
-                (Step::Han | Step::Simplified | Step::Numeral, _) => {
-                    simplified += u32::from(step == Step::Simplified);
+        let (mut left, mut next) = (rest.as_bytes(), Step::Other);
+        while let Some((code, behind)) = first_code(left) {
+            let step = fold.step(code);
+            last = match step {
+                Step::Han | Step::Simplified | Step::Numeral => {
                     if last != Some(Sort::Han) {
                         (numerals, han_run) = (0, 0);
                     }
+                    if step == Step::Numeral && numerals == NUMERALS_MIN - 1 {
+                        next = step;
+                        break;
+                    }
+                    simplified += u32::from(step == Step::Simplified);
                     numerals = if step == Step::Numeral { numerals + 1 } else { 0 };
                     han_run += 1;
                     Some(Sort::Han)
                 }
-                (Step::Letter, _) | (Step::X, Some(Sort::Letter)) => {
-                    has_capitals |= c.is_ascii_uppercase();
+                Step::Letter => {
+                    has_capitals |= (0x41..=0x5a).contains(&code);
                     Some(Sort::Letter)
                 }
-                (Step::Digit, _) if numbers == Numbers::Kept => {
+                Step::X if last == Some(Sort::Letter) => {
+                    has_capitals |= code == 0x58;
+                    last
+                }
+                Step::Digit if numbers == Numbers::Kept => {
                     han_run = if last == Some(Sort::Han) { han_run } else { 0 };
                     Some(Sort::Digit)
                 }
-                (Step::Stop, _) => Some(Sort::Stop),
+                Step::Stop => Some(Sort::Stop),
                 // Behind an ideograph it may be a separator.
-                (Step::Dot | Step::Symbol, before) if before != Some(Sort::Han) => Some(Sort::Stop),
-                (Step::Space, Some(Sort::Letter | Sort::Stop | Sort::Symbol)) => Some(Sort::Space),
+                Step::Dot | Step::Symbol if last != Some(Sort::Han) => Some(Sort::Stop),
+                Step::Space if matches!(last, Some(Sort::Letter | Sort::Stop | Sort::Symbol)) => {
+                    Some(Sort::Space)
+                }
                 _ => {
-                    taken = (length, step);
+                    next = step;
                     break;
                 }
             };
+            left = behind;
         }
-        let (length, next) = taken;
+        let length = rest.len() - left.len();
         if length > 0 {
             (self.last, self.han_run) = (last, han_run);
             self.distance.simplified += simplified;
@@ -594,6 +604,19 @@ impl Normal {
             self.from.pop();
         }
         self.text.truncate(octets);
+    }
+}
+
+/// The first character of UTF-8 text, where it is of one octet or of three, and what stands behind it.
+#[inline]
+fn first_code(octets: &[u8]) -> Option<(u16, &[u8])> {
+    match octets {
+        [first @ 0..=0x7f, behind @ ..] => Some((u16::from(*first), behind)),
+        [first @ 0xe0..=0xef, second, third, behind @ ..] => {
+            let low = |octet: &u8| u16::from(octet & 0x3f);
+            Some((u16::from(*first) << 12 | low(second) << 6 | low(third), behind))
+        }
+        _ => None,
     }
 }
 
