@@ -49,8 +49,8 @@ pub struct Settings {
 impl Default for Settings {
     fn default() -> Settings {
         Settings {
-            words_max: 12_000,
-            texts_min: 5,
+            words_max: 20_000,
+            texts_min: 4,
             sources_min: 3,
             passes: 12,
             l1: 0.005,
@@ -58,7 +58,7 @@ impl Default for Settings {
             common_pull: 3.0,
             dropout: 0.3,
             alarm_cost: 5.0,
-            margin: 0.3,
+            margin: 0.0,
         }
     }
 }
