@@ -47,12 +47,19 @@
 //! | 24..28 | count | records covered, 0 when the link only seals |
 //! | 28 | ending | 0: more may follow in this segment; 1: sealed, another segment follows |
 //! | 29..32 | reserved | zeros |
-//! | 32..64 | chain | SHA-256 of the chain value before, the octets of the records covered, and the link's own octets 0..4 and 8..32 |
+//! | 32..64 | chain | SHA-256 of 0x03, the chain value before, the root over the records covered ([`super::proof::tree`]: each is a leaf), and the link's own octets 0..4 and 8..32 |
 //!
 //! The chain value at the start of a segment is the SHA-256 of its header, which holds the chain
 //! value of the segment before: no header, record, link, order or segment can change unseen,
 //! unless everything after it is written anew. What was written anew as a whole is found by the
 //! checkpoints, a kind of record of its own: [`super::proof`].
+//!
+//! The records of a group come into the chain by the root of their tree, so that each is hashed once for
+//! two purposes: who is to be shown one of them gets the hashes beside its way up to the link, and none of
+//! the others. The root stands for all of them, in their order and number, as their octets would
+//! ([`super::proof::tree`] says why), so the chain covers what it covers in format 1, where the octets themselves
+//! were hashed, and a second time for the proofs. A journal of format 1 is refused: the program that
+//! wrote it verifies and exports it.
 //!
 //! # Session identifiers
 //!
@@ -60,10 +67,15 @@
 
 use sha2::{Digest, Sha256};
 
+use super::proof::tree::Hash;
+
 /// First octets of every segment.
 pub const MAGIC: [u8; 8] = *b"CNSTJRNL";
 /// The version this program writes and the only one it reads.
-pub const FORMAT_VERSION: u16 = 1;
+pub const FORMAT_VERSION: u16 = 2;
+/// What is said of a journal in the format before.
+pub(super) const EARLIER: &str = "it is of format 1, of an earlier version of this program: verify and export it \
+     with that version, and begin a new journal in another folder ([audit] path)";
 /// Octets of a segment header.
 pub const HEADER_OCTETS: usize = 128;
 /// Octets of a record before its body.
@@ -127,6 +139,9 @@ impl Header {
         if crc32c::crc32c(&octets[..124]) != u32_at(octets, 124) {
             return Err("the sum of the segment header is wrong");
         }
+        if octets[8..10] == 1_u16.to_le_bytes() {
+            return Err(EARLIER);
+        }
         if octets[8..10] != FORMAT_VERSION.to_le_bytes()
             || octets[10..12] != (HEADER_OCTETS as u16).to_le_bytes()
         {
@@ -158,10 +173,10 @@ pub(super) struct Link {
 }
 
 impl Link {
-    /// Covers `records`, which are numbered from `first` on and already carry their sums.
+    /// Covers the records of this root, which are numbered from `first` on and already carry their sums.
     pub fn over(
         previous: &Chain,
-        records: &[u8],
+        root: &Hash,
         first: u64,
         count: u32,
         time_us: u64,
@@ -174,7 +189,7 @@ impl Link {
         octets[16..24].copy_from_slice(&first.to_le_bytes());
         octets[24..28].copy_from_slice(&count.to_le_bytes());
         octets[28] = u8::from(sealed);
-        let chain = chain_after(previous, records, &octets);
+        let chain = chain_after(previous, root, &octets);
         octets[32..64].copy_from_slice(&chain);
         let sum = record_sum(first + u64::from(count), &octets);
         octets[4..8].copy_from_slice(&sum.to_le_bytes());
@@ -203,11 +218,12 @@ impl Link {
     }
 }
 
-/// The chain value after a group: its records, then its link but for sum and chain.
-pub(super) fn chain_after(previous: &Chain, records: &[u8], link: &[u8; LINK_OCTETS]) -> Chain {
+/// The chain value after a group: the root over its records, then its link but for sum and chain.
+pub(super) fn chain_after(previous: &Chain, root: &Hash, link: &[u8; LINK_OCTETS]) -> Chain {
     let mut hash = Sha256::new();
+    hash.update([3]);
     hash.update(previous);
-    hash.update(records);
+    hash.update(root);
     hash.update(&link[0..4]);
     hash.update(&link[8..32]);
     hash.finalize().into()

@@ -74,8 +74,8 @@ pub(super) struct Walk {
     /// What the next header must say: sequence, first record, previous chain.
     expect: (u64, u64, Chain),
     stopped: bool,
-    /// Whether it reads behind the writer, whose chain values need not be made again at once.
-    pub trusts_chain: bool,
+    /// Whether it reads behind the writer, whose sums and chain values need not be made again at once.
+    pub reads_behind: bool,
     pub segments: u64,
     purged: PurgedFile,
     /// Purged segments that the walk went across.
@@ -99,7 +99,7 @@ impl Walk {
             segment: None,
             expect: (1, 1, [0; 32]),
             stopped: false,
-            trusts_chain: false,
+            reads_behind: false,
             segments: 0,
             purged,
             bridged: Vec::new(),
@@ -221,7 +221,7 @@ impl Walk {
             return Err(ReadFault::Broken(segment.fault_here(what)));
         }
         self.segments += 1;
-        segment.trusts_chain = self.trusts_chain;
+        segment.reads_behind = self.reads_behind;
         self.segment = Some(segment);
         Ok(true)
     }

@@ -12,6 +12,8 @@ use super::format::{
     RECORD_HEAD_OCTETS, RECORD_OCTETS_MAX, chain_after, chain_of_header, record_sum, segment_first,
     u16_at, u32_at,
 };
+use super::proof::root_of;
+use super::proof::tree::Frontier;
 
 /// Octets asked of the file at once.
 const READ_OCTETS: usize = 256 << 10;
@@ -110,8 +112,10 @@ pub(super) struct Segment {
     number: u64,
     chain: Chain,
     sealed: bool,
-    /// Whether the chain values of links are taken as they stand.
-    pub trusts_chain: bool,
+    /// Room for the tree of a group.
+    frontier: Frontier,
+    /// Whether it reads behind the writer: sums of records and chain values of links are taken as they stand.
+    pub reads_behind: bool,
 }
 
 /// How the scan of one group ended; positions count from the start of the group.
@@ -157,7 +161,8 @@ impl Segment {
             filled: 0,
             octet: HEADER_OCTETS as u64,
             sealed: false,
-            trusts_chain: false,
+            frontier: Frontier::default(),
+            reads_behind: false,
         }))
     }
 
@@ -218,7 +223,8 @@ impl Segment {
                 return Ok(Scan::Partial { at, number });
             }
             let record = self.ahead().get(at..at + length).unwrap_or_default();
-            if record_sum(number, record) != u32_at(record, 4) {
+            let is_believed = self.reads_behind && !is_link;
+            if !is_believed && record_sum(number, record) != u32_at(record, 4) {
                 let what = "the sum of the record is wrong: changed, dropped or out of its place";
                 return Err(self.broken(at, number, what));
             }
@@ -238,6 +244,7 @@ impl Segment {
 
     /// Checks the link at `at` against the records before it, and moves on behind it.
     fn take_group(&mut self, at: usize) -> Result<Group<'_>, Failed> {
+        let mut frontier = std::mem::take(&mut self.frontier);
         let ahead = self.ahead();
         let (records, rest) = ahead.split_at_checked(at).unwrap_or_default();
         let Some(octets) = rest.first_chunk::<LINK_OCTETS>() else {
@@ -248,12 +255,15 @@ impl Segment {
         if link.first != self.number {
             return Err(self.broken(at, own, "the link covers other records than precede it"));
         }
-        if !self.trusts_chain && chain_after(&self.chain, records, octets) != link.chain {
+        if !self.reads_behind
+            && chain_after(&self.chain, &root_of(records, &mut frontier), octets) != link.chain
+        {
             return Err(self.broken(at, own, "the chain does not hold: records were exchanged"));
         }
         if octets[28] > 1 || octets[29..32] != [0; 3] {
             return Err(self.broken(at, own, "the link has an ending that no program wrote"));
         }
+        self.frontier = frontier;
         let octet = self.octet;
         let begin = self.start;
         self.start += at + LINK_OCTETS;

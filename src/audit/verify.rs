@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use super::format::{Chain, HEADER_OCTETS, KIND_LINK, LINK_OCTETS, Link, segment_name, u64_at};
+use super::format::{Chain, HEADER_OCTETS, segment_name, u64_at};
 use super::keys::PublicKey;
 use super::proof::{Leaves, Signed};
 use super::read::{Ending, ReadFault, Walk, Walked, decode, split_record};
@@ -191,7 +191,7 @@ impl<'a> Check<'a> {
             };
             self.before = std::mem::replace(&mut self.at, next);
         }
-        self.at.leaves.push_group(walked.octet, walked.records, walked.link);
+        self.at.leaves.push_group(walked.octet, walked.first, walked.records, walked.link);
         if let Some((record, _)) = split_record(walked.records)
             && let Record::Keys(keys) = decode(record)
             && walked.first == keys.first
@@ -360,9 +360,7 @@ fn broken(first: u64, what: String) -> ReadFault {
 /// Whether a tree had the root that was signed, and the chain the value, at the size that was signed.
 fn is_as_signed(leaves: &Leaves, path: &Path, signed: &Signed) -> bool {
     let was = &signed.checkpoint;
-    let Ok(Some((root, last))) = leaves.root_at(path, was.size) else { return false };
-    let link = last.first_chunk::<LINK_OCTETS>().filter(|octets| octets[2] == KIND_LINK);
-    root == was.root && link.is_some_and(|octets| Link::decode(octets).chain == was.chain)
+    matches!(leaves.root_at(path, was.size), Ok(Some(found)) if found == (was.root, was.chain))
 }
 
 fn not_as_signed(signed: &Signed) -> String {

@@ -13,6 +13,7 @@ use super::format::{
     Chain, GROUP_OCTETS_MAX, HEADER_OCTETS, Header, KIND_RULES, LINK_OCTETS, Link,
     RECORD_HEAD_OCTETS, chain_of_header, record_sum, segment_name, u16_at, u64_at,
 };
+use super::proof::tree::{self, Frontier};
 use super::records::Records;
 use super::recover::Last;
 use super::sealed::{Sealer, Sealing};
@@ -66,6 +67,8 @@ pub(super) struct Writer {
     pub group: Vec<u8>,
     /// As much of the group as one link covers, as it goes into the file.
     chunk: Vec<u8>,
+    /// The tree over the records of the chunk.
+    frontier: Frontier,
     /// What encrypts, if anything does.
     sealer: Option<Sealer>,
     /// The Keys record of the open segment, until it is written.
@@ -109,6 +112,7 @@ impl Writer {
             end,
             group: Vec::new(),
             chunk: Vec::new(),
+            frontier: Frontier::default(),
             sealer: sealing.map(Sealer::new),
             keys: Records::new(),
             retired: Vec::new(),
@@ -184,7 +188,8 @@ impl Writer {
     fn write_chunk(&mut self, chunk: &mut Vec<u8>) -> io::Result<()> {
         let (records, time_us) = self.number(chunk);
         let (first, previous) = (self.end.number, &self.end.chain);
-        let (link, chain) = Link::over(previous, chunk, first, records, time_us, false);
+        let root = self.frontier.root();
+        let (link, chain) = Link::over(previous, &root, first, records, time_us, false);
         chunk.extend_from_slice(&link);
         self.put(chunk)?;
         self.end.number += u64::from(records) + 1;
@@ -193,14 +198,16 @@ impl Writer {
         Ok(())
     }
 
-    /// Fills in the sums of the records; says how many they are and the time of the last.
+    /// Fills in the sums of the records and makes their tree; says how many they are and the time of the last.
     fn number(&mut self, chunk: &mut [u8]) -> (u32, u64) {
+        self.frontier.clear();
         let (mut at, mut records, mut time_us) = (0, 0, self.end.time_us);
         while at < chunk.len() {
             let until = at + usize::from(u16_at(chunk, at));
             let Some(record) = chunk.get_mut(at..until) else { break };
             let sum = record_sum(self.end.number + u64::from(records), record);
             record[4..8].copy_from_slice(&sum.to_le_bytes());
+            self.frontier.push(tree::leaf(record));
             time_us = u64_at(record, 8);
             if record[2] == KIND_RULES
                 && let Some(rules) = record.get(RECORD_HEAD_OCTETS..).and_then(<[u8]>::first_chunk)
@@ -224,7 +231,9 @@ impl Writer {
     /// Seals the open segment with a link of its own and leaves it.
     fn leave_segment(&mut self) -> io::Result<()> {
         let (number, time_us) = (self.end.number, self.end.time_us);
-        let (link, chain) = Link::over(&self.end.chain, &[], number, 0, time_us, true);
+        self.frontier.clear();
+        let none = self.frontier.root();
+        let (link, chain) = Link::over(&self.end.chain, &none, number, 0, time_us, true);
         self.put(&link)?;
         self.end.number += 1;
         self.end.chain = chain;

@@ -48,7 +48,7 @@ pub(super) struct Delivered {
 pub(super) struct Seam {
     /// The record of the row before it; 0 for the first, none where nobody knows.
     pub previous: Option<u64>,
-    /// What the record is in the Merkle tree of its segment.
+    /// What the record is in the Merkle tree of its group.
     pub leaf: [u8; 32],
 }
 

@@ -58,15 +58,19 @@ pub fn put_together(segments: &[Segment], journal: &Path) {
         let mut octets = header.to_vec();
         for (group, link) in segment.groups.iter().zip(&segment.links) {
             let begin = number;
-            let mut covered = Vec::new();
+            let (mut covered, mut leaves) = (Vec::new(), Vec::new());
             for record in group {
-                covered.extend(summed(record.clone(), number));
+                let record = summed(record.clone(), number);
+                leaves
+                    .push(Sha256::new().chain_update([0]).chain_update(&record).finalize().into());
+                covered.extend(record);
                 number += 1;
             }
             let mut link = link.clone();
             link[16..24].copy_from_slice(&begin.to_le_bytes());
             link[24..28].copy_from_slice(&(group.len() as u32).to_le_bytes());
-            let hash = Sha256::new().chain_update(chain).chain_update(&covered);
+            let hash =
+                Sha256::new().chain_update([3]).chain_update(chain).chain_update(root(&leaves));
             chain = hash.chain_update(&link[0..4]).chain_update(&link[8..32]).finalize().into();
             link[32..].copy_from_slice(&chain);
             octets.extend(covered);
@@ -75,6 +79,18 @@ pub fn put_together(segments: &[Segment], journal: &Path) {
         }
         std::fs::write(journal.join(format!("journal-{first:020}.seg")), octets).expect("written");
     }
+}
+
+/// The root of a list, as the format has it.
+pub fn root(leaves: &[[u8; 32]]) -> [u8; 32] {
+    let mut nodes = leaves.to_vec();
+    while nodes.len() > 1 {
+        let over = |some: &[[u8; 32]]| Sha256::new().chain_update([1]).chain_update(some.concat());
+        nodes = nodes.chunks(16).map(|some| over(some).finalize().into()).collect();
+    }
+    let size = (leaves.len() as u64).to_le_bytes();
+    let highest = nodes.first().copied().unwrap_or_default();
+    Sha256::new().chain_update([2]).chain_update(size).chain_update(highest).finalize().into()
 }
 
 fn summed(mut record: Vec<u8>, number: u64) -> Vec<u8> {

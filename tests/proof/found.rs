@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::forger::{Segment, put_together, take_apart};
+use consentry::audit::proof::{Proof, Prover};
 use consentry::audit::verify;
 
 /// Fails unless verifying finds a fault.
@@ -218,6 +219,37 @@ fn a_journal_of_before_checkpoints_verifies_and_is_signed_from_then_on() {
     let whole: Vec<u64> =
         checkpoints(&place.journal()).iter().map(|one| one.checkpoint.segment).collect();
     assert!([1, 2, 3].iter().all(|segment| whole.contains(segment)), "{whole:?}");
+}
+
+/// What an earlier version wrote is refused by one error that says what to do.
+#[test]
+fn a_journal_of_format_1_is_refused() {
+    let place = small();
+    let check = |what: &str, says: String| {
+        assert!(says.contains("format 1") && says.contains("verify"), "{what}: {says}");
+        assert!(!says.contains('\n'), "{what}: {says}");
+    };
+    let said = |place: &Place| place.verify().expect_err("refused").to_string();
+    let newest = std::fs::read_to_string(place.checkpoint_file()).expect("read");
+    let earlier = newest.replacen("consentry checkpoint 2", "consentry checkpoint 1", 1);
+    with(&place.checkpoint_file(), earlier.as_bytes(), || {
+        check("checkpoint", said(&place));
+        check("opened", place.try_open().expect_err("refused").to_string());
+    });
+    for file in place.segments() {
+        let mut octets = std::fs::read(&file).expect("read");
+        octets[8] = 1;
+        let sum = crc32c::crc32c(&octets[..124]).to_le_bytes();
+        octets[124..128].copy_from_slice(&sum);
+        with(&file, &octets, || {
+            check("verified", said(&place));
+            check("opened", place.try_open().expect_err("refused").to_string());
+        });
+    }
+    let mut proof = Prover::new(&place.journal()).prove(3).expect("proved").to_json();
+    proof["consentry_proof"] = 1.into();
+    let says = Proof::from_json(&proof).expect_err("refused").to_string();
+    assert!(says.contains("format 1") && says.contains("version that made it"), "{says}");
 }
 
 #[test]

@@ -3,8 +3,9 @@
 use std::process::Command;
 
 use super::*;
-use consentry::audit::proof::{Proof, ProofFault, ProveFault, Prover};
+use consentry::audit::proof::{Covered, Proof, ProofFault, ProveFault, Prover};
 use serde_json::Value;
+use sha2::{Digest, Sha256};
 
 fn proofs(place: &Place) -> Vec<Proof> {
     let records = place.verify().expect("whole").records;
@@ -29,10 +30,8 @@ fn every_record_is_proved_and_nothing_but_what_it_is() {
             changed.octets[octet] ^= 1;
             assert_eq!(changed.check(&keys), Err(ProofFault::Path));
         }
-        for step in 0..proof.path.len() {
-            let mut changed = proof.clone();
-            changed.path[step][step % 32] ^= 1;
-            assert_eq!(changed.check(&keys), Err(ProofFault::Path));
+        for changed in changed_ways(proof) {
+            assert_eq!(changed.check(&keys), Err(ProofFault::Path), "record {}", proof.record);
         }
         for number in [proof.record + 1, proof.record.saturating_sub(1), u64::MAX] {
             let moved = Proof { record: number, ..proof.clone() };
@@ -48,6 +47,101 @@ fn every_record_is_proved_and_nothing_but_what_it_is() {
     let mut prover = Prover::new(&place.journal());
     for beyond in [0, all.len() as u64 + 1, u64::MAX] {
         assert!(matches!(prover.prove(beyond), Err(ProveFault::NotThere(_))), "{beyond}");
+    }
+}
+
+/// A proof with one thing changed of what leads from the record to the root.
+fn changed_ways(proof: &Proof) -> Vec<Proof> {
+    let mut all = Vec::new();
+    let mut change = |change: &dyn Fn(&mut Proof)| {
+        let mut changed = proof.clone();
+        change(&mut changed);
+        all.push(changed);
+    };
+    for step in 0..proof.path.len() {
+        change(&|proof| proof.path[step][step % 32] ^= 1);
+        change(&|proof| {
+            proof.path.remove(step);
+        });
+    }
+    change(&|proof| proof.path.push([7; 32]));
+    for by in [1, 2, 16, u64::MAX] {
+        change(&|proof| proof.group = proof.group.wrapping_add(by));
+        change(&|proof| proof.groups = proof.groups.wrapping_add(by));
+    }
+    let Some(covered) = &proof.covered else { return all };
+    change(&|proof| proof.covered = None);
+    let of = |proof: &mut Proof, change: &dyn Fn(&mut Covered)| {
+        change(proof.covered.as_mut().expect("covered"));
+    };
+    for octet in 0..64 {
+        change(&|proof| of(proof, &|covered| covered.link[octet] ^= 1));
+        change(&|proof| of(proof, &|covered| covered.before[octet / 2] ^= 1));
+    }
+    for step in 0..covered.path.len() {
+        change(&|proof| of(proof, &|covered| covered.path[step][step % 32] ^= 1));
+        change(&|proof| {
+            of(proof, &|covered| {
+                covered.path.remove(step);
+            });
+        });
+    }
+    change(&|proof| of(proof, &|covered| covered.path.push([7; 32])));
+    all
+}
+
+/// What `docs/records.md` says of a proof, followed with SHA-256 and nothing of the program.
+#[test]
+fn a_proof_is_followed_by_hand() {
+    let octets = |value: &Value| {
+        let digits = value.as_str().expect("digits");
+        let at = |at: usize| u8::from_str_radix(&digits[at..at + 2], 16).expect("hexadecimal");
+        (0..digits.len()).step_by(2).map(at).collect::<Vec<u8>>()
+    };
+    let number =
+        |octets: &[u8]| octets.iter().rev().fold(0, |sum, octet| sum << 8 | u64::from(*octet));
+    let sha256 = |parts: &[&[u8]]| Sha256::digest(parts.concat()).to_vec();
+    let climb = |leaf: Vec<u8>, index: u64, size: u64, path: &Value| {
+        let mut path = path.as_array().expect("hashes").iter().map(octets);
+        let (mut hash, mut at, mut last) = (leaf, index, size - 1);
+        while last > 0 {
+            let mut children = vec![1];
+            for child in at / 16 * 16..=(at / 16 * 16 + 15).min(last) {
+                children.extend(if child == at { hash.clone() } else { path.next().expect("one") });
+            }
+            (hash, at, last) = (sha256(&[&children]), at / 16, last / 16);
+        }
+        assert_eq!(path.next(), None);
+        sha256(&[&[2], &size.to_le_bytes(), &hash])
+    };
+    let place = Place::new();
+    let journal = place.open();
+    for batch in (0..40).map(|n| n * 50) {
+        append(&journal, batch..batch + 1 + batch / 4);
+    }
+    journal.close(NOW_US).expect("closed");
+    let all = proofs(&place);
+    assert!(all.len() > 1000 && all.iter().any(|proof| proof.groups > 20));
+    for proof in all {
+        let json = proof.to_json();
+        let record = octets(&json["octets"]);
+        let leaf = sha256(&[&[0], &record]);
+        let link = match json.get("covered") {
+            None => record,
+            Some(covered) => {
+                let (link, before) = (octets(&covered["link"]), octets(&covered["before"]));
+                let (first, count) = (number(&link[16..24]), number(&link[24..28]));
+                let root = climb(leaf, proof.record - first, count, &covered["path"]);
+                let chain = sha256(&[&[3], &before, &root, &link[0..4], &link[8..32]]);
+                assert_eq!(chain, link[32..64], "record {}", proof.record);
+                link
+            }
+        };
+        let (group, groups) = (json["group"].as_u64().unwrap(), json["groups"].as_u64().unwrap());
+        let root = climb(sha256(&[&[0], &link]), group, groups, &json["path"]);
+        let digits: String = root.iter().map(|octet| format!("{octet:02x}")).collect();
+        let note = json["checkpoint"]["note"].as_str().unwrap();
+        assert!(note.contains(&format!("\nroot {digits}\n")), "record {}", proof.record);
     }
 }
 

@@ -52,22 +52,20 @@ fn segment(octets: &[u8]) -> Segment {
 #[derive(Default)]
 struct Tree {
     first: u64,
-    leaves: Vec<[u8; 32]>,
-    /// Chain values behind links, by the records before them.
-    chains: BTreeMap<u64, [u8; 32]>,
+    links: tree::Frontier,
+    /// Roots and chain values behind links, by the records up to them.
+    behind: BTreeMap<u64, ([u8; 32], [u8; 32])>,
 }
 
 impl Tree {
     /// What is signed of it at the last link within so many records.
     fn signed(&self, sequence: u64, size: u64, time_us: u64, key: &SigningKey) -> Signed {
-        let (size, chain) = self.chains.range(..=size).next_back().expect("a link");
-        let mut frontier = tree::Frontier::default();
-        self.leaves.iter().take(*size as usize).for_each(|leaf| frontier.push(*leaf, |_, _| ()));
+        let (size, (root, chain)) = self.behind.range(..=size).next_back().expect("a link");
         let checkpoint = Checkpoint {
             segment: sequence,
             first: self.first,
             size: *size,
-            root: frontier.root(),
+            root: *root,
             chain: *chain,
             time_us,
             key: [0; 32],
@@ -96,24 +94,24 @@ pub fn put_together(segments: &[Segment], journal: &Path, key: &SigningKey) {
         let mut octets = header.to_vec();
         for (group, link) in &segment.groups {
             let begin = number;
-            let mut covered = Vec::new();
+            let (mut covered, mut records) = (Vec::new(), tree::Frontier::default());
             for record in group {
                 let record = summed(signed_anew(record, &trees, key), number);
-                let tree = trees.get_mut(&sequence).expect("it");
-                tree.leaves.push(tree::leaf(&record));
+                records.push(tree::leaf(&record));
                 covered.extend(record);
                 number += 1;
             }
             let mut link = link.clone();
             link[16..24].copy_from_slice(&begin.to_le_bytes());
             link[24..28].copy_from_slice(&(group.len() as u32).to_le_bytes());
-            let hash = Sha256::new().chain_update(chain).chain_update(&covered);
+            let hash = Sha256::new().chain_update([3]).chain_update(chain);
+            let hash = hash.chain_update(records.root());
             chain = hash.chain_update(&link[0..4]).chain_update(&link[8..32]).finalize().into();
             link[32..].copy_from_slice(&chain);
             let link = summed(link, number);
             let tree = trees.get_mut(&sequence).expect("it");
-            tree.leaves.push(tree::leaf(&link));
-            tree.chains.insert(tree.leaves.len() as u64, chain);
+            tree.links.push(tree::leaf(&link));
+            tree.behind.insert(number + 1 - first, (tree.links.root(), chain));
             octets.extend(covered);
             octets.extend(link);
             number += 1;

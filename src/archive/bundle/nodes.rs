@@ -37,7 +37,7 @@ const ORIGIN: [(&str, &str, &str); 5] = [
     ("journal", "The word of its journal in the mirror", "日志标识"),
     (
         "leaf",
-        "What its record is in the Merkle tree of its segment: in its proof",
+        "What its record is in the Merkle tree of its group: in its proof",
         "记录的 Merkle 叶值",
     ),
     ("receipt_node", "The node that the receipt came through", "状态报告的节点"),
@@ -323,7 +323,7 @@ fn write_cover(manifest: &Json, out: &mut String) -> std::fmt::Result {
     writeln!(
         out,
         "This comes from the mirrors of the nodes (PostgreSQL), not from a journal: no row is proved by it. The\n\
-         column leaf is what the record is in the Merkle tree of its segment: the proof that the node's journal\n\
+         column leaf is what the record is in the Merkle tree of its group: the proof that the node's journal\n\
          gives of it (consentry audit prove) has the same. Numbers are as the mirror has them."
     )?;
     facts(

@@ -4,7 +4,7 @@
 //! person can read, and openssl check:
 //!
 //! ```text
-//! consentry checkpoint 1
+//! consentry checkpoint 2
 //! segment 3
 //! first 120001
 //! size 800
@@ -22,7 +22,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 
-use super::super::format::Chain;
+use super::super::format::{Chain, EARLIER};
 use super::super::keys::{PublicKey, SIGNATURE_OCTETS, SigningKey};
 use super::tree::Hash;
 use super::{hex, unhex_array};
@@ -32,7 +32,9 @@ const FILE: &str = "checkpoint.json";
 /// Octets of the longest file that is read as a checkpoint.
 const FILE_OCTETS_MAX: u64 = 64 << 10;
 /// The first line of a note: what it is, and the version of its form.
-const TITLE: &str = "consentry checkpoint 1";
+const TITLE: &str = "consentry checkpoint 2";
+/// The same of the journals of format 1.
+const EARLIER_TITLE: &str = "consentry checkpoint 1\n";
 
 /// What a segment was when it had `size` records, the last of which was a link.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -43,7 +45,7 @@ pub struct Checkpoint {
     pub first: u64,
     /// Records that are covered, links too.
     pub size: u64,
-    /// Root of the Merkle tree over them.
+    /// Root of the tree over their links ([`super::tree`]), each of which has the root over its records.
     pub root: Hash,
     /// The chain value behind them: it covers everything before, other segments too.
     pub chain: Chain,
@@ -134,8 +136,13 @@ impl Signed {
     }
 
     fn of_file(file: &Path, value: &Value) -> Result<Signed, CheckpointFault> {
-        let says = "is no checkpoint: expected is one object with note and signature".to_owned();
-        Signed::from_json(value).ok_or(CheckpointFault { file: file.to_owned(), says })
+        let note = value.get("note").and_then(Value::as_str);
+        let says = match note.is_some_and(|note| note.starts_with(EARLIER_TITLE)) {
+            true => EARLIER,
+            false => "is no checkpoint: expected is one object with note and signature",
+        };
+        let fault = || CheckpointFault { file: file.to_owned(), says: says.to_owned() };
+        Signed::from_json(value).ok_or_else(fault)
     }
 
     /// The newest checkpoint beside a journal; none where there is no such file.
@@ -236,7 +243,7 @@ mod tests {
             note.replace("size 800", "size 0800"),
             note.replace("size 800", "size +800"),
             note.replace("root ab", "root AB"),
-            note.replace("checkpoint 1", "checkpoint 2"),
+            note.replace("checkpoint 2", "checkpoint 1"),
             note.replace('\n', "\r\n"),
             note.trim_end().to_owned(),
             format!("{note}more\n"),

@@ -1,32 +1,48 @@
-//! The Merkle tree of one segment: its records are the leaves, links too, in the order of their
-//! numbers.
+//! The tree of one segment: its links are the leaves, in their order, and under each link the records that
+//! it covers are a tree of their own, whose root is in the link's chain value.
 //!
-//! Held are the roots of every [`BLOCK`] leaves and of what is above them, some 70 octets a block;
-//! what is below is read from the file again. So a tree over millions of records is small, and yet
-//! gives the root of any earlier size and the path of any leaf.
+//! So a record is hashed once, by who writes it: for the chain and for its proof. Held are the hashes of links
+//! and what is above them, and where each group begins, some 60 octets a group; records are read from
+//! the file again. That gives the root of any earlier size and the proof of any record.
 
 use std::fs::File;
-use std::io::{self, BufReader, Read, Seek, SeekFrom};
+use std::io;
+use std::os::unix::fs::FileExt;
 use std::path::Path;
 
-use super::super::format::{RECORD_HEAD_OCTETS, u16_at};
+use super::super::format::{Chain, HEADER_OCTETS, LINK_OCTETS, Link, chain_of_header};
 use super::super::read::split_record;
 use super::super::segment::{Failed, Next, Segment, SegmentFile};
-use super::tree::{self, Frontier, Hash};
-
-/// Level of the lowest subtrees that are held.
-const BLOCK_LEVEL: u32 = 8;
-/// Leaves of them.
-const BLOCK: u64 = 1 << BLOCK_LEVEL;
+use super::prove::Covered;
+use super::tree::{self, Frontier, Hash, Tree};
 
 /// The tree of a segment as far as it was read.
 #[derive(Debug, Clone, Default)]
 pub(in crate::audit) struct Leaves {
-    frontier: Frontier,
-    /// Roots of perfect subtrees by level from [`BLOCK_LEVEL`] on, each level from the left.
-    nodes: Vec<Vec<Hash>>,
-    /// Octet of the file where each block begins.
-    octets: Vec<u64>,
+    links: Tree,
+    groups: Vec<Place>,
+    /// Where the next group would begin.
+    end: Place,
+}
+
+/// Where a group begins.
+#[derive(Debug, Clone, Copy, Default)]
+struct Place {
+    /// Octet of the file.
+    octet: u64,
+    /// Number of its first record, or of its link where it has none.
+    first: u64,
+}
+
+/// A record, and what leads from it to the root of its segment.
+pub(super) struct Way {
+    pub octets: Vec<u8>,
+    pub covered: Option<Covered>,
+    /// Which group it is of, from 0, and how many there are.
+    pub group: u64,
+    pub groups: u64,
+    /// The path of the group's link.
+    pub path: Vec<Hash>,
 }
 
 impl Leaves {
@@ -38,7 +54,7 @@ impl Leaves {
         let Some(mut segment) = Segment::open(file)? else { return Ok(None) };
         let mut leaves = Leaves::default();
         while let Next::Group(group) = segment.next()? {
-            leaves.push_group(group.octet, group.records, group.link_octets);
+            leaves.push_group(group.octet, group.link.first, group.records, group.link_octets);
             let numbers = group.link.first..;
             for (number, octets) in numbers.zip(records(group.records).chain([group.link_octets])) {
                 each(number, octets);
@@ -47,99 +63,104 @@ impl Leaves {
         Ok(Some((leaves, segment)))
     }
 
-    /// Adds a group of records and its link; `octet` is where it begins in the file.
-    pub fn push_group(&mut self, octet: u64, group: &[u8], link: &[u8]) {
-        let mut octet = octet;
-        for record in records(group).chain([link]) {
-            self.push(octet, record);
-            octet += record.len() as u64;
-        }
+    /// Adds a group of records and its link, whose chain value was found right. `octet` is where it begins in
+    /// the file, `first` the number of its first record.
+    pub fn push_group(&mut self, octet: u64, first: u64, group: &[u8], link: &[u8]) {
+        self.groups.push(Place { octet, first });
+        self.links.push(tree::leaf(link));
+        let count = link.first_chunk().map_or(0, |link| Link::decode(link).count);
+        self.end = Place {
+            octet: octet + (group.len() + link.len()) as u64,
+            first: first + u64::from(count) + 1,
+        };
     }
 
-    fn push(&mut self, octet: u64, record: &[u8]) {
-        let Leaves { frontier, nodes, octets } = self;
-        if frontier.size().is_multiple_of(BLOCK) {
-            octets.push(octet);
-        }
-        frontier.push(tree::leaf(record), |level, hash| {
-            let Some(above) = level.checked_sub(BLOCK_LEVEL) else { return };
-            let above = above as usize;
-            if nodes.len() <= above {
-                nodes.resize(above + 1, Vec::new());
-            }
-            if let Some(of_level) = nodes.get_mut(above) {
-                of_level.push(*hash);
-            }
-        });
-    }
-
-    /// Leaves so far.
+    /// Records so far, links too.
     pub fn size(&self) -> u64 {
-        self.frontier.size()
+        self.groups.first().map_or(0, |begin| self.end.first - begin.first)
     }
 
     /// The root over all of them.
     pub fn root(&self) -> Hash {
-        self.frontier.root()
+        self.links.root()
     }
 
-    /// The root that the tree had when it had `size` leaves, and the octets of the last of them. None
-    /// if it never had so many, or none.
-    pub fn root_at(&self, path: &Path, size: u64) -> io::Result<Option<(Hash, Vec<u8>)>> {
-        if size == 0 || size > self.size() {
+    /// Root and chain value that there were when there were `size` records. None if there never were so
+    /// many, or none, or the last of them is no link.
+    pub fn root_at(&self, path: &Path, size: u64) -> io::Result<Option<(Hash, Chain)>> {
+        let Some(groups) = self.groups_of(size) else { return Ok(None) };
+        let Some(root) = self.links.root_at(groups) else { return Ok(None) };
+        let link = self.link(&File::open(path)?, groups - 1)?;
+        Ok(Some((root, Link::decode(&link).chain)))
+    }
+
+    /// The groups that the first `size` records are.
+    fn groups_of(&self, size: u64) -> Option<u64> {
+        let next = self.groups.first()?.first.checked_add(size)?;
+        let groups = self.groups.partition_point(|group| group.first < next);
+        let end = self.groups.get(groups).unwrap_or(&self.end);
+        (end.first == next && groups > 0).then_some(groups as u64)
+    }
+
+    /// What leads from record `number` to the root when there were `size` records; none where it was not
+    /// among them.
+    pub(super) fn way(&self, path: &Path, number: u64, size: u64) -> io::Result<Option<Way>> {
+        let behind = self.groups.partition_point(|group| group.first <= number);
+        let (Some(at), Some(groups)) = (behind.checked_sub(1), self.groups_of(size)) else {
             return Ok(None);
-        }
-        let last = self.record(path, size - 1)?;
-        if size == self.size() {
-            return Ok(Some((self.root(), last)));
-        }
-        let mut blocks = Blocks { leaves: self, path, read: None };
-        let mut frontier = Frontier::default();
-        for level in (0..u64::BITS).rev().filter(|level| size >> level & 1 == 1) {
-            let n = frontier.size() >> level;
-            frontier.append_perfect(level, blocks.perfect(level, n)?);
-        }
-        Ok(Some((frontier.root(), last)))
+        };
+        let Some(way_up) = self.links.path(at as u64, groups) else { return Ok(None) };
+        let (Some(begin), end) =
+            (self.groups.get(at), self.groups.get(behind).unwrap_or(&self.end))
+        else {
+            return Ok(None);
+        };
+        let file = File::open(path)?;
+        let mut octets = vec![0; usize::try_from(end.octet - begin.octet).unwrap_or(0)];
+        file.read_exact_at(&mut octets, begin.octet)?;
+        let Some((group, link)) = octets.split_last_chunk::<LINK_OCTETS>() else { return Ok(None) };
+        let index = number - begin.first;
+        let mut of_group = Tree::default();
+        records(group).for_each(|record| of_group.push(tree::leaf(record)));
+        let (octets, covered) =
+            match usize::try_from(index).ok().and_then(|n| records(group).nth(n)) {
+                None => (link.to_vec(), None),
+                Some(record) => {
+                    let path = of_group.path(index, of_group.size()).unwrap_or_default();
+                    let before = self.before(&file, at as u64)?;
+                    (record.to_vec(), Some(Covered { path, before, link: *link }))
+                }
+            };
+        Ok(Some(Way { octets, covered, group: at as u64, groups, path: way_up }))
     }
 
-    /// The path of leaf `index` to the root of the tree when it had `size` leaves.
-    pub fn path(&self, path: &Path, index: u64, size: u64) -> io::Result<Vec<Hash>> {
-        let mut blocks = Blocks { leaves: self, path, read: None };
-        tree::path(index, size, |level, n| blocks.perfect(level, n))
-    }
-
-    /// The octets of leaf `index`.
-    pub fn record(&self, path: &Path, index: u64) -> io::Result<Vec<u8>> {
-        let mut found = Vec::new();
-        self.read_block(path, index / BLOCK, index % BLOCK + 1, &mut |record| {
-            found.clear();
-            found.extend_from_slice(record);
-        })?;
-        Ok(found)
-    }
-
-    /// Reads the first records of a block again.
-    fn read_block(
-        &self,
-        path: &Path,
-        block: u64,
-        count: u64,
-        each: &mut dyn FnMut(&[u8]),
-    ) -> io::Result<()> {
-        let octet = usize::try_from(block).ok().and_then(|block| self.octets.get(block));
-        let Some(octet) = octet else { return Err(io::ErrorKind::UnexpectedEof.into()) };
-        let mut file = BufReader::new(File::open(path)?);
-        file.seek(SeekFrom::Start(*octet))?;
-        let mut record = vec![0; RECORD_HEAD_OCTETS];
-        for _ in 0..count {
-            record.resize(RECORD_HEAD_OCTETS, 0);
-            file.read_exact(&mut record)?;
-            record.resize(usize::from(u16_at(&record, 0)).max(RECORD_HEAD_OCTETS), 0);
-            file.read_exact(record.get_mut(RECORD_HEAD_OCTETS..).unwrap_or_default())?;
-            each(&record);
+    /// The chain value before a group.
+    fn before(&self, file: &File, group: u64) -> io::Result<Chain> {
+        match group.checked_sub(1) {
+            Some(previous) => Ok(Link::decode(&self.link(file, previous)?).chain),
+            None => {
+                let mut header = [0; HEADER_OCTETS];
+                file.read_exact_at(&mut header, 0)?;
+                Ok(chain_of_header(&header))
+            }
         }
-        Ok(())
     }
+
+    /// The link of a group: the last octets before the next one.
+    fn link(&self, file: &File, group: u64) -> io::Result<[u8; LINK_OCTETS]> {
+        let next = usize::try_from(group).ok().and_then(|group| self.groups.get(group + 1));
+        let octet = next.unwrap_or(&self.end).octet.saturating_sub(LINK_OCTETS as u64);
+        let mut link = [0; LINK_OCTETS];
+        file.read_exact_at(&mut link, octet)?;
+        Ok(link)
+    }
+}
+
+/// The root over the records of a group, made in `frontier`, which keeps its room for the next one.
+pub(in crate::audit) fn root_of(group: &[u8], frontier: &mut Frontier) -> Hash {
+    frontier.clear();
+    records(group).for_each(|record| frontier.push(tree::leaf(record)));
+    frontier.root()
 }
 
 /// The records of a group, one after the other.
@@ -150,38 +171,4 @@ fn records(group: &[u8]) -> impl Iterator<Item = &[u8]> {
         rest = behind;
         Some(record)
     })
-}
-
-/// Perfect subtrees of a tree: held, or made from the records of a block that is read again.
-struct Blocks<'a> {
-    leaves: &'a Leaves,
-    path: &'a Path,
-    /// The block read last, and the hashes of its leaves.
-    read: Option<(u64, Vec<Hash>)>,
-}
-
-impl Blocks<'_> {
-    fn perfect(&mut self, level: u32, n: u64) -> io::Result<Hash> {
-        let gone = || io::Error::from(io::ErrorKind::UnexpectedEof);
-        if let Some(above) = level.checked_sub(BLOCK_LEVEL) {
-            let of_level = self.leaves.nodes.get(above as usize).ok_or_else(gone)?;
-            let n = usize::try_from(n).map_err(|_| gone())?;
-            return of_level.get(n).copied().ok_or_else(gone);
-        }
-        let block = (n << level) / BLOCK;
-        if self.read.as_ref().is_none_or(|(read, _)| *read != block) {
-            let count = (self.leaves.size() - (block * BLOCK).min(self.leaves.size())).min(BLOCK);
-            let mut hashes = Vec::with_capacity(BLOCK as usize);
-            self.leaves.read_block(self.path, block, count, &mut |record| {
-                hashes.push(tree::leaf(record));
-            })?;
-            self.read = Some((block, hashes));
-        }
-        let (_, hashes) = self.read.as_ref().ok_or_else(gone)?;
-        let begin = ((n << level) % BLOCK) as usize;
-        let mine = hashes.get(begin..begin + (1 << level)).ok_or_else(gone)?;
-        let mut frontier = Frontier::default();
-        mine.iter().for_each(|leaf| frontier.push(*leaf, |_, _| ()));
-        Ok(frontier.root())
-    }
 }

@@ -1,14 +1,15 @@
 //! What proves a record to somebody who does not trust whoever keeps the journal.
 //!
-//! The records of a segment are the leaves of a Merkle tree ([`tree`], RFC 6962), and a thread behind
-//! the writer, the notary, signs its root again and again: a [`Checkpoint`]. From then on a record is
-//! proved by its octets, its path to that root and the signature, and nothing that was covered can be
-//! changed, dropped or put in without the private key.
+//! The records of a group are the leaves of a Merkle tree ([`tree`]), whose root is in the chain value of the
+//! link that covers them. The links of a segment are the leaves of another, and a thread behind the writer, the
+//! notary, signs its root again and again: a [`Checkpoint`]. From then on a record is proved by its octets, its
+//! path to the root of its group, the link, the link's path and the signature, and nothing that was covered
+//! can be changed, dropped or put in without the private key. A record is hashed once for all of this.
 //!
 //! | file | subject |
 //! |---|---|
 //! | [`tree`] | hashes, roots, paths |
-//! | `leaves` | the tree of one segment, also at an earlier size |
+//! | `leaves` | the tree of one segment, also at an earlier size, and what leads from a record to its root |
 //! | `checkpoint` | what is signed, and the file that holds the newest |
 //! | `notary` | the thread that reads behind the writer and signs |
 //! | `prove` | one record and all that proves it |
@@ -21,10 +22,10 @@ pub mod tree;
 
 pub use checkpoint::{Checkpoint, CheckpointFault, Signed};
 pub(super) use checkpoint::{Newest, replace};
-pub(super) use leaves::Leaves;
+pub(super) use leaves::{Leaves, root_of};
 pub(super) use notary::Notary;
 pub use notary::NotaryOptions;
-pub use prove::{Proof, ProofFault, ProveFault, Prover};
+pub use prove::{Covered, Proof, ProofFault, ProveFault, Prover};
 
 /// Octets as lower case hexadecimal digits.
 pub(super) fn hex(octets: &[u8]) -> String {

@@ -2,9 +2,9 @@
 //!
 //! It reads the segment files as any reader does, a fraction of a second after they were written and
 //! so out of the page cache; the path of a message knows nothing of it. It never reads beyond what
-//! the writer has accepted: what a failure rolls back is never signed. It hashes every record for the tree,
-//! which is about a quarter of what a message costs (BENCHMARKS.md, "of it signing"); the chain, which the writer has just made, is
-//! not made a second time: that is for `verify`.
+//! the writer has accepted: what a failure rolls back is never signed. It hashes links alone. Sums, the tree over the
+//! records of a group and the chain, which the writer has just made, are not made a second time: that is for
+//! `verify`. What is signed is so what was written, and not what somebody has made of it since.
 //!
 //! When a checkpoint is due, its record is appended like any other. When the record is read back it
 //! is in the file; the files are then synchronised and the checkpoint becomes the newest one beside
@@ -185,6 +185,9 @@ struct At {
     segment: u64,
     path: PathBuf,
     first: u64,
+    /// Records, links too.
+    size: u64,
+    /// The links.
     frontier: Frontier,
     chain: [u8; 32],
     /// Records that no checkpoint covers.
@@ -252,7 +255,7 @@ impl Work {
         if self.ended {
             return;
         }
-        let finished = self.read().and_then(|()| match self.at.frontier.size() {
+        let finished = self.read().and_then(|()| match self.at.size {
             0 => Ok(()),
             _ => {
                 self.at.read_back = Some(self.sign());
@@ -284,7 +287,7 @@ impl Work {
             None => {
                 let from = self.newest.as_ref().map_or(0, |newest| newest.from);
                 let mut walk = Walk::open_at(&self.directory, from)?;
-                walk.trusts_chain = true;
+                walk.reads_behind = true;
                 walk
             }
         };
@@ -329,7 +332,7 @@ impl Work {
         }
         let mut rest = walked.records;
         while let Some((record, behind)) = split_record(rest) {
-            self.at.frontier.push(tree::leaf(record), |_, _| ());
+            self.at.size += 1;
             rest = behind;
             let kind = record.get(2).copied().unwrap_or_default();
             if kind == Kind::Checkpoint as u8 {
@@ -338,7 +341,8 @@ impl Work {
                 self.at.unsigned += 1;
             }
         }
-        self.at.frontier.push(tree::leaf(walked.link), |_, _| ());
+        self.at.size += 1;
+        self.at.frontier.push(tree::leaf(walked.link));
         self.at.chain =
             walked.link.first_chunk().map(Link::decode).map_or([0; 32], |link| link.chain);
         self.compare()
@@ -364,7 +368,7 @@ impl Work {
     fn compare(&mut self) -> Result<(), Halt> {
         let Some(newest) = &self.newest else { return Ok(()) };
         let was = &newest.signed.checkpoint;
-        let now = (self.at.segment, self.at.frontier.size());
+        let now = (self.at.segment, self.at.size);
         if now < (was.segment, was.size) {
             return Ok(());
         }
@@ -386,12 +390,12 @@ impl Work {
 
     /// Signs a segment that was left, whole, and synchronises it.
     fn leave(&mut self) -> Result<(), Halt> {
-        if self.at.frontier.size() == 0 {
+        if self.at.size == 0 {
             return Ok(());
         }
         let synced = File::open(&self.at.path).and_then(|file| file.sync_data());
         synced.map_err(|error| Halt::Io(format!("{}: {error}", self.at.path.display())))?;
-        self.left.insert(self.at.first, self.at.frontier.size());
+        self.left.insert(self.at.first, self.at.size);
         let signed = self.sign();
         self.owed.push(signed);
         Ok(())
@@ -403,7 +407,7 @@ impl Work {
         let checkpoint = Checkpoint {
             segment: self.at.segment,
             first: self.at.first,
-            size: self.at.frontier.size(),
+            size: self.at.size,
             root: self.at.frontier.root(),
             chain: self.at.chain,
             time_us: (self.options.now_us)(),

@@ -1,10 +1,10 @@
-//! One record and all that proves it: its octets, its path, and the checkpoint that signs the root.
+//! One record and all that proves it: its octets, what leads from them to the root, and the checkpoint that signs it.
 
 use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 
-use super::super::format::record_sum;
+use super::super::format::{Chain, KIND_LINK, LINK_OCTETS, Link, chain_after, record_sum};
 use super::super::keys::PublicKey;
 use super::super::read::{Kept, ReadFault, decode, fault};
 use super::super::record::{Kind, Record};
@@ -12,12 +12,12 @@ use super::super::retention::{Purged, PurgedFile, kept};
 use super::super::sealed::{FORM_SEALED, Gone, KeyRing, Purpose, RecordKey, disclosed};
 use super::super::segment::{Fault, Next, Segment, SegmentFile, list};
 use super::checkpoint::{CheckpointFault, Signed};
-use super::leaves::Leaves;
+use super::leaves::{Leaves, Way};
 use super::tree::{self, Hash, PATH_MAX};
 use super::{hex, unhex, unhex_array};
 
 /// The key of a proof's object that says what it is, and the version of its form.
-const TITLE: (&str, u64) = ("consentry_proof", 1);
+const TITLE: (&str, u64) = ("consentry_proof", 2);
 
 /// What proves one record to whoever has the public key, and nothing else.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,12 +26,29 @@ pub struct Proof {
     pub record: u64,
     /// Its octets, head and body.
     pub octets: Vec<u8>,
-    /// The hashes beside its way to the root, from below.
+    /// The link that covers it; none where the record is a link itself.
+    pub covered: Option<Covered>,
+    /// Which of the segment's links that is, from 0.
+    pub group: u64,
+    /// Links that the checkpoint covers.
+    pub groups: u64,
+    /// The hashes beside the link's way to the root, from below.
     pub path: Vec<Hash>,
     /// The root, signed.
     pub checkpoint: Signed,
     /// The key of what is encrypted in this record and in no other, where that is to be shown.
     pub key: Option<RecordKey>,
+}
+
+/// The link that covers a record, and what leads from the record to it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Covered {
+    /// The hashes beside the record's way to the root of its group, from below.
+    pub path: Vec<Hash>,
+    /// The chain value before the group.
+    pub before: Chain,
+    /// The octets of the link: its chain value is made of that one and the root.
+    pub link: [u8; LINK_OCTETS],
 }
 
 /// Why a proof proves nothing.
@@ -40,6 +57,11 @@ pub enum ProofFault {
     /// Not an object as `audit prove` writes it.
     #[error("it is no proof of a record, or one of a later version")]
     Malformed,
+    /// One of a journal of format 1.
+    #[error(
+        "it is a proof of an earlier form, of a journal of format 1: check it with the version that made it"
+    )]
+    Earlier,
     /// The checkpoint was not signed by any of the keys at hand.
     #[error("its checkpoint is not signed by this key")]
     Signature,
@@ -57,14 +79,20 @@ pub enum ProofFault {
 impl Proof {
     /// As one JSON object; its keys are stable and stand in the order of the alphabet.
     pub fn to_json(&self) -> Value {
-        let path: Vec<String> = self.path.iter().map(|hash| hex(hash)).collect();
+        let path = |path: &[Hash]| path.iter().map(|hash| hex(hash)).collect::<Vec<String>>();
         let mut value = json!({
             TITLE.0: TITLE.1,
             "record": self.record,
             "octets": hex(&self.octets),
-            "path": path,
+            "group": self.group,
+            "groups": self.groups,
+            "path": path(&self.path),
             "checkpoint": self.checkpoint.to_json(),
         });
+        if let Some(Covered { path: way, before, link }) = &self.covered {
+            value["covered"] =
+                json!({ "path": path(way), "before": hex(before), "link": hex(link) });
+        }
         if let Some(key) = &self.key {
             value["record_key"] = hex(&key.0).into();
         }
@@ -73,13 +101,33 @@ impl Proof {
 
     /// Reads [`Proof::to_json`] back; other keys are passed over.
     pub fn from_json(value: &Value) -> Result<Proof, ProofFault> {
-        let read = || {
+        let form = value.get(TITLE.0).and_then(Value::as_u64);
+        if form == Some(1) {
+            return Err(ProofFault::Earlier);
+        }
+        let path = |value: &Value| {
             let path = value.get("path")?.as_array().filter(|path| path.len() <= PATH_MAX)?;
             let path = path.iter().map(|hash| unhex_array(hash.as_str()?));
-            (value.get(TITLE.0)?.as_u64()? == TITLE.1).then_some(Proof {
+            path.collect::<Option<Vec<Hash>>>()
+        };
+        let covered = |value: &Value| {
+            Some(Covered {
+                path: path(value)?,
+                before: unhex_array(value.get("before")?.as_str()?)?,
+                link: unhex_array(value.get("link")?.as_str()?)?,
+            })
+        };
+        let read = || {
+            (form? == TITLE.1).then_some(Proof {
                 record: value.get("record")?.as_u64()?,
                 octets: unhex(value.get("octets")?.as_str()?)?,
-                path: path.collect::<Option<Vec<Hash>>>()?,
+                covered: match value.get("covered") {
+                    Some(value) => Some(covered(value)?),
+                    None => None,
+                },
+                group: value.get("group")?.as_u64()?,
+                groups: value.get("groups")?.as_u64()?,
+                path: path(value)?,
                 checkpoint: Signed::from_json(value.get("checkpoint")?)?,
                 key: match value.get("record_key") {
                     Some(key) => Some(RecordKey(unhex_array(key.as_str()?)?)),
@@ -121,14 +169,31 @@ impl Proof {
     /// Everything but the signature.
     pub(in crate::audit) fn check_path(&self) -> Result<(), ProofFault> {
         let checkpoint = &self.checkpoint.checkpoint;
-        let index = self.record.checked_sub(checkpoint.first).ok_or(ProofFault::Path)?;
-        let leaf = tree::leaf(&self.octets);
-        if !tree::leads(&leaf, index, checkpoint.size, &self.path, &checkpoint.root) {
+        let is_within = (checkpoint.first..checkpoint.end()).contains(&self.record);
+        let link = self.link().filter(|_| is_within).ok_or(ProofFault::Path)?;
+        let leaf = tree::leaf(&link);
+        if !tree::leads(&leaf, self.group, self.groups, &self.path, &checkpoint.root) {
             return Err(ProofFault::Path);
         }
         let sum = self.octets.get(4..8).and_then(<[u8]>::first_chunk).copied();
         let right = record_sum(self.record, &self.octets).to_le_bytes();
         if sum == Some(right) { Ok(()) } else { Err(ProofFault::Sum) }
+    }
+
+    /// The link that covers the record, or that it is; none where it does not cover it.
+    fn link(&self) -> Option<[u8; LINK_OCTETS]> {
+        let is_link = self.octets.get(2) == Some(&KIND_LINK);
+        let octets = match &self.covered {
+            Some(covered) => covered.link,
+            None => <[u8; LINK_OCTETS]>::try_from(&self.octets[..]).ok().filter(|_| is_link)?,
+        };
+        let link = Link::decode(&octets);
+        let index = self.record.checked_sub(link.first)?;
+        let count = u64::from(link.count);
+        let Some(covered) = &self.covered else { return (index == count).then_some(octets) };
+        let leaf = tree::leaf(&self.octets);
+        let root = tree::root_by(&leaf, index, count, &covered.path)?;
+        (chain_after(&covered.before, &root, &octets) == link.chain).then_some(octets)
     }
 
     /// The record, to be shown. The rule set of its time is not in a proof.
@@ -300,18 +365,16 @@ impl Provable {
         let Provable { file, leaves, checkpoints } = self;
         let at = checkpoints.partition_point(|signed| signed.checkpoint.end() <= record);
         let checkpoint = checkpoints.get(at).ok_or(ProveFault::NotSigned(record))?;
-        let index = record - file.first;
         let io = |source| ReadFault::Io { path: file.path.clone(), source };
-        let proof = Proof {
-            record,
-            octets: leaves.record(&file.path, index).map_err(io)?,
-            path: leaves.path(&file.path, index, checkpoint.checkpoint.size).map_err(io)?,
-            checkpoint: checkpoint.clone(),
-            key: None,
-        };
-        match proof.check_path() {
-            Ok(()) => Ok(proof),
-            Err(_) => Err(ProveFault::Broken(Fault {
+        let way = leaves.way(&file.path, record, checkpoint.checkpoint.size).map_err(io)?;
+        let proof = way.map(|way| {
+            let Way { octets, covered, group, groups, path } = way;
+            let checkpoint = checkpoint.clone();
+            Proof { record, octets, covered, group, groups, path, checkpoint, key: None }
+        });
+        match proof.filter(|proof| proof.check_path().is_ok()) {
+            Some(proof) => Ok(proof),
+            None => Err(ProveFault::Broken(Fault {
                 segment: file.name.clone(),
                 record: file.first,
                 octet: 0,

@@ -16,7 +16,7 @@ pub struct Leaf {
     pub record: u64,
     /// The mirrored record before it; none where an earlier version mirrored it.
     pub previous: Option<u64>,
-    /// What it was in the Merkle tree of its segment; none alike.
+    /// What it was in the Merkle tree of its group; none alike.
     pub leaf: Option<[u8; 32]>,
 }
 

@@ -12,7 +12,7 @@ pub struct MirroredRow {
     pub node: String,
     /// The word of its journal.
     pub journal: String,
-    /// What its record is in the Merkle tree of its segment; none where an earlier version mirrored it.
+    /// What its record is in the Merkle tree of its group; none where an earlier version mirrored it.
     pub leaf: Option<[u8; 32]>,
     /// The row itself.
     pub row: Row<'static>,
