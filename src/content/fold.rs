@@ -186,10 +186,10 @@ impl Fold {
         }
     }
 
-    /// What a character does.
+    /// What a character of the first plane does.
     #[inline]
-    pub(super) fn step(&self, c: char) -> Step {
-        self.steps.get(c as usize).copied().unwrap_or(Step::Other)
+    pub(super) fn step(&self, code: u16) -> Step {
+        self.steps[usize::from(code)]
     }
 
     /// The longer form of a cell without a character.

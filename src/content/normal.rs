@@ -114,11 +114,6 @@ impl Normal {
         self.distance
     }
 
-    /// How many characters it has.
-    pub(super) fn characters(&self) -> usize {
-        self.text.chars().count()
-    }
-
     /// The raw octets behind octets `start..end` of the normal form.
     pub fn raw(&self, start: usize, end: usize) -> Span {
         let raw = |at: usize| self.raw_of(at).unwrap_or_default();
@@ -127,28 +122,26 @@ impl Normal {
         Span { start: first.start, end: last.end.max(first.start) }
     }
 
-    /// Every ASCII character: its octet, the raw octets behind it, and how many digits it stands for.
-    pub(super) fn ascii(&self) -> impl Iterator<Item = (usize, u8, Span, u32)> {
-        let octets = self.text.as_bytes();
-        self.from.iter().flat_map(move |origin| {
-            let at = origin.at as usize;
-            let length = if origin.is_stretch { origin.raw.end - origin.raw.start } else { 1 };
-            let here = octets.get(at..at + length as usize).unwrap_or_default();
-            here.iter().zip(0u32..).filter(|(octet, _)| octet.is_ascii()).map(
-                move |(octet, step)| {
-                    let start = origin.raw.start + step;
-                    let own = Span { start, end: start + 1 };
-                    let raw = if origin.is_stretch { own } else { origin.raw };
-                    (at + step as usize, *octet, raw, origin.digits)
-                },
-            )
-        })
+    /// The raw octets behind the digit at octet `at`, and how many digits it stands for.
+    pub(super) fn number(&self, at: usize) -> (Span, u32) {
+        match self.origin(at) {
+            Some(origin) if origin.is_stretch => {
+                let start = origin.raw.start + (at as u32).saturating_sub(origin.at);
+                (Span { start, end: start + 1 }, origin.digits)
+            }
+            Some(origin) => (origin.raw, origin.digits),
+            None => (Span::default(), 1),
+        }
+    }
+
+    fn origin(&self, at: usize) -> Option<&Origin> {
+        let after = self.from.partition_point(|origin| origin.at as usize <= at);
+        after.checked_sub(1).and_then(|place| self.from.get(place))
     }
 
     /// The raw octets behind the character that octet `at` belongs to.
     fn raw_of(&self, at: usize) -> Option<Span> {
-        let after = self.from.partition_point(|origin| origin.at as usize <= at);
-        let origin = after.checked_sub(1).and_then(|place| self.from.get(place))?;
+        let origin = self.origin(at)?;
         if !origin.is_stretch {
             return Some(origin.raw);
         }
@@ -176,7 +169,7 @@ impl Normal {
         let mut rest = raw.get(..raw.ceil_char_boundary(TEXT_OCTETS_MAX)).unwrap_or(raw);
         let mut at = 0;
         while let Some(c) = rest.chars().next() {
-            let (octets, next) = match self.waits(fold.step(c)) {
+            let (octets, next) = match self.waits(fold, c) {
                 true => (0, Step::Other),
                 false => self.take_stretch(fold, numbers, rest, at),
             };
@@ -202,13 +195,16 @@ impl Normal {
         }
     }
 
-    /// Whether what stands at the end may still change with what follows.
-    fn waits(&mut self, next: Step) -> bool {
+    /// Whether what stands at the end may still change with the character that follows.
+    fn waits(&mut self, fold: &Fold, next: char) -> bool {
         if self.numerals.0 > 0 || self.mask.is_some() || self.is_part {
             return true;
         }
-        if matches!(next, Step::Letter | Step::Stop | Step::Narrow) {
-            self.gap = None;
+        if self.gap.is_some() {
+            let step = u16::try_from(u32::from(next)).map_or(Step::Other, |code| fold.step(code));
+            if matches!(step, Step::Letter | Step::Stop | Step::Narrow) {
+                self.gap = None;
+            }
         }
         self.gap.is_some()
     }
@@ -225,42 +221,52 @@ impl Normal {
     ) -> (usize, Step) {
         let (mut last, mut han_run, mut numerals) = (self.last, self.han_run, 0);
         let (mut simplified, mut has_capitals) = (0, false);
-        let mut taken = (rest.len(), Step::Other);
-        for (length, c) in rest.char_indices() {
-            let step = fold.step(c);
-            last = match (step, last) {
-                (Step::Numeral, Some(Sort::Han)) if numerals == NUMERALS_MIN - 1 => {
-                    taken = (length, step);
-                    break;
-                }
-                (Step::Han | Step::Simplified | Step::Numeral, _) => {
+        let (mut left, mut next) = (rest.as_bytes(), Step::Other);
+        while let Some((code, behind)) = first_code(left) {
+            let step = fold.step(code);
+            last = match step {
+                Step::Han | Step::Simplified => {
                     simplified += u32::from(step == Step::Simplified);
-                    if last != Some(Sort::Han) {
-                        (numerals, han_run) = (0, 0);
-                    }
-                    numerals = if step == Step::Numeral { numerals + 1 } else { 0 };
-                    han_run += 1;
+                    han_run = if last == Some(Sort::Han) { han_run + 1 } else { 1 };
+                    numerals = 0;
                     Some(Sort::Han)
                 }
-                (Step::Letter, _) | (Step::X, Some(Sort::Letter)) => {
-                    has_capitals |= c.is_ascii_uppercase();
+                Step::Numeral => {
+                    if last != Some(Sort::Han) {
+                        (numerals, han_run) = (0, 0);
+                    } else if numerals == NUMERALS_MIN - 1 {
+                        next = step;
+                        break;
+                    }
+                    (numerals, han_run) = (numerals + 1, han_run + 1);
+                    Some(Sort::Han)
+                }
+                Step::Letter => {
+                    has_capitals |= (0x41..=0x5a).contains(&code);
                     Some(Sort::Letter)
                 }
-                (Step::Digit, _) if numbers == Numbers::Kept => {
+                Step::X if last == Some(Sort::Letter) => {
+                    has_capitals |= code == 0x58;
+                    last
+                }
+                Step::Digit if numbers == Numbers::Kept => {
                     han_run = if last == Some(Sort::Han) { han_run } else { 0 };
                     Some(Sort::Digit)
                 }
-                (Step::Stop, _) => Some(Sort::Stop),
+                Step::Stop => Some(Sort::Stop),
                 // Behind an ideograph it may be a separator.
-                (Step::Dot | Step::Symbol, before) if before != Some(Sort::Han) => Some(Sort::Stop),
-                (Step::Space, Some(Sort::Letter | Sort::Stop | Sort::Symbol)) => Some(Sort::Space),
+                Step::Dot | Step::Symbol if last != Some(Sort::Han) => Some(Sort::Stop),
+                Step::Space if matches!(last, Some(Sort::Letter | Sort::Stop | Sort::Symbol)) => {
+                    Some(Sort::Space)
+                }
                 _ => {
-                    taken = (length, step);
+                    next = step;
                     break;
                 }
             };
+            left = behind;
         }
-        let (length, next) = taken;
+        let length = rest.len() - left.len();
         if length > 0 {
             (self.last, self.han_run) = (last, han_run);
             self.distance.simplified += simplified;
@@ -604,6 +610,19 @@ impl Normal {
     }
 }
 
+/// The first character of UTF-8 text, where it is of one octet or of three, and what stands behind it.
+#[inline]
+fn first_code(octets: &[u8]) -> Option<(u16, &[u8])> {
+    match octets {
+        [first @ 0..=0x7f, behind @ ..] => Some((u16::from(*first), behind)),
+        [first @ 0xe0..=0xef, second, third, behind @ ..] => {
+            let low = |octet: &u8| u16::from(octet & 0x3f);
+            Some((u16::from(*first) << 12 | low(second) << 6 | low(third), behind))
+        }
+        _ => None,
+    }
+}
+
 /// Octets of an ideograph of the first plane in UTF-8.
 const IDEOGRAPH_OCTETS: usize = 3;
 
@@ -646,8 +665,9 @@ mod tests {
     fn said(normal: &Normal) -> impl PartialEq + std::fmt::Debug + use<> {
         let spans = normal.text.char_indices().map(|(at, c)| normal.raw(at, at + c.len_utf8()));
         let spans: Vec<Span> = spans.collect();
-        let ascii: Vec<_> = normal.ascii().collect();
-        (normal.text.clone(), normal.distance, spans, ascii, normal.characters())
+        let digits = normal.text.match_indices(|c: char| c.is_ascii_digit());
+        let numbers: Vec<(Span, u32)> = digits.map(|(at, _)| normal.number(at)).collect();
+        (normal.text.clone(), normal.distance, spans, numbers)
     }
 
     /// Characters of every sort, those that change what stands around them more often.

@@ -170,15 +170,12 @@ pub fn notice(text: &str, normal: &mut Normal) -> Option<Notice> {
 }
 
 fn find(text: &str) -> Option<(usize, usize, Option<Keyword>)> {
-    let octets = text.as_bytes();
-    let mut next = 0;
-    while let Some(three) = octets.get(next..).and_then(|rest| rest.first_chunk::<3>()) {
-        let start = next;
+    let mut left = text.as_bytes();
+    while let [first, second, third, behind @ ..] = left {
+        let start = text.len() - left.len();
         // Characters of three octets, as most are, are stepped over whole.
-        next += if three[0] >= 0xe0 { 3 } else { 1 };
-        if !THIRDS.get(usize::from(three[2])).is_some_and(|is_third| *is_third)
-            || !may_begin(*three)
-        {
+        left = if *first >= 0xe0 { behind } else { left.get(1..).unwrap_or_default() };
+        if !THIRDS[usize::from(*third)] || !may_begin([*first, *second, *third]) {
             continue;
         }
         let rest = text.get(start..).unwrap_or_default();
