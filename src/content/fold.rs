@@ -27,6 +27,36 @@ pub(super) enum Sort {
     Dropped,
 }
 
+/// What a character does to the text behind it, as far as that is simple: for most characters, and for
+/// nearly all of most texts, this is all there is to know.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Step {
+    /// An ideograph that stays.
+    Han,
+    /// One that only simplified text has.
+    Simplified,
+    /// One that is a Chinese digit.
+    Numeral,
+    /// A letter that stays, but for capitals of ASCII.
+    Letter,
+    /// `x`, which may mask a number.
+    X,
+    /// A digit of ASCII.
+    Digit,
+    /// Punctuation that stays, and signs that part no ideographs.
+    Stop,
+    /// The full stop of ASCII, which may part ideographs.
+    Dot,
+    /// A space of ASCII.
+    Space,
+    /// A symbol that stays, or goes where it parts ideographs.
+    Symbol,
+    /// Punctuation that becomes one of ASCII.
+    Narrow,
+    /// Everything else: only the [`Cell`] says what becomes of it.
+    Other,
+}
+
 /// A folded character with what folding it says.
 ///
 /// Bits 0 to 20: the character, or the number of a longer form. 21 to 23: its [`Sort`]. Then flags.
@@ -76,16 +106,6 @@ impl Cell {
         SORTS.get((self.0 >> SORT_SHIFT & 7) as usize).copied().unwrap_or(Sort::Dropped)
     }
 
-    /// Whether it folds to itself, or from a capital of ASCII, and takes part in nothing else.
-    pub(super) fn is_plain(self) -> bool {
-        self.0 & (LONG | TRADITIONAL | STYLED | NUMERAL | PRIVATE | PART | WIDTH) == 0
-    }
-
-    /// Whether the folded character is this one.
-    pub(super) fn is(self, c: char) -> bool {
-        self.0 & (CODE | LONG) == u32::from(c)
-    }
-
     /// Whether it says anything of how far the raw text is from its normal form.
     pub(super) fn is_evidence(self) -> bool {
         self.0 & (TRADITIONAL | SIMPLIFIED | STYLED | PRIVATE) != 0 || self.sort() == Sort::Dropped
@@ -110,11 +130,39 @@ impl Cell {
     pub(super) fn is_private(self) -> bool {
         self.0 & PRIVATE != 0
     }
+
+    /// What a character of this cell does.
+    fn step(self, c: char) -> Step {
+        let Some(folded) = self.character() else { return Step::Other };
+        let flags = self.0 & (TRADITIONAL | SIMPLIFIED | STYLED | NUMERAL | PRIVATE | PART | WIDTH);
+        match (flags, self.sort()) {
+            (0, Sort::Han) => Step::Han,
+            (SIMPLIFIED, Sort::Han) => Step::Simplified,
+            (NUMERAL, Sort::Han) => Step::Numeral,
+            (0, Sort::Letter) if folded == 'x' => Step::X,
+            (0, Sort::Letter) => Step::Letter,
+            (0, Sort::Digit) => Step::Digit,
+            (0, Sort::Stop) if folded == '.' => Step::Dot,
+            (0, Sort::Stop) => Step::Stop,
+            (0, Sort::Space) if c == ' ' => Step::Space,
+            (0, Sort::Symbol) if is_kept(folded) => Step::Stop,
+            (0, Sort::Symbol) if folded != '*' => Step::Symbol,
+            (WIDTH, Sort::Stop) if folded.is_ascii() && folded != '.' => Step::Narrow,
+            _ => Step::Other,
+        }
+    }
+}
+
+/// Whether a symbol stays between ideographs: it says something.
+pub(super) fn is_kept(symbol: char) -> bool {
+    matches!(symbol, '¥' | '%' | '$')
 }
 
 /// The table.
 pub(super) struct Fold {
     plane: Box<[Cell; PLANE]>,
+    /// An octet for each of them, so that the characters of many texts stay in the nearest cache.
+    steps: Box<[Step; PLANE]>,
     /// Above the first plane, ascending.
     astral: Vec<(char, Cell)>,
     long: Vec<&'static str>,
@@ -138,21 +186,10 @@ impl Fold {
         }
     }
 
-    /// How the character at octet `at` of a text folds that is of one octet or of three, and of how
-    /// many.
+    /// What a character of the first plane does.
     #[inline]
-    pub(super) fn cell_at(&self, octets: &[u8], at: usize) -> Option<(Cell, usize)> {
-        let first = *octets.get(at)?;
-        if first.is_ascii() {
-            return Some((*self.plane.get(usize::from(first))?, 1));
-        }
-        let &[first, second, third] = octets.get(at..)?.first_chunk()?;
-        if first & 0xf0 != 0xe0 {
-            return None;
-        }
-        let low = |octet: u8| usize::from(octet & 0x3f);
-        let code = usize::from(first & 0x0f) << 12 | low(second) << 6 | low(third);
-        Some((*self.plane.get(code)?, 3))
+    pub(super) fn step(&self, code: u16) -> Step {
+        self.steps[usize::from(code)]
     }
 
     /// The longer form of a cell without a character.
@@ -167,7 +204,8 @@ impl Fold {
         });
         let mut whole = Box::new([Cell(0); PLANE]);
         whole.iter_mut().zip(plane).for_each(|(slot, cell)| *slot = cell);
-        let mut fold = Fold { plane: whole, astral: Vec::new(), long: Vec::new() };
+        let steps = Box::new([Step::Other; PLANE]);
+        let mut fold = Fold { plane: whole, steps, astral: Vec::new(), long: Vec::new() };
         let mut section = "";
         for line in table.lines().filter(|line| !line.starts_with("# ")) {
             if let Some(name) = line.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
@@ -185,6 +223,9 @@ impl Fold {
         }
         for private in '\u{e000}'..='\u{f8ff}' {
             fold.flag(private, PRIVATE);
+        }
+        for ((slot, cell), code) in fold.steps.iter_mut().zip(fold.plane.iter()).zip(0..) {
+            *slot = char::from_u32(code).map_or(Step::Other, |c| cell.step(c));
         }
         fold
     }
@@ -209,7 +250,7 @@ impl Fold {
             let is_accented = ('\u{c0}'..='\u{24f}').contains(&source)
                 || source > '\u{1e00}' && source < '\u{1eff}';
             let is_styled = is_word && !is_full_width && !is_accented && section != "traditional";
-            // Whatever another character becomes is not plain; WIDTH says so where nothing else does.
+            // Whatever another character becomes has a flag; WIDTH where nothing else says so.
             let flags = if is_styled { STYLED } else { WIDTH };
             let cell = Cell(cell.0 | flags);
             match self.plane.get_mut(source as usize) {

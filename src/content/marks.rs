@@ -175,11 +175,20 @@ pub(super) fn each(raw: &str, normal: &Normal, mut found: impl FnMut(Mark, usize
     }
 }
 
-/// One pass over the ASCII characters: links, numbers, exclamations, length.
+/// One pass over the characters: links, numbers, exclamations, length.
 fn scan(raw: &str, normal: &Normal, found: &mut impl FnMut(Mark, usize, usize)) {
     let (mut exclaimed, mut numbers, mut leet, mut alone) = (0, 0, 0, 0);
     let octets = normal.text().as_bytes();
-    for (at, octet, span, digits) in normal.ascii() {
+    let (mut next, mut characters, mut has_han) = (0, 0, false);
+    while let Some(octet) = octets.get(next).copied() {
+        let at = next;
+        characters += 1;
+        if !octet.is_ascii() {
+            has_han |= octet >= FIRST_OF_HAN;
+            next += 2 + usize::from(octet >= 0xe0) + usize::from(octet >= 0xf0);
+            continue;
+        }
+        next += 1;
         if matches!(octet, b'0' | b'@') && is_inside_word(octets, at) {
             leet += 1;
             if leet == LEET_MIN {
@@ -198,6 +207,7 @@ fn scan(raw: &str, normal: &Normal, found: &mut impl FnMut(Mark, usize, usize)) 
                 if numbers == NUMBERS_MIN {
                     found(Mark::Numbers, at, at + 1);
                 }
+                let (span, digits) = normal.number(at);
                 let number = Number { octets, at, digits, raw: span.of(raw).as_bytes() };
                 for mark in number.marks().into_iter().flatten() {
                     found(mark, at, at + 1);
@@ -223,12 +233,10 @@ fn scan(raw: &str, normal: &Normal, found: &mut impl FnMut(Mark, usize, usize)) 
             _ => {}
         }
     }
-    let has_han = octets.iter().any(|octet| *octet >= FIRST_OF_HAN);
-    let has_number = numbers > 0;
-    let (count, end) = (normal.characters(), octets.len());
+    let (has_number, end) = (numbers > 0, octets.len());
     let length = [
-        (count <= SHORT_CHARS_MAX, Mark::Short),
-        (count >= LONG_CHARS_MIN, Mark::Long),
+        (characters <= SHORT_CHARS_MAX, Mark::Short),
+        (characters >= LONG_CHARS_MIN, Mark::Long),
         (!has_number, Mark::Numberless),
         (!has_han, Mark::Latin),
     ];

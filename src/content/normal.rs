@@ -6,7 +6,7 @@
 //! characters (`讠正`). Folding the folded form changes nothing.
 
 use super::Span;
-use super::fold::{self, Cell, Fold, Sort};
+use super::fold::{self, Cell, Fold, Sort, Step};
 use super::radical;
 
 /// Longest text that is looked at, in octets of UTF-8; the rest is not. A message of 255 parts stays
@@ -114,11 +114,6 @@ impl Normal {
         self.distance
     }
 
-    /// How many characters it has.
-    pub(super) fn characters(&self) -> usize {
-        self.text.chars().count()
-    }
-
     /// The raw octets behind octets `start..end` of the normal form.
     pub fn raw(&self, start: usize, end: usize) -> Span {
         let raw = |at: usize| self.raw_of(at).unwrap_or_default();
@@ -127,28 +122,26 @@ impl Normal {
         Span { start: first.start, end: last.end.max(first.start) }
     }
 
-    /// Every ASCII character: its octet, the raw octets behind it, and how many digits it stands for.
-    pub(super) fn ascii(&self) -> impl Iterator<Item = (usize, u8, Span, u32)> {
-        let octets = self.text.as_bytes();
-        self.from.iter().flat_map(move |origin| {
-            let at = origin.at as usize;
-            let length = if origin.is_stretch { origin.raw.end - origin.raw.start } else { 1 };
-            let here = octets.get(at..at + length as usize).unwrap_or_default();
-            here.iter().zip(0u32..).filter(|(octet, _)| octet.is_ascii()).map(
-                move |(octet, step)| {
-                    let start = origin.raw.start + step;
-                    let own = Span { start, end: start + 1 };
-                    let raw = if origin.is_stretch { own } else { origin.raw };
-                    (at + step as usize, *octet, raw, origin.digits)
-                },
-            )
-        })
+    /// The raw octets behind the digit at octet `at`, and how many digits it stands for.
+    pub(super) fn number(&self, at: usize) -> (Span, u32) {
+        match self.origin(at) {
+            Some(origin) if origin.is_stretch => {
+                let start = origin.raw.start + (at as u32).saturating_sub(origin.at);
+                (Span { start, end: start + 1 }, origin.digits)
+            }
+            Some(origin) => (origin.raw, origin.digits),
+            None => (Span::default(), 1),
+        }
+    }
+
+    fn origin(&self, at: usize) -> Option<&Origin> {
+        let after = self.from.partition_point(|origin| origin.at as usize <= at);
+        after.checked_sub(1).and_then(|place| self.from.get(place))
     }
 
     /// The raw octets behind the character that octet `at` belongs to.
     fn raw_of(&self, at: usize) -> Option<Span> {
-        let after = self.from.partition_point(|origin| origin.at as usize <= at);
-        let origin = after.checked_sub(1).and_then(|place| self.from.get(place))?;
+        let origin = self.origin(at)?;
         if !origin.is_stretch {
             return Some(origin.raw);
         }
@@ -175,64 +168,124 @@ impl Normal {
         let fold = fold::table();
         let mut rest = raw.get(..raw.ceil_char_boundary(TEXT_OCTETS_MAX)).unwrap_or(raw);
         let mut at = 0;
-        while !rest.is_empty() {
-            let mut octets = self.take_plain(fold, numbers, rest, at);
-            if octets == 0
-                && let Some(c) = rest.chars().next()
-            {
-                octets = c.len_utf8();
-                self.take(fold, numbers, c, Span::new(at, at + octets));
-            }
+        while let Some(c) = rest.chars().next() {
+            let (octets, next) = match self.waits(fold, c) {
+                true => (0, Step::Other),
+                false => self.take_stretch(fold, numbers, rest, at),
+            };
+            at += octets;
+            rest = rest.get(octets..).unwrap_or_default();
+            let Some(c) = rest.chars().next() else { break };
+            let octets = match next {
+                Step::Digit => self.take_number(rest, at),
+                Step::Narrow => self.take_narrow(fold, c, at),
+                _ => {
+                    self.take(fold, numbers, c, Span::new(at, at + c.len_utf8()));
+                    c.len_utf8()
+                }
+            };
             at += octets;
             rest = rest.get(octets..).unwrap_or_default();
         }
         self.end_numerals(numbers);
         self.end_mask(numbers, None);
         let kept = self.text.trim_end_matches(' ').len();
-        self.cut(kept);
+        if kept < self.text.len() {
+            self.cut(kept);
+        }
+    }
+
+    /// Whether what stands at the end may still change with the character that follows.
+    fn waits(&mut self, fold: &Fold, next: char) -> bool {
+        if self.numerals.0 > 0 || self.mask.is_some() || self.is_part {
+            return true;
+        }
+        if self.gap.is_some() {
+            let step = u16::try_from(u32::from(next)).map_or(Step::Other, |code| fold.step(code));
+            if matches!(step, Step::Letter | Step::Stop | Step::Narrow) {
+                self.gap = None;
+            }
+        }
+        self.gap.is_some()
     }
 
     /// Takes the characters at the start of `rest` that change nothing but by standing there, which most
-    /// do, and says how many octets these are; zero where none can be taken so. What it does,
-    /// [`Normal::take`] would do as well, one by one.
-    fn take_plain(&mut self, fold: &Fold, numbers: Numbers, rest: &str, at: usize) -> usize {
-        if self.gap.is_some() || self.numerals.0 > 0 || self.mask.is_some() || self.is_part {
-            return 0;
+    /// do. Says how many octets these are and what comes next. What it does, [`Normal::take`] would do as
+    /// well, one by one.
+    fn take_stretch(
+        &mut self,
+        fold: &Fold,
+        numbers: Numbers,
+        rest: &str,
+        at: usize,
+    ) -> (usize, Step) {
+        let (mut last, mut han_run, mut numerals) = (self.last, self.han_run, 0);
+        let (mut simplified, mut has_capitals) = (0, false);
+        let (mut left, mut next) = (rest.as_bytes(), Step::Other);
+        while let Some((code, behind)) = first_code(left) {
+            let step = fold.step(code);
+            last = match step {
+                Step::Han | Step::Simplified => {
+                    simplified += u32::from(step == Step::Simplified);
+                    han_run = if last == Some(Sort::Han) { han_run + 1 } else { 1 };
+                    numerals = 0;
+                    Some(Sort::Han)
+                }
+                Step::Numeral => {
+                    if last != Some(Sort::Han) {
+                        (numerals, han_run) = (0, 0);
+                    } else if numerals == NUMERALS_MIN - 1 {
+                        next = step;
+                        break;
+                    }
+                    (numerals, han_run) = (numerals + 1, han_run + 1);
+                    Some(Sort::Han)
+                }
+                Step::Letter => {
+                    has_capitals |= (0x41..=0x5a).contains(&code);
+                    Some(Sort::Letter)
+                }
+                Step::X if last == Some(Sort::Letter) => {
+                    has_capitals |= code == 0x58;
+                    last
+                }
+                Step::Digit if numbers == Numbers::Kept => {
+                    han_run = if last == Some(Sort::Han) { han_run } else { 0 };
+                    Some(Sort::Digit)
+                }
+                Step::Stop => Some(Sort::Stop),
+                // Behind an ideograph it may be a separator.
+                Step::Dot | Step::Symbol if last != Some(Sort::Han) => Some(Sort::Stop),
+                Step::Space if matches!(last, Some(Sort::Letter | Sort::Stop | Sort::Symbol)) => {
+                    Some(Sort::Space)
+                }
+                _ => {
+                    next = step;
+                    break;
+                }
+            };
+            left = behind;
         }
-        let octets = rest.as_bytes();
-        if numbers == Numbers::Closed && octets.first().is_some_and(u8::is_ascii_digit) {
-            return self.take_number(rest, at);
-        }
-        let (mut length, mut last, mut han_run) = (0, self.last, self.han_run);
-        let (mut simplified, mut has_letters) = (0, false);
-        while let Some((cell, width)) = fold.cell_at(octets, length)
-            && cell.is_plain()
-        {
-            let sort = cell.sort();
-            match sort {
-                Sort::Han if last == Some(Sort::Han) => han_run += 1,
-                Sort::Han => han_run = 1,
-                Sort::Digit if numbers == Numbers::Closed => break,
-                Sort::Digit if last == Some(Sort::Han) => {}
-                Sort::Digit => han_run = 0,
-                // At the start of a word it may be a mask.
-                Sort::Letter if cell.is('x') && last != Some(Sort::Letter) => break,
-                Sort::Letter => has_letters = true,
-                // It may be a separator.
-                Sort::Stop if cell.is('.') => break,
-                Sort::Stop => {}
-                Sort::Space | Sort::Symbol | Sort::Dropped => break,
-            }
-            simplified += u32::from(cell.is_simplified());
-            last = Some(sort);
-            length += width;
-        }
+        let length = rest.len() - left.len();
         if length > 0 {
             (self.last, self.han_run) = (last, han_run);
             self.distance.simplified += simplified;
-            self.push_stretch(rest.get(..length).unwrap_or_default(), at, has_letters);
+            self.push_stretch(rest.get(..length).unwrap_or_default(), at, has_capitals);
+            if last == Some(Sort::Han) {
+                self.numerals = (numerals, self.text.len() - numerals * NUMERAL_OCTETS);
+            }
         }
-        length
+        (length, next)
+    }
+
+    /// Punctuation that becomes one of ASCII.
+    fn take_narrow(&mut self, fold: &Fold, c: char, at: usize) -> usize {
+        if let Some(folded) = fold.cell(c).character() {
+            self.push(folded, Span::new(at, at + c.len_utf8()));
+        }
+        self.numerals = (0, 0);
+        self.last = Some(Sort::Stop);
+        c.len_utf8()
     }
 
     /// The digits at the start of `rest`, closed.
@@ -241,22 +294,25 @@ impl Normal {
         if self.last != Some(Sort::Han) || count > 1 {
             self.han_run = 0;
         }
-        let end = (at + count) as u32;
+        let end = at + count;
         if self.last == Some(Sort::Digit) {
-            self.stretch(end, count as u32);
+            self.stretch(end as u32, count as u32);
         } else {
-            self.push('0', Span::new(at, at + 1));
-            self.stretch(end, count as u32 - 1);
+            let (text_at, raw) = (self.text.len() as u32, Span::new(at, end));
+            let digits = count as u32;
+            self.from.push(Origin { at: text_at, raw, is_stretch: false, digits });
+            self.text.push('0');
         }
+        self.numerals = (0, 0);
         self.last = Some(Sort::Digit);
         count
     }
 
     /// Characters as they are, but for capital letters.
-    fn push_stretch(&mut self, stretch: &str, at: usize, has_letters: bool) {
+    fn push_stretch(&mut self, stretch: &str, at: usize, has_capitals: bool) {
         let begin = self.text.len();
         self.text.push_str(stretch);
-        if has_letters && let Some(taken) = self.text.get_mut(begin..) {
+        if has_capitals && let Some(taken) = self.text.get_mut(begin..) {
             taken.make_ascii_lowercase();
         }
         self.push_same(begin, Span::new(at, at + stretch.len()));
@@ -554,6 +610,19 @@ impl Normal {
     }
 }
 
+/// The first character of UTF-8 text, where it is of one octet or of three, and what stands behind it.
+#[inline]
+fn first_code(octets: &[u8]) -> Option<(u16, &[u8])> {
+    match octets {
+        [first @ 0..=0x7f, behind @ ..] => Some((u16::from(*first), behind)),
+        [first @ 0xe0..=0xef, second, third, behind @ ..] => {
+            let low = |octet: &u8| u16::from(octet & 0x3f);
+            Some((u16::from(*first) << 12 | low(second) << 6 | low(third), behind))
+        }
+        _ => None,
+    }
+}
+
 /// Octets of an ideograph of the first plane in UTF-8.
 const IDEOGRAPH_OCTETS: usize = 3;
 
@@ -562,7 +631,7 @@ const NUMERAL_OCTETS: usize = IDEOGRAPH_OCTETS;
 
 /// Whether a mark between two ideographs only parts them.
 fn is_separator(c: char, sort: Sort) -> bool {
-    (sort == Sort::Symbol || c == '.') && !matches!(c, '¥' | '%' | '$')
+    (sort == Sort::Symbol || c == '.') && !fold::is_kept(c)
 }
 
 /// The digit that a Chinese one means.
@@ -596,8 +665,9 @@ mod tests {
     fn said(normal: &Normal) -> impl PartialEq + std::fmt::Debug + use<> {
         let spans = normal.text.char_indices().map(|(at, c)| normal.raw(at, at + c.len_utf8()));
         let spans: Vec<Span> = spans.collect();
-        let ascii: Vec<_> = normal.ascii().collect();
-        (normal.text.clone(), normal.distance, spans, ascii, normal.characters())
+        let digits = normal.text.match_indices(|c: char| c.is_ascii_digit());
+        let numbers: Vec<(Span, u32)> = digits.map(|(at, _)| normal.number(at)).collect();
+        (normal.text.clone(), normal.distance, spans, numbers)
     }
 
     /// Characters of every sort, those that change what stands around them more often.

@@ -46,22 +46,42 @@ const REFUSE: [&str; 20] = [
 const REPLY_STOP: [&str; 5] = ["reply with", "reply", "text", "txt", "send"];
 
 /// Whether any of these ways may begin so: with one of 退拒取停不免, or with these letters.
-fn may_begin(three: &[u8]) -> bool {
-    let &[first, ref behind @ ..] = three else { return false };
+fn may_begin(three: [u8; 3]) -> bool {
     matches!(
-        (first, behind),
-        (0xe9, b"\x80\x80")
-            | (0xe6, b"\x8b\x92")
-            | (0xe5, b"\x8f\x96" | b"\x81\x9c" | b"\x85\x8d")
-            | (0xe4, b"\xb8\x8d")
-            | (b'u', b"ns")
-            | (b'o', b"pt")
-            | (b'b', b"e ")
-            | (b'r', b"ep")
-            | (b's', b"to" | b"en")
-            | (b't', b"o " | b"ex" | b"xt")
+        three,
+        [0xe9, 0x80, 0x80]
+            | [0xe6, 0x8b, 0x92]
+            | [0xe5, 0x8f, 0x96]
+            | [0xe5, 0x81, 0x9c]
+            | [0xe5, 0x85, 0x8d]
+            | [0xe4, 0xb8, 0x8d]
+            | [b'u', b'n', b's']
+            | [b'o', b'p', b't']
+            | [b'b', b'e', b' ']
+            | [b'r', b'e', b'p']
+            | [b's', b't', b'o']
+            | [b's', b'e', b'n']
+            | [b't', b'o', b' ']
+            | [b't', b'e', b'x']
+            | [b't', b'x', b't']
     )
 }
+
+/// Whether an octet is the third of any of these ways: most are told apart by it.
+const THIRDS: [bool; 256] = {
+    let mut thirds = [false; 256];
+    let lists: [&[&str]; 3] = [&REFUSE, &REFUSE_BEFORE, &REPLY_STOP];
+    let mut list = 0;
+    while list < lists.len() {
+        let mut word = 0;
+        while word < lists[list].len() {
+            thirds[lists[list][word].as_bytes()[2] as usize] = true;
+            word += 1;
+        }
+        list += 1;
+    }
+    thirds
+};
 
 /// Words that only refuse when what to reply follows: 拒回R, 不想收到请回N.
 const REFUSE_BEFORE: [&str; 10] = [
@@ -150,8 +170,12 @@ pub fn notice(text: &str, normal: &mut Normal) -> Option<Notice> {
 }
 
 fn find(text: &str) -> Option<(usize, usize, Option<Keyword>)> {
-    for (start, three) in text.as_bytes().windows(3).enumerate() {
-        if !may_begin(three) {
+    let mut left = text.as_bytes();
+    while let [first, second, third, behind @ ..] = left {
+        let start = text.len() - left.len();
+        // Characters of three octets, as most are, are stepped over whole.
+        left = if *first >= 0xe0 { behind } else { left.get(1..).unwrap_or_default() };
+        if !THIRDS[usize::from(*third)] || !may_begin([*first, *second, *third]) {
             continue;
         }
         let rest = text.get(start..).unwrap_or_default();
@@ -289,7 +313,8 @@ mod tests {
     #[test]
     fn every_way_to_refuse_begins_where_it_is_looked_for() {
         for word in REFUSE.iter().chain(&REFUSE_BEFORE).chain(&REPLY_STOP) {
-            assert!(word.as_bytes().get(..3).is_some_and(may_begin), "{word}");
+            let three = word.as_bytes().first_chunk().copied();
+            assert!(three.is_some_and(may_begin), "{word}");
         }
     }
 

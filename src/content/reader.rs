@@ -29,8 +29,8 @@ pub struct Reader {
     margin: f32,
     automaton: Option<CharwiseDoubleArrayAhoCorasick<u32>>,
     patterns: Vec<Pattern>,
-    /// The features of all patterns, one pattern's behind the other's.
-    of_patterns: Vec<u16>,
+    /// What all patterns say, one pattern's behind the other's.
+    of_patterns: Vec<Told>,
     pairs: Pairs,
 }
 
@@ -45,13 +45,22 @@ struct Pairs {
 /// Marks and lists at most.
 const BASES_MAX: usize = 128;
 
-/// What a word of the automaton stands for.
+/// A word of the automaton: where what it says stands in [`Reader::of_patterns`], and how much that is. A
+/// word says what it says itself and what the words say that it ends with, so that at each end of a word
+/// only the longest is looked for.
 #[derive(Clone, Copy, Debug)]
 struct Pattern {
-    /// Where its features stand in [`Reader::of_patterns`], and how many they are: the lists that it
-    /// is a word of, and itself.
     first: u32,
     count: u16,
+}
+
+/// A feature that a word says.
+#[derive(Clone, Copy, Debug)]
+struct Told {
+    /// The word's own, or a list that it is a word of.
+    feature: u16,
+    /// How long the word is.
+    octets: u16,
     /// Of letters: it counts as a whole word only.
     is_latin: bool,
 }
@@ -60,37 +69,34 @@ struct Pattern {
 #[derive(Debug, Default)]
 pub struct Scratch {
     pub(super) normal: Normal,
-    hits: Hits,
-}
-
-/// The features that fired, with octets of the normal form.
-#[derive(Debug, Default)]
-struct Hits {
+    seen: Seen,
+    /// The features that fired, with octets of the normal form. [`Reader::class`] does without.
     fired: Vec<(u16, u32, u32)>,
-    /// For each feature, the round in which it fired last.
-    last: Vec<u32>,
-    round: u32,
 }
 
-impl Hits {
+/// A bit for each feature that fired.
+#[derive(Debug, Default)]
+struct Seen(Vec<u64>);
+
+impl Seen {
     fn begin(&mut self, features: usize) {
-        self.fired.clear();
-        self.round = self.round.wrapping_add(1);
-        if self.round == 0 || self.last.len() != features {
-            self.last.clear();
-            self.last.resize(features, 0);
-            self.round = 1;
-        }
+        self.0.clear();
+        self.0.resize(features / 64 + 2, 0);
     }
 
-    fn add(&mut self, feature: u16, start: usize, end: usize) {
-        if let Some(last) = self.last.get_mut(usize::from(feature))
-            && *last != self.round
-        {
-            *last = self.round;
-            // Normal forms are bounded by TEXT_OCTETS_MAX and what folding makes longer: below 4 GiB.
-            self.fired.push((feature, start as u32, end as u32));
-        }
+    /// Whether a feature fires for the first time.
+    fn is_new(&mut self, feature: u16) -> bool {
+        let Some(word) = self.0.get_mut(usize::from(feature / 64)) else { return false };
+        let bit = 1 << (feature % 64);
+        let is_new = *word & bit == 0;
+        *word |= bit;
+        is_new
+    }
+
+    /// The bits of the first [`BASES_MAX`] features.
+    fn bases(&self) -> u128 {
+        let word = |place: usize| u128::from(self.0.get(place).copied().unwrap_or_default());
+        word(0) | word(1) << 64
     }
 }
 
@@ -157,11 +163,11 @@ impl Reader {
             }
         }
         let (mut patterns, mut of_patterns) = (Vec::new(), Vec::new());
-        for (word, features) in &words {
-            let is_latin = word.starts_with(|c: char| c.is_ascii_alphabetic());
-            let (first, count) = (of_patterns.len() as u32, features.len() as u16);
-            patterns.push(Pattern { first, count, is_latin });
-            of_patterns.extend(features);
+        for word in words.keys() {
+            let first = of_patterns.len();
+            of_patterns.extend(told(word, &words));
+            let count = (of_patterns.len() - first) as u16;
+            patterns.push(Pattern { first: first as u32, count });
         }
         let numbered = words.keys().map(String::as_str).zip(0u32..);
         let automaton = CharwiseDoubleArrayAhoCorasick::with_values(numbered).ok();
@@ -196,7 +202,10 @@ impl Reader {
 
     /// Reads a text: its first [`super::TEXT_OCTETS_MAX`] octets.
     pub fn read(&self, text: &str, scratch: &mut Scratch) -> Reading {
-        let sums = self.sums(text, scratch);
+        self.fire(text, scratch);
+        let mut sums = [0.0; 8];
+        scratch.fired.iter().for_each(|(feature, _, _)| self.add(*feature, &mut sums));
+        let sums = self.with_start(sums);
         let (class, rival, lead) = self.judge(&sums);
         let score = probability(&sums, class.index());
         let top = self.top(class, rival, scratch);
@@ -205,18 +214,23 @@ impl Reader {
 
     /// The class that [`Reader::read`] gives a text, without reasons, in less time.
     pub fn class(&self, text: &str, scratch: &mut Scratch) -> Class {
-        self.judge(&self.sums(text, scratch)).0
+        let Scratch { normal, seen, .. } = scratch;
+        let mut sums = [0.0; 8];
+        self.extract(text, normal, seen, |feature, _, _| self.add(feature, &mut sums));
+        self.pairs.each(seen.bases(), |pair, _, _| self.add(pair, &mut sums));
+        self.judge(&self.with_start(sums)).0
     }
 
-    /// What all features that fire say for each class.
-    fn sums(&self, text: &str, scratch: &mut Scratch) -> Row {
-        self.extract(text, scratch);
-        let mut sums = [0.0; 8];
-        for (feature, _, _) in &scratch.hits.fired {
-            if let Some(row) = self.weights.get(usize::from(*feature)) {
-                sums.iter_mut().zip(row).for_each(|(sum, weight)| *sum += weight);
-            }
+    /// Adds what a feature says for each class.
+    #[inline]
+    fn add(&self, feature: u16, sums: &mut [f32; 8]) {
+        if let Some(row) = self.weights.get(usize::from(feature)) {
+            sums.iter_mut().zip(row).for_each(|(sum, weight)| *sum += weight);
         }
+    }
+
+    /// What all features said, with what counts before any.
+    fn with_start(&self, sums: [f32; 8]) -> Row {
         let mut all = self.start;
         all.iter_mut().zip(sums).for_each(|(sum, more)| *sum += more);
         all
@@ -245,7 +259,7 @@ impl Reader {
     fn top(&self, class: Class, rival: Class, scratch: &Scratch) -> (usize, [Fired; FIRED_MAX]) {
         let mut top = [Fired::default(); FIRED_MAX];
         let mut count = 0;
-        for (feature, start, end) in &scratch.hits.fired {
+        for (feature, start, end) in &scratch.fired {
             let Some(row) = self.weights.get(usize::from(*feature)) else { continue };
             let at = |class: Class| row.get(class.index()).copied().unwrap_or_default();
             let weight = at(class) - at(rival);
@@ -269,28 +283,61 @@ impl Reader {
         (count, top)
     }
 
-    fn extract(&self, text: &str, scratch: &mut Scratch) {
-        let Scratch { normal, hits } = scratch;
+    /// Tells each mark, list and word that fires, once, with octets of the normal form.
+    fn extract(
+        &self,
+        text: &str,
+        normal: &mut Normal,
+        seen: &mut Seen,
+        mut found: impl FnMut(u16, usize, usize),
+    ) {
         normal.fill(text, Numbers::Closed);
-        hits.begin(self.names.len());
-        marks::each(text, normal, |mark, start, end| hits.add(mark.index() as u16, start, end));
+        seen.begin(self.names.len());
+        marks::each(text, normal, |mark, start, end| {
+            let feature = mark.index() as u16;
+            if seen.is_new(feature) {
+                found(feature, start, end);
+            }
+        });
         let Some(automaton) = &self.automaton else { return };
         // Who signs is no word: it would be learned by heart.
         let body = body(normal.text());
         let unsigned = normal.text().get(body.clone()).unwrap_or_default();
-        for found in automaton.find_overlapping_iter(unsigned) {
-            let Some(pattern) = self.patterns.get(found.value() as usize) else { continue };
-            let (start, end) = (found.start(), found.end());
-            if pattern.is_latin && !is_whole(unsigned.as_bytes(), start, end) {
-                continue;
-            }
-            let first = pattern.first as usize;
-            let features = self.of_patterns.get(first..first + usize::from(pattern.count));
-            for feature in features.unwrap_or_default() {
-                hits.add(*feature, body.start + start, body.start + end);
+        for longest in automaton.find_overlapping_no_suffix_iter(unsigned) {
+            let Some(pattern) = self.patterns.get(longest.value() as usize) else { continue };
+            let (first, end) = (pattern.first as usize, longest.end());
+            let told = self.of_patterns.get(first..first + usize::from(pattern.count));
+            for Told { feature, octets, is_latin } in told.unwrap_or_default() {
+                let start = end - usize::from(*octets);
+                if *is_latin && !is_whole(unsigned.as_bytes(), start, end) {
+                    continue;
+                }
+                if seen.is_new(*feature) {
+                    found(*feature, body.start + start, body.start + end);
+                }
             }
         }
-        self.pairs.each(hits);
+    }
+
+    /// Gathers all that fires: marks, lists and words, then pairs, where the later of the two stands.
+    fn fire(&self, text: &str, scratch: &mut Scratch) {
+        let Scratch { normal, seen, fired } = scratch;
+        fired.clear();
+        // Normal forms are bounded by TEXT_OCTETS_MAX and what folding makes longer: below 4 GiB.
+        self.extract(text, normal, seen, |feature, start, end| {
+            fired.push((feature, start as u32, end as u32));
+        });
+        let mut spans = [(0, 0); BASES_MAX];
+        for (feature, start, end) in fired.iter() {
+            if let Some(span) = spans.get_mut(usize::from(*feature)) {
+                *span = (*start, *end);
+            }
+        }
+        self.pairs.each(seen.bases(), |pair, low, high| {
+            let span = |of: u16| spans.get(usize::from(of)).copied().unwrap_or_default();
+            let (start, end) = span(low).max(span(high));
+            fired.push((pair, start, end));
+        });
     }
 
     /// The numbers of the features that fire.
@@ -299,8 +346,8 @@ impl Reader {
         text: &str,
         scratch: &'s mut Scratch,
     ) -> impl Iterator<Item = u16> + 's {
-        self.extract(text, scratch);
-        scratch.hits.fired.iter().map(|(feature, _, _)| *feature)
+        self.fire(text, scratch);
+        scratch.fired.iter().map(|(feature, _, _)| *feature)
     }
 }
 
@@ -320,28 +367,29 @@ impl Pairs {
         }
     }
 
-    /// Adds every pair of which both fired, where the later one stands.
-    fn each(&self, hits: &mut Hits) {
-        let mut bases = 0_u128;
-        let mut spans = [(0, 0); BASES_MAX];
-        for (feature, start, end) in &hits.fired {
-            if let Some(span) = spans.get_mut(usize::from(*feature)) {
-                bases |= 1 << *feature;
-                *span = (*start, *end);
-            }
-        }
+    /// Tells every pair of which both fired, with the two.
+    fn each(&self, bases: u128, mut found: impl FnMut(u16, u16, u16)) {
         for low in ones(bases) {
             let partners = self.partners.get(usize::from(low)).copied().unwrap_or_default();
             for high in ones(partners & bases) {
-                let span = |of: u16| spans.get(usize::from(of)).copied().unwrap_or_default();
-                let (start, end) = span(low).max(span(high));
                 let place = usize::from(low) * BASES_MAX + usize::from(high);
                 if let Some(pair) = self.of_two.get(place) {
-                    hits.add(*pair, start as usize, end as usize);
+                    found(*pair, low, high);
                 }
             }
         }
     }
+}
+
+/// What a word says, and then what the words say that it ends with, the longest first.
+fn told(word: &str, words: &BTreeMap<String, Vec<u16>>) -> impl Iterator<Item = Told> {
+    let ends = word.char_indices().filter_map(|(at, _)| word.get(at..));
+    ends.flat_map(|end| {
+        let is_latin = end.starts_with(|c: char| c.is_ascii_alphabetic());
+        let octets = end.len() as u16;
+        let features = words.get(end).into_iter().flatten();
+        features.map(move |feature| Told { feature: *feature, octets, is_latin })
+    })
 }
 
 /// The places of the bits that are set.

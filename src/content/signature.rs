@@ -58,6 +58,17 @@ impl<'t> Signatures<'t> {
         self.count
     }
 
+    /// Adds the signature with its brackets at octets `start..end`.
+    fn add(&mut self, text: &'t str, start: usize, end: usize) {
+        if let Some(slot) = self.found.get_mut(self.count) {
+            let name = start + '【'.len_utf8()..end - '】'.len_utf8();
+            let name = text.get(name).unwrap_or_default();
+            let (span, place) = (Span::new(start, end), place(text, start, end));
+            *slot = Some(Signature { name, span, place });
+        }
+        self.count += 1;
+    }
+
     /// None, one, several, or one elsewhere.
     pub fn signed(&self) -> Signed<'t> {
         match (self.count, self.found[0]) {
@@ -73,21 +84,26 @@ impl<'t> Signatures<'t> {
 /// is a signature of nobody. Other brackets (`[ ]`, 「」, ［］) make no signature: operators refuse them.
 pub fn signatures(text: &str) -> Signatures<'_> {
     let mut signatures = Signatures { found: [None; SIGNATURES_MAX], count: 0 };
-    let mut from = 0;
-    while let Some(at) = text.get(from..).and_then(|rest| rest.find('】')) {
-        let end = from + at + '】'.len_utf8();
-        let before = text.get(from..from + at).unwrap_or_default();
-        if let Some((skipped, name)) = before.rsplit_once('【') {
-            let start = from + skipped.len();
-            let place = place(text, start, end);
-            if let Some(slot) = signatures.found.get_mut(signatures.count) {
-                *slot = Some(Signature { name, span: Span::new(start, end), place });
+    let (mut left, mut open) = (text.as_bytes(), None);
+    loop {
+        let at = text.len() - left.len();
+        left = match left {
+            // 【, and then 】.
+            [0xe3, 0x80, 0x90, behind @ ..] => {
+                open = Some(at);
+                behind
             }
-            signatures.count += 1;
-        }
-        from = end;
+            [0xe3, 0x80, 0x91, behind @ ..] => {
+                if let Some(start) = open.take() {
+                    signatures.add(text, start, at + '】'.len_utf8());
+                }
+                behind
+            }
+            // Characters of three octets, as most are, are stepped over whole.
+            [0xe0..=0xef, _, _, behind @ ..] | [_, behind @ ..] => behind,
+            [] => return signatures,
+        };
     }
-    signatures
 }
 
 fn place(text: &str, start: usize, end: usize) -> Place {

@@ -44,15 +44,18 @@ fn reads_swapped(pairs: &[[u8; 2]]) -> bool {
     if all < ZEROS_UNITS_MIN {
         return false;
     }
-    let nonzero = pairs.iter().filter(|pair| pair[1] != 0).count();
+    let is_common = common_units();
+    let (mut nonzero, mut common) = (0, 0);
+    for &pair in pairs {
+        nonzero += usize::from(pair[1] != 0);
+        common += is_common.one(u16::from_be_bytes(pair));
+    }
     // U+3000, the ideographic space, and U+4E00, the numeral one, end in a zero octet as well.
     let is_by_right = |pair: &&[u8; 2]| matches!(pair, [0x30 | 0x4e, 0]);
     let is_sparse = |nonzero: usize| nonzero * 10 <= all * 4;
     if is_sparse(nonzero) && is_sparse(nonzero + pairs.iter().filter(is_by_right).count()) {
         return true;
     }
-    let is_common = common_units();
-    let common: usize = pairs.iter().map(|&pair| is_common.one(u16::from_be_bytes(pair))).sum();
     if common * 4 >= all * 3 || all < CHARACTERS_UNITS_MIN {
         return false;
     }
