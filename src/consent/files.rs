@@ -1,6 +1,8 @@
 //! Databases in folders: the ledger of one node, and the outbox of a node that shares one, are each a fjall
 //! database. How such a folder is opened, what may be wrong with it, and what both have: names by number.
 
+use std::fs::{self, File};
+use std::io::{self, ErrorKind};
 use std::path::Path;
 
 use fjall::{Database, Keyspace, KeyspaceCreateOptions, OwnedWriteBatch, PersistMode};
@@ -37,7 +39,7 @@ impl Files {
     /// `cache_octets`: blocks that it keeps in memory.
     pub fn open(path: &Path, cache_octets: u64) -> Result<Self, OpenFault> {
         let shown = path.display().to_string();
-        if let Err(error) = create_folder(path) {
+        if let Err(error) = create_folder(path).and_then(|()| clear_half_made(path)) {
             return Err(OpenFault::Failed { path: shown, why: error.to_string() });
         }
         let opened = Database::builder(path)
@@ -94,7 +96,60 @@ pub(super) fn names(keyspace: &Keyspace, kind: u8) -> Result<Vec<(u16, String)>,
     Ok(names)
 }
 
-fn create_folder(path: &Path) -> std::io::Result<()> {
+/// Takes away what a process left that was killed while it made the database: fjall 3.1 does not go on with it,
+/// and writes the marker of its version last, so nothing was ever kept there.
+fn clear_half_made(path: &Path) -> io::Result<()> {
+    let marker = path.join("version");
+    if fs::metadata(&marker).is_ok_and(|marker| marker.len() > 0) {
+        return Ok(());
+    }
+    let lock = match File::open(path.join("lock")) {
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
+        lock => lock?,
+    };
+    // Another process may be making it now.
+    if lock.try_lock().is_err() {
+        return Ok(());
+    }
+    for left in [path.join("0.jnl"), marker] {
+        match fs::remove_file(left) {
+            Err(error) if error.kind() == ErrorKind::NotFound => {}
+            removed => removed?,
+        }
+    }
+    Ok(())
+}
+
+fn create_folder(path: &Path) -> io::Result<()> {
     use std::os::unix::fs::DirBuilderExt;
-    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(path)
+    fs::DirBuilder::new().recursive(true).mode(0o700).create(path)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn open(path: &Path) -> Result<(Files, Keyspace), OpenFault> {
+        let files = Files::open(path, 1 << 20)?;
+        let names = files.keyspace("names", KeyspaceCreateOptions::default())?;
+        Ok((files, names))
+    }
+
+    #[test]
+    fn a_database_whose_making_was_cut_short_is_made_again_and_a_whole_one_is_left_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        for files in [&["lock"][..], &["lock", "0.jnl"], &["lock", "0.jnl", "version"]] {
+            let path = folder.path().join(files.len().to_string());
+            fs::create_dir_all(path.join("keyspaces")).unwrap();
+            files.iter().for_each(|file| fs::write(path.join(file), "").unwrap());
+            let (made, name) = open(&path).unwrap();
+            let mut batch = made.batch(true);
+            batch.insert(&name, name_key(b'e', 0), "one");
+            batch.commit().unwrap();
+            assert!(matches!(open(&path), Err(OpenFault::Locked(_))), "{files:?}");
+            drop((made, name));
+            let (_made, name) = open(&path).unwrap();
+            assert_eq!(names(&name, b'e').unwrap(), [(0, "one".to_owned())], "{files:?}");
+        }
+    }
 }
