@@ -5,17 +5,20 @@
 //! cargo bench --bench journal -- --octets 10GiB --folder /var/tmp/j   as much as it says, there
 //! ```
 //!
-//! One and two threads append batches of 100 verdicts, each waiting for its ticket as a session does;
-//! then the journal is filled up to its size, its last segment gets a torn tail as a kill leaves it, and
+//! One and two threads append batches of 100 verdicts, each waiting for its ticket as a session does: with all
+//! in clear, with numbers encrypted, and with checkpoints signed too (every 100,000 records or 10 s, as configured by
+//! default). The CPU time is that of all threads of the process, the making of records with it. Then the journal is filled up to its size, its last segment gets a torn tail as a kill leaves it, and
 //! it is opened. Files are in the page cache as far as they fit. Markdown on standard output.
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use consentry::audit::keys::SigningKey;
+use consentry::audit::proof::NotaryOptions;
 use consentry::audit::{
-    Address, Durability, Journal, Options, PASS, Records, References, Unavailable, VerdictRecord,
-    verify,
+    Address, Durability, Journal, Options, PASS, Records, References, Sealing, Unavailable,
+    VerdictRecord, verify,
 };
 use consentry::config::size;
 
@@ -47,8 +50,39 @@ fn verdict(sequence_number: u32) -> VerdictRecord<'static> {
     }
 }
 
-fn open(folder: &Path, durability: Durability) -> Journal {
-    Journal::open(folder, Options::new(durability), NOW_US).expect("the journal opens").0
+/// What a journal does beside writing.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Does {
+    Write,
+    Seal,
+    SealAndSign,
+}
+
+fn open(folder: &Path, durability: Durability, does: Does) -> Journal {
+    let keys = folder.with_file_name("keys");
+    let mut options = Options::new(durability);
+    if does != Does::Write {
+        let keys = keys.clone();
+        options.sealing = Some(Sealing { keys, auditors: Vec::new(), content: false });
+    }
+    if does == Does::SealAndSign {
+        options.notary = Some(NotaryOptions {
+            key: SigningKey::open_or_create(&keys).expect("a key"),
+            records: 100_000,
+            every: Duration::from_secs(10),
+            now_us: Box::new(|| NOW_US),
+            on_fault: Box::new(|why| panic!("{why}")),
+        });
+    }
+    Journal::open(folder, options, NOW_US).expect("the journal opens").0
+}
+
+/// CPU time of this process so far, in ticks of 10 ms.
+fn cpu_ticks() -> u64 {
+    let stat = std::fs::read_to_string("/proc/self/stat").expect("Linux");
+    let behind_name = stat.rsplit(')').next().expect("a name");
+    let fields = behind_name.split_whitespace().skip(11).take(2);
+    fields.map(|ticks| ticks.parse::<u64>().expect("a number")).sum()
 }
 
 fn append(journal: &Journal, batches: u32) {
@@ -69,22 +103,24 @@ fn append(journal: &Journal, batches: u32) {
     }
 }
 
-/// Records a second of so many threads.
-fn rate(folder: &Path, durability: Durability, threads: u32, batches: u32) -> f64 {
-    let journal = open(folder, durability);
-    let begun = Instant::now();
+/// Records a second of so many threads, and CPU time of one, seconds.
+fn rate(folder: &Path, durability: Durability, does: Does, threads: u32, batches: u32) -> [f64; 2] {
+    let journal = open(folder, durability, does);
+    let (begun, ticks) = (Instant::now(), cpu_ticks());
     std::thread::scope(|scope| {
         for _ in 0..threads {
             scope.spawn(|| append(&journal, batches));
         }
     });
-    let rate = f64::from(BATCH * batches * threads) / begun.elapsed().as_secs_f64();
+    let records = f64::from(BATCH * batches * threads);
+    let rate = records / begun.elapsed().as_secs_f64();
+    // With it what the notary has left.
     journal.close(NOW_US).expect("closes");
-    rate
+    [rate, (cpu_ticks() - ticks) as f64 / 100.0 / records]
 }
 
 fn fill(folder: &Path, octets: u64) {
-    let journal = open(folder, Durability::Written);
+    let journal = open(folder, Durability::Written, Does::Write);
     while journal.disk_use().octets < octets {
         append(&journal, 1_000);
     }
@@ -116,18 +152,39 @@ fn main() {
         }
     }
     assert!(!folder.exists(), "{} is there already", folder.display());
-    println!("| journal alone | |\n|---|--:|");
-    for (name, durability, threads, batches) in [
-        ("written, 1 thread", Durability::Written, 1, BATCHES),
-        ("written, 2 threads", Durability::Written, 2, BATCHES),
-        ("queued, 1 thread", Durability::Queued, 1, BATCHES),
-        ("synced, 1 thread", Durability::Synced, 1, BATCHES / 30),
-        ("synced, 2 threads", Durability::Synced, 2, BATCHES / 30),
+    std::fs::create_dir_all(folder.parent().expect("it has one")).expect("made");
+    println!(
+        "| journal alone, batches of {BATCH} | M records/s | CPU us a record |\n|---|--:|--:|"
+    );
+    let few = BATCHES / 30;
+    for (name, durability, does, threads, batches) in [
+        ("written, 1 thread", Durability::Written, Does::Write, 1, BATCHES),
+        ("written, 2 threads", Durability::Written, Does::Write, 2, BATCHES),
+        ("written, encrypted, 1 thread", Durability::Written, Does::Seal, 1, BATCHES),
+        ("written, encrypted, 2 threads", Durability::Written, Does::Seal, 2, BATCHES),
+        (
+            "written, encrypted, signed, 1 thread",
+            Durability::Written,
+            Does::SealAndSign,
+            1,
+            BATCHES,
+        ),
+        (
+            "written, encrypted, signed, 2 threads",
+            Durability::Written,
+            Does::SealAndSign,
+            2,
+            BATCHES,
+        ),
+        ("queued, 1 thread", Durability::Queued, Does::Write, 1, BATCHES),
+        ("synced, 1 thread", Durability::Synced, Does::Write, 1, few),
+        ("synced, 2 threads", Durability::Synced, Does::Write, 2, few),
     ] {
-        let millions = rate(&folder, durability, threads, batches) / 1e6;
-        println!("| {name}, batches of {BATCH}: M records/s | {millions:.2} |");
+        let [rate, cpu] = self::rate(&folder, durability, does, threads, batches);
+        println!("| {name} | {:.2} | {:.3} |", rate / 1e6, cpu * 1e6);
         std::fs::remove_dir_all(&folder).expect("removed");
     }
+    println!("\n| {octets} octets of it | |\n|---|--:|");
     fill(&folder, octets as u64);
     let begun = Instant::now();
     let verified = verify(&folder).expect("whole");

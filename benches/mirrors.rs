@@ -12,34 +12,18 @@
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use consentry::audit::{
-    Address, Durability, Journal, Options as JournalOptions, PASS, Records, References,
-    VerdictRecord,
-};
+use consentry::audit::{Durability, Journal, Options as JournalOptions, Records, VerdictRecord};
 use consentry::mirror::{Format, Mirror, Options, To};
+
+#[path = "../tests/fixtures/records.rs"]
+mod records;
+
+use records::VERDICT;
 
 const NOW_US: u64 = 1_790_000_000_000_000;
 
 fn verdict(sequence_number: u32) -> VerdictRecord<'static> {
-    VerdictRecord {
-        session: 1,
-        command_id: 4,
-        sequence_number,
-        verdict: PASS,
-        rule: 0,
-        observed: 0,
-        status: 0,
-        command_length: 120,
-        source: Address { ton: 0, npi: 1, raw: b"106900001234" },
-        destination: Address { ton: 1, npi: 1, raw: b"8613800000000" },
-        esm_class: 0,
-        data_coding: 8,
-        asks_receipt: false,
-        part: None,
-        class: 2,
-        consent: 0,
-        references: References::default(),
-    }
+    VerdictRecord { session: 1, sequence_number, class: 2, ..VERDICT }
 }
 
 fn fill(folder: &Path, count: u32) -> Journal {

@@ -18,9 +18,14 @@ use std::time::Instant;
 use consentry::audit::index::{Indexed, index_name, index_sealed};
 use consentry::audit::keys::IndexKey;
 use consentry::audit::{
-    Address, Durability, IsMeant, Journal, KeyRing, Options, PASS, Query, Records, References,
-    ResponseRecord, Sealing, Searched, VerdictRecord, search, segment_firsts,
+    Address, Durability, IsMeant, Journal, KeyRing, Options, Query, Records, ResponseRecord,
+    Sealing, Searched, VerdictRecord, search, segment_firsts,
 };
+
+#[path = "../tests/fixtures/records.rs"]
+mod records;
+
+use records::VERDICT;
 
 const NOW_US: u64 = 1_790_000_000_000_000;
 /// Messages of one append.
@@ -61,22 +66,10 @@ fn write(folder: &Path, keys: &Path, messages: u64, segment_octets: Option<u64>)
 fn verdict(session: u64, sequence_number: u32, to: &[u8]) -> VerdictRecord<'_> {
     VerdictRecord {
         session,
-        command_id: 4,
         sequence_number,
-        verdict: PASS,
-        rule: 0,
-        observed: 0,
-        status: 0,
-        command_length: 120,
-        source: Address { ton: 0, npi: 1, raw: b"106900001234" },
         destination: Address { ton: 1, npi: 1, raw: to },
-        esm_class: 0,
-        data_coding: 8,
-        part: None,
         class: 3,
-        consent: 0,
-        references: References::default(),
-        asks_receipt: false,
+        ..VERDICT
     }
 }
 

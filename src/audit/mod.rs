@@ -19,9 +19,8 @@
 //! | `segment` | one segment file, walked group by group |
 //! | `recover` | what opening finds, what it cuts off and what it refuses |
 //! | `writer` | the file side: numbers, sums, links, rotation, rolling back |
-//! | `journal` | the shared side: pending records, tickets, wakers, states |
+//! | `journal` | the shared side: pending records, tickets, wakers, states; and the thread that writes them |
 //! | `disk` | what the folder takes on the disk, and may take |
-//! | `flusher` | the thread that writes, synchronises and tries again |
 //! | `read` | all records of a directory in order, also while it is written |
 //! | `verify` | the whole proof, or the first place where it fails |
 //! | `search` | messages and binds by what an inspector asks for |
@@ -40,7 +39,6 @@
 mod content;
 mod disk;
 mod events;
-mod flusher;
 pub mod format;
 pub mod index;
 mod journal;

@@ -1,6 +1,23 @@
 //! The octets of the store, field by field. All integers are big-endian.
 //!
-//! A pair (keyspace `pairs`; key: the pair's key, 8 octets):
+//! A pair in a folder (keyspace `pairs`; key: the pair's key, 8 octets). Most have one grant and nothing else,
+//! and are 25 octets:
+//!
+//! ```text
+//! u8  version, 2
+//! u40 number of the latest event
+//! u8  what follows: 1 a bar, 2 a revocation, 4 a request; grants times 16
+//! [u64 bar: a grant counts only if it is later, us]
+//! [u64 time of the latest revocation, us    u8 its cause]
+//! [u64 time of the latest request, us       u32 its digest]
+//! then for each grant:
+//!   u8 scope   u8 class + review times 2; 16 it has an end, 32 it has a promise or a count
+//!   u64 from, us   u64 first octets of the proof's SHA-256
+//!   [u32 until, s]
+//!   [u16 promised messages, 0 = none   u8 period   u32 period counted   u32 sent in it]
+//! ```
+//!
+//! A pair in the shared engine, and in folders of releases before:
 //!
 //! ```text
 //! u8  version, 1
@@ -29,11 +46,19 @@
 //! asked:    u32 digest
 //! ```
 
-use super::pair::{GrantState, Pair};
+use super::pair::{GrantState, NO_END_S, Pair};
 use super::{Cause, Event, Grant, Happened, Kept, PairKey, Proof, ProofKind, Scope, Source};
 use crate::policy::{ConsentClass, Period, Promise, Review};
 
 const VERSION: u8 = 1;
+/// Of a pair that says only what there is to say.
+const SHORT_VERSION: u8 = 2;
+
+const BAR: u8 = 1;
+const REVOKED: u8 = 2;
+const ASKED: u8 = 4;
+const HAS_END: u8 = 16;
+const IS_COUNTED: u8 = 32;
 
 /// Reads fields off the front; `None` when the octets end early.
 struct Cursor<'a>(&'a [u8]);
@@ -55,6 +80,11 @@ impl Cursor<'_> {
 
     fn u32(&mut self) -> Option<u32> {
         self.array().map(u32::from_be_bytes)
+    }
+
+    fn u40(&mut self) -> Option<u64> {
+        let [a, b, c, d, e] = self.array()?;
+        Some(u64::from_be_bytes([0, 0, 0, a, b, c, d, e]))
     }
 
     fn u64(&mut self) -> Option<u64> {
@@ -84,7 +114,79 @@ fn read_promise(cursor: &mut Cursor<'_>) -> Option<Option<Promise>> {
     Some((messages > 0).then_some(Promise { messages, period }))
 }
 
-/// Writes a pair's value over `out`.
+/// Appends a pair's value for a folder to `out`. Event numbers are at most
+/// [`SEQUENCE_MAX`](super::hot::SEQUENCE_MAX).
+pub(super) fn write_short_pair(pair: &Pair, out: &mut Vec<u8>) {
+    let [.., a, b, c, d, e] = pair.sequence.to_be_bytes();
+    out.extend([SHORT_VERSION, a, b, c, d, e]);
+    let follows = |is: bool, flag: u8| if is { flag } else { 0 };
+    // GRANTS_MAX of them at most.
+    let grants = u8::try_from(pair.grants.len()).unwrap_or(u8::MAX) << 4;
+    let (revoked, asked) = (pair.revoked.is_some(), pair.asked.is_some());
+    let bar = follows(pair.bar_us != 0, BAR);
+    out.push(bar | follows(revoked, REVOKED) | follows(asked, ASKED) | grants);
+    if pair.bar_us != 0 {
+        out.extend(pair.bar_us.to_be_bytes());
+    }
+    if let Some((revoked_us, cause)) = pair.revoked {
+        out.extend(revoked_us.to_be_bytes());
+        out.push(cause.code());
+    }
+    if let Some((asked_us, content)) = pair.asked {
+        out.extend(asked_us.to_be_bytes());
+        out.extend(content.to_be_bytes());
+    }
+    for grant in &pair.grants {
+        let has_end = grant.until_s != NO_END_S;
+        let is_counted = grant.promise.is_some() || grant.period != 0 || grant.sent != 0;
+        let kinds = code(&ConsentClass::ALL, &grant.class) | code(&Review::ALL, &grant.review) << 1;
+        out.push(grant.scope.0);
+        out.push(kinds | follows(has_end, HAS_END) | follows(is_counted, IS_COUNTED));
+        out.extend(grant.from_us.to_be_bytes());
+        out.extend(grant.proof.to_be_bytes());
+        if has_end {
+            out.extend(grant.until_s.to_be_bytes());
+        }
+        if is_counted {
+            write_promise(out, grant.promise);
+            out.extend(grant.period.to_be_bytes());
+            out.extend(grant.sent.to_be_bytes());
+        }
+    }
+}
+
+fn read_short_pair(cursor: &mut Cursor<'_>) -> Option<Pair> {
+    let (sequence, follows) = (cursor.u40()?, cursor.u8()?);
+    let bar_us = if follows & BAR != 0 { cursor.u64()? } else { 0 };
+    let revoked = match follows & REVOKED != 0 {
+        true => Some((cursor.u64()?, Cause::from_code(cursor.u8()?)?)),
+        false => None,
+    };
+    let asked = match follows & ASKED != 0 {
+        true => Some((cursor.u64()?, cursor.u32()?)),
+        false => None,
+    };
+    let mut grants = Vec::with_capacity(usize::from(follows >> 4));
+    for _ in 0..follows >> 4 {
+        grants.push(read_short_grant(cursor)?);
+    }
+    Some(Pair { sequence, bar_us, revoked, asked, grants })
+}
+
+fn read_short_grant(cursor: &mut Cursor<'_>) -> Option<GrantState> {
+    let (scope, kinds) = (Scope(cursor.u8()?), cursor.u8()?);
+    let class = decode(&ConsentClass::ALL, kinds & 1)?;
+    let review = decode(&Review::ALL, kinds >> 1 & 7)?;
+    let (from_us, proof) = (cursor.u64()?, cursor.u64()?);
+    let until_s = if kinds & HAS_END != 0 { cursor.u32()? } else { NO_END_S };
+    let (promise, period, sent) = match kinds & IS_COUNTED != 0 {
+        true => (read_promise(cursor)?, cursor.u32()?, cursor.u32()?),
+        false => (None, 0, 0),
+    };
+    Some(GrantState { scope, class, review, from_us, until_s, promise, proof, period, sent })
+}
+
+/// Writes a pair's value for the shared engine over `out`: releases before this one read it.
 pub(super) fn write_pair(pair: &Pair, out: &mut Vec<u8>) {
     out.clear();
     out.push(VERSION);
@@ -113,9 +215,15 @@ pub(super) fn write_pair(pair: &Pair, out: &mut Vec<u8>) {
 /// Reads a pair's value; `None` when it is damaged.
 pub(super) fn read_pair(octets: &[u8]) -> Option<Pair> {
     let mut cursor = Cursor(octets);
-    if cursor.u8()? != VERSION {
-        return None;
-    }
+    let pair = match cursor.u8()? {
+        VERSION => read_whole_pair(&mut cursor)?,
+        SHORT_VERSION => read_short_pair(&mut cursor)?,
+        _ => return None,
+    };
+    cursor.0.is_empty().then_some(pair)
+}
+
+fn read_whole_pair(cursor: &mut Cursor<'_>) -> Option<Pair> {
     let (sequence, bar_us) = (cursor.u64()?, cursor.u64()?);
     let revoked = match (cursor.u64()?, cursor.u8()?) {
         (_, 0) => None,
@@ -126,9 +234,9 @@ pub(super) fn read_pair(octets: &[u8]) -> Option<Pair> {
     let count = usize::from(cursor.u8()?);
     let mut grants = Vec::with_capacity(count);
     for _ in 0..count {
-        grants.push(read_grant(&mut cursor)?);
+        grants.push(read_grant(cursor)?);
     }
-    cursor.0.is_empty().then_some(Pair { sequence, bar_us, revoked, asked, grants })
+    Some(Pair { sequence, bar_us, revoked, asked, grants })
 }
 
 fn read_grant(cursor: &mut Cursor<'_>) -> Option<GrantState> {
@@ -218,7 +326,8 @@ fn read_granted(cursor: &mut Cursor<'_>) -> Option<Grant> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::consent::EntityId;
+    use crate::consent::hot::SEQUENCE_MAX;
+    use crate::consent::{EntityId, GRANTS_MAX};
     use crate::registry::Msisdn;
 
     fn grant() -> Grant {
@@ -264,27 +373,41 @@ mod tests {
             class: ConsentClass::Service,
             review: Review::Rejected,
             from_us: 1,
-            until_s: u32::MAX,
+            until_s: NO_END_S,
             promise: Some(Promise { messages: 1, period: Period::Week }),
             proof: u64::MAX,
             period: 7,
             sent: 8,
         };
-        for pair in [
-            Pair::default(),
-            Pair {
-                sequence: 1,
-                bar_us: 2,
-                revoked: Some((3, Cause::Complaint)),
-                asked: Some((4, 5)),
-                grants: vec![state, GrantState { scope: Scope(2), promise: None, ..state }],
-            },
+        let plain = GrantState { promise: None, period: 0, sent: 0, ..state };
+        let ended = GrantState { class: ConsentClass::Commercial, until_s: 3, ..plain };
+        for (pair, short_octets) in [
+            (Pair::default(), 7),
+            (Pair { sequence: SEQUENCE_MAX, grants: vec![plain], ..Pair::default() }, 25),
+            (Pair { bar_us: 1, grants: vec![ended], ..Pair::default() }, 37),
+            (Pair { revoked: Some((0, Cause::Refused)), ..Pair::default() }, 16),
+            (
+                Pair {
+                    sequence: 1,
+                    bar_us: 2,
+                    revoked: Some((3, Cause::Complaint)),
+                    asked: Some((4, 5)),
+                    grants: vec![GrantState { promise: None, ..state }; GRANTS_MAX],
+                },
+                7 + 8 + 9 + 12 + 8 * 29,
+            ),
+            (Pair { grants: vec![state, plain], ..Pair::default() }, 7 + 29 + 18),
         ] {
-            let mut octets = Vec::new();
-            write_pair(&pair, &mut octets);
-            assert_eq!(read_pair(&octets), Some(pair));
-            for end in 0..octets.len() {
-                assert_eq!(read_pair(&octets[..end]), None, "cut at {end}");
+            let (mut whole, mut short) = (Vec::new(), Vec::new());
+            write_pair(&pair, &mut whole);
+            write_short_pair(&pair, &mut short);
+            assert_eq!(short.len(), short_octets, "{pair:?}");
+            for octets in [whole, short] {
+                assert_eq!(read_pair(&octets).as_ref(), Some(&pair));
+                for end in 0..octets.len() {
+                    assert_eq!(read_pair(&octets[..end]), None, "cut at {end}");
+                }
+                assert_eq!(read_pair(&[octets.as_slice(), &[0]].concat()), None);
             }
         }
     }

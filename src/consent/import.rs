@@ -3,9 +3,10 @@
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-/// Events of one chunk at most: some 150 MiB while it is read and folded. Each chunk is a run of tables
-/// of its own until it is merged with the others, so fewer and larger ones make less to merge.
-pub const CHUNK_EVENTS_MAX: usize = 400_000;
+/// Events of one chunk at most: some 300 MiB while it is read and folded. Each chunk is a run of tables
+/// of its own until it is merged with the others, so fewer and larger ones make less to merge, and fewer
+/// tables to look for its pairs in.
+pub const CHUNK_EVENTS_MAX: usize = 1_500_000;
 
 /// Octets at the start of a file by which an import is known again.
 pub const HEAD_OCTETS: usize = 4096;

@@ -533,4 +533,13 @@ impl Ledger {
             Self::Shared(one) => one.import(key, events, now_us, done, report),
         }
     }
+
+    /// Ends an import, however much of the file was taken: a ledger in a folder merges what many chunks left,
+    /// for the look-ups' sake, which rewrites its pairs. Blocks.
+    pub fn end_import(&self) -> Result<(), Unavailable> {
+        match self {
+            Self::Embedded(one) => one.end_import(),
+            Self::Shared(_) => Ok(()),
+        }
+    }
 }

@@ -10,6 +10,7 @@
 //! | `event` | what can happen, and what is asked |
 //! | `pair` | how events fold to a standing; the rules of it |
 //! | `key`, `format` | the octets in a store |
+//! | `files` | databases in folders |
 //! | `hot` | standings in memory, bounded |
 //! | `line`, `csv` | events as people write them |
 //! | `import` | which import, and how far it came |
@@ -27,6 +28,7 @@ pub mod csv;
 pub mod desk;
 mod embedded;
 mod event;
+mod files;
 mod format;
 mod hot;
 mod id;

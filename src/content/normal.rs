@@ -225,17 +225,20 @@ impl Normal {
         while let Some((code, behind)) = first_code(left) {
             let step = fold.step(code);
             last = match step {
-                Step::Han | Step::Simplified | Step::Numeral => {
+                Step::Han | Step::Simplified => {
+                    simplified += u32::from(step == Step::Simplified);
+                    han_run = if last == Some(Sort::Han) { han_run + 1 } else { 1 };
+                    numerals = 0;
+                    Some(Sort::Han)
+                }
+                Step::Numeral => {
                     if last != Some(Sort::Han) {
                         (numerals, han_run) = (0, 0);
-                    }
-                    if step == Step::Numeral && numerals == NUMERALS_MIN - 1 {
+                    } else if numerals == NUMERALS_MIN - 1 {
                         next = step;
                         break;
                     }
-                    simplified += u32::from(step == Step::Simplified);
-                    numerals = if step == Step::Numeral { numerals + 1 } else { 0 };
-                    han_run += 1;
+                    (numerals, han_run) = (numerals + 1, han_run + 1);
                     Some(Sort::Han)
                 }
                 Step::Letter => {

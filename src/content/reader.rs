@@ -218,7 +218,7 @@ impl Reader {
         self.fire(text, scratch);
         let mut sums = [0.0; 8];
         scratch.fired.iter().for_each(|(feature, _, _)| self.add(*feature, &mut sums));
-        let sums = self.from_start(sums);
+        let sums = self.with_start(sums);
         let (class, rival, lead) = self.judge(&sums);
         let score = probability(&sums, class.index());
         let top = self.top(class, rival, scratch);
@@ -231,7 +231,7 @@ impl Reader {
         let mut sums = [0.0; 8];
         self.extract(text, normal, seen, |feature, _, _| self.add(feature, &mut sums));
         self.pairs.each(seen.bases(), |pair, _, _| self.add(pair, &mut sums));
-        self.judge(&self.from_start(sums)).0
+        self.judge(&self.with_start(sums)).0
     }
 
     /// Adds what a feature says for each class.
@@ -243,7 +243,7 @@ impl Reader {
     }
 
     /// What all features said, with what counts before any.
-    fn from_start(&self, sums: [f32; 8]) -> Row {
+    fn with_start(&self, sums: [f32; 8]) -> Row {
         let mut all = self.start;
         all.iter_mut().zip(sums).for_each(|(sum, more)| *sum += more);
         all

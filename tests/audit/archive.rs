@@ -2,11 +2,12 @@
 
 use std::net::SocketAddr;
 
+use crate::records::{BIND, VERDICT};
 use consentry::archive::{
     Column, Holds, Named, Numbers, Row, Value, csv_header, csv_line, ndjson_line,
 };
 use consentry::audit::{
-    Address, BindRecord, EndRecord, OBSERVE, PASS, Part, REFUSE, Record, References, ReplyRecord,
+    Address, BindRecord, EndRecord, OBSERVE, Part, REFUSE, Record, References, ReplyRecord,
     ResponseRecord, StartRecord, UnansweredRecord, VerdictRecord,
 };
 use consentry::policy::{Rule, RuleSet};
@@ -24,40 +25,24 @@ fn address(raw: &[u8]) -> Address<'_> {
 fn message() -> VerdictRecord<'static> {
     VerdictRecord {
         session: 1 << 40 | 7,
-        command_id: 4,
         sequence_number: 2,
-        verdict: PASS,
-        rule: 0,
-        observed: 0,
-        status: 0,
-        command_length: 120,
         source: address(CODE),
         destination: address(PERSON),
         esm_class: 0x40,
-        data_coding: 8,
         part: Some(Part { number: 2, total: 3, reference: 700 }),
         class: 1,
         consent: 99,
-        asks_receipt: false,
         references: References { entity: b"E1\x01", template: b"", consent: b"C1" },
+        ..VERDICT
     }
 }
 
 fn bind() -> BindRecord<'static> {
     BindRecord {
         session: 7,
-        command_id: 9,
-        sequence_number: 1,
-        verdict: PASS,
-        rule: 0,
-        observed: 0,
-        status: 0,
-        interface_version: 0x34,
-        peer: SocketAddr::from(([203, 0, 113, 9], 40_000)),
         smsc: Some(SocketAddr::from(([192, 0, 2, 1], 2775))),
-        listener: "0.0.0.0:2775",
         provider: "示例商城有限公司",
-        system_id: b"shop1",
+        ..BIND
     }
 }
 

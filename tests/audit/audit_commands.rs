@@ -2,14 +2,14 @@
 //! says.
 
 use std::collections::BTreeSet;
-use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
+use crate::records::{BIND, VERDICT};
 use consentry::audit::keys::SigningKey;
 use consentry::audit::{
     Address, BindRecord, Durability, EndRecord, Journal, OBSERVE, Options, PASS, Part, REFUSE,
-    Records, References, ResponseRecord, RulesRecord, UnansweredRecord, VerdictRecord,
+    Records, ResponseRecord, RulesRecord, UnansweredRecord, VerdictRecord,
 };
 use consentry::policy::{Rule, RuleSet};
 use serde_json::Value;
@@ -29,28 +29,13 @@ fn consentry(args: &[&str]) -> (Option<i32>, String, String) {
 }
 
 fn bind(session: u64, provider: &'static str) -> BindRecord<'static> {
-    BindRecord {
-        session,
-        command_id: 9,
-        sequence_number: 1,
-        verdict: PASS,
-        rule: 0,
-        observed: 0,
-        status: 0,
-        interface_version: 0x34,
-        peer: SocketAddr::from(([203, 0, 113, 9], 40_000)),
-        smsc: None,
-        listener: "0.0.0.0:2775",
-        provider,
-        system_id: b"shop1",
-    }
+    BindRecord { session, provider, ..BIND }
 }
 
 fn verdict(session: u64, sequence_number: u32, verdict: u8) -> VerdictRecord<'static> {
     let forged = verdict == REFUSE;
     VerdictRecord {
         session,
-        command_id: 4,
         sequence_number,
         verdict,
         rule: match verdict {
@@ -60,16 +45,10 @@ fn verdict(session: u64, sequence_number: u32, verdict: u8) -> VerdictRecord<'st
         },
         observed: if verdict == OBSERVE { 1 << Rule::SourceSecond.code() } else { 0 },
         status: if forged { 0x0a } else { 0 },
-        command_length: 120,
         source: Address { ton: 0, npi: 1, raw: if forged { FORGED } else { SOURCE }.as_bytes() },
         destination: Address { ton: 1, npi: 1, raw: DESTINATION.as_bytes() },
-        esm_class: 0,
-        data_coding: 8,
         part: (verdict == OBSERVE).then_some(Part { number: 2, total: 3, reference: 7 }),
-        class: 0,
-        consent: 0,
-        asks_receipt: false,
-        references: References::default(),
+        ..VERDICT
     }
 }
 

@@ -1,18 +1,18 @@
 //! What is handed over: the same every time, checked with the public key alone, and no octet of it can
 //! change unseen; not even by who has the private key can a row say what its records do not.
 
-use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::time::{Duration, Instant};
 
+use crate::records::{BIND, VERDICT};
 use consentry::archive::Column;
 use consentry::archive::bundle::{Wrong, check};
 use consentry::audit::keys::{AuditorKey, PublicKey, SigningKey};
 use consentry::audit::proof::{NotaryOptions, Prover};
 use consentry::audit::{
     Address, BindRecord, ConsentRecord, ContentRecord, Durability, Journal, OBSERVE, Options, PASS,
-    REFUSE, ReceiptRecord, Records, References, ReplyRecord, ResponseRecord, RulesRecord, Sealing,
+    REFUSE, ReceiptRecord, Records, ReplyRecord, ResponseRecord, RulesRecord, Sealing,
     UnsuccessRecord, VerdictRecord,
 };
 use consentry::policy::{Rule, RuleSet};
@@ -90,21 +90,7 @@ fn address(raw: &[u8]) -> Address<'_> {
 }
 
 fn bind(session: u64, provider: &'static str, system_id: &'static [u8]) -> BindRecord<'static> {
-    BindRecord {
-        session,
-        command_id: 9,
-        sequence_number: 1,
-        verdict: PASS,
-        rule: 0,
-        observed: 0,
-        status: 0,
-        interface_version: 0x34,
-        peer: SocketAddr::from(([203, 0, 113, 9], 40_000)),
-        smsc: None,
-        listener: "0.0.0.0:2775",
-        provider,
-        system_id,
-    }
+    BindRecord { session, provider, system_id, ..BIND }
 }
 
 fn message(
@@ -117,22 +103,16 @@ fn message(
     let code = rule.map_or(0, Rule::code);
     VerdictRecord {
         session,
-        command_id: 4,
         sequence_number,
         verdict,
         rule: code,
         observed: if verdict == OBSERVE { 1 << code } else { 0 },
         status: if verdict == REFUSE { 0x45 } else { 0 },
-        command_length: 120,
         source: Address { ton: 0, npi: 1, raw: CODE },
         destination: address(to.as_bytes()),
-        esm_class: 0,
-        data_coding: 8,
-        part: None,
         class: 1,
         consent: 7,
-        references: References::default(),
-        asks_receipt: false,
+        ..VERDICT
     }
 }
 

@@ -1,11 +1,11 @@
 //! Searching by index finds what reading everything finds, and reads less.
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use crate::records::{BIND, VERDICT};
 use consentry::audit::index::{Indexed, index_name, index_sealed};
 use consentry::audit::keys::{IndexKey, NumbersKey};
 use consentry::audit::{
@@ -173,45 +173,22 @@ fn recipient(n: u64) -> Vec<u8> {
 }
 
 fn bind(session: u64, provider: &'static str) -> BindRecord<'static> {
-    BindRecord {
-        session,
-        command_id: 9,
-        sequence_number: 1,
-        verdict: PASS,
-        rule: 0,
-        observed: 0,
-        status: 0,
-        interface_version: 0x34,
-        peer: SocketAddr::from(([203, 0, 113, 9], 40_000)),
-        smsc: None,
-        listener: "0.0.0.0:2775",
-        provider,
-        system_id: b"shop1",
-    }
+    BindRecord { session, provider, ..BIND }
 }
 
 fn verdict(session: u64, sequence: u32, to: &[u8], refused: bool) -> VerdictRecord<'_> {
     VerdictRecord {
         session,
-        command_id: 4,
         sequence_number: sequence,
         verdict: if refused { REFUSE } else { PASS },
         rule: if refused { (sequence % 3 + 5) as u8 } else { 0 },
-        observed: 0,
-        status: 0,
-        command_length: 120,
-        source: Address { ton: 0, npi: 1, raw: b"106900001234" },
         destination: Address { ton: 1, npi: 1, raw: to },
-        esm_class: 0,
-        data_coding: 8,
-        part: None,
         class: 3,
-        consent: 0,
         references: match sequence {
             3 => References { entity: b"1101", ..References::default() },
             _ => References::default(),
         },
-        asks_receipt: false,
+        ..VERDICT
     }
 }
 

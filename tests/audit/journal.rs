@@ -3,7 +3,6 @@
 
 use std::collections::BTreeSet;
 use std::io::{BufRead, BufReader, Write};
-use std::net::SocketAddr;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -12,52 +11,26 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Wake, Waker};
 use std::time::{Duration, Instant};
 
+use crate::records::{BIND, VERDICT};
 use consentry::audit::{
     Address, Answer, BindRecord, Durability, EndRecord, Ending, Found, IsMeant, Journal, KeyRing,
-    OBSERVE, OpenFault, Options, PASS, Part, Query, REFERENCE_OCTETS_MAX, REFUSE, ReadFault,
-    Reader, Record, Records, References, ResponseRecord, RulesRecord, Sealing, State,
-    UnansweredRecord, Unavailable, VerdictRecord, search, show, verify,
+    OBSERVE, OpenFault, Options, Part, Query, REFERENCE_OCTETS_MAX, REFUSE, ReadFault, Reader,
+    Record, Records, References, ResponseRecord, RulesRecord, Sealing, State, UnansweredRecord,
+    Unavailable, VerdictRecord, search, show, verify,
 };
 
 const NOW_US: u64 = 1_790_000_000_000_000;
 
 fn verdict(session: u64, sequence_number: u32) -> VerdictRecord<'static> {
-    VerdictRecord {
-        session,
-        command_id: 4,
-        sequence_number,
-        verdict: PASS,
-        rule: 0,
-        observed: 0,
-        status: 0,
-        command_length: 120,
-        source: Address { ton: 0, npi: 1, raw: b"106900001234" },
-        destination: Address { ton: 1, npi: 1, raw: b"8613800000000" },
-        esm_class: 0,
-        data_coding: 8,
-        part: None,
-        class: 0,
-        consent: 0,
-        asks_receipt: false,
-        references: References::default(),
-    }
+    VerdictRecord { session, sequence_number, ..VERDICT }
 }
 
 fn bind(session: u64, provider: &str) -> BindRecord<'_> {
     BindRecord {
         session,
-        command_id: 9,
-        sequence_number: 1,
-        verdict: PASS,
-        rule: 0,
-        observed: 0,
-        status: 0,
-        interface_version: 0x34,
-        peer: SocketAddr::from(([203, 0, 113, 9], 40_000)),
         smsc: Some("[2001:db8::1]:2775".parse().expect("an address")),
-        listener: "0.0.0.0:2775",
         provider,
-        system_id: b"shop1",
+        ..BIND
     }
 }
 

@@ -7,10 +7,10 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use consentry::audit::{
-    Address, Durability, Ending, Journal, Options, PASS, Reader, Record, Records, References,
-    VerdictRecord, verify,
+    Durability, Ending, Journal, Options, Reader, Record, Records, VerdictRecord, verify,
 };
 
+use crate::records::VERDICT;
 use crate::shim;
 
 const NOW_US: u64 = 1_790_000_000_000_000;
@@ -18,25 +18,7 @@ const NOW_US: u64 = 1_790_000_000_000_000;
 const CHILD_SECONDS: &str = "20";
 
 fn one(sequence_number: u32) -> Records {
-    let verdict = VerdictRecord {
-        session: 1,
-        command_id: 4,
-        sequence_number,
-        verdict: PASS,
-        rule: 0,
-        observed: 0,
-        status: 0,
-        command_length: 120,
-        source: Address { ton: 0, npi: 1, raw: b"106900001234" },
-        destination: Address { ton: 1, npi: 1, raw: b"8613800000000" },
-        esm_class: 0,
-        data_coding: 8,
-        part: None,
-        class: 0,
-        consent: 0,
-        asks_receipt: false,
-        references: References::default(),
-    };
+    let verdict = VerdictRecord { session: 1, sequence_number, ..VERDICT };
     let mut records = Records::new();
     records.verdict(NOW_US, &verdict);
     records

@@ -7,6 +7,8 @@ mod export;
 mod index;
 mod journal;
 mod kills;
+#[path = "../fixtures/records.rs"]
+mod records;
 mod report;
 mod retention;
 mod retention_commands;

@@ -1,12 +1,12 @@
 //! `consentry audit report`: each count is what the records say, each day the zone's.
 
-use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
+use crate::records::{BIND, VERDICT};
 use consentry::audit::{
     Address, BindRecord, ConsentRecord, Durability, EndRecord, Journal, OBSERVE, Options, PASS,
-    REFUSE, Records, References, ReplyRecord, VerdictRecord,
+    REFUSE, Records, ReplyRecord, VerdictRecord,
 };
 use consentry::policy::{Rule, RuleSet};
 use serde_json::{Value, json};
@@ -17,43 +17,21 @@ const SHOP: &str = "示例商城有限公司";
 const OTHER: &str = "另一家有限公司";
 
 fn bind(session: u64, command_id: u32, provider: &'static str) -> BindRecord<'static> {
-    BindRecord {
-        session,
-        command_id,
-        sequence_number: 1,
-        verdict: PASS,
-        rule: 0,
-        observed: 0,
-        status: 0,
-        interface_version: 0x34,
-        peer: SocketAddr::from(([203, 0, 113, 9], 40_000)),
-        smsc: None,
-        listener: "0.0.0.0:2775",
-        provider,
-        system_id: b"shop1",
-    }
+    BindRecord { session, command_id, provider, ..BIND }
 }
 
 fn message(session: u64, verdict: u8, rule: Option<Rule>) -> VerdictRecord<'static> {
     let code = rule.map_or(0, Rule::code);
     VerdictRecord {
         session,
-        command_id: 4,
         sequence_number: 2,
         verdict,
         rule: code,
         observed: if verdict == OBSERVE { 1 << code } else { 0 },
         status: if verdict == REFUSE { 0x45 } else { 0 },
-        command_length: 120,
-        source: Address { ton: 0, npi: 1, raw: b"106900001234" },
         destination: Address { ton: 1, npi: 1, raw: b"8613800138000" },
-        esm_class: 0,
-        data_coding: 8,
-        part: None,
         class: 1,
-        consent: 0,
-        asks_receipt: false,
-        references: References::default(),
+        ..VERDICT
     }
 }
 

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::records::VERDICT;
 use consentry::archive::bundle::{Export, Format, check, export};
 use consentry::audit::index::Indexed;
 use consentry::audit::keys::{IndexKey, PublicKey, SigningKey};
@@ -14,8 +15,8 @@ use consentry::audit::proof::{Checkpoint, NotaryOptions, Prover, Signed};
 use consentry::audit::retention::{Gone, Hold, Plan, Retention, RetentionFault, Term, plan};
 use consentry::audit::{
     Address, Against, Durability, Found, Journal, KeyRing, OpenFault, Options, PASS, Query,
-    ReadFault, Reader, Record, Records, References, ReplyRecord, Sealing, VerdictRecord, Verified,
-    search, show, verify_against,
+    ReadFault, Reader, Record, Records, ReplyRecord, Sealing, VerdictRecord, Verified, search,
+    show, verify_against,
 };
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
@@ -183,25 +184,7 @@ fn files(folder: &Path, extension: &str) -> Vec<PathBuf> {
 }
 
 fn verdict(sequence_number: u32) -> VerdictRecord<'static> {
-    VerdictRecord {
-        session: 1,
-        command_id: 4,
-        sequence_number,
-        verdict: PASS,
-        rule: 0,
-        observed: 0,
-        status: 0,
-        command_length: 120,
-        source: Address { ton: 0, npi: 1, raw: b"106900001234" },
-        destination: Address { ton: 1, npi: 1, raw: b"8613800000000" },
-        esm_class: 0,
-        data_coding: 8,
-        part: None,
-        class: 0,
-        consent: 0,
-        references: References::default(),
-        asks_receipt: false,
-    }
+    VerdictRecord { session: 1, sequence_number, ..VERDICT }
 }
 
 fn reply(reply: u8) -> ReplyRecord<'static> {

@@ -4,9 +4,8 @@ use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
-use consentry::audit::{
-    Address, Durability, Journal, Options, PASS, Records, References, VerdictRecord,
-};
+use crate::records::VERDICT;
+use consentry::audit::{Address, Durability, Journal, Options, Records, VerdictRecord};
 use serde_json::Value;
 
 const REGISTRY: &str = r#"
@@ -64,22 +63,9 @@ impl Place {
 fn verdict(destination: &[u8]) -> VerdictRecord<'_> {
     VerdictRecord {
         session: 1,
-        command_id: 4,
         sequence_number: 7,
-        verdict: PASS,
-        rule: 0,
-        observed: 0,
-        status: 0,
-        command_length: 120,
-        source: Address { ton: 0, npi: 1, raw: b"106900001234" },
         destination: Address { ton: 1, npi: 1, raw: destination },
-        esm_class: 0,
-        data_coding: 8,
-        part: None,
-        class: 0,
-        consent: 0,
-        references: References::default(),
-        asks_receipt: false,
+        ..VERDICT
     }
 }
 

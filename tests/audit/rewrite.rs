@@ -1,16 +1,16 @@
 //! Sealed segments as Parquet: every record once, whatever breaks off between; small; whole files.
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use crate::records::{BIND, VERDICT};
 use consentry::archive::{
     Column, FOLDER, Join, Numbers, ROW_GROUP_ROWS, RewriteFault, Rewriter, Step, ndjson_line,
 };
 use consentry::audit::{
     Address, BindRecord, Durability, EndRecord, Journal, Options, PASS, REFUSE, Reader, Records,
-    References, ResponseRecord, UnansweredRecord, UnsuccessRecord, VerdictRecord, segment_firsts,
+    ResponseRecord, UnansweredRecord, UnsuccessRecord, VerdictRecord, segment_firsts,
 };
 use consentry::policy::Rule;
 use parquet::file::reader::{FileReader, SerializedFileReader};
@@ -35,42 +35,16 @@ fn append(journal: &Journal, records: &mut Records) {
 }
 
 fn bind(session: u64, provider: &'static str, system_id: &'static [u8]) -> BindRecord<'static> {
-    BindRecord {
-        session,
-        command_id: 9,
-        sequence_number: 1,
-        verdict: PASS,
-        rule: 0,
-        observed: 0,
-        status: 0,
-        interface_version: 0x34,
-        peer: SocketAddr::from(([203, 0, 113, 9], 40_000)),
-        smsc: None,
-        listener: "0.0.0.0:2775",
-        provider,
-        system_id,
-    }
+    BindRecord { session, provider, system_id, ..BIND }
 }
 
 fn message<'a>(session: u64, sequence_number: u32, destination: &'a [u8]) -> VerdictRecord<'a> {
     VerdictRecord {
         session,
-        command_id: 4,
         sequence_number,
-        verdict: PASS,
-        rule: 0,
-        observed: 0,
-        status: 0,
-        command_length: 120,
-        source: Address { ton: 0, npi: 1, raw: b"106900001234" },
         destination: Address { ton: 1, npi: 1, raw: destination },
-        esm_class: 0,
-        data_coding: 8,
-        part: None,
         class: 3,
-        consent: 0,
-        asks_receipt: false,
-        references: References::default(),
+        ..VERDICT
     }
 }
 

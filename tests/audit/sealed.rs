@@ -4,12 +4,13 @@ use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use crate::records::VERDICT;
 use consentry::audit::keys::{AuditorKey, NumbersKey};
 use consentry::audit::sealed::{DestroyFault, Order, Purpose, disclosed, written_under};
 use consentry::audit::{
-    Address, CONTENT_OCTETS_MAX, ContentRecord, Durability, Gone, Journal, KeyRing, Options, PASS,
-    Query, ReadFault, Reader, ReceiptRecord, Record, Records, References, ReplyRecord,
-    ResponseRecord, Sealing, UnsuccessRecord, VerdictRecord, search, show, verify,
+    Address, CONTENT_OCTETS_MAX, ContentRecord, Durability, Gone, Journal, KeyRing, Options, Query,
+    ReadFault, Reader, ReceiptRecord, Record, Records, ReplyRecord, ResponseRecord, Sealing,
+    UnsuccessRecord, VerdictRecord, search, show, verify,
 };
 
 /// 2026-11-26T00:00:00Z.
@@ -174,22 +175,11 @@ fn recipient(n: u32) -> Vec<u8> {
 fn verdict(sequence_number: u32, destination: &[u8]) -> VerdictRecord<'_> {
     VerdictRecord {
         session: 1,
-        command_id: 4,
         sequence_number,
-        verdict: PASS,
-        rule: 0,
-        observed: 0,
-        status: 0,
-        command_length: 120,
         source: Address { ton: 0, npi: 1, raw: CODE },
         destination: Address { ton: 1, npi: 1, raw: destination },
-        esm_class: 0,
-        data_coding: 8,
-        part: None,
         class: 3,
-        consent: 0,
-        asks_receipt: false,
-        references: References::default(),
+        ..VERDICT
     }
 }
 

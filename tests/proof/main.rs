@@ -3,6 +3,8 @@
 mod forger;
 mod found;
 mod proved;
+#[path = "../fixtures/records.rs"]
+mod records;
 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -10,9 +12,10 @@ use std::time::{Duration, Instant};
 use consentry::audit::keys::{PublicKey, SigningKey};
 use consentry::audit::proof::{NotaryOptions, Signed};
 use consentry::audit::{
-    Address, Against, Durability, Journal, KeyRing, OpenFault, Options, PASS, ReadFault, Reader,
-    Record, Records, References, Sealing, VerdictRecord, Verified, verify_against,
+    Against, Durability, Journal, KeyRing, OpenFault, Options, ReadFault, Reader, Record, Records,
+    Sealing, VerdictRecord, Verified, verify_against,
 };
+use records::VERDICT;
 
 const NOW_US: u64 = 1_790_000_000_000_000;
 
@@ -100,25 +103,7 @@ fn segments(journal: &Path) -> Vec<PathBuf> {
 }
 
 fn verdict(session: u64, sequence_number: u32) -> VerdictRecord<'static> {
-    VerdictRecord {
-        session,
-        command_id: 4,
-        sequence_number,
-        verdict: PASS,
-        rule: 0,
-        observed: 0,
-        status: 0,
-        command_length: 120,
-        source: Address { ton: 0, npi: 1, raw: b"106900001234" },
-        destination: Address { ton: 1, npi: 1, raw: b"8613800000000" },
-        esm_class: 0,
-        data_coding: 8,
-        part: None,
-        class: 0,
-        consent: 0,
-        asks_receipt: false,
-        references: References::default(),
-    }
+    VerdictRecord { session, sequence_number, ..VERDICT }
 }
 
 /// Appends verdicts with these sequence numbers as one batch and waits until they are kept.

@@ -4,6 +4,8 @@
 mod export;
 mod forger;
 mod nodes;
+#[path = "../fixtures/records.rs"]
+mod records;
 mod rows;
 mod search;
 #[path = "../servers/mod.rs"]

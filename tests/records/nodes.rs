@@ -6,11 +6,12 @@ use std::process::Command;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use crate::records::{BIND, VERDICT};
 use consentry::audit::keys::{IndexKey, PublicKey, SigningKey};
 use consentry::audit::proof::NotaryOptions;
 use consentry::audit::{
-    Address, BindRecord, Durability, Journal, KeyRing, OBSERVE, Options, PASS, REFUSE,
-    ReceiptRecord, Records, References, ReplyRecord, ResponseRecord, Sealing, VerdictRecord,
+    Address, BindRecord, Durability, Journal, KeyRing, OBSERVE, Options, REFUSE, ReceiptRecord,
+    Records, ReplyRecord, ResponseRecord, Sealing, VerdictRecord,
 };
 use consentry::mirror::{self, Mirror, To};
 use consentry::policy::Rule;
@@ -155,40 +156,21 @@ pub fn recipient(number: u32) -> String {
 pub fn bind(session: u64, provider: &str) -> BindRecord<'_> {
     BindRecord {
         session,
-        command_id: 9,
-        sequence_number: 1,
-        verdict: PASS,
-        rule: 0,
-        observed: 0,
-        status: 0,
-        interface_version: 0x34,
         peer: SocketAddr::from(([192, 0, 2, 1], 4000)),
         smsc: Some(SocketAddr::from(([192, 0, 2, 2], 2775))),
-        listener: "0.0.0.0:2775",
         provider,
-        system_id: b"shop1",
+        ..BIND
     }
 }
 
 pub fn verdict<'a>(session: u64, sequence_number: u32, to: &'a str) -> VerdictRecord<'a> {
     VerdictRecord {
         session,
-        command_id: 4,
         sequence_number,
-        verdict: PASS,
-        rule: 0,
-        observed: 0,
-        status: 0,
-        command_length: 120,
         source: address(CODE),
         destination: address(to.as_bytes()),
-        esm_class: 0,
-        data_coding: 8,
-        part: None,
         class: 1,
-        consent: 0,
-        asks_receipt: false,
-        references: References::default(),
+        ..VERDICT
     }
 }
 

@@ -298,7 +298,7 @@ mod tests {
         let leaves = leaves(4_110);
         let (mut frontier, mut tree) = (Frontier::default(), Tree::default());
         assert_eq!((frontier.root(), tree.root_at(0)), (by_definition(&[]), None));
-        let told = |size: usize| size < 40 || size % 256 < 2 || size % 1_021 == 0;
+        let told = |size: usize| size < 40 || size % 256 < 2 || size.is_multiple_of(1_021);
         for (size, leaf) in (1..).zip(&leaves) {
             frontier.push(*leaf);
             tree.push(*leaf);

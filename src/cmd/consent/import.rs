@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, IsTerminal, Read, Seek, SeekFrom, Write};
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -21,10 +22,12 @@ use crate::consent::{
     Refused, Source,
 };
 
-/// Lines of the first chunk that is written to the store at once; each has that many more than were
-/// done before it, up to [`CHUNK_EVENTS_MAX`]. So an import that was killed cuts its next chunk as it
+/// Lines of the first chunk that is written to the store at once; each has that many more than three times
+/// those done before it, up to [`CHUNK_EVENTS_MAX`]. So an import that was killed cuts its next chunk as it
 /// had cut it before, by which the ledger knows it again.
 const CHUNK_LINES: usize = 25_000;
+/// Octets of a chunk's lines, kept for those that are refused.
+const CHUNK_OCTETS_MAX: usize = 128 << 20;
 /// How often the progress bar is drawn.
 const DRAW: Duration = Duration::from_millis(200);
 
@@ -164,8 +167,10 @@ struct Chunk {
     events: Vec<Event>,
     /// For a proxy.
     body: String,
-    /// Of each event, or of each line of the body: the line's number and text.
-    lines: Vec<(u64, Box<[u8]>)>,
+    /// Of each event, or of each line of the body: the line's number, and where its text is.
+    lines: Vec<(u64, Range<u32>)>,
+    /// The lines' texts.
+    text: Vec<u8>,
 }
 
 impl<'a> Import<'a> {
@@ -247,7 +252,11 @@ impl<'a> Import<'a> {
             }
             self.bar.draw(&at);
         }
-        self.write(&mut at)
+        self.write(&mut at)?;
+        match self.place {
+            Place::Store(ledger, _) => Ok(ledger.end_import()?),
+            Place::Proxy(_) => Ok(()),
+        }
     }
 
     /// Lines of the chunk at hand.
@@ -277,13 +286,15 @@ impl<'a> Import<'a> {
         match self.place {
             Place::Store(ledger, _) => {
                 line.events(ledger, Source::File, now_us(), &mut self.chunk.events)?;
-                self.chunk.lines.resize_with(self.chunk.events.len(), || (number, text.into()));
+                let count = self.chunk.events.len();
+                self.chunk.keep(number, text, count);
             }
             Place::Proxy(_) => {
                 line.recipient()?;
                 self.chunk.body.push_str(&line.to_json());
                 self.chunk.body.push('\n');
-                self.chunk.lines.push((number, text.into()));
+                let count = self.chunk.lines.len() + 1;
+                self.chunk.keep(number, text, count);
             }
         }
         Ok(())
@@ -292,11 +303,13 @@ impl<'a> Import<'a> {
     /// Writes the chunk; what is refused then is rejected before anything is on the disk.
     fn write(&mut self, at: &mut Progress) -> Result<(), Failure> {
         at.sha256 = line::hex(&self.sha256.clone().finalize());
-        let chunk = std::mem::take(&mut self.chunk);
+        let mut chunk = std::mem::take(&mut self.chunk);
         match self.place {
             Place::Store(ledger, _) => self.write_store(ledger, &chunk, at)?,
             Place::Proxy(_) => self.write_proxy(&chunk, at)?,
         }
+        chunk.clear();
+        self.chunk = chunk;
         self.done = at.clone();
         Ok(())
     }
@@ -326,9 +339,9 @@ impl<'a> Import<'a> {
             let done = if run + 1 == runs { &mut *at } else { &mut partial };
             ledger.import(key, events, now_us(), done, &mut |refused: &[Refused]| {
                 for one in refused {
-                    let Some((number, text)) = chunk.lines.get(from + one.at) else { continue };
+                    let Some((number, text)) = chunk.line(from + one.at) else { continue };
                     let why = one.fault.to_string();
-                    failed = failed.take().or(reject(bar, rejects, *number, &why, text).err());
+                    failed = failed.take().or(reject(bar, rejects, number, &why, text).err());
                 }
             })?;
             if run + 1 < runs {
@@ -344,10 +357,10 @@ impl<'a> Import<'a> {
             at.taken += answer["taken"].as_u64().unwrap_or(0);
             for refused in answer["refused"].as_array().into_iter().flatten() {
                 let line = refused["line"].as_u64().and_then(|line| usize::try_from(line).ok());
-                let place = line.and_then(|line| chunk.lines.get(line.checked_sub(1)?));
+                let place = line.and_then(|line| chunk.line(line.checked_sub(1)?));
                 let Some((number, text)) = place else { continue };
                 let why = refused["why"].as_str().unwrap_or("refused");
-                reject(&mut self.bar, &mut self.rejects, *number, why, text)?;
+                reject(&mut self.bar, &mut self.rejects, number, why, text)?;
                 at.refused += 1;
             }
         }
@@ -378,7 +391,32 @@ fn reject(
 
 impl Chunk {
     fn is_full(&self, lines_max: usize) -> bool {
-        self.lines.len() >= lines_max || self.body.len() + 2 * LINE_OCTETS_MAX > BODY_OCTETS_MAX
+        self.lines.len() >= lines_max
+            || self.text.len() + LINE_OCTETS_MAX > CHUNK_OCTETS_MAX
+            || self.body.len() + 2 * LINE_OCTETS_MAX > BODY_OCTETS_MAX
+    }
+
+    /// Keeps a line for each event that it has, `count` with those before it.
+    fn keep(&mut self, number: u64, text: &[u8], count: usize) {
+        // CHUNK_OCTETS_MAX at most.
+        let from = self.text.len() as u32;
+        self.text.extend_from_slice(text);
+        let place = from..self.text.len() as u32;
+        self.lines.resize(count, (number, place));
+    }
+
+    /// The line of an event: its number and text.
+    fn line(&self, at: usize) -> Option<(u64, &[u8])> {
+        let (number, Range { start, end }) = self.lines.get(at)?;
+        Some((*number, self.text.get(*start as usize..*end as usize).unwrap_or_default()))
+    }
+
+    /// Empties it, for the next lines.
+    fn clear(&mut self) {
+        self.events.clear();
+        self.body.clear();
+        self.lines.clear();
+        self.text.clear();
     }
 }
 
@@ -510,5 +548,5 @@ impl Bar {
 /// Lines of the chunk that begins when so much is done.
 fn lines_max(done: &Progress) -> usize {
     let lines = usize::try_from(done.lines).unwrap_or(usize::MAX);
-    lines.saturating_add(CHUNK_LINES).min(CHUNK_EVENTS_MAX)
+    lines.saturating_mul(3).saturating_add(CHUNK_LINES).min(CHUNK_EVENTS_MAX)
 }

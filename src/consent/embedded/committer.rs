@@ -6,9 +6,10 @@ use std::task::Waker;
 use std::time::Instant;
 
 use super::pending::Queued;
-use super::store::{Counts, StoreFault};
+use super::store::Counts;
 use super::{Shared, locked};
-use crate::consent::format::{write_event, write_pair};
+use crate::consent::files::FileFault;
+use crate::consent::format::{write_event, write_short_pair};
 use crate::consent::pair::Pair;
 use crate::consent::{PairKey, Unavailable};
 
@@ -63,7 +64,7 @@ fn next_group(shared: &Shared) -> Option<Group> {
     }
 }
 
-fn write(shared: &Shared, group: &Group) -> Result<(), StoreFault> {
+fn write(shared: &Shared, group: &Group) -> Result<(), FileFault> {
     let store = &shared.store;
     let mut batch = store.batch();
     let mut octets = Vec::new();
@@ -74,7 +75,8 @@ fn write(shared: &Shared, group: &Group) -> Result<(), StoreFault> {
         }
     }
     for (key, pair) in &group.pairs {
-        write_pair(pair, &mut octets);
+        octets.clear();
+        write_short_pair(pair, &mut octets);
         store.put_pair(&mut batch, *key, &octets);
     }
     store.put_counts(&mut batch, &group.counts);

@@ -7,7 +7,7 @@
 //! | `r` and a number, 9 octets | the id of that number |
 
 use super::Embedded;
-use super::store::StoreFault;
+use crate::consent::files::FileFault;
 use crate::consent::{IDS_MAX, IdKey, Unavailable};
 
 const NEXT_KEY: &[u8] = b"n";
@@ -24,8 +24,8 @@ fn number_key(number: u64) -> [u8; 9] {
     key
 }
 
-fn number(octets: &[u8]) -> Result<u64, StoreFault> {
-    octets.try_into().map(u64::from_be_bytes).map_err(|_| StoreFault::Damaged("ids"))
+fn number(octets: &[u8]) -> Result<u64, FileFault> {
+    octets.try_into().map(u64::from_be_bytes).map_err(|_| FileFault::Damaged("ids"))
 }
 
 impl Embedded {
@@ -36,7 +36,7 @@ impl Embedded {
         }
         let store = &self.shared().store;
         let known = ids.iter().map(|id| Ok(store.id(&id_key(*id))?.is_some()));
-        known.collect::<Result<_, StoreFault>>().map_err(|fault| Unavailable::failed(&fault))
+        known.collect::<Result<_, FileFault>>().map_err(|fault| Unavailable::failed(&fault))
     }
 
     /// Remembers ids; durable when it returns. The oldest beyond [`IDS_MAX`] are forgotten. Blocks for one
@@ -49,7 +49,7 @@ impl Embedded {
         self.write_ids(ids, IDS_MAX).map_err(|fault| Unavailable::failed(&fault))
     }
 
-    fn write_ids(&self, ids: &[IdKey], most: u64) -> Result<(), StoreFault> {
+    fn write_ids(&self, ids: &[IdKey], most: u64) -> Result<(), FileFault> {
         let store = &self.shared().store;
         let mut next = store.id(NEXT_KEY)?.map_or(Ok(0), |octets| number(&octets))?;
         let mut batch = store.batch();
@@ -66,11 +66,11 @@ impl Embedded {
     }
 
     /// Forgets the id of a number, unless it was told again since.
-    fn forget(&self, batch: &mut super::store::Batch, oldest: u64) -> Result<(), StoreFault> {
+    fn forget(&self, batch: &mut super::store::Batch, oldest: u64) -> Result<(), FileFault> {
         let store = &self.shared().store;
         let place = number_key(oldest);
         let Some(octets) = store.id(&place)? else { return Ok(()) };
-        let id = octets.as_slice().try_into().map_err(|_| StoreFault::Damaged("ids"))?;
+        let id = octets.as_slice().try_into().map_err(|_| FileFault::Damaged("ids"))?;
         let key = id_key(IdKey(id));
         let newest = store.id(&key)?.map(|octets| number(&octets)).transpose()?;
         if newest == Some(oldest) {

@@ -17,13 +17,18 @@ use serde::{Deserialize, Serialize};
 use super::pending::Pending;
 use super::store::Counts;
 use super::{Embedded, locked};
-use crate::consent::format::{write_event, write_pair};
+use crate::consent::files::FileFault;
+use crate::consent::format::{read_pair, write_event, write_short_pair};
 use crate::consent::hot::SEQUENCE_MAX;
-use crate::consent::pair::{Change, Pair};
+use crate::consent::pair::Change;
 use crate::consent::{CHUNK_EVENTS_MAX, Event, ImportKey, PairKey, Progress, Refused, Unavailable};
 
 /// Pairs by which it is known whether a chunk was written.
 const WITNESSES_MAX: usize = 8;
+
+/// Tables of chunks that are not merged, from which on an import ends with merging them: a look-up beyond the
+/// hot layer reads a block of each one's filter.
+const LOOSE_TABLES: usize = 4;
 
 /// What `meta` holds of an import.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
@@ -50,14 +55,28 @@ struct OnItsWay {
 /// A chunk after the fold.
 #[derive(Default)]
 struct Folded {
-    /// By key and number: key, number, place in the chunk.
-    events: Vec<(PairKey, u64, usize)>,
-    /// By key.
-    pairs: Vec<(PairKey, Pair)>,
+    /// By key and number: key, place in the chunk.
+    events: Vec<(PairKey, u32)>,
+    /// By key: key, and where its octets end in `octets`.
+    pairs: Vec<(PairKey, usize)>,
+    /// The pairs as the store has them, one behind the other.
+    octets: Vec<u8>,
     new_pairs: u64,
     counts: [u64; 5],
     known: u64,
     refused: Vec<Refused>,
+}
+
+impl Folded {
+    /// The pairs, each with its octets.
+    fn pairs(&self) -> impl Iterator<Item = (PairKey, &[u8])> {
+        let mut from = 0;
+        self.pairs.iter().map(move |(key, end)| {
+            let octets = self.octets.get(from..*end).unwrap_or_default();
+            from = *end;
+            (*key, octets)
+        })
+    }
 }
 
 impl Embedded {
@@ -158,21 +177,46 @@ impl Embedded {
         store.put_progress(&mut batch, &key.octets(), &written(&kept));
         store.put_counts(&mut batch, &pending.counts);
         store.commit(batch).map_err(failed)?;
-        let encoded_events = folded.events.iter().map(|(key, sequence, at)| {
-            let mut octets = Vec::new();
-            if let Some(event) = events.get(*at) {
-                write_event(event, now_us, &mut octets);
-            }
-            (key.event_octets(*sequence), octets)
-        });
-        let encoded_pairs = folded.pairs.iter().map(|(key, pair)| {
-            let mut octets = Vec::new();
-            write_pair(pair, &mut octets);
-            (key.octets(), octets)
-        });
-        store.ingest(encoded_events, encoded_pairs).map_err(failed)?;
-        folded.pairs.iter().for_each(|(key, pair)| shared.put(*key, pair));
+        self.write_chunk(&folded, events, first, now_us).map_err(failed)?;
         self.finish(key, &chunk, pending)
+    }
+
+    /// Steps 2 and 3; then the pairs are in force.
+    fn write_chunk(
+        &self,
+        folded: &Folded,
+        events: &[Event],
+        first: u64,
+        now_us: u64,
+    ) -> Result<(), FileFault> {
+        let shared = self.shared();
+        shared.store.ingest_events(|put| {
+            let mut octets = Vec::new();
+            for (key, at) in &folded.events {
+                let Some(event) = events.get(*at as usize) else { continue };
+                write_event(event, now_us, &mut octets);
+                put(&key.event_octets(first + u64::from(*at)), &octets)?;
+            }
+            Ok(())
+        })?;
+        shared.store.ingest_pairs(|put| {
+            folded.pairs().try_for_each(|(key, octets)| put(&key.octets(), octets))
+        })?;
+        for (key, octets) in folded.pairs() {
+            let pair = read_pair(octets).ok_or(FileFault::Damaged("pairs"))?;
+            shared.put(key, &pair);
+        }
+        Ok(())
+    }
+
+    /// Ends an import, however much of the file was taken: merges the tables of its chunks when they are so
+    /// many that look-ups would feel it. That rewrites all pairs, some two million a second. Blocks.
+    pub fn end_import(&self) -> Result<(), Unavailable> {
+        let store = &self.shared().store;
+        if store.loose_tables() < LOOSE_TABLES {
+            return Ok(());
+        }
+        store.merge_pairs().map_err(|fault| Unavailable::failed(&fault))
     }
 
     /// Folds a chunk's events into their pairs, pair by pair and each pair's in the chunk's order.
@@ -184,8 +228,9 @@ impl Embedded {
         pending: &Pending,
     ) -> Result<Folded, Unavailable> {
         let key = |event: &Event| PairKey::new(event.entity, event.recipient);
-        let mut order: Vec<(PairKey, usize)> =
-            events.iter().enumerate().map(|(at, event)| (key(event), at)).collect();
+        // CHUNK_EVENTS_MAX of them at most.
+        let mut order: Vec<(PairKey, u32)> =
+            (0..).zip(events).map(|(at, event)| (key(event), at)).collect();
         order.sort_unstable();
         let mut folded = Folded::default();
         for run in order.chunk_by(|one, next| one.0 == next.0) {
@@ -196,23 +241,24 @@ impl Embedded {
             let mut pair = found.unwrap_or_default();
             let before = folded.events.len();
             for (_, at) in run {
-                let Some(event) = events.get(*at) else { continue };
-                let sequence = first + *at as u64;
+                let Some(event) = events.get(*at as usize) else { continue };
+                let sequence = first + u64::from(*at);
                 let taken = event.check(now_us).and_then(|()| pair.apply(event, sequence));
                 match taken {
                     Ok(Change::None) => folded.known += 1,
                     Ok(Change::History | Change::Count) => {
-                        folded.events.push((*key, sequence, *at));
+                        folded.events.push((*key, *at));
                         if let Some(count) = folded.counts.get_mut(event.happened.kind()) {
                             *count += 1;
                         }
                     }
-                    Err(fault) => folded.refused.push(Refused { at: *at, fault }),
+                    Err(fault) => folded.refused.push(Refused { at: *at as usize, fault }),
                 }
             }
             if folded.events.len() > before {
                 folded.new_pairs += u64::from(is_new);
-                folded.pairs.push((*key, pair));
+                write_short_pair(&pair, &mut folded.octets);
+                folded.pairs.push((*key, folded.octets.len()));
             }
         }
         Ok(folded)
@@ -260,4 +306,73 @@ fn read(octets: &[u8]) -> Result<Kept, Unavailable> {
 fn written(kept: &Kept) -> Vec<u8> {
     // Numbers and texts: this cannot fail.
     serde_json::to_vec(kept).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::consent::Scope;
+    use crate::consent::{CACHE_OCTETS_MIN, Cause, EntityId, Happened, Options, Question, Source};
+    use crate::policy::{Consent, StandingState};
+    use crate::registry::Msisdn;
+
+    fn open(folder: &std::path::Path) -> Embedded {
+        let (cache_octets, silent_after_us, on_sync) = (CACHE_OCTETS_MIN, 1, None);
+        Embedded::open(folder, Options { cache_octets, warm: false, silent_after_us, on_sync })
+            .unwrap()
+    }
+
+    fn recipient(number: u64) -> Msisdn {
+        Msisdn::new(8_613_800_000_000 + number).unwrap()
+    }
+
+    /// Imports chunks that lie within one another, each of its own time.
+    fn import(ledger: &Embedded, chunks: u64) {
+        for chunk in 0..chunks {
+            let event = |number| Event {
+                entity: EntityId(0),
+                recipient: recipient(number * chunks + chunk / 2),
+                time_us: 1_000_000 + chunk,
+                source: Source::File,
+                happened: Happened::Revoked(Cause::Refused),
+            };
+            let events: Vec<Event> = (0..100).map(event).collect();
+            let mut done = Progress { offset: chunk, ..Progress::default() };
+            let key = ImportKey([7; 32]);
+            ledger.import(key, &events, 2_000_000, &mut done, &mut |_| {}).unwrap();
+        }
+    }
+
+    fn standings(ledger: &Embedded, chunks: u64) -> usize {
+        let mut out = Vec::new();
+        for number in 0..100 * chunks {
+            let (entity, recipient) = (EntityId(0), recipient(number));
+            let question = Question { entity, recipient, scope: Scope::ALL };
+            ledger.standings(&[question], 2_000_000, &mut out);
+        }
+        let is_revoked = |one: &&Consent| matches!(one, Consent::Known(standing) if standing.state == StandingState::Revoked);
+        out.iter().filter(is_revoked).count()
+    }
+
+    #[test]
+    fn an_import_of_many_chunks_ends_merged_with_every_pair_and_its_history() {
+        let folder = tempfile::tempdir().unwrap();
+        for chunks in [2, 3 * LOOSE_TABLES as u64] {
+            let folder = folder.path().join(chunks.to_string());
+            let ledger = open(&folder);
+            import(&ledger, chunks);
+            let before = ledger.shared().store.loose_tables();
+            ledger.end_import().unwrap();
+            let merged = if chunks == 2 { before } else { 0 };
+            assert_eq!(ledger.shared().store.loose_tables(), merged, "{chunks} chunks");
+            drop(ledger);
+            let ledger = open(&folder);
+            // Two chunks have each pair.
+            assert_eq!(standings(&ledger, chunks) as u64, 100 * chunks / 2);
+            assert_eq!(ledger.stats().pairs, 100 * chunks / 2);
+            let history = ledger.history(EntityId(0), recipient(0)).unwrap();
+            let times: Vec<u64> = history.iter().map(|kept| kept.event.time_us).collect();
+            assert_eq!(times, [1_000_000, 1_000_001]);
+        }
+    }
 }

@@ -33,8 +33,9 @@ pub use pending::QUEUE_EVENTS_MAX;
 
 use names::Names;
 use pending::{Pending, WAITERS_MAX};
-use store::{Counts, Store, StoreFault};
+use store::{Counts, Store};
 
+use super::files::FileFault;
 use super::hot::{self, Answer, Table};
 use super::ledger::wait;
 use super::pair::Pair;
@@ -46,7 +47,7 @@ use crate::policy::{Consent, Standing};
 use crate::registry::Msisdn;
 
 impl Unavailable {
-    fn failed(fault: &StoreFault) -> Self {
+    fn failed(fault: &FileFault) -> Self {
         Self::Failed(fault.to_string().into())
     }
 }
@@ -485,7 +486,7 @@ impl Shared {
     }
 
     /// Nothing is taken or answered any more; every open ticket fails.
-    fn fail(&self, pending: &mut Pending, fault: &StoreFault) -> Unavailable {
+    fn fail(&self, pending: &mut Pending, fault: &FileFault) -> Unavailable {
         let why = Unavailable::failed(fault);
         self.end(pending, why.clone());
         why
@@ -503,7 +504,7 @@ impl Shared {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::consent::{CACHE_OCTETS_MIN, Cause, Happened, Source, format::write_pair};
+    use crate::consent::{CACHE_OCTETS_MIN, Cause, Happened, Source, format::write_short_pair};
     use crate::policy::StandingState;
 
     #[test]
@@ -515,10 +516,10 @@ mod tests {
         let event = Event { entity, recipient, time_us, source, happened };
         let (mut pair, mut octets) = (Pair::default(), Vec::new());
         pair.apply(&event, 1).unwrap();
-        write_pair(&pair, &mut octets);
+        write_short_pair(&pair, &mut octets);
         let store = Store::open(folder.path()).unwrap();
         let key = PairKey::new(entity, recipient).octets();
-        store.ingest(std::iter::empty(), std::iter::once((key, octets))).unwrap();
+        store.ingest_pairs(|put| put(&key, &octets)).unwrap();
         drop(store);
         for warm in [false, true] {
             let (cache_octets, silent_after_us, on_sync) = (CACHE_OCTETS_MIN, 1, None);

@@ -2,7 +2,8 @@
 
 use std::collections::HashMap;
 
-use super::store::{Store, StoreFault};
+use super::store::Store;
+use crate::consent::files::FileFault;
 use crate::consent::{ENTITIES_MAX, NAME_OCTETS_MAX, NameFault, SCOPES_MAX, Unavailable};
 
 /// The names of one kind.
@@ -17,20 +18,20 @@ pub(super) struct Names {
 
 impl Names {
     /// The entities, numbered from 0.
-    pub fn entities(store: &Store) -> Result<Self, StoreFault> {
+    pub fn entities(store: &Store) -> Result<Self, FileFault> {
         Self::read(store, b'e', 0, ENTITIES_MAX)
     }
 
     /// The scopes, numbered from 1: 0 is the whole entity.
-    pub fn scopes(store: &Store) -> Result<Self, StoreFault> {
+    pub fn scopes(store: &Store) -> Result<Self, FileFault> {
         Self::read(store, b's', 1, SCOPES_MAX)
     }
 
-    fn read(store: &Store, kind: u8, first: u16, names_max: usize) -> Result<Self, StoreFault> {
+    fn read(store: &Store, kind: u8, first: u16, names_max: usize) -> Result<Self, FileFault> {
         let mut all = Self { kind, first, names_max, names: Vec::new(), numbers: HashMap::new() };
         for (number, name) in store.names(kind)? {
             if usize::from(number) != usize::from(first) + all.names.len() {
-                return Err(StoreFault::Damaged("names"));
+                return Err(FileFault::Damaged("names"));
             }
             all.numbers.insert(name.clone(), number);
             all.names.push(name);

@@ -3,7 +3,8 @@
 use std::collections::HashMap;
 use std::task::Waker;
 
-use super::store::{Counts, Store, StoreFault};
+use super::store::{Counts, Store};
+use crate::consent::files::FileFault;
 use crate::consent::pair::{Change, Pair};
 use crate::consent::{Cause, Event, EventFault, Happened, PairKey, Unavailable};
 
@@ -53,7 +54,7 @@ impl Pending {
     }
 
     /// The pair as it stands after everything accepted; `None` = it has no history.
-    pub fn pair(&self, store: &Store, key: PairKey) -> Result<Option<Pair>, StoreFault> {
+    pub fn pair(&self, store: &Store, key: PairKey) -> Result<Option<Pair>, FileFault> {
         match self.pairs.get(&key.0) {
             Some((pair, _)) => Ok(Some(pair.clone())),
             None => store.pair(key),
@@ -66,7 +67,7 @@ impl Pending {
         store: &Store,
         event: &Event,
         now_us: u64,
-    ) -> Result<Result<Option<&Pair>, EventFault>, StoreFault> {
+    ) -> Result<Result<Option<&Pair>, EventFault>, FileFault> {
         if let Err(fault) = event.check(now_us) {
             return Ok(Err(fault));
         }

@@ -9,12 +9,22 @@
 //! | `meta` | `counts`, or `i` and a digest | see [`Counts`]; how far an import came |
 //!
 //! Whatever belongs together is written in one batch. Imports write large sorted runs instead, see
-//! [`Store::ingest`].
+//! [`Store::ingest_pairs`].
+//!
+//! A keyspace keeps the options that it was made with: those of releases before have other blocks and
+//! filters, and answer the same.
 
 use std::path::Path;
+use std::sync::Arc;
 
-use fjall::{Database, Keyspace, KeyspaceCreateOptions, PersistMode};
+use fjall::compaction::Leveled;
+use fjall::config::{
+    BlockSizePolicy, BloomConstructionPolicy, FilterPolicy, FilterPolicyEntry, PartitioningPolicy,
+    PinningPolicy, RestartIntervalPolicy,
+};
+use fjall::{Keyspace, KeyspaceCreateOptions, OwnedWriteBatch};
 
+use crate::consent::files::{FileFault, Files, name_key, names};
 use crate::consent::format::{read_event, read_pair};
 use crate::consent::pair::Pair;
 use crate::consent::{Kept, OpenFault, PairKey};
@@ -23,12 +33,20 @@ use crate::consent::{Kept, OpenFault, PairKey};
 const BLOCK_CACHE_OCTETS: u64 = 32 << 20;
 /// Octets of one keyspace's newest entries, kept in memory until they are written as a table.
 const MEMTABLE_OCTETS: u64 = 16 << 20;
-/// Octets of journals before their entries are forced into tables: what opening has to replay.
-const JOURNALS_OCTETS: u64 = 64 << 20;
+/// Tables that are not merged before they are. fjall lets a writer wait from 20 runs of them on.
+const LOOSE_TABLES_MAX: u8 = 16;
+/// Octets of the first level of merged tables are this many for each of the loose ones.
+const EVENT_TABLE_OCTETS: u64 = 256 << 20;
 
-/// Threads that flush and compact. With more than one, fjall 3.1 keeps the first of them spinning
-/// for as long as another compacts.
-const WORKERS: usize = 1;
+/// Bits that a pair takes in memory so that a look-up leaves alone the tables that do not have it: one in
+/// fifty it looks into for nothing.
+const FILTER_BITS: f32 = 8.0;
+/// Octets of a block of pairs, a hundred of them: what a look-up beyond the hot layer reads.
+const PAIR_BLOCK_OCTETS: u32 = 4 << 10;
+/// Pairs of a block that are looked at one after the other, behind the one that is found by halving.
+const PAIR_RESTART: u8 = 8;
+/// Octets of a block of events, which are read for a history alone.
+const EVENT_BLOCK_OCTETS: u32 = 16 << 10;
 
 /// Figures that are kept with the data.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -60,24 +78,16 @@ impl Counts {
     }
 }
 
-/// Why the store failed. What was being written is not there.
-#[derive(Debug, thiserror::Error)]
-pub(super) enum StoreFault {
-    /// The database failed.
-    #[error("{0}")]
-    Database(#[from] fjall::Error),
-    /// A value is not as it was written.
-    #[error("a record of keyspace {0} is damaged")]
-    Damaged(&'static str),
-}
-
 /// What is written together.
 pub(super) struct Batch {
-    inner: fjall::OwnedWriteBatch,
+    inner: OwnedWriteBatch,
 }
 
+/// Takes the next entry of a sorted run, key and value: its key must be greater than the one before.
+pub(super) type Put<'a> = &'a mut dyn FnMut(&[u8], &[u8]) -> Result<(), FileFault>;
+
 pub(super) struct Store {
-    database: Database,
+    files: Files,
     pairs: Keyspace,
     events: Keyspace,
     names: Keyspace,
@@ -85,99 +95,114 @@ pub(super) struct Store {
     ids: Keyspace,
 }
 
+/// Filters and indexes stay in memory, so that a look-up reads one block. Those of tables that an import
+/// writes do not, in parts that are read in the order of the pairs: it looks for its own pairs in that order.
+fn pairs_options() -> KeyspaceCreateOptions {
+    let filter = FilterPolicyEntry::Bloom(BloomConstructionPolicy::BitsPerKey(FILTER_BITS));
+    let in_parts = PartitioningPolicy::new([false, true, false]);
+    small_options()
+        .filter_policy(FilterPolicy::all(filter))
+        .filter_block_pinning_policy(PinningPolicy::all(true))
+        .filter_block_partitioning_policy(in_parts.clone())
+        .index_block_pinning_policy(PinningPolicy::all(true))
+        .index_block_partitioning_policy(in_parts)
+        .data_block_size_policy(BlockSizePolicy::all(PAIR_BLOCK_OCTETS))
+        .data_block_restart_interval_policy(RestartIntervalPolicy::all(PAIR_RESTART))
+        .compaction_strategy(Arc::new(Leveled::default().with_l0_threshold(LOOSE_TABLES_MAX)))
+}
+
+/// Written all the time and hardly ever read, by the pair and never by one key: no filter, and merged seldom.
+fn events_options() -> KeyspaceCreateOptions {
+    let merged = Leveled::default()
+        .with_l0_threshold(LOOSE_TABLES_MAX)
+        .with_table_target_size(EVENT_TABLE_OCTETS);
+    small_options()
+        .filter_policy(FilterPolicy::disabled())
+        .data_block_size_policy(BlockSizePolicy::all(EVENT_BLOCK_OCTETS))
+        .compaction_strategy(Arc::new(merged))
+}
+
+fn small_options() -> KeyspaceCreateOptions {
+    KeyspaceCreateOptions::default().max_memtable_size(MEMTABLE_OCTETS)
+}
+
+/// Writes what `fill` puts as tables of their own, past the journal: all at once, on the disk when it returns.
+fn ingest(
+    keyspace: &Keyspace,
+    fill: impl FnOnce(Put<'_>) -> Result<(), FileFault>,
+) -> Result<(), FileFault> {
+    let mut ingestion = keyspace.start_ingestion()?;
+    fill(&mut |key, octets| Ok(ingestion.write(key, octets)?))?;
+    Ok(ingestion.finish()?)
+}
+
 impl Store {
     /// Opens or creates the database in `path`, which gets mode 0700 when it is created.
     pub fn open(path: &Path) -> Result<Self, OpenFault> {
-        let shown = || path.display().to_string();
-        let failed = |why: String| OpenFault::Failed { path: shown(), why };
-        create_folder(path).map_err(|error| failed(error.to_string()))?;
-        let opened = Database::builder(path)
-            .cache_size(BLOCK_CACHE_OCTETS)
-            .max_journaling_size(JOURNALS_OCTETS)
-            .manual_journal_persist(true)
-            .worker_threads(WORKERS)
-            .open();
-        let database = match opened {
-            Ok(database) => database,
-            Err(fjall::Error::Locked) => return Err(OpenFault::Locked(shown())),
-            Err(error) => return Err(failed(error.to_string())),
-        };
-        let keyspace = |name: &str| {
-            let options = || KeyspaceCreateOptions::default().max_memtable_size(MEMTABLE_OCTETS);
-            database.keyspace(name, options).map_err(|error| failed(error.to_string()))
-        };
-        let (pairs, events) = (keyspace("pairs")?, keyspace("events")?);
-        let (names, meta, ids) = (keyspace("names")?, keyspace("meta")?, keyspace("ids")?);
-        Ok(Self { pairs, events, names, meta, ids, database })
+        let files = Files::open(path, BLOCK_CACHE_OCTETS)?;
+        let small = |name: &str| files.keyspace(name, small_options());
+        let (names, meta, ids) = (small("names")?, small("meta")?, small("ids")?);
+        let pairs = files.keyspace("pairs", pairs_options())?;
+        let events = files.keyspace("events", events_options())?;
+        Ok(Self { files, pairs, events, names, meta, ids })
     }
 
-    pub fn counts(&self) -> Result<Counts, StoreFault> {
+    pub fn counts(&self) -> Result<Counts, FileFault> {
         match self.meta.get(COUNTS_KEY)? {
-            Some(octets) => Counts::read(&octets).ok_or(StoreFault::Damaged("meta")),
+            Some(octets) => Counts::read(&octets).ok_or(FileFault::Damaged("meta")),
             None => Ok(Counts { next: 1, ..Counts::default() }),
         }
     }
 
-    pub fn pair(&self, key: PairKey) -> Result<Option<Pair>, StoreFault> {
+    pub fn pair(&self, key: PairKey) -> Result<Option<Pair>, FileFault> {
         let Some(octets) = self.pairs.get(key.octets())? else { return Ok(None) };
-        read_pair(&octets).map(Some).ok_or(StoreFault::Damaged("pairs"))
+        read_pair(&octets).map(Some).ok_or(FileFault::Damaged("pairs"))
     }
 
     /// The pairs from `from` on, by key.
     pub fn pairs_from(
         &self,
         from: PairKey,
-    ) -> impl Iterator<Item = Result<(PairKey, Pair), StoreFault>> + use<> {
+    ) -> impl Iterator<Item = Result<(PairKey, Pair), FileFault>> + use<> {
         self.pairs.range(from.octets()..).map(|entry| {
             let (key, value) = entry.into_inner()?;
             let key = key.as_ref().try_into().map(u64::from_be_bytes).map(PairKey);
             match (key, read_pair(&value)) {
                 (Ok(key), Some(pair)) => Ok((key, pair)),
-                _ => Err(StoreFault::Damaged("pairs")),
+                _ => Err(FileFault::Damaged("pairs")),
             }
         })
     }
 
     /// A pair's events in their order.
-    pub fn history(&self, key: PairKey) -> Result<Vec<Kept>, StoreFault> {
+    pub fn history(&self, key: PairKey) -> Result<Vec<Kept>, FileFault> {
         let mut kept = Vec::new();
         for entry in self.events.prefix(key.octets()) {
             let (key, value) = entry.into_inner()?;
-            kept.push(read_event(&key, &value).ok_or(StoreFault::Damaged("events"))?);
+            kept.push(read_event(&key, &value).ok_or(FileFault::Damaged("events"))?);
         }
         Ok(kept)
     }
 
     /// All names of one kind (`e` or `s`) by their number.
-    pub fn names(&self, kind: u8) -> Result<Vec<(u16, String)>, StoreFault> {
-        let mut names = Vec::new();
-        for entry in self.names.prefix([kind]) {
-            let (key, value) = entry.into_inner()?;
-            let number = match *key {
-                [_, high, low] => u16::from_be_bytes([high, low]),
-                _ => return Err(StoreFault::Damaged("names")),
-            };
-            let name = String::from_utf8(value.to_vec());
-            names.push((number, name.map_err(|_| StoreFault::Damaged("names"))?));
-        }
-        Ok(names)
+    pub fn names(&self, kind: u8) -> Result<Vec<(u16, String)>, FileFault> {
+        names(&self.names, kind)
     }
 
     /// Gives a name its number; on the disk when it returns.
-    pub fn add_name(&self, kind: u8, number: u16, name: &str) -> Result<(), StoreFault> {
-        let [high, low] = number.to_be_bytes();
+    pub fn add_name(&self, kind: u8, number: u16, name: &str) -> Result<(), FileFault> {
         let mut batch = self.batch();
-        batch.inner.insert(&self.names, [kind, high, low], name.as_bytes());
+        batch.inner.insert(&self.names, name_key(kind, number), name.as_bytes());
         self.commit(batch)
     }
 
     /// How far an import came, as it was written.
-    pub fn progress(&self, key: &[u8; 33]) -> Result<Option<Vec<u8>>, StoreFault> {
+    pub fn progress(&self, key: &[u8; 33]) -> Result<Option<Vec<u8>>, FileFault> {
         Ok(self.meta.get(key)?.map(|octets| octets.to_vec()))
     }
 
     /// What stands under a key of the remembered ids.
-    pub fn id(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StoreFault> {
+    pub fn id(&self, key: &[u8]) -> Result<Option<Vec<u8>>, FileFault> {
         Ok(self.ids.get(key)?.map(|octets| octets.to_vec()))
     }
 
@@ -190,7 +215,7 @@ impl Store {
     }
 
     pub fn batch(&self) -> Batch {
-        Batch { inner: self.database.batch().durability(Some(PersistMode::SyncData)) }
+        Batch { inner: self.files.batch(true) }
     }
 
     pub fn put_pair(&self, batch: &mut Batch, key: PairKey, octets: &[u8]) {
@@ -210,36 +235,38 @@ impl Store {
     }
 
     /// Writes a batch: all of it or nothing, on the disk when it returns.
-    pub fn commit(&self, batch: Batch) -> Result<(), StoreFault> {
+    pub fn commit(&self, batch: Batch) -> Result<(), FileFault> {
         Ok(batch.inner.commit()?)
     }
 
-    /// Writes sorted runs of events and pairs, each as tables of their own, past the journal. Not one
-    /// step: the caller makes it repeatable.
-    pub fn ingest(
+    /// Writes a sorted run of events past the journal.
+    pub fn ingest_events(
         &self,
-        events: impl Iterator<Item = ([u8; 16], Vec<u8>)>,
-        pairs: impl Iterator<Item = ([u8; 8], Vec<u8>)>,
-    ) -> Result<(), StoreFault> {
-        let mut ingestion = self.events.start_ingestion()?;
-        for (key, value) in events {
-            ingestion.write(key, value)?;
-        }
-        ingestion.finish()?;
-        let mut ingestion = self.pairs.start_ingestion()?;
-        for (key, value) in pairs {
-            ingestion.write(key, value)?;
-        }
-        Ok(ingestion.finish()?)
+        fill: impl FnOnce(Put<'_>) -> Result<(), FileFault>,
+    ) -> Result<(), FileFault> {
+        ingest(&self.events, fill)
+    }
+
+    /// Writes a sorted run of pairs past the journal.
+    pub fn ingest_pairs(
+        &self,
+        fill: impl FnOnce(Put<'_>) -> Result<(), FileFault>,
+    ) -> Result<(), FileFault> {
+        ingest(&self.pairs, fill)
+    }
+
+    /// Tables of pairs that are not merged.
+    pub fn loose_tables(&self) -> usize {
+        self.pairs.l0_table_count()
+    }
+
+    /// Merges all tables of pairs, so that a look-up looks into one. Blocks for a rewrite of all pairs.
+    pub fn merge_pairs(&self) -> Result<(), FileFault> {
+        Ok(self.pairs.major_compact()?)
     }
 
     /// Octets on the disk.
     pub fn octets(&self) -> u64 {
-        self.database.disk_space().unwrap_or(0)
+        self.files.octets()
     }
-}
-
-fn create_folder(path: &Path) -> std::io::Result<()> {
-    use std::os::unix::fs::DirBuilderExt;
-    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(path)
 }

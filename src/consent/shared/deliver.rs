@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep, timeout};
 
-use super::disk::DiskFault;
 use super::node::Node;
 use super::truth::Truth;
+use crate::consent::files::FileFault;
 
 /// Events of one transaction at most.
 pub const DELIVER_EVENTS_MAX: usize = 2048;
@@ -44,7 +44,7 @@ pub(super) async fn run<T: Truth>(node: Arc<Node>, truth: Arc<T>) {
 }
 
 /// Delivers all that waits.
-async fn deliver<T: Truth>(node: &Node, truth: &T) -> Result<(), DiskFault> {
+async fn deliver<T: Truth>(node: &Node, truth: &T) -> Result<(), FileFault> {
     while let Some(parcel) = node.outbox.next(DELIVER_EVENTS_MAX)? {
         match timeout(ANSWER, truth.deliver(&parcel)).await {
             Ok(Ok(faults)) => {

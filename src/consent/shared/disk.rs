@@ -12,9 +12,10 @@
 
 use std::path::Path;
 
-use fjall::{Database, Keyspace, KeyspaceCreateOptions, PersistMode};
+use fjall::{Keyspace, KeyspaceCreateOptions};
 
 use super::Told;
+use crate::consent::files::{FileFault, Files, name_key, names};
 use crate::consent::format::{read_event, write_event};
 use crate::consent::{Event, Happened, OpenFault, PairKey, Scope, Source};
 
@@ -22,10 +23,6 @@ use crate::consent::{Event, Happened, OpenFault, PairKey, Scope, Source};
 const BLOCK_CACHE_OCTETS: u64 = 4 << 20;
 /// Octets of one keyspace's newest entries, kept in memory until they are written as a table.
 const MEMTABLE_OCTETS: u64 = 8 << 20;
-/// Octets of journals before their entries are forced into tables.
-const JOURNALS_OCTETS: u64 = 64 << 20;
-/// Threads that flush and compact.
-const WORKERS: usize = 1;
 
 /// The first octet of an event that is only counted.
 const SENT: u8 = 255;
@@ -46,17 +43,6 @@ pub(super) enum Note {
     Offset = 4,
 }
 
-/// Why the files failed.
-#[derive(Debug, thiserror::Error)]
-pub(super) enum DiskFault {
-    /// The database failed.
-    #[error("the outbox: {0}")]
-    Database(#[from] fjall::Error),
-    /// A value is not as it was written.
-    #[error("the outbox: a record of keyspace {0} is damaged")]
-    Damaged(&'static str),
-}
-
 /// Where an outbox is kept.
 pub(super) enum Disk {
     /// In a folder.
@@ -67,14 +53,14 @@ pub(super) enum Disk {
 }
 
 pub(super) struct Folder {
-    database: Database,
+    files: Files,
     events: Keyspace,
     names: Keyspace,
     meta: Keyspace,
 }
 
-fn number(octets: &[u8], keyspace: &'static str) -> Result<u64, DiskFault> {
-    octets.try_into().map(u64::from_be_bytes).map_err(|_| DiskFault::Damaged(keyspace))
+fn number(octets: &[u8], keyspace: &'static str) -> Result<u64, FileFault> {
+    octets.try_into().map(u64::from_be_bytes).map_err(|_| FileFault::Damaged(keyspace))
 }
 
 fn written(told: &Told) -> Vec<u8> {
@@ -115,30 +101,17 @@ impl Disk {
     /// Opens or creates the database in `path`, which gets mode 0700 when it is created, and takes its
     /// lock.
     pub fn open(path: &Path) -> Result<Self, OpenFault> {
-        let shown = || path.display().to_string();
-        let failed = |why: String| OpenFault::Failed { path: shown(), why };
-        create_folder(path).map_err(|error| failed(error.to_string()))?;
-        let opened = Database::builder(path)
-            .cache_size(BLOCK_CACHE_OCTETS)
-            .max_journaling_size(JOURNALS_OCTETS)
-            .manual_journal_persist(true)
-            .worker_threads(WORKERS)
-            .open();
-        let database = match opened {
-            Ok(database) => database,
-            Err(fjall::Error::Locked) => return Err(OpenFault::Locked(shown())),
-            Err(error) => return Err(failed(error.to_string())),
-        };
+        let files = Files::open(path, BLOCK_CACHE_OCTETS)?;
         let keyspace = |name: &str| {
-            let options = || KeyspaceCreateOptions::default().max_memtable_size(MEMTABLE_OCTETS);
-            database.keyspace(name, options).map_err(|error| failed(error.to_string()))
+            let options = KeyspaceCreateOptions::default().max_memtable_size(MEMTABLE_OCTETS);
+            files.keyspace(name, options)
         };
         let (events, names, meta) = (keyspace("events")?, keyspace("names")?, keyspace("meta")?);
-        Ok(Self::Folder(Folder { database, events, names, meta }))
+        Ok(Self::Folder(Folder { files, events, names, meta }))
     }
 
     /// The position of the last event that is kept; 0 = none is.
-    pub fn last(&self) -> Result<u64, DiskFault> {
+    pub fn last(&self) -> Result<u64, FileFault> {
         match self {
             Self::Folder(folder) => match folder.events.last_key_value() {
                 Some(entry) => number(&entry.into_inner()?.0, "events"),
@@ -150,14 +123,14 @@ impl Disk {
     }
 
     /// Up to `most` events after `after`, with their positions.
-    pub fn after(&self, after: u64, most: usize) -> Result<Vec<(u64, Told)>, DiskFault> {
+    pub fn after(&self, after: u64, most: usize) -> Result<Vec<(u64, Told)>, FileFault> {
         match self {
             Self::Folder(folder) => {
                 let first = after.saturating_add(1).to_be_bytes();
                 let entries = folder.events.range(first..).take(most);
                 let told = entries.map(|entry| {
                     let (key, value) = entry.into_inner()?;
-                    let told = read(&value).ok_or(DiskFault::Damaged("events"))?;
+                    let told = read(&value).ok_or(FileFault::Damaged("events"))?;
                     Ok((number(&key, "events")?, told))
                 });
                 told.collect()
@@ -168,10 +141,10 @@ impl Disk {
     }
 
     /// Writes events: all of them or none, on the disk when it returns.
-    pub fn add(&self, events: &[(u64, Told)]) -> Result<(), DiskFault> {
+    pub fn add(&self, events: &[(u64, Told)]) -> Result<(), FileFault> {
         match self {
             Self::Folder(folder) => {
-                let mut batch = folder.batch(true);
+                let mut batch = folder.files.batch(true);
                 for (position, told) in events {
                     batch.insert(&folder.events, position.to_be_bytes(), written(told));
                 }
@@ -187,10 +160,10 @@ impl Disk {
 
     /// Removes the events from `first` to `last`, noting that they are delivered. Not synchronised: at
     /// worst they are there again after a crash.
-    pub fn remove(&self, first: u64, last: u64) -> Result<(), DiskFault> {
+    pub fn remove(&self, first: u64, last: u64) -> Result<(), FileFault> {
         match self {
             Self::Folder(folder) => {
-                let mut batch = folder.batch(false);
+                let mut batch = folder.files.batch(false);
                 (first..=last).for_each(|at| batch.remove(&folder.events, at.to_be_bytes()));
                 let delivered = self.note(Note::Delivered)?.unwrap_or(0).max(last);
                 batch.insert(&folder.meta, [Note::Delivered as u8], delivered.to_be_bytes());
@@ -206,7 +179,7 @@ impl Disk {
     }
 
     /// A number that was kept.
-    pub fn note(&self, note: Note) -> Result<Option<u64>, DiskFault> {
+    pub fn note(&self, note: Note) -> Result<Option<u64>, FileFault> {
         match self {
             Self::Folder(folder) => {
                 let octets = folder.meta.get([note as u8])?;
@@ -218,10 +191,10 @@ impl Disk {
     }
 
     /// Keeps numbers, all or none; on the disk when it returns, if that is asked for.
-    pub fn keep(&self, notes: &[(Note, u64)], durably: bool) -> Result<(), DiskFault> {
+    pub fn keep(&self, notes: &[(Note, u64)], durably: bool) -> Result<(), FileFault> {
         match self {
             Self::Folder(folder) => {
-                let mut batch = folder.batch(durably);
+                let mut batch = folder.files.batch(durably);
                 for (note, value) in notes {
                     batch.insert(&folder.meta, [*note as u8], value.to_be_bytes());
                 }
@@ -236,32 +209,21 @@ impl Disk {
     }
 
     /// All names of one kind by their number.
-    pub fn names(&self, kind: u8) -> Result<Vec<(u16, String)>, DiskFault> {
-        let mut names = Vec::new();
+    pub fn names(&self, kind: u8) -> Result<Vec<(u16, String)>, FileFault> {
         match self {
-            Self::Folder(folder) => {
-                for entry in folder.names.prefix([kind]) {
-                    let (key, value) = entry.into_inner()?;
-                    let [_, high, low] = *key else { return Err(DiskFault::Damaged("names")) };
-                    let name = String::from_utf8(value.to_vec());
-                    let name = name.map_err(|_| DiskFault::Damaged("names"))?;
-                    names.push((u16::from_be_bytes([high, low]), name));
-                }
-            }
+            Self::Folder(folder) => names(&folder.names, kind),
             #[cfg(test)]
-            Self::Memory(_) => {}
+            Self::Memory(_) => Ok(Vec::new()),
         }
-        Ok(names)
     }
 
     /// Keeps names and their numbers; on the disk when it returns.
-    pub fn add_names(&self, kind: u8, names: &[(u16, &str)]) -> Result<(), DiskFault> {
+    pub fn add_names(&self, kind: u8, names: &[(u16, &str)]) -> Result<(), FileFault> {
         match self {
             Self::Folder(folder) => {
-                let mut batch = folder.batch(true);
+                let mut batch = folder.files.batch(true);
                 for (number, name) in names {
-                    let [high, low] = number.to_be_bytes();
-                    batch.insert(&folder.names, [kind, high, low], name.as_bytes());
+                    batch.insert(&folder.names, name_key(kind, *number), name.as_bytes());
                 }
                 Ok(batch.commit()?)
             }
@@ -273,23 +235,11 @@ impl Disk {
     /// Octets on the disk.
     pub fn octets(&self) -> u64 {
         match self {
-            Self::Folder(folder) => folder.database.disk_space().unwrap_or(0),
+            Self::Folder(folder) => folder.files.octets(),
             #[cfg(test)]
             Self::Memory(_) => 0,
         }
     }
-}
-
-impl Folder {
-    fn batch(&self, durably: bool) -> fjall::OwnedWriteBatch {
-        let mode = if durably { PersistMode::SyncData } else { PersistMode::Buffer };
-        self.database.batch().durability(Some(mode))
-    }
-}
-
-fn create_folder(path: &Path) -> std::io::Result<()> {
-    use std::os::unix::fs::DirBuilderExt;
-    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(path)
 }
 
 #[cfg(test)]

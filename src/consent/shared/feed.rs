@@ -7,10 +7,11 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 use super::EngineFault;
-use super::disk::{DiskFault, Note};
+use super::disk::Note;
 use super::names::NamesFault;
 use super::node::Node;
 use super::truth::Truth;
+use crate::consent::files::FileFault;
 
 /// How long a poll may take; half of the staleness bound when that is less.
 const ANSWER: Duration = Duration::from_secs(2);
@@ -34,8 +35,8 @@ pub(super) enum PollFault {
     Engine(#[from] EngineFault),
     #[error(transparent)]
     Names(#[from] NamesFault),
-    #[error(transparent)]
-    Disk(#[from] DiskFault),
+    #[error("the outbox: {0}")]
+    Disk(#[from] FileFault),
     #[error("the engine does not answer in time")]
     Late(#[from] tokio::time::error::Elapsed),
 }
@@ -144,7 +145,7 @@ fn keep_time(
     engine_us: u64,
     asked_us: u64,
     answered_us: u64,
-) -> Result<(), DiskFault> {
+) -> Result<(), FileFault> {
     let middle_us = asked_us / 2 + answered_us / 2;
     let offset_us = engine_us.cast_signed().saturating_sub(middle_us.cast_signed());
     let before_us = node.offset_us();

@@ -61,12 +61,13 @@ pub use engine::{
 pub use outbox::WAITING_EVENTS_MAX;
 
 use desk::Job;
-use disk::{Disk, DiskFault, NODE, Note};
+use disk::{Disk, NODE, Note};
 use names::Names;
 use node::{Node, Queues, Times};
 use outbox::Outbox;
 use remote::Remote;
 
+use super::files::FileFault;
 use super::ledger::wait;
 use super::{
     Claim, EntityId, Event, Lookup, OpenFault, Question, Refused, Scope, Stats, Ticket, Unavailable,
@@ -383,7 +384,7 @@ impl Drop for Handle {
 
 /// The name under which an outbox is delivered: that of the node when it was made. Under another name the
 /// engine would take for new what it has.
-fn named(disk: &Disk, node: String) -> Result<String, DiskFault> {
+fn named(disk: &Disk, node: String) -> Result<String, FileFault> {
     if let Some((_, first)) = disk.names(NODE)?.into_iter().next() {
         if first != node {
             tracing::warn!(

@@ -4,17 +4,18 @@
 use std::collections::HashMap;
 use std::sync::{PoisonError, RwLock};
 
-use super::disk::{Disk, DiskFault};
+use super::disk::Disk;
 use super::truth::Truth;
 use super::{EngineFault, NameKind};
+use crate::consent::files::FileFault;
 
 /// Why the engine's names cannot be followed.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum NamesFault {
     #[error(transparent)]
     Engine(#[from] EngineFault),
-    #[error(transparent)]
-    Disk(#[from] DiskFault),
+    #[error("the outbox: {0}")]
+    Disk(#[from] FileFault),
     /// By the same number it means somebody else. Nothing may be answered.
     #[error(
         "the consent engine gives numbers to other legal entities or scopes than it gave before: it is \
@@ -47,7 +48,7 @@ pub(super) struct Kind {
 }
 
 impl Kind {
-    fn open(kind: NameKind, disk: &Disk) -> Result<Kind, DiskFault> {
+    fn open(kind: NameKind, disk: &Disk) -> Result<Kind, FileFault> {
         let (code, first) = match kind {
             NameKind::Entity => (b'e', 0),
             NameKind::Scope => (b's', 1),
@@ -55,7 +56,7 @@ impl Kind {
         let mut list = List::default();
         for (number, name) in disk.names(code)? {
             if usize::from(number) != usize::from(first) + list.names.len() {
-                return Err(DiskFault::Damaged("names"));
+                return Err(FileFault::Damaged("names"));
             }
             list.add(name, number);
         }
@@ -118,7 +119,7 @@ pub(super) struct Names {
 
 impl Names {
     /// The names as they were known last.
-    pub fn open(disk: &Disk) -> Result<Names, DiskFault> {
+    pub fn open(disk: &Disk) -> Result<Names, FileFault> {
         Ok(Names {
             entities: Kind::open(NameKind::Entity, disk)?,
             scopes: Kind::open(NameKind::Scope, disk)?,

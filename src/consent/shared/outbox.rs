@@ -15,10 +15,11 @@ use std::time::Duration;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
-use super::disk::{Disk, DiskFault, Note};
+use super::disk::{Disk, Note};
 use super::overlay::Overlay;
 use super::tickets::Tickets;
 use super::{Told, locked};
+use crate::consent::files::FileFault;
 use crate::consent::{Event, QUEUE_EVENTS_MAX, Refused, Ticket, Unavailable};
 
 /// Events that wait to be delivered at most: then nothing is taken until the engine answers again. Some
@@ -95,9 +96,9 @@ pub(super) fn chance() -> u64 {
     }
 }
 
-impl From<DiskFault> for Unavailable {
-    fn from(fault: DiskFault) -> Self {
-        Self::Failed(fault.to_string().into())
+impl From<FileFault> for Unavailable {
+    fn from(fault: FileFault) -> Self {
+        Self::Failed(format!("the outbox: {fault}").into())
     }
 }
 
@@ -106,7 +107,7 @@ impl Outbox {
     pub fn open(
         disk: Disk,
         on_sync: Option<Box<dyn Fn(Duration) + Send + Sync>>,
-    ) -> Result<Outbox, DiskFault> {
+    ) -> Result<Outbox, FileFault> {
         let outbox = match disk.note(Note::Outbox)? {
             Some(outbox) => outbox,
             None => {
@@ -149,7 +150,7 @@ impl Outbox {
     }
 
     /// Revocations after `after` are in force here.
-    fn put_in_force(&self, mut after: u64) -> Result<(), DiskFault> {
+    fn put_in_force(&self, mut after: u64) -> Result<(), FileFault> {
         loop {
             let run = self.disk.after(after, RUN_EVENTS as usize)?;
             let Some((last, _)) = run.last() else { return Ok(()) };
@@ -247,7 +248,7 @@ impl Outbox {
     }
 
     /// What to deliver next, up to `most` events; `None` when nothing waits.
-    pub fn next(&self, most: usize) -> Result<Option<Parcel>, DiskFault> {
+    pub fn next(&self, most: usize) -> Result<Option<Parcel>, FileFault> {
         let state = locked(&self.state);
         let (mark, delivered, base) = (mark(&state), state.delivered, state.base);
         drop(state);
@@ -258,7 +259,7 @@ impl Outbox {
     }
 
     /// The engine has confirmed a parcel.
-    pub fn delivered(&self, parcel: &Parcel) -> Result<(), DiskFault> {
+    pub fn delivered(&self, parcel: &Parcel) -> Result<(), FileFault> {
         let mut state = locked(&self.state);
         if state.turn != parcel.mark.turn {
             return Ok(());
@@ -267,7 +268,7 @@ impl Outbox {
         self.confirm(&mut state, through)
     }
 
-    fn confirm(&self, state: &mut State, through: u64) -> Result<(), DiskFault> {
+    fn confirm(&self, state: &mut State, through: u64) -> Result<(), FileFault> {
         if through <= state.delivered {
             return Ok(());
         }
@@ -279,7 +280,7 @@ impl Outbox {
 
     /// What the engine said of its position, asked at `mark`: it may have more than it confirmed, or
     /// less. Whether what it said together with that still counts.
-    pub fn hear(&self, mark: Mark, position: u64) -> Result<bool, DiskFault> {
+    pub fn hear(&self, mark: Mark, position: u64) -> Result<bool, FileFault> {
         let mut state = locked(&self.state);
         if state.turn != mark.turn {
             return Ok(false);
@@ -300,7 +301,7 @@ impl Outbox {
     }
 
     /// The engine lost what came after `through`: it is in force here again, and delivered again.
-    fn go_back(&self, state: &mut State, through: u64) -> Result<(), DiskFault> {
+    fn go_back(&self, state: &mut State, through: u64) -> Result<(), FileFault> {
         let lost = state.kept_from.saturating_sub(through.saturating_add(1));
         tracing::error!(
             delivered_again = state.accepted - through - lost,
@@ -322,7 +323,7 @@ impl Outbox {
     }
 
     /// Under another number, from the event after `base` on.
-    fn begin_anew(&self, state: &mut State, base: u64) -> Result<(), DiskFault> {
+    fn begin_anew(&self, state: &mut State, base: u64) -> Result<(), FileFault> {
         tracing::warn!("the consent outbox goes on under another number");
         state.turn += 1;
         (state.outbox, state.base, state.delivered) = (chance(), base, base);
@@ -345,7 +346,7 @@ impl Outbox {
     }
 
     /// Removes what was delivered an hour ago, or is too much.
-    pub fn tidy(&self) -> Result<(), DiskFault> {
+    pub fn tidy(&self) -> Result<(), FileFault> {
         let mut state = locked(&self.state);
         let now = Instant::now();
         let mut through = state.accepted.saturating_sub(KEPT_EVENTS_MAX).min(state.delivered);
