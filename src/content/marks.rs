@@ -227,17 +227,28 @@ pub(super) struct Sentences {
     pub(super) last_start: usize,
 }
 
+/// The last octet of an ideographic full stop.
+const LAST_OF_STOP: u8 = 0x82;
+
+/// Whether a sentence may end with this octet: a glance at each of a text's octets.
+fn may_stop(octet: u8) -> bool {
+    matches!(octet, b'!' | b'?' | b';' | b'~' | b'.' | LAST_OF_STOP)
+}
+
 impl Sentences {
     /// Those of a part of a normal form. What stands behind the last stop is a sentence too.
     fn of(octets: &[u8], part: std::ops::Range<usize>) -> Sentences {
         let (mut start, end) = (part.start, part.end);
         let mut all = Sentences { count: 0, first_end: end, last_start: start };
-        for (at, octet) in octets.iter().enumerate().take(end).skip(start) {
-            let is_stop = match octet {
-                b'!' | b'?' | b';' | b'~' => true,
+        let within = octets.get(start..end).unwrap_or_default();
+        let stops = within.iter().enumerate().filter(|(_, octet)| may_stop(**octet));
+        for (at, octet) in stops.map(|(offset, octet)| (part.start + offset, octet)) {
+            let is_stop = match *octet {
                 b'.' => is_after(octets, at, |after| after == b' '),
-                0x82 => octets.get(..=at).is_some_and(|head| head.ends_with("。".as_bytes())),
-                _ => false,
+                LAST_OF_STOP => {
+                    octets.get(..=at).is_some_and(|head| head.ends_with("。".as_bytes()))
+                }
+                _ => true,
             };
             if is_stop {
                 all.take(start, at + 1);

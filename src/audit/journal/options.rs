@@ -7,7 +7,7 @@ use super::super::format::GROUP_OCTETS_MAX;
 use super::super::proof::NotaryOptions;
 use super::super::sealed::Sealing;
 
-/// Octets of records that wait for the file; more are refused with [`Unavailable::Backlog`].
+/// Octets of records that wait for the file; more are refused with [`crate::audit::Unavailable::Backlog`].
 pub const PENDING_OCTETS_MAX: usize = 64 << 20;
 /// Octets after which a segment is followed by the next.
 const SEGMENT_OCTETS: u64 = 64 << 20;
