@@ -47,9 +47,10 @@ pub fn wait_for(admin: SocketAddr, expected: &[(&str, f64)]) {
 async fn after_known_traffic_every_family_has_its_value() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let smsc = smsc(Options { password: Some("secret".to_owned()), ..Options::default() });
+    // Records are counted, and a checkpoint is one: none comes however long this takes.
     let more = audit("synced")
-        + "[admin]\naddress = \"127.0.0.1:0\"\n[rules.override]\n\
-           \"source.second\" = { mode = \"observe\" }\n";
+        + "checkpoint = { every = \"1h\" }\n[admin]\naddress = \"127.0.0.1:0\"\n\
+           [rules.override]\n\"source.second\" = { mode = \"observe\" }\n";
     let proxy = Proxy::start(folder.path(), smsc.address(), &more, "");
     let admin = proxy.admin.expect("an admin address");
 
