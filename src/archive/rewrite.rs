@@ -90,13 +90,23 @@ struct Place {
     waiting: Vec<Waiting>,
 }
 
+/// The lock of a folder. Given up by name: closing its file alone would leave it to a process that another thread
+/// begins in that moment, until that one runs its program.
+struct Lock(File);
+
+impl Drop for Lock {
+    fn drop(&mut self) {
+        let _ = self.0.unlock();
+    }
+}
+
 /// Rewrites the segments of one journal; holds a lock in its folder.
 pub struct Rewriter {
     journal: PathBuf,
     folder: PathBuf,
     token: Option<Arc<Token<'static>>>,
     keys: Arc<KeyRing>,
-    _lock: File,
+    _lock: Lock,
     walk: Option<Walk>,
 }
 
@@ -240,13 +250,13 @@ impl Walk {
 }
 
 /// Makes the folder and takes its lock; none when another process has it.
-fn take(folder: &Path) -> io::Result<Option<File>> {
+fn take(folder: &Path) -> io::Result<Option<Lock>> {
     match fs::DirBuilder::new().mode(0o700).create(folder) {
         Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
         Ok(()) | Err(_) => {}
     }
-    let lock = create(&folder.join(LOCK))?;
-    match lock.try_lock() {
+    let lock = Lock(create(&folder.join(LOCK))?);
+    match lock.0.try_lock() {
         Ok(()) => {}
         Err(TryLockError::WouldBlock) => return Ok(None),
         Err(TryLockError::Error(error)) => return Err(error),
@@ -306,4 +316,21 @@ fn prune(folder: &Path, first: u64) -> io::Result<()> {
 
 fn write_fault(folder: &Path, source: io::Error) -> RewriteFault {
     RewriteFault::Write { path: folder.to_owned(), source }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_folder_is_free_though_a_process_that_was_just_begun_has_its_lock_open() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let lock = take(folder.path()).expect("taken").expect("free");
+        // What that process has between its beginning and its program: the same open file.
+        let begun = lock.0.try_clone().expect("a file");
+        assert!(take(folder.path()).expect("looked at").is_none(), "it is taken");
+        drop(lock);
+        assert!(take(folder.path()).expect("looked at").is_some(), "it is free");
+        drop(begun);
+    }
 }
