@@ -8,14 +8,13 @@ use std::task::{Context, Poll};
 use tokio::sync::oneshot;
 
 /// A look-up under way. Ready when [`crate::consent::Ledger::standings`] has all that was asked for, or
-/// the deadline has passed: what is not known then is answered `Unavailable`. Says which: `true` when all
-/// was found in time. What a full cache has dropped again since is worth another look-up. Dropping it
-/// forgets the waiting, not the look-up.
+/// the deadline has passed: what is not known then is answered `Unavailable`. Dropping it forgets the
+/// waiting, not the look-up.
 #[derive(Debug)]
 pub struct Lookup(oneshot::Receiver<()>);
 
 impl Lookup {
-    /// One, and who ends it: by sending when all is there, by being dropped when its time is over.
+    /// One, and who ends it: by sending, or by being dropped.
     pub fn new() -> (oneshot::Sender<()>, Lookup) {
         let (end, over) = oneshot::channel();
         (end, Lookup(over))
@@ -23,10 +22,10 @@ impl Lookup {
 }
 
 impl Future for Lookup {
-    type Output = bool;
+    type Output = ();
 
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<bool> {
-        Pin::new(&mut self.0).poll(cx).map(|ended| ended.is_ok())
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        Pin::new(&mut self.0).poll(cx).map(|_| ())
     }
 }
 
@@ -94,10 +93,7 @@ mod tests {
     fn who_waits_is_answered_even_by_nobody() {
         let (end, lookup) = Lookup::new();
         drop(end);
-        assert_eq!(now(lookup), Poll::Ready(false));
-        let (end, lookup) = Lookup::new();
-        end.send(()).unwrap();
-        assert_eq!(now(lookup), Poll::Ready(true));
+        assert_eq!(now(lookup), Poll::Ready(()));
         let (_end, lookup) = Lookup::new();
         assert_eq!(now(lookup), Poll::Pending);
         let (sender, claim) = Claiming::new(2);

@@ -12,21 +12,16 @@ use super::{Shared, scratch};
 use crate::consent::{Claim, Claimed, Claiming, Ledger, Lookup};
 use crate::session::{Batch, Moment};
 
-/// How often a batch is looked up at most. Between the answer and the judgement, a cache that is too small
-/// may have dropped a pair again.
-const LOOKUPS_A_BATCH_MAX: u32 = 3;
-
 /// How far it has come.
 #[derive(Debug, Default)]
 pub(super) enum Inquiry {
     /// Nothing is asked.
     #[default]
     None,
-    /// Standings, since then (steady clock), for a batch of which nothing is judged: the how manieth time.
-    Standings { lookup: Lookup, since_us: u64, times: u32 },
-    /// The answer has come, so many times by now. At `LOOKUPS_A_BATCH_MAX` what the ledger knows by now is
-    /// what it knows.
-    Known { times: u32 },
+    /// Standings, since then (steady clock), for a batch of which nothing is judged.
+    Standings(Lookup, u64),
+    /// What the ledger knows by now is what it knows.
+    Known,
     /// Whether the messages of a batch that is on record are this node's to send.
     Claims(Claiming),
     /// They are answered.
@@ -50,10 +45,6 @@ impl Pair {
     pub(super) fn judge(&mut self, shared: &Shared, now: Moment) -> bool {
         self.asked_at_change = shared.ledger.as_ref().map_or(0, Ledger::changes);
         self.traced.judging(&shared.clock);
-        let times = match self.inquiry {
-            Inquiry::Known { times } => times,
-            _ => 0,
-        };
         let (mut lookup, mut asked, mut lacking) = (None, 0, 0);
         let ledger = shared.ledger.as_ref();
         let batch = scratch::with_desk(|desk| {
@@ -63,7 +54,6 @@ impl Pair {
             };
             let mut look_up = |questions: &[_]| {
                 lacking = questions.len();
-                let ledger = ledger.filter(|_| times < LOOKUPS_A_BATCH_MAX);
                 lookup = ledger.and_then(|ledger| ledger.lacks(questions, now.wall_us));
                 lookup.is_some()
             };
@@ -77,16 +67,15 @@ impl Pair {
             ledger.answered(asked.saturating_sub(lacking) as u64);
         }
         let waits = lookup.filter(|_| batch == Batch::Waits);
-        let since_us = now.steady_us;
-        let standings = |lookup| Inquiry::Standings { lookup, since_us, times: times + 1 };
-        self.inquiry = waits.map_or(Inquiry::None, standings);
+        self.inquiry =
+            waits.map_or(Inquiry::None, |lookup| Inquiry::Standings(lookup, now.steady_us));
         self.wake_holders();
         batch == Batch::UnderWay
     }
 
     /// Whether the next batch waits for standings. One that will be refused anyway does not.
     pub(super) fn waits_for_standings(&self) -> bool {
-        matches!(self.inquiry, Inquiry::Standings { .. })
+        matches!(self.inquiry, Inquiry::Standings(..))
             && self.session.ending().is_none()
             && !self.session.is_draining()
     }
@@ -121,15 +110,14 @@ impl Pair {
     /// Whether what was asked is answered, or late.
     pub(super) fn poll_inquiry(&mut self, cx: &mut Context<'_>) -> bool {
         match &mut self.inquiry {
-            Inquiry::Standings { lookup, since_us, times } => {
-                let Poll::Ready(is_in_time) = Pin::new(lookup).poll(cx) else {
+            Inquiry::Standings(lookup, since_us) => {
+                if Pin::new(lookup).poll(cx).is_pending() {
                     return false;
-                };
+                }
                 let waited_us = self.shared.clock.now().steady_us.saturating_sub(*since_us);
                 let waits = &self.shared.metrics.consent_lookup_wait;
                 waits.observe(Duration::from_micros(waited_us));
-                let times = if is_in_time { *times } else { LOOKUPS_A_BATCH_MAX };
-                self.inquiry = Inquiry::Known { times };
+                self.inquiry = Inquiry::Known;
                 true
             }
             Inquiry::Claims(claiming) => match Pin::new(claiming).poll(cx) {
@@ -139,7 +127,7 @@ impl Pair {
                     true
                 }
             },
-            Inquiry::None | Inquiry::Known { .. } | Inquiry::Claimed(_) => false,
+            Inquiry::None | Inquiry::Known | Inquiry::Claimed(_) => false,
         }
     }
 }

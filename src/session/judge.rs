@@ -53,8 +53,8 @@ impl Session {
     }
 
     /// The same, unless the ledger cannot tell at once and `look_up` says that it is worth waiting. Called
-    /// again, it looks at the very frames that waited, and judges them by what the ledger knows then, unless
-    /// it is worth waiting once more; those behind them are of the next batch.
+    /// again, it judges the very frames that waited, by what the ledger knows then; those behind them are
+    /// of the next batch.
     pub fn judge_or_wait(
         &mut self,
         knowledge: &Knowledge,
@@ -82,8 +82,7 @@ impl Session {
         let is_known = answer(&mut frames, desk, ask);
         if waited_octets > 0 {
             self.forget_looked(desk);
-        }
-        if !is_known && look_up(lacking(&frames, desk)) {
+        } else if !is_known && look_up(lacking(&frames, desk)) {
             self.keep_looked(&frames);
             desk.frames = recycled(frames);
             self.esme = waiting;

@@ -1,9 +1,8 @@
 //! A batch that was looked at and has to wait for the ledger. Nothing of it is placed: no rate, sweep, tally or
 //! record knows of it yet, and its octets stay where they are. What the look found in the texts is kept, so that
-//! the next look decodes, joins and classifies nothing again.
+//! the second look decodes, joins and classifies nothing again.
 //!
-//! How often a batch may wait is the caller's to say: what the ledger does not know at the last look, it does
-//! not know for this batch.
+//! The second look is the last: what the ledger still does not know then, it does not know for this batch.
 
 use super::desk::Desk;
 use super::knowledge::Knowledge;
@@ -73,7 +72,7 @@ impl Session {
         self.looked.circumstances = Some((self.state, self.draining));
     }
 
-    /// Lays out what one look found for the next, unless it was under other circumstances.
+    /// Lays out what the first look found for the second, unless it was under other circumstances.
     pub(super) fn recall_looked(&mut self, knowledge: &Knowledge, desk: &mut Desk) {
         if self.looked.circumstances == Some((self.state, self.draining)) {
             std::mem::swap(&mut desk.recalled.messages, &mut self.looked.messages);
@@ -83,7 +82,7 @@ impl Session {
         }
     }
 
-    /// The next look is over.
+    /// The second look is over.
     pub(super) fn forget_looked(&mut self, desk: &mut Desk) {
         desk.recalled.messages.clear();
         self.looked.messages.clear();
@@ -97,7 +96,7 @@ impl Session {
         self.looked = Looked::default();
     }
 
-    /// Parts that the look joined to their messages; those that came earlier only `with_held`.
+    /// Parts that the first look joined to their messages; those that came earlier only `with_held`.
     fn put_back(&mut self, knowledge: &Knowledge, with_held: bool) {
         for Message { joined, was_held } in self.looked.messages.drain(..) {
             if let (Some(key), Some(number)) = (joined.key, joined.new_part)

@@ -33,7 +33,7 @@ pub(super) struct Wanted {
     pub gaps: Vec<Gap>,
     /// Until when it waits.
     pub until: Instant,
-    /// Told when all is there; dropped when its time is over.
+    /// Told when its waiting is over.
     pub end: oneshot::Sender<()>,
 }
 
@@ -106,6 +106,8 @@ fn give_up(node: &Node, waiting: &mut Vec<Wanted>, now: Option<Instant>) {
     let is_over = |wanted: &mut Wanted| now.is_none_or(|now| wanted.until <= now);
     for wanted in waiting.extract_if(.., is_over) {
         node.late.fetch_add(wanted.gaps.len() as u64, Ordering::Relaxed);
+        // Who asked may be gone.
+        let _ = wanted.end.send(());
     }
 }
 
