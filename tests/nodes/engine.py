@@ -16,6 +16,15 @@ def programs():
     return max(bins, key=lambda bin: float(bin.parent.name))
 
 
+def has_ended(process):
+    """Whether it runs no more. Orphans whose new parent takes its time to ask after them hold nothing any more."""
+    try:
+        stat = pathlib.Path(f"/proc/{process}/stat").read_text(encoding="utf-8")
+    except OSError:
+        return True
+    return stat.rpartition(")")[2].split()[0] == "Z"
+
+
 class Server:
     """One PostgreSQL server. Its port stays when it is made anew."""
 
@@ -83,7 +92,7 @@ include_if_exists = 'server.conf'
             for child in children:
                 call("kill", "-9", child, status=None)
             # A new postmaster waits for whoever still holds the old one's shared memory.
-            wait("PostgreSQL's children end", lambda: not any(pathlib.Path(f"/proc/{child}").exists() for child in children))
+            wait("PostgreSQL's children end", lambda: all(map(has_ended, children)))
             self.process = None
 
     def stop(self):
