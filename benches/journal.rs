@@ -17,10 +17,14 @@ use std::time::{Duration, Instant};
 use consentry::audit::keys::SigningKey;
 use consentry::audit::proof::NotaryOptions;
 use consentry::audit::{
-    Address, Durability, Journal, Options, PASS, Records, References, Sealing, Unavailable,
-    VerdictRecord, verify,
+    Durability, Journal, Options, Records, Sealing, Unavailable, VerdictRecord, verify,
 };
 use consentry::config::size;
+
+#[path = "../tests/fixtures/records.rs"]
+mod records;
+
+use records::VERDICT;
 
 const NOW_US: u64 = 1_790_000_000_000_000;
 /// Verdicts of one append, about what a turn of a busy session has.
@@ -29,25 +33,7 @@ const BATCH: u32 = 100;
 const BATCHES: u32 = 30_000;
 
 fn verdict(sequence_number: u32) -> VerdictRecord<'static> {
-    VerdictRecord {
-        session: 1,
-        command_id: 4,
-        sequence_number,
-        verdict: PASS,
-        rule: 0,
-        observed: 0,
-        status: 0,
-        command_length: 120,
-        source: Address { ton: 0, npi: 1, raw: b"106900001234" },
-        destination: Address { ton: 1, npi: 1, raw: b"8613800000000" },
-        esm_class: 0,
-        data_coding: 8,
-        part: None,
-        class: 2,
-        consent: 0,
-        asks_receipt: false,
-        references: References::default(),
-    }
+    VerdictRecord { sequence_number, class: 2, ..VERDICT }
 }
 
 /// What a journal does beside writing.
