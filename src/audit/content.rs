@@ -16,7 +16,8 @@
 //! In form 1, which is all that a journal holds, the record's key is made of the segment's content
 //! key; nonce zeros; additional data the record's number (u64) and octets 0..20 of the body.
 
-use super::record::{Kind, Rest};
+use super::decode::Rest;
+use super::kind::Kind;
 use super::records::Records;
 
 /// Octets of the body before the commitment.

@@ -1,7 +1,9 @@
 //! The bodies of what happens beside messages: consent by a command or the admin API, another registry,
 //! somebody who looks at records.
 
-use super::record::{Address, Kind, Rest};
+use super::decode::Rest;
+use super::kind::Kind;
+use super::record::Address;
 use super::records::Records;
 
 /// Octets of a consent record's body before its address.

@@ -9,7 +9,9 @@
 //! | file | subject |
 //! |---|---|
 //! | `format` | the octets: segment header, record head, link, hash chain |
-//! | `record` | the bodies: one structure a kind, written and read |
+//! | `kind` | what a record is: its number and its name |
+//! | `record` | the bodies: one structure a kind |
+//! | `decode` | their reading |
 //! | `ruling` | by what batches are judged, as the journal says it |
 //! | `events` | the bodies of what happens beside messages: consent, registry, accesses |
 //! | `receipt` | the bodies of what the SMSC says later: receipts, destinations not taken |
@@ -37,12 +39,14 @@
 //! and verdicts the `u8` codes that their owners keep stable for ever.
 
 mod content;
+mod decode;
 mod disk;
 mod events;
 pub mod format;
 pub mod index;
 mod journal;
 pub mod keys;
+mod kind;
 mod latest;
 pub mod message_id;
 pub mod proof;
@@ -67,12 +71,13 @@ pub use events::{AccessRecord, ConsentRecord, RegistryRecord};
 pub use journal::{
     Durability, Journal, Options, PENDING_OCTETS_MAX, RETRY, State, Stats, Ticket, Unavailable,
 };
+pub use kind::Kind;
 pub use latest::{LATEST_OF_A_RULE_MAX, LATEST_RECORDS_MAX, Latest, Refused};
 pub use read::{Ending, Entry, Kept, ReadFault, Reader, look_up, segment_firsts, show};
 pub use receipt::{RECEIPT_WORD_OCTETS_MAX, ReceiptRecord, UnsuccessRecord};
 pub use receipts::{Matched, ReceiptQuery, receipts};
 pub use record::{
-    ADDRESS_OCTETS_MAX, Address, BindRecord, EndRecord, KeysRecord, Kind, LinkRecord,
+    ADDRESS_OCTETS_MAX, Address, BindRecord, EndRecord, KeysRecord, LinkRecord,
     MESSAGE_ID_OCTETS_MAX, NAME_OCTETS_MAX, OBSERVE, PASS, Part, REFERENCE_OCTETS_MAX, REFUSE,
     REPLY_OCTETS_MAX, Record, References, ReplyRecord, ResponseRecord, RulesRecord, StartRecord,
     UnansweredRecord, VerdictRecord,

@@ -6,7 +6,8 @@ use std::sync::Arc;
 
 use super::events::RegistryRecord;
 use super::format::{Chain, Header, LINK_OCTETS, RECORD_HEAD_OCTETS, segment_name, u16_at, u64_at};
-use super::record::{Kind, Record, RulesRecord, StartRecord};
+use super::kind::Kind;
+use super::record::{Record, RulesRecord, StartRecord};
 use super::retention::{Purged, PurgedFile, kept_proof};
 use super::sealed::{Gone, KeyRing, Unsealer};
 use super::segment::{Failed, Fault, Next, Segment, SegmentFile, Tail, list};

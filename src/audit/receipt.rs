@@ -1,8 +1,10 @@
 //! The bodies of what the SMSC says of messages later: receipts, and the destinations of a submit_multi
 //! that it did not take.
 
+use super::decode::Rest;
+use super::kind::Kind;
 use super::message_id::{self, Tail};
-use super::record::{Address, Kind, MESSAGE_ID_OCTETS_MAX, Rest};
+use super::record::{Address, MESSAGE_ID_OCTETS_MAX};
 use super::records::Records;
 
 /// Octets of a receipt's `stat:` or `err:`; longer ones are cut.

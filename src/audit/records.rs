@@ -2,14 +2,17 @@
 
 use std::net::{IpAddr, SocketAddr};
 
+use super::decode::{
+    ASKS_RECEIPT, HAS_CLASS, HAS_CONSENT, HAS_PART, HAS_REFERENCES, VERDICT_FIXED_OCTETS,
+};
 use super::format::{RECORD_HEAD_OCTETS, u64_at};
+use super::kind::Kind;
 use super::proof::Signed;
 use super::read::{decode, split_record};
 use super::record::{
-    ADDRESS_OCTETS_MAX, ASKS_RECEIPT, Address, BindRecord, EndRecord, HAS_CLASS, HAS_CONSENT,
-    HAS_PART, HAS_REFERENCES, KeysRecord, Kind, MESSAGE_ID_OCTETS_MAX, NAME_OCTETS_MAX,
-    REFERENCE_OCTETS_MAX, REPLY_OCTETS_MAX, Record, ReplyRecord, ResponseRecord, RulesRecord,
-    StartRecord, UnansweredRecord, VERDICT_FIXED_OCTETS, VerdictRecord,
+    ADDRESS_OCTETS_MAX, Address, BindRecord, EndRecord, KeysRecord, MESSAGE_ID_OCTETS_MAX,
+    NAME_OCTETS_MAX, REFERENCE_OCTETS_MAX, REPLY_OCTETS_MAX, Record, ReplyRecord, ResponseRecord,
+    RulesRecord, StartRecord, UnansweredRecord, VerdictRecord,
 };
 
 /// Records on their way to the journal, encoded but for number and sum.

@@ -7,9 +7,10 @@ use std::sync::Arc;
 
 use super::super::format::Chain;
 use super::super::keys::IndexKey;
+use super::super::kind::Kind;
 use super::super::message_id;
 use super::super::read::{Entry, ReadFault, Reader};
-use super::super::record::{Kind, Record};
+use super::super::record::Record;
 use super::super::sealed::KeyRing;
 use super::super::segment::{Segment, SegmentFile, list};
 use super::segment::{SESSIONS_MAX, SegmentIndex};

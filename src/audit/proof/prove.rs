@@ -6,8 +6,9 @@ use serde_json::{Value, json};
 
 use super::super::format::{Chain, KIND_LINK, LINK_OCTETS, Link, chain_after, record_sum};
 use super::super::keys::PublicKey;
+use super::super::kind::Kind;
 use super::super::read::{Kept, ReadFault, decode, fault};
-use super::super::record::{Kind, Record};
+use super::super::record::Record;
 use super::super::retention::{Purged, PurgedFile, kept};
 use super::super::sealed::{FORM_SEALED, Gone, KeyRing, Purpose, RecordKey, disclosed};
 use super::super::segment::{Fault, Next, Segment, SegmentFile, list};

@@ -10,9 +10,10 @@ use std::sync::Arc;
 
 use super::super::format::{segment_name, u64_at};
 use super::super::journal::Journal;
+use super::super::kind::Kind;
 use super::super::proof::{Leaves, Proof, ProveFault, Prover};
 use super::super::read::{ReadFault, decode, fault};
-use super::super::record::{Kind, Record};
+use super::super::record::Record;
 use super::super::records::Records;
 use super::super::sealed::{KeyRing, Purpose, Unsealer};
 use super::super::segment::SegmentFile;

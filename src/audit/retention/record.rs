@@ -1,7 +1,8 @@
 //! The bodies of what retention records: a segment that was purged, a hold that was set or lifted.
 
+use super::super::decode::Rest;
 use super::super::format::Chain;
-use super::super::record::{Kind, Rest};
+use super::super::kind::Kind;
 use super::super::records::Records;
 use super::hold::{HOLD_SEGMENTS_MAX, Hold};
 use super::purged::Purged;

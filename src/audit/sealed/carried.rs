@@ -1,8 +1,8 @@
 //! Contents that left the journal as they stand in it, with the wrapped key of their segment.
 
 use super::super::keys::AuditorKey;
+use super::super::kind::Kind;
 use super::super::read::Kept;
-use super::super::record::Kind;
 use super::record_key::DataKey;
 use super::ring::disclosed;
 use super::sidecar::{Purpose, Sidecar};

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::super::keys::{AuditorKey, KeyFault, NumbersKey};
-use super::super::record::Kind;
+use super::super::kind::Kind;
 use super::record_key::{DataKey, Keystream, RecordKey};
 use super::sidecar::{Purpose, Sidecar};
 use super::spans::spans;

@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 
 use super::super::format::{RECORD_HEAD_OCTETS, u16_at};
 use super::super::keys::{Auditor, NumbersKey};
-use super::super::record::{KeysRecord, Kind};
+use super::super::kind::Kind;
+use super::super::record::KeysRecord;
 use super::super::records::Records;
 use super::record_key::{DataKey, KEY_OCTETS, KEYS_AT_ONCE, Keystream, RecordKey};
 use super::sidecar::{self, Openers, Purpose};

@@ -4,10 +4,11 @@
 
 use std::ops::Range;
 
+use super::super::decode::VERDICT_FIXED_OCTETS;
 use super::super::events::CONSENT_FIXED_OCTETS;
 use super::super::format::RECORD_HEAD_OCTETS;
+use super::super::kind::Kind;
 use super::super::receipt::RECEIPT_FIXED_OCTETS;
-use super::super::record::{Kind, VERDICT_FIXED_OCTETS};
 
 /// Spans of a record at most.
 pub(in crate::audit) const SPANS_MAX: usize = 3;

@@ -17,10 +17,11 @@ use std::sync::Arc;
 
 use super::events::ConsentRecord;
 use super::index::{Indexed, Plan, Planned};
+use super::kind::Kind;
 use super::message_id::{is_same, is_same_recipient};
 use super::read::{Ending, Entry, Kept, ReadFault, Reader};
 use super::receipt::ReceiptRecord;
-use super::record::{Kind, ReplyRecord};
+use super::record::ReplyRecord;
 use super::sealed::KeyRing;
 
 mod join;
