@@ -14,6 +14,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::newcomers::Newcomers;
 use super::pending::Pending;
 use super::store::Counts;
 use super::{Embedded, locked};
@@ -157,6 +158,10 @@ impl Embedded {
             same_file && chunk.count == events.len() as u64
         });
         let first = again.map_or(pending.counts.next, |chunk| chunk.first);
+        // Of an empty store it is known what comes in; the counts leave out what a killed import wrote.
+        if pending.newcomers.is_none() && store.pairs_from(PairKey(0)).next().is_none() {
+            pending.newcomers = Some(Newcomers::new());
+        }
         let mut folded = self.fold(events, first, now_us, pending)?;
         folded.refused.sort_by_key(|refused| refused.at);
         report(&folded.refused);
@@ -178,6 +183,9 @@ impl Embedded {
         store.put_counts(&mut batch, &pending.counts);
         store.commit(batch).map_err(failed)?;
         self.write_chunk(&folded, events, first, now_us).map_err(failed)?;
+        if let Some(newcomers) = &mut pending.newcomers {
+            folded.pairs.iter().for_each(|(key, _)| newcomers.see(*key));
+        }
         self.finish(key, &chunk, pending)
     }
 
@@ -235,7 +243,11 @@ impl Embedded {
         let mut folded = Folded::default();
         for run in order.chunk_by(|one, next| one.0 == next.0) {
             let Some((key, _)) = run.first() else { continue };
-            let found = pending.pair(&self.shared().store, *key);
+            let is_new = pending.newcomers.as_ref().is_some_and(|all| all.is_new(*key));
+            let found = match is_new {
+                true => Ok(None),
+                false => pending.pair(&self.shared().store, *key),
+            };
             let found = found.map_err(|fault| Unavailable::failed(&fault))?;
             let is_new = found.is_none();
             let mut pair = found.unwrap_or_default();

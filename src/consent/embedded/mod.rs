@@ -17,6 +17,7 @@ mod committer;
 mod ids;
 mod intake;
 mod names;
+mod newcomers;
 mod pending;
 mod store;
 mod warm;

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::task::Waker;
 
+use super::newcomers::Newcomers;
 use super::store::{Counts, Store};
 use crate::consent::files::FileFault;
 use crate::consent::pair::{Change, Pair};
@@ -29,6 +30,8 @@ pub(super) struct Pending {
     /// Pairs as they stand after the queue, with the position of the last event that changed them.
     pub pairs: HashMap<u64, (Pair, u64)>,
     pub counts: Counts,
+    /// The pairs that there are, as long as an import began with none.
+    pub newcomers: Option<Newcomers>,
     /// Revocations taken since the ledger was opened, in the order of [`Cause::ALL`].
     pub revoked: [u64; Cause::ALL.len()],
     /// Position of the last event accepted.
@@ -45,6 +48,7 @@ impl Pending {
             queue: Vec::new(),
             pairs: HashMap::new(),
             counts,
+            newcomers: None,
             revoked: [0; Cause::ALL.len()],
             accepted: 0,
             waiters: Vec::new(),
@@ -81,6 +85,9 @@ impl Pending {
             Ok(Change::Count) => None,
             Ok(Change::History) => Some(self.counts.next),
         };
+        if let Some(newcomers) = &mut self.newcomers {
+            newcomers.see(key);
+        }
         self.counts.next += u64::from(sequence.is_some());
         self.counts.pairs += u64::from(is_new);
         if let Some(count) = self.counts.events.get_mut(event.happened.kind()) {
