@@ -2,7 +2,7 @@
 
 use std::path::Path;
 use std::process::Command as Process;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use consentry::audit::{self, Found, Query, Record};
 use consentry::peer::esme::Esme;
@@ -242,6 +242,15 @@ async fn a_journal_that_cannot_be_written_lets_nothing_through() {
     assert_eq!(passed.len(), sent_on, "what was forwarded is on record, and nothing else");
 }
 
+/// Waits for the first message to reach the SMSC.
+async fn arrives(smsc: &Smsc) {
+    let began = Instant::now();
+    while submits(smsc).is_empty() {
+        assert!(began.elapsed() < Duration::from_secs(30), "no message arrives");
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+}
+
 /// Sends as fast as the window of `esme` allows until the connection breaks; how many were
 /// answered ESME_ROK.
 async fn load(mut esme: Esme) -> usize {
@@ -286,6 +295,7 @@ async fn killed_at_any_moment_no_forwarded_message_is_without_its_record() {
         let mut proxy = Proxy::start(folder.path(), smsc.address(), &audit(durability), "");
         let esme = bound(&proxy).await;
         let sender = tokio::spawn(load(esme));
+        arrives(&smsc).await;
         tokio::time::sleep(Duration::from_millis(after_ms)).await;
         proxy.signal("-KILL");
         proxy.wait();
@@ -313,6 +323,7 @@ async fn told_to_stop_under_load_it_loses_nothing() {
     for _ in 0..3 {
         senders.push(tokio::spawn(load(bound(&proxy).await)));
     }
+    arrives(&smsc).await;
     tokio::time::sleep(Duration::from_millis(200)).await;
     proxy.signal("-TERM");
     assert_eq!(proxy.wait(), Some(0));
