@@ -206,8 +206,6 @@ impl Mark {
     }
 }
 
-const SHORT_CHARS_MAX: usize = 15;
-const LONG_CHARS_MIN: usize = 60;
 const GAPS_MIN: u32 = 2;
 const SPACED_MIN: u32 = 3;
 const DISTANCE_MIN: u32 = 4;
@@ -398,11 +396,11 @@ impl Marks {
     fn measure(&mut self, symbols: &Symbols, numbers: usize) {
         let characters = symbols.all().len();
         let length = match characters {
-            ..=SHORT_CHARS_MAX => Mark::Short,
-            ..24 => Mark::Chars16,
-            ..36 => Mark::Chars24,
-            ..48 => Mark::Chars36,
-            ..LONG_CHARS_MIN => Mark::Chars48,
+            ..16 => Mark::Short,
+            16..24 => Mark::Chars16,
+            24..36 => Mark::Chars24,
+            36..48 => Mark::Chars36,
+            48..60 => Mark::Chars48,
             _ => Mark::Long,
         };
         self.put(length, 0, characters);

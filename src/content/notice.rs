@@ -179,7 +179,7 @@ fn find(text: &str) -> Option<(usize, usize, Option<Keyword>)> {
             continue;
         }
         let rest = text.get(start..).unwrap_or_default();
-        if let Some(word) = word_at_start(rest, &REFUSE) {
+        if let Some(word) = REFUSE.iter().find(|word| rest.starts_with(**word)) {
             let end = start + word.len();
             let head = text.get(..start).unwrap_or_default();
             let tail = text.get(end..).unwrap_or_default();
@@ -189,7 +189,7 @@ fn find(text: &str) -> Option<(usize, usize, Option<Keyword>)> {
                 return Some((start, end, keyword));
             }
         }
-        if let Some(word) = word_at_start(rest, &REFUSE_BEFORE) {
+        if let Some(word) = REFUSE_BEFORE.iter().find(|word| rest.starts_with(**word)) {
             let end = start + word.len();
             if let Some(keyword) = keyword_after(text.get(end..).unwrap_or_default()) {
                 return Some((start, end, Some(keyword)));
@@ -229,17 +229,17 @@ fn keyword_before(head: &str, word: &str) -> Option<Option<Keyword>> {
 /// `退订回T`, `退订请回复TD`, `拒收请回复R`: what follows the word.
 fn keyword_after(tail: &str) -> Option<Keyword> {
     let tail = trim_start(tail);
-    let reply = word_at_start(tail, &REPLY)?;
+    let reply = REPLY.iter().find(|reply| tail.starts_with(**reply))?;
     let mut tail = trim_start(tail.get(reply.len()..)?);
     // 退订请编辑短信TD发送至…, 退订请回短信 TD
-    if let Some(again) = word_at_start(tail, &REPLY) {
+    if let Some(again) = REPLY.iter().find(|reply| tail.starts_with(**reply)) {
         tail = trim_start(tail.get(again.len()..)?);
     }
     let letters = tail.find(|c: char| !c.is_ascii_alphanumeric()).unwrap_or(tail.len());
     if (1..=KEYWORD_LETTERS_MAX).contains(&letters) {
         return Keyword::new(tail.get(..letters)?);
     }
-    word_at_start(tail, &REFUSE).and_then(Keyword::new)
+    REFUSE.iter().find(|word| tail.starts_with(**word)).and_then(|word| Keyword::new(word))
 }
 
 /// A link or a telephone number follows at once: that is a way to refuse without a keyword.
@@ -255,7 +255,7 @@ fn leads_elsewhere(tail: &str) -> bool {
 
 /// `reply STOP`, `txt STOP`: the word is its own keyword.
 fn reply_stop(text: &str) -> Option<Keyword> {
-    let reply = word_at_start(text, &REPLY_STOP)?;
+    let reply = REPLY_STOP.into_iter().find(|reply| text.starts_with(reply))?;
     let rest = trim_signs_start(text.get(reply.len()..)?);
     let word = ["stop", "unsub", "unsubscribe", "optout", "quit"].into_iter().find(|word| {
         rest.strip_prefix(word).is_some_and(|rest| !rest.starts_with(|c: char| c.is_alphanumeric()))
@@ -274,8 +274,8 @@ fn trim_signs_end(text: &str) -> &str {
 /// Without glue and signs at the start.
 fn trim_start(text: &str) -> &str {
     let mut text = trim_signs_start(text);
-    while let Some(glue) = word_at_start(text, &GLUE) {
-        text = trim_signs_start(text.get(glue.len()..).unwrap_or_default());
+    while let Some(rest) = GLUE.iter().find_map(|glue| text.strip_prefix(glue)) {
+        text = trim_signs_start(rest);
     }
     text
 }
@@ -287,14 +287,6 @@ fn trim_end(text: &str) -> &str {
         text = trim_signs_end(text.get(..text.len() - glue.len()).unwrap_or_default());
     }
     text
-}
-
-/// The first of the words that the text begins with. All have two octets at least, and most differ in
-/// the second, which costs less than to compare them.
-fn word_at_start<'w>(text: &str, words: &[&'w str]) -> Option<&'w str> {
-    let second = text.as_bytes().get(1);
-    let mut likely = words.iter().filter(|word| word.as_bytes().get(1) == second);
-    likely.find(|word| text.starts_with(**word)).copied()
 }
 
 /// The first of the words that the text ends with. Most differ in the last octet already, which costs

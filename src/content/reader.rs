@@ -82,6 +82,8 @@ impl Seen {
             self.texts.resize(features, 0);
             self.text = 1;
         }
+        // The first is a mark's, and no word's own: it stands for none.
+        self.texts.iter_mut().take(1).for_each(|none| *none = self.text);
         self.bases = [0; 2];
     }
 
@@ -232,20 +234,26 @@ impl Reader {
         marks.all().iter().for_each(|(mark, _, _)| self.add(mark.index() as u16, &mut sums));
         let unsigned = symbols.of(body.clone());
         self.words.find(unsigned, matches);
+        // Kept apart, what words say stays in registers.
+        let mut of_words = [0; 8];
         self.words.each(unsigned, matches, |word| {
-            if !word.lists.is_empty() {
+            if word.is_listed() {
                 let add = |list, _, _| self.add(list, &mut sums);
-                self.tell_lists(&word, body.start, sentences, seen, add);
+                self.tell_lists(word, body.start, sentences, seen, add);
             }
-            if word.own != 0 && seen.is_new(word.own) {
-                add(word.row, &mut sums);
+            if seen.is_new(word.own()) {
+                add(word.row(), &mut of_words);
             }
         });
-        self.pairs.each(seen.bases, |pair, _, _| self.add(pair, &mut sums));
+        let mut of_pairs = [0; 8];
+        self.pairs.each(seen.bases, |pair, _, _| self.add(pair, &mut of_pairs));
+        let more = of_words.into_iter().zip(of_pairs);
+        sums.iter_mut().zip(more).for_each(|(sum, (one, other))| *sum += one + other);
         self.judge(&sums).0
     }
 
     /// Adds what a feature says for each class.
+    #[inline]
     fn add(&self, feature: u16, sums: &mut Sums) {
         if let Some(row) = self.weights.get(usize::from(feature)) {
             add(row, sums);
@@ -308,16 +316,17 @@ impl Reader {
 
     /// Tells each list that a word fires, once, with its symbols. The text begins where its body does: who signs
     /// is no word, it would be learned by heart.
+    #[inline(never)]
     fn tell_lists(
         &self,
-        word: &Match<'_>,
+        word: Match<'_>,
         body: usize,
         sentences: Sentences,
         seen: &mut Seen,
         mut found: impl FnMut(u16, usize, usize),
     ) {
         let (start, end) = (body + word.start, body + word.end);
-        for list in word.lists {
+        for list in self.words.lists(word) {
             if seen.is_new_list(*list) {
                 found(*list, start, end);
             }
@@ -366,9 +375,9 @@ impl Reader {
         // What is named is what ends first, and the longest of it.
         words.sort_by_key(|word| (word.end, word.start));
         for word in words {
-            self.tell_lists(&word, body.start, sentences, seen, &mut fire);
-            if word.own != 0 && seen.is_new(word.own) {
-                fire(word.own, body.start + word.start, body.start + word.end);
+            self.tell_lists(word, body.start, sentences, seen, &mut fire);
+            if seen.is_new(word.own()) {
+                fire(word.own(), body.start + word.start, body.start + word.end);
             }
         }
         let mut spans = [(0, 0); BASES_MAX];

@@ -116,7 +116,7 @@ pub fn signatures(text: &str) -> Signatures<'_> {
 /// The highest bit of each octet that is [`FIRST`], and of some that stand behind one.
 fn likely(chunk: [u8; CHUNK_OCTETS]) -> u128 {
     const ONES: u128 = u128::from_le_bytes([1; CHUNK_OCTETS]);
-    let zero_where_first = u128::from_le_bytes(chunk) ^ ONES * FIRST as u128;
+    let zero_where_first = u128::from_le_bytes(chunk) ^ (ONES * FIRST as u128);
     zero_where_first.wrapping_sub(ONES) & !zero_where_first & ONES << 7
 }
 

@@ -116,8 +116,8 @@ impl Symbol {
 
     /// Whether a mark may depend on it, standing behind that one.
     fn is_special(self, before: Symbol) -> bool {
-        let octet = self.octet();
-        if octet < 0x80 { !(self.is_latin() && before.is_latin()) } else { octet == FULL_STOP }
+        let is_sign = self.octet() < 0x80 && !self.is_latin() || self.step() == step::STOP;
+        is_sign || self.is_latin() && !before.is_latin()
     }
 }
 
@@ -299,7 +299,7 @@ impl Symbols {
         self.all().get(part).unwrap_or_default()
     }
 
-    /// Where those stand that marks depend on: signs, numbers, full stops, first letters of words.
+    /// Where those stand that marks may depend on: signs, stops, numbers, first letters of words.
     pub(super) fn specials(&self) -> impl Iterator<Item = usize> {
         self.specials.iter().map(|at| *at as usize)
     }
@@ -453,7 +453,7 @@ impl Symbols {
         }
     }
 
-    /// Takes the ideographs that follow one, and gives what stands behind them.
+    /// Takes the ideographs and stops that follow an ideograph, and gives what stands behind them.
     fn put_ideographs<'t>(
         &mut self,
         alphabet: &Alphabet,
@@ -461,21 +461,24 @@ impl Symbols {
         end: &mut End,
     ) -> &'t [u8] {
         let mut left = here;
-        let room = self.room.get_mut(self.count..).unwrap_or_default();
-        let mut taken = 0;
-        for slot in room {
+        let Symbols { room, count, specials, .. } = self;
+        let (mut han_run, mut last) = (end.han_run + 1, Last::Han);
+        for slot in room.get_mut(*count..).unwrap_or_default() {
             let [first @ 0xe0..=0xef, second, third, behind @ ..] = left else { break };
             let symbol = alphabet.of_three(*first, *second, *third);
-            if symbol.step() != step::HAN {
-                break;
+            match symbol.step() {
+                step::HAN => (han_run, last) = (han_run + 1, Last::Han),
+                step::STOP => {
+                    specials.push(*count as u32);
+                    (han_run, last) = (0, Last::Other);
+                }
+                _ => break,
             }
             *slot = symbol;
+            *count += 1;
             left = behind;
-            taken += 1;
         }
-        self.count += taken;
-        end.han_run += 1 + taken as u32;
-        end.numerals = 0;
+        (end.han_run, end.last, end.numerals) = (han_run, last, 0);
         left
     }
 

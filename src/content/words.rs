@@ -44,6 +44,13 @@ struct Node {
     row: Row,
 }
 
+impl Node {
+    #[inline]
+    fn is_word(&self) -> bool {
+        u32::from(self.own) | u32::from(self.lists) != 0
+    }
+}
+
 /// No node's number, and no node's parent.
 const NOBODY: u32 = u32::MAX;
 
@@ -52,24 +59,35 @@ const NO_NODE: Node = Node { base: 0, parent: NOBODY, own: 0, lists: 0, row: [0;
 /// A word in a text.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Match<'w> {
-    /// Its own feature; 0 for none.
-    pub(super) own: u16,
-    /// What that one says.
-    pub(super) row: &'w Row,
-    /// The lists that it is in.
-    pub(super) lists: &'w [u16],
+    node: &'w Node,
     /// Its first symbol.
     pub(super) start: usize,
     /// One past its last.
     pub(super) end: usize,
 }
 
+impl<'w> Match<'w> {
+    /// Its own feature; 0 for none.
+    pub(super) fn own(self) -> u16 {
+        self.node.own
+    }
+
+    /// What that one says.
+    pub(super) fn row(self) -> &'w Row {
+        &self.node.row
+    }
+
+    /// Whether it is in any list.
+    pub(super) fn is_listed(self) -> bool {
+        self.node.lists != 0
+    }
+}
+
 /// What was found in a text, kept from text to text so that nothing is allocated.
 #[derive(Debug, Default)]
 pub(super) struct Matches {
-    /// Room, of which the first `count` are in use: the nodes that were come to, level by level.
+    /// Room for the nodes that the search came to, level by level.
     reached: Vec<Reached>,
-    count: usize,
     /// How many there are with each level, from words of two symbols on.
     levels: Vec<usize>,
 }
@@ -102,15 +120,6 @@ fn put(room: &mut [Reached], count: usize, one: Reached, is_so: bool) -> usize {
     count + usize::from(is_so)
 }
 
-impl Matches {
-    /// Room for so many more.
-    fn reserve(&mut self, more: usize) {
-        if self.reached.len() < self.count + more {
-            self.reached.resize(self.count + more, Reached::default());
-        }
-    }
-}
-
 impl Words {
     /// The tree of these words.
     pub(super) fn new(words: &BTreeMap<String, Saying>, alphabet: &Alphabet) -> Words {
@@ -129,52 +138,20 @@ impl Words {
 
     /// Finds every word of two symbols and more, also those within others.
     pub(super) fn find(&self, text: &[Symbol], matches: &mut Matches) {
-        matches.count = 0;
-        matches.levels.clear();
-        matches.reserve(text.len());
-        let (mut count, mut before) = (0, Symbol::default());
-        for ((start, one), next) in (0..).zip(text).zip(text.get(1..).unwrap_or_default()) {
-            // What begins with a letter begins no word behind a letter.
-            let is_begin = !one.are_latin(before);
-            before = *one;
-            let Some((place, is_child)) = self.child(one.number(), *next) else { continue };
-            count =
-                put(&mut matches.reached, count, Reached::new(start, place), is_begin & is_child);
-        }
-        let mut begin = 0;
+        let Matches { reached, levels } = matches;
+        levels.clear();
+        reserve(reached, text.len());
+        let (mut begin, mut end) = (0, begin(&self.nodes, text, reached));
         let mut rest = text.get(1..).unwrap_or_default();
-        while count > begin {
-            matches.levels.push(count);
-            matches.count = count;
+        while end > begin {
+            levels.push(end);
             rest = rest.get(1..).unwrap_or_default();
-            count += self.descend(rest, begin, matches);
-            begin = matches.count;
+            reserve(reached, end + end - begin);
+            let Some((done, room)) = reached.split_at_mut_checked(end) else { return };
+            let done = done.get(begin..).unwrap_or_default();
+            begin = end;
+            end += descend(&self.nodes, rest, done, room);
         }
-    }
-
-    /// Goes one level down from where the search has come to, with a text that begins so much later. Says
-    /// how many nodes it comes to.
-    fn descend(&self, text: &[Symbol], begin: usize, matches: &mut Matches) -> usize {
-        matches.reserve(matches.count - begin);
-        let Some((done, room)) = matches.reached.split_at_mut_checked(matches.count) else {
-            return 0;
-        };
-        let mut count = 0;
-        for one in done.get(begin..).unwrap_or_default() {
-            let Some(next) = text.get(one.start() as usize) else { continue };
-            let Some((place, is_child)) = self.child(one.node(), *next) else { continue };
-            count = put(room, count, Reached::new(one.start(), place), is_child);
-        }
-        count
-    }
-
-    /// Where a node's child by a symbol would be, and whether it is there. The nodes of words of one symbol
-    /// have its number, and so has nobody else.
-    #[inline]
-    fn child(&self, parent: u32, symbol: Symbol) -> Option<(u32, bool)> {
-        let place = self.nodes.get(parent as usize)?.base + symbol.number();
-        let node = self.nodes.get(place as usize)?;
-        Some((place, node.parent == parent))
     }
 
     /// Tells every word that was found, the shortest first. Words that begin with a letter begin behind none
@@ -187,31 +164,73 @@ impl Words {
         mut found: impl FnMut(Match<'w>),
     ) {
         let has_letters = Symbol::any_latin(text);
-        let mut tell = |node: &'w Node, start: usize, end: usize| {
-            let is_word = u32::from(node.own) | u32::from(node.lists) != 0;
-            if is_word && !(has_letters && is_cut(text, start, end)) {
-                let lists = if node.lists == 0 { &[] } else { self.lists(node) };
-                found(Match { own: node.own, row: &node.row, lists, start, end });
-            }
-        };
         for (start, symbol) in text.iter().enumerate() {
-            if let Some(node) = self.nodes.get(symbol.number() as usize) {
-                tell(node, start, start + 1);
+            if let Some(node) = self.nodes.get(symbol.number() as usize)
+                && node.is_word()
+                && !(has_letters && is_cut(text, start, start + 1))
+            {
+                found(Match { node, start, end: start + 1 });
             }
         }
         let mut begin = 0;
         for (length, level) in (2..).zip(&matches.levels) {
             for one in matches.reached.get(begin..*level).unwrap_or_default() {
-                if let Some(node) = self.nodes.get(one.node() as usize) {
-                    tell(node, one.start() as usize, one.start() as usize + length);
+                let (start, end) = (one.start() as usize, one.start() as usize + length);
+                if let Some(node) = self.nodes.get(one.node() as usize)
+                    && node.is_word()
+                    && !(has_letters && is_cut(text, start, end))
+                {
+                    found(Match { node, start, end });
                 }
             }
             begin = *level;
         }
     }
 
-    fn lists(&self, node: &Node) -> &[u16] {
-        self.lists.get(usize::from(node.lists)).map_or(&[], Vec::as_slice)
+    /// The lists that a word is in.
+    pub(super) fn lists(&self, word: Match<'_>) -> &[u16] {
+        self.lists.get(usize::from(word.node.lists)).map_or(&[], Vec::as_slice)
+    }
+}
+
+/// Goes from each symbol of a text to the next, as far as words begin so, and writes down where it comes to. Says
+/// how many nodes that are.
+fn begin(nodes: &[Node], text: &[Symbol], room: &mut [Reached]) -> usize {
+    let (mut count, mut before) = (0, Symbol::default());
+    for (start, [one, next]) in (0..).zip(text.array_windows()) {
+        // What begins with a letter begins no word behind a letter.
+        let is_begin = !one.are_latin(before);
+        before = *one;
+        let Some((place, is_child)) = child(nodes, one.number(), *next) else { continue };
+        count = put(room, count, Reached::new(start, place), is_begin & is_child);
+    }
+    count
+}
+
+/// Goes one level down from where the search has come to, with a text that begins so much later.
+fn descend(nodes: &[Node], text: &[Symbol], done: &[Reached], room: &mut [Reached]) -> usize {
+    let mut count = 0;
+    for one in done {
+        let Some(next) = text.get(one.start() as usize) else { continue };
+        let Some((place, is_child)) = child(nodes, one.node(), *next) else { continue };
+        count = put(room, count, Reached::new(one.start(), place), is_child);
+    }
+    count
+}
+
+/// Where a node's child by a symbol would be, and whether it is there. The nodes of words of one symbol
+/// have its number, and so has nobody else.
+#[inline]
+fn child(nodes: &[Node], parent: u32, symbol: Symbol) -> Option<(u32, bool)> {
+    let place = nodes.get(parent as usize)?.base + symbol.number();
+    let node = nodes.get(place as usize)?;
+    Some((place, node.parent == parent))
+}
+
+/// Room for so many.
+fn reserve(reached: &mut Vec<Reached>, count: usize) {
+    if reached.len() < count {
+        reached.resize(count, Reached::default());
     }
 }
 
@@ -395,7 +414,7 @@ mod tests {
             let octet = |at: usize| octets.get(at).copied().unwrap_or(normal.text().len());
             let mut found = Vec::new();
             tree.each(symbols.all(), &matches, |one| {
-                found.push((octet(one.start), octet(one.end), one.own));
+                if one.own() != 0 { found.push((octet(one.start), octet(one.end), one.own())); }
             });
             found.sort_unstable();
             prop_assert_eq!(found, looked_for(&words, normal.text()));
