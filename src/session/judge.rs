@@ -243,7 +243,7 @@ impl Session {
             self.end(EndReason::NeverBound);
         }
         if self.draining && header.command.carries_message() {
-            return self.refuse(knowledge, Judged::bare(header), Reason::SessionDraining, now);
+            return self.refuse(knowledge, &Judged::bare(header), Reason::SessionDraining, now);
         }
         let reason = match (header.command, status) {
             (Command::Unknown(_), _) => Reason::CommandUnknown,
@@ -253,7 +253,7 @@ impl Session {
             (_, _) => Reason::CommandNotCarried,
         };
         let decision = Decision { refused: Some(reason), ..Decision::default() };
-        self.carry_out(Judged::bare(header), decision, status, now)
+        self.carry_out(&Judged::bare(header), decision, status, now)
     }
 
     fn judge_message<'a>(
@@ -283,7 +283,7 @@ impl Session {
         if self.draining {
             let Prepared { message, gathered, facts, .. } = prepared;
             let judged = Judged::message(header, message, gathered, facts, knowledge.content);
-            return self.refuse(knowledge, judged, Reason::SessionDraining, now);
+            return self.refuse(knowledge, &judged, Reason::SessionDraining, now);
         }
         let digits;
         let (mut judged, decision): (Judged<'_>, _) = self.weigh(knowledge, header, prepared, now);
@@ -292,7 +292,7 @@ impl Session {
             digits = recipient.msisdn.digits();
             judged.destination = WireAddress { ton: 1, npi: 1, value: digits.as_bytes() };
         }
-        let step = self.carry_out_decision(knowledge, judged, decision, now);
+        let step = self.carry_out_decision(knowledge, &judged, decision, now);
         if let (StepKind::Pass { .. }, Some(question)) = (step, prepared.question) {
             self.note(prepared, question, 0);
         }
@@ -358,13 +358,13 @@ impl Session {
         let set = knowledge.statuses.of(reason);
         let status = if set == CommandStatus::ESME_RINVCMDLEN { malformed.status() } else { set };
         let decision = Decision { refused: Some(reason), ..Decision::default() };
-        self.carry_out(Judged::bare(header), decision, status, now)
+        self.carry_out(&Judged::bare(header), decision, status, now)
     }
 
     pub(super) fn refuse(
         &mut self,
         knowledge: &Knowledge,
-        judged: Judged<'_>,
+        judged: &Judged<'_>,
         reason: Reason,
         now: Moment,
     ) -> StepKind {
@@ -375,7 +375,7 @@ impl Session {
     pub(super) fn carry_out_decision(
         &mut self,
         knowledge: &Knowledge,
-        judged: Judged<'_>,
+        judged: &Judged<'_>,
         decision: Decision,
         now: Moment,
     ) -> StepKind {
@@ -388,14 +388,14 @@ impl Session {
     /// Records a verdict and prepares its step: on into the window, or back as a refusal.
     fn carry_out(
         &mut self,
-        judged: Judged<'_>,
+        judged: &Judged<'_>,
         decision: Decision,
         status: CommandStatus,
         now: Moment,
     ) -> StepKind {
         let header = judged.header;
-        self.record_verdict(&judged, &decision, status, now);
-        self.record_content(&judged, decision.refused.is_some(), now);
+        self.record_verdict(judged, &decision, status, now);
+        self.record_content(judged, decision.refused.is_some(), now);
         let Some(reason) = decision.refused else {
             let observed = decision.observed.first().map_or(0, |reason| reason.rule().code());
             self.forwarded += 1;

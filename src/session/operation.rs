@@ -80,7 +80,7 @@ impl Session {
             _ => Earlier::Unknown,
         };
         let decision = policy::decide_operation(&facts, &knowledge.modes);
-        self.carry_out_decision(knowledge, judged, decision, now)
+        self.carry_out_decision(knowledge, &judged, decision, now)
     }
 
     /// Whether it is remembered what the id of such a message will stand for.
