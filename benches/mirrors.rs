@@ -3,11 +3,11 @@
 //! ```text
 //! cargo bench --bench mirrors                                                  files, in a temporary folder
 //! cargo bench --bench mirrors -- --records 2000000 --postgres postgres://me@127.0.0.1/db
-//! cargo bench --bench mirrors --features kafka -- --kafka 127.0.0.1:9092       creates topic consentry.bench
+//! cargo bench --bench mirrors --features kafka -- --kafka 127.0.0.1:9092       topic consentry.bench
 //! ```
 //!
 //! Verdicts of one session, which is what most records are. The table `consentry_bench` is left behind.
-//! Markdown on standard output.
+//! BENCHMARKS.md says how a broker is started for this. Markdown on standard output.
 
 use std::path::Path;
 use std::time::{Duration, Instant};

@@ -131,6 +131,11 @@ impl Cell {
         self.0 & PRIVATE != 0
     }
 
+    /// Whether the folded character and its sort say all that joining needs, forms aside.
+    pub(super) fn is_plain(self) -> bool {
+        self.0 & (LONG | STYLED | PRIVATE) == 0 && self.sort() != Sort::Dropped
+    }
+
     /// What a character of this cell does.
     fn step(self, c: char) -> Step {
         let Some(folded) = self.character() else { return Step::Other };

@@ -1,6 +1,7 @@
 //! Features that are no words: links, numbers, signature, length, and what was undone to read the text.
 
-use super::{Distance, Normal, Place, Signed, signatures};
+use super::symbols::{FULL_STOP, Number, Symbol, Symbols};
+use super::{Distance, Place, Signed, signatures};
 
 /// A feature that is no word.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -205,12 +206,10 @@ impl Mark {
     }
 }
 
-const SHORT_CHARS_MAX: usize = 15;
-const LONG_CHARS_MIN: usize = 60;
 const GAPS_MIN: u32 = 2;
 const SPACED_MIN: u32 = 3;
 const DISTANCE_MIN: u32 = 4;
-const NUMBERS_MIN: u32 = 4;
+const NUMBERS_MIN: usize = 4;
 const LEET_MIN: u32 = 2;
 const SPELLED_MIN: u32 = 4;
 /// Digits of a price, point and what stands behind it aside.
@@ -227,41 +226,30 @@ pub(super) struct Sentences {
     pub(super) last_start: usize,
 }
 
-/// The last octet of an ideographic full stop.
-const LAST_OF_STOP: u8 = 0x82;
-
-/// Whether a sentence may end with this octet: a glance at each of a text's octets.
-fn may_stop(octet: u8) -> bool {
-    matches!(octet, b'!' | b'?' | b';' | b'~' | b'.' | LAST_OF_STOP)
-}
-
 impl Sentences {
-    /// Those of a part of a normal form. What stands behind the last stop is a sentence too.
-    fn of(octets: &[u8], part: std::ops::Range<usize>) -> Sentences {
+    /// Those of a part of a text. What stands behind the last stop is a sentence too.
+    fn of(symbols: &Symbols, part: std::ops::Range<usize>) -> Sentences {
         let (mut start, end) = (part.start, part.end);
         let mut all = Sentences { count: 0, first_end: end, last_start: start };
-        let within = octets.get(start..end).unwrap_or_default();
-        let stops = within.iter().enumerate().filter(|(_, octet)| may_stop(**octet));
-        for (at, octet) in stops.map(|(offset, octet)| (part.start + offset, octet)) {
-            let is_stop = match *octet {
-                b'.' => is_after(octets, at, |after| after == b' '),
-                LAST_OF_STOP => {
-                    octets.get(..=at).is_some_and(|head| head.ends_with("。".as_bytes()))
-                }
-                _ => true,
+        for at in symbols.specials().filter(|at| part.contains(at)) {
+            let octet = |at: usize| symbols.all().get(at).map_or(0, |symbol| symbol.octet());
+            let is_stop = match octet(at) {
+                b'!' | b'?' | b';' | b'~' | FULL_STOP => true,
+                b'.' => octet(at + 1) == b' ',
+                _ => false,
             };
             if is_stop {
-                all.take(start, at + 1);
+                all.take(symbols, start, at + 1);
                 start = at + 1;
             }
         }
-        all.take(start, end);
+        all.take(symbols, start, end);
         all.count = all.count.max(1);
         all
     }
 
-    fn take(&mut self, start: usize, end: usize) {
-        if end - start >= SENTENCE_OCTETS_MIN {
+    fn take(&mut self, symbols: &Symbols, start: usize, end: usize) {
+        if symbols.has_octets(start..end, SENTENCE_OCTETS_MIN) {
             self.first_end = if self.count == 0 { end } else { self.first_end };
             self.last_start = start;
             self.count += 1;
@@ -278,190 +266,224 @@ impl Sentences {
     }
 }
 
-/// Tells every mark of a text, with octets of its normal form (numbers closed), of which `body` is what no
-/// signature takes. Gives the body's sentences.
-pub(super) fn each(
-    raw: &str,
-    normal: &Normal,
-    body: std::ops::Range<usize>,
-    mut found: impl FnMut(Mark, usize, usize),
-) -> Sentences {
-    let end = normal.text().len();
-    scan(raw, normal, &mut found);
-    let sentences = Sentences::of(normal.text().as_bytes(), body);
-    found(sentences.mark(), 0, end);
-    let place = match signatures(raw).signed() {
-        Signed::One(one) if one.place == Place::Start => Mark::SignedAtStart,
-        Signed::One(_) => Mark::SignedAtEnd,
-        Signed::None => Mark::Unsigned,
-        Signed::Several | Signed::Elsewhere(_) => Mark::SignedElsewhere,
-    };
-    found(place, 0, 0);
-    for mark in undone(normal.distance()).into_iter().flatten() {
-        found(mark, 0, end);
-    }
-    sentences
+/// The marks of a text, each once, as they were found; kept from text to text so that nothing is allocated.
+#[derive(Debug, Default)]
+pub(super) struct Marks {
+    found: Vec<(Mark, u32, u32)>,
+    bits: u64,
 }
 
-/// One pass over the characters: links, numbers, exclamations, length.
-fn scan(raw: &str, normal: &Normal, found: &mut impl FnMut(Mark, usize, usize)) {
-    let (mut exclaimed, mut numbers, mut leet, mut alone) = (0, 0, 0, 0);
-    let octets = normal.text().as_bytes();
-    let (mut next, mut characters, mut has_han) = (0, 0, false);
-    while let Some(octet) = octets.get(next).copied() {
-        let at = next;
-        characters += 1;
-        if !octet.is_ascii() {
-            has_han |= octet >= FIRST_OF_HAN;
-            next += 2 + usize::from(octet >= 0xe0) + usize::from(octet >= 0xf0);
-            continue;
+impl Marks {
+    /// Looks for those of a text with these symbols, of which `body` is what no signature takes. Gives the
+    /// body's sentences.
+    pub(super) fn find(
+        &mut self,
+        raw: &str,
+        symbols: &Symbols,
+        body: std::ops::Range<usize>,
+    ) -> Sentences {
+        self.found.clear();
+        self.bits = 0;
+        let end = symbols.all().len();
+        let numbers = self.scan(symbols);
+        self.measure(symbols, numbers);
+        let sentences = Sentences::of(symbols, body);
+        self.put(sentences.mark(), 0, end);
+        let place = match signatures(raw).signed() {
+            Signed::One(one) if one.place == Place::Start => Mark::SignedAtStart,
+            Signed::One(_) => Mark::SignedAtEnd,
+            Signed::None => Mark::Unsigned,
+            Signed::Several | Signed::Elsewhere(_) => Mark::SignedElsewhere,
+        };
+        self.put(place, 0, 0);
+        if symbols.distance() != Distance::default() {
+            let undone = undone(symbols.distance()).into_iter().flatten();
+            undone.for_each(|mark| self.put(mark, 0, end));
         }
-        next += 1;
-        if matches!(octet, b'0' | b'@') && is_inside_word(octets, at) {
-            leet += 1;
-            if leet == LEET_MIN {
-                found(Mark::Leet, at, at + 1);
-            }
-        }
-        match octet {
-            b'a'..=b'z' => {
-                alone = if is_alone(octets, at) { alone + 1 } else { 0 };
-                if alone == SPELLED_MIN {
-                    found(Mark::Spelled, at, at + 1);
-                }
-            }
-            b'0' => {
-                numbers += 1;
-                if numbers == NUMBERS_MIN {
-                    found(Mark::Numbers, at, at + 1);
-                }
-                let (span, digits) = normal.number(at);
-                let number = Number { octets, at, digits, raw: span.of(raw).as_bytes() };
-                for mark in number.marks().into_iter().flatten() {
-                    found(mark, at, at + 1);
-                }
-            }
-            b'!' => {
-                exclaimed += 1;
-                if exclaimed == 2 {
-                    found(Mark::Exclaimed, at, at + 1);
-                }
-            }
-            b'?' => found(Mark::Asked, at, at + 1),
-            b'%' if is_before(octets, at, |before| before == b'0') => {
-                found(Mark::Percent, at - 1, at + 1);
-            }
-            b'.' if is_before(octets, at, |before| before.is_ascii_alphanumeric()) => {
-                if let Some(letters) = domain(octets, at) {
-                    let head = octets.get(..at).unwrap_or_default();
-                    let word = head.iter().rposition(|octet| !octet.is_ascii_graphic());
-                    found(Mark::Link, word.map_or(0, |before| before + 1), at + 1 + letters);
-                }
-            }
-            _ => {}
+        sentences
+    }
+
+    /// Each with the symbols where it was found first.
+    pub(super) fn all(&self) -> &[(Mark, u32, u32)] {
+        &self.found
+    }
+
+    /// A bit for each, by [`Mark::index`].
+    pub(super) fn bits(&self) -> u64 {
+        self.bits
+    }
+
+    fn put(&mut self, mark: Mark, start: usize, end: usize) {
+        let bit = 1 << mark.index();
+        if self.bits & bit == 0 {
+            // Normal forms are bounded by TEXT_OCTETS_MAX and what folding makes longer: below 4 G.
+            self.found.push((mark, start as u32, end as u32));
+            self.bits |= bit;
         }
     }
-    let (has_number, end) = (numbers > 0, octets.len());
-    let length = [
-        (characters <= SHORT_CHARS_MAX, Mark::Short),
-        ((16..24).contains(&characters), Mark::Chars16),
-        ((24..36).contains(&characters), Mark::Chars24),
-        ((36..48).contains(&characters), Mark::Chars36),
-        ((48..LONG_CHARS_MIN).contains(&characters), Mark::Chars48),
-        (characters >= LONG_CHARS_MIN, Mark::Long),
-        (characters >= 90, Mark::Chars90),
-        (!has_number, Mark::Numberless),
-        (!has_han, Mark::Latin),
-    ];
-    for (_, mark) in length.into_iter().filter(|(is_so, _)| *is_so) {
-        found(mark, 0, end);
+
+    /// One pass over what marks depend on: links, numbers, exclamations. Says how many numbers there are.
+    fn scan(&mut self, symbols: &Symbols) -> usize {
+        let (mut exclaimed, mut numbers, mut leet, mut alone) = (0, 0, 0, 0);
+        let all = symbols.all();
+        for at in symbols.specials() {
+            let around = Around { all, at };
+            match around.here() {
+                // The other letters of a word are not alone.
+                b'a'..=b'z' => {
+                    alone = if around.is_alone() { alone + 1 } else { 0 };
+                    if alone == SPELLED_MIN {
+                        self.put(Mark::Spelled, at, at + 1);
+                    }
+                }
+                b'0' => {
+                    leet += u32::from(around.is_inside_word());
+                    if leet == LEET_MIN {
+                        self.put(Mark::Leet, at, at + 1);
+                    }
+                    let number = symbols.numbers().get(numbers).copied();
+                    numbers += 1;
+                    if numbers == NUMBERS_MIN {
+                        self.put(Mark::Numbers, at, at + 1);
+                    }
+                    if let Some(number) = number {
+                        self.number(number, around);
+                    }
+                }
+                b'@' => {
+                    leet += u32::from(around.is_inside_word());
+                    if leet == LEET_MIN {
+                        self.put(Mark::Leet, at, at + 1);
+                    }
+                }
+                b'!' => {
+                    exclaimed += 1;
+                    if exclaimed == 2 {
+                        self.put(Mark::Exclaimed, at, at + 1);
+                    }
+                }
+                b'?' => self.put(Mark::Asked, at, at + 1),
+                b'%' if around.before() == b'0' => self.put(Mark::Percent, at - 1, at + 1),
+                b'.' if around.before().is_ascii_alphanumeric() => {
+                    if let Some(letters) = domain(all, at) {
+                        let head = all.get(..at).unwrap_or_default();
+                        let word = head.iter().rposition(|one| !one.octet().is_ascii_graphic());
+                        let start = word.map_or(0, |before| before + 1);
+                        self.put(Mark::Link, start, at + 1 + letters);
+                    }
+                }
+                _ => {}
+            }
+        }
+        numbers
+    }
+
+    /// What a number is: by its length and where it stands, by what it hides, by its last digits.
+    fn number(&mut self, number: Number, around: Around<'_>) {
+        let (before, after, at) = (around.before(), around.after(), around.at);
+        self.put(sort(number, before, after), at, at + 1);
+        if number.is_masked {
+            self.put(Mark::Masked, at, at + 1);
+        } else if before == b'.' && number.digits == 2 && after != b'.' {
+            self.put(Mark::Cents, at, at + 1);
+        }
+        if is_price(number, before, after) {
+            self.put(Mark::ShopPrice, at, at + 1);
+        }
+    }
+
+    /// How long a text is, and what it does without.
+    fn measure(&mut self, symbols: &Symbols, numbers: usize) {
+        let characters = symbols.all().len();
+        let length = match characters {
+            ..16 => Mark::Short,
+            16..24 => Mark::Chars16,
+            24..36 => Mark::Chars24,
+            36..48 => Mark::Chars36,
+            48..60 => Mark::Chars48,
+            _ => Mark::Long,
+        };
+        self.put(length, 0, characters);
+        if characters >= 90 {
+            self.put(Mark::Chars90, 0, characters);
+        }
+        if numbers == 0 {
+            self.put(Mark::Numberless, 0, characters);
+        }
+        if !symbols.has_han() {
+            self.put(Mark::Latin, 0, characters);
+        }
     }
 }
 
-/// The first octet of ideographs in UTF-8, from U+3000 on.
-const FIRST_OF_HAN: u8 = 0xe3;
-
-fn is_before(octets: &[u8], at: usize, is_so: impl Fn(u8) -> bool) -> bool {
-    at.checked_sub(1).and_then(|before| octets.get(before)).is_some_and(|octet| is_so(*octet))
-}
-
-fn is_after(octets: &[u8], at: usize, is_so: impl Fn(u8) -> bool) -> bool {
-    octets.get(at + 1).is_some_and(|octet| is_so(*octet))
-}
-
-/// Whether a letter stands on either side.
-fn is_inside_word(octets: &[u8], at: usize) -> bool {
-    let is_letter = |octet: u8| octet.is_ascii_alphabetic();
-    is_before(octets, at, is_letter) && is_after(octets, at, is_letter)
-}
-
-/// Whether no letter or digit stands on either side.
-fn is_alone(octets: &[u8], at: usize) -> bool {
-    let is_word = |octet: u8| octet.is_ascii_alphanumeric() || !octet.is_ascii();
-    !is_before(octets, at, is_word) && !is_after(octets, at, is_word)
-}
-
-/// A closed number: where it stands and what was written there.
-struct Number<'t> {
-    octets: &'t [u8],
+/// A symbol with its neighbours, as octets; beyond the ends of a text stands none.
+#[derive(Clone, Copy)]
+struct Around<'s> {
+    all: &'s [Symbol],
     at: usize,
-    digits: u32,
-    raw: &'t [u8],
 }
 
-impl Number<'_> {
-    fn marks(&self) -> [Option<Mark>; 3] {
-        let before = self.at.checked_sub(1).and_then(|at| self.octets.get(at)).copied();
-        let (before, after) = (before.unwrap_or(b' '), self.octets.get(self.at + 1).copied());
-        [self.sort(before, after), self.amount(before, after), self.price(before, after)]
+impl Around<'_> {
+    fn here(self) -> u8 {
+        self.all.get(self.at).map_or(0, |symbol| symbol.octet())
     }
 
-    /// What sort of number its length makes it.
-    fn sort(&self, before: u8, after: Option<u8>) -> Option<Mark> {
-        if before == b':' || after == Some(b':') {
-            return Some(Mark::Clock);
-        }
-        match self.digits {
-            4..=6 => Some(Mark::Code),
-            7..=12 => Some(Mark::Phone),
-            13.. => Some(Mark::Serial),
-            3 => Some(Mark::Digits3),
-            2 => Some(Mark::Digits2),
-            1 if before == b'.' => Some(Mark::Tenth),
-            0 | 1 => Some(Mark::Digits1),
-        }
+    fn before(self) -> u8 {
+        let before = self.at.checked_sub(1).and_then(|at| self.all.get(at));
+        before.map_or(0, |symbol| symbol.octet())
     }
 
-    /// Whether it hides a part, or is what stands behind the point of an amount.
-    fn amount(&self, before: u8, after: Option<u8>) -> Option<Mark> {
-        if self.raw.contains(&b'*') {
-            return Some(Mark::Masked);
-        }
-        (before == b'.' && self.digits == 2 && after != Some(b'.')).then_some(Mark::Cents)
+    fn after(self) -> u8 {
+        self.all.get(self.at + 1).map_or(0, |symbol| symbol.octet())
     }
 
-    /// Whether it is a price as shops make them.
-    fn price(&self, before: u8, after: Option<u8>) -> Option<Mark> {
-        let is_of_shops =
-            matches!(self.raw, [.., b'9'] | [.., b'8', b'8'] | [.., b'8' | b'9', b'0']);
-        let is_joined = |octet: u8| matches!(octet, b'-' | b':' | b'/' | b'*');
-        let is_whole =
-            !is_joined(before) && after.is_none_or(|octet| !is_joined(octet) && octet != b'.');
-        let is_price =
-            is_whole && PRICE_DIGITS.contains(&self.digits) || before == b'.' && self.digits <= 2;
-        (is_of_shops && is_price && !self.raw.contains(&b'*')).then_some(Mark::ShopPrice)
+    /// Whether a letter stands on either side.
+    fn is_inside_word(self) -> bool {
+        self.before().is_ascii_lowercase() && self.after().is_ascii_lowercase()
+    }
+
+    /// Whether no letter or digit stands on either side.
+    fn is_alone(self) -> bool {
+        let is_word = |octet: u8| octet.is_ascii_alphanumeric() || !octet.is_ascii();
+        !is_word(self.before()) && !is_word(self.after())
     }
 }
 
-/// The letters behind the dot at octet `at`, where it is one of a web address.
-fn domain(octets: &[u8], at: usize) -> Option<usize> {
-    let rest = octets.get(at + 1..).unwrap_or_default();
-    let letters = rest.iter().take_while(|octet| octet.is_ascii_alphabetic()).count();
-    (letters >= 2 && rest.get(letters) != Some(&b' ')).then_some(letters)
+/// What sort of number its length makes it.
+fn sort(number: Number, before: u8, after: u8) -> Mark {
+    if before == b':' || after == b':' {
+        return Mark::Clock;
+    }
+    match number.digits {
+        4..=6 => Mark::Code,
+        7..=12 => Mark::Phone,
+        13.. => Mark::Serial,
+        3 => Mark::Digits3,
+        2 => Mark::Digits2,
+        1 if before == b'.' => Mark::Tenth,
+        0 | 1 => Mark::Digits1,
+    }
+}
+
+/// Whether it is a price as shops make them.
+fn is_price(number: Number, before: u8, after: u8) -> bool {
+    let is_joined = |octet: u8| matches!(octet, b'-' | b':' | b'/' | b'*');
+    let is_whole = !is_joined(before) && !is_joined(after) && after != b'.';
+    let is_short =
+        is_whole && PRICE_DIGITS.contains(&number.digits) || before == b'.' && number.digits <= 2;
+    number.is_of_shops && is_short && !number.is_masked
+}
+
+/// The letters behind the dot at `at`, where it is one of a web address.
+fn domain(all: &[Symbol], at: usize) -> Option<usize> {
+    let rest = all.get(at + 1..).unwrap_or_default();
+    let letters = rest.iter().take_while(|symbol| symbol.is_latin()).count();
+    let is_end = rest.get(letters).is_some_and(|symbol| symbol.octet() == b' ');
+    (letters >= 2 && !is_end).then_some(letters)
 }
 
 /// What the distance between raw and normal text says.
-fn undone(distance: Distance) -> [Option<Mark>; 9] {
+pub(super) fn undone(distance: Distance) -> [Option<Mark>; 9] {
     let Distance {
         invisible,
         gaps,
@@ -491,15 +513,23 @@ fn undone(distance: Distance) -> [Option<Mark>; 9] {
 
 #[cfg(test)]
 mod tests {
+    use super::super::Normal;
     use super::super::normal::Numbers;
+    use super::super::symbols::Alphabet;
     use super::*;
 
-    fn marks(text: &str) -> Vec<&'static str> {
-        let mut normal = Normal::default();
+    fn symbols(text: &str) -> Symbols {
+        let (mut normal, mut symbols) = (Normal::default(), Symbols::default());
         normal.fill(text, Numbers::Closed);
-        let mut all = Vec::new();
-        let body = super::super::reader::body(normal.text());
-        each(text, &normal, body, |mark, _, _| all.push(mark.name()));
+        symbols.take(&Alphabet::of([].into_iter()), &normal, text);
+        symbols
+    }
+
+    fn marks(text: &str) -> Vec<&'static str> {
+        let symbols = symbols(text);
+        let mut marks = Marks::default();
+        marks.find(text, &symbols, symbols.body());
+        let mut all: Vec<&str> = marks.all().iter().map(|(mark, _, _)| mark.name()).collect();
         all.sort_unstable();
         all.dedup();
         all
@@ -574,9 +604,10 @@ mod tests {
             ("", "", ""),
         ];
         for (text, first, last) in rows {
-            let all = Sentences::of(text.as_bytes(), 0..text.len());
-            assert_eq!(text.get(..all.first_end), Some(first), "{text}");
-            assert_eq!(text.get(all.last_start..), Some(last), "{text}");
+            let symbols = symbols(text);
+            let all = Sentences::of(&symbols, 0..symbols.all().len());
+            assert_eq!(text.chars().take(all.first_end).collect::<String>(), first, "{text}");
+            assert_eq!(text.chars().skip(all.last_start).collect::<String>(), last, "{text}");
         }
     }
 }

@@ -17,9 +17,11 @@ mod reader;
 mod reading;
 pub mod reply;
 mod signature;
+mod symbols;
 mod template;
 mod variable;
 mod weights;
+mod words;
 
 pub use class::{Class, Kind};
 pub use fit::{Labelled, Settings, fit};

@@ -14,7 +14,7 @@ use super::radical;
 pub const TEXT_OCTETS_MAX: usize = 256 * 1024;
 
 /// Chinese digits in a row from which on they are a number, as in 一三八零零.
-const NUMERALS_MIN: usize = 5;
+pub(super) const NUMERALS_MIN: usize = 5;
 
 /// Chinese digits in a row that are one number at most.
 const NUMERALS_MAX: usize = 40;
@@ -644,7 +644,7 @@ fn value(numeral: &str) -> Option<&'static str> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use proptest::prelude::*;
 
     use super::*;
@@ -671,7 +671,7 @@ mod tests {
     }
 
     /// Characters of every sort, those that change what stands around them more often.
-    fn text() -> impl Strategy<Value = String> {
+    pub(in super::super) fn text() -> impl Strategy<Value = String> {
         let common = "兼职開发讠正言口一二三四五六七八九零〇.。,，、 \u{200b}xX**0123aZé①㎡ａ【】-·5%¥あ\u{e000}😀";
         let common: Vec<char> = common.chars().collect();
         let one = prop_oneof![6 => prop::sample::select(common), 1 => any::<char>()];

