@@ -76,7 +76,8 @@ UNSEEN = "kept sixteenth twentieth service_kept advertisements_kept".split()
 # hands have appended and disguised advertisements of their own.
 SHARES = {**dict.fromkeys("80w_ccf2015 fbs_ccs2020 nus_zh uci".split(), 0.1), **dict.fromkeys("made:disguised made:appended".split(), 0.2)}
 
-# Who wrote what: one after the other is left out whole. The settings were chosen without looking at the last two hands' texts.
+# Who wrote what: one after the other is left out whole. Of the hands from the tenth on no text was read, but settings were chosen by
+# their counts.
 WRITERS = {
     "the first hand": "service advertisements personal public fraud illicit".split(),
     "the second hand": "service_second public_second".split(),
