@@ -13,6 +13,9 @@ use crate::content::{self, Class, Kind, Labelled, Reader, Reading, Scratch, Sett
 /// Labelled texts that one fit takes at most.
 const ROWS_MAX: usize = 2_000_000;
 
+/// The share of a labelled line at most.
+const SHARE_MAX: f32 = 100.0;
+
 /// Octets of one line of input at most.
 const LINE_OCTETS_MAX: usize = 1024 * 1024;
 
@@ -232,6 +235,14 @@ struct Line {
     /// Where the text comes from; the file's name otherwise.
     #[serde(default)]
     source: String,
+    /// What it weighs in a fit against others.
+    #[serde(default = "whole")]
+    share: f32,
+}
+
+/// The share of a line that gives none.
+fn whole() -> f32 {
+    1.0
 }
 
 /// What a label allows. `other` is anything that is not commercial, fraud or illicit.
@@ -297,12 +308,16 @@ fn fit_weights(args: &Fit) -> Result<Answer, Failure> {
             let why = format!("more than {ROWS_MAX} texts; fit on fewer");
             return Err(Failure(format!("{}:{number}: {why}", path.display())));
         }
+        if !(0.0..=SHARE_MAX).contains(&line.share) {
+            let why = format!("share {}: write a number from 0 to {SHARE_MAX}", line.share);
+            return Err(Failure(format!("{}:{number}: {why}", path.display())));
+        }
         let name = corpus(path, &line);
         let source = sources.iter().position(|one| *one == name).unwrap_or_else(|| {
             sources.push(name);
             sources.len() - 1
         });
-        rows.push(Labelled { text: line.text, classes, source });
+        rows.push(Labelled { text: line.text, classes, source, share: line.share });
         Ok(())
     })?;
     let settings = Settings {

@@ -75,7 +75,7 @@ pub(super) fn words(rows: &[Labelled], importance: &[f32], settings: &Settings) 
             }
         };
         grams(body, &mut count);
-        edges(body, &mut count);
+        signed(body, &mut count);
     }
     let sources_min = sources_min(rows, settings);
     let is_common = |count: &Count| {
@@ -139,28 +139,23 @@ fn grams(text: &str, mut each: impl FnMut(&str)) {
     }
 }
 
-/// What parts the clauses of a normal form.
-const STOPS: [char; 6] = [',', '。', '!', '?', ';', ':'];
+/// Characters of a sequence with signs at most.
+const SIGNED_CHARS_MAX: usize = 4;
 
-/// The one to three ideographs and closed numbers (one ideograph at least) on either side of a stop, with it: how
-/// clauses begin and end.
-fn edges(text: &str, mut each: impl FnMut(&str)) {
+/// Every sequence of two to [`SIGNED_CHARS_MAX`] characters with a sign among them: how clauses begin and end, and
+/// how prices, rates and numbers are written. None begins with a letter, because there a word is whole.
+fn signed(text: &str, mut each: impl FnMut(&str)) {
+    let is_letter = |c: char| c.is_ascii_alphabetic();
     let is_han = |c: char| c >= '\u{3400}' && c.is_alphabetic();
-    let is_part = |c: char| is_han(c) || c == '0';
-    for (at, stop) in text.match_indices(STOPS) {
-        let end = at + stop.len();
-        let before = text.get(..at).unwrap_or_default();
-        for (start, _) in before.char_indices().rev().take_while(|(_, c)| is_part(*c)).take(3) {
-            let word = text.get(start..end).unwrap_or_default();
-            if word.contains(is_han) {
-                each(word);
-            }
-        }
-        let after = text.get(end..).unwrap_or_default();
-        for (last, c) in after.char_indices().take_while(|(_, c)| is_part(*c)).take(3) {
-            let word = text.get(at..end + last + c.len_utf8()).unwrap_or_default();
-            if word.contains(is_han) {
-                each(word);
+    let is_sign = |c: char| !is_letter(c) && !is_han(c) && c != '0' && c != ' ';
+    for (start, _) in text.char_indices().filter(|(_, c)| !is_letter(*c) && *c != ' ') {
+        let rest = text.get(start..).unwrap_or_default();
+        let mut has_sign = false;
+        let within = rest.char_indices().take(SIGNED_CHARS_MAX);
+        for (count, (at, c)) in (1..).zip(within.take_while(|(_, c)| !c.is_control())) {
+            has_sign |= is_sign(c);
+            if count > 1 && has_sign && c != ' ' {
+                each(rest.get(..at + c.len_utf8()).unwrap_or_default());
             }
         }
     }

@@ -18,6 +18,8 @@ pub struct Labelled {
     pub classes: Vec<Class>,
     /// Where it comes from; texts of one source and label share their weight.
     pub source: usize,
+    /// What it weighs against others of its source's size, 1 for most.
+    pub share: f32,
 }
 
 /// How to fit.
@@ -49,12 +51,12 @@ pub struct Settings {
 impl Default for Settings {
     fn default() -> Settings {
         Settings {
-            words_max: 20_000,
+            words_max: 45_000,
             texts_min: 4,
             sources_min: 3,
-            passes: 12,
-            l1: 0.005,
-            l2: 0.05,
+            passes: 20,
+            l1: 0.003,
+            l2: 0.02,
             common_pull: 3.0,
             dropout: 0.3,
             alarm_cost: 5.0,
@@ -123,7 +125,8 @@ fn spread(row: &Row) -> f32 {
     most - least
 }
 
-/// Texts of one source and label weigh together what those of another do, times what their class costs.
+/// Texts of one source and label weigh together as the square root of how many they are, times what their class
+/// costs and what share they are given: a large source says more than a small one, and does not drown it.
 fn importance(rows: &[Labelled], settings: &Settings) -> Vec<f32> {
     let mut sizes: HashMap<(usize, &[Class]), usize> = HashMap::new();
     for row in rows {
@@ -132,7 +135,7 @@ fn importance(rows: &[Labelled], settings: &Settings) -> Vec<f32> {
     let mean = rows.len() as f32 / sizes.len().max(1) as f32;
     let of = |row: &Labelled| {
         let size = sizes.get(&(row.source, row.classes.as_slice())).copied().unwrap_or(1);
-        mean / size as f32 * cost(&row.classes, settings)
+        (mean / size as f32).sqrt() * cost(&row.classes, settings) * row.share
     };
     rows.iter().map(of).collect()
 }

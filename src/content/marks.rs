@@ -227,25 +227,9 @@ pub(super) struct Sentences {
 }
 
 impl Sentences {
-    /// Those of a part of a text. What stands behind the last stop is a sentence too.
-    fn of(symbols: &Symbols, part: std::ops::Range<usize>) -> Sentences {
-        let (mut start, end) = (part.start, part.end);
-        let mut all = Sentences { count: 0, first_end: end, last_start: start };
-        for at in symbols.specials().filter(|at| part.contains(at)) {
-            let octet = |at: usize| symbols.all().get(at).map_or(0, |symbol| symbol.octet());
-            let is_stop = match octet(at) {
-                b'!' | b'?' | b';' | b'~' | FULL_STOP => true,
-                b'.' => octet(at + 1) == b' ',
-                _ => false,
-            };
-            if is_stop {
-                all.take(symbols, start, at + 1);
-                start = at + 1;
-            }
-        }
-        all.take(symbols, start, end);
-        all.count = all.count.max(1);
-        all
+    /// Before anything of the body is read.
+    fn before(body: &std::ops::Range<usize>) -> Sentences {
+        Sentences { count: 0, first_end: body.end, last_start: body.start }
     }
 
     fn take(&mut self, symbols: &Symbols, start: usize, end: usize) {
@@ -285,9 +269,8 @@ impl Marks {
         self.found.clear();
         self.bits = 0;
         let end = symbols.all().len();
-        let numbers = self.scan(symbols);
+        let (numbers, sentences) = self.scan(symbols, body);
         self.measure(symbols, numbers);
-        let sentences = Sentences::of(symbols, body);
         self.put(sentences.mark(), 0, end);
         let place = match signatures(raw).signed() {
             Signed::One(one) if one.place == Place::Start => Mark::SignedAtStart,
@@ -322,8 +305,17 @@ impl Marks {
         }
     }
 
-    /// One pass over what marks depend on: links, numbers, exclamations. Says how many numbers there are.
-    fn scan(&mut self, symbols: &Symbols) -> usize {
+    /// One pass over what marks depend on: links, numbers, exclamations, ends of sentences. Says how many
+    /// numbers there are, and the sentences of the body; what stands behind its last stop is one too.
+    fn scan(&mut self, symbols: &Symbols, body: std::ops::Range<usize>) -> (usize, Sentences) {
+        let mut sentences = Sentences::before(&body);
+        let mut begun = body.start;
+        let mut stop = |at: usize| {
+            if body.contains(&at) {
+                sentences.take(symbols, begun, at + 1);
+                begun = at + 1;
+            }
+        };
         let (mut exclaimed, mut numbers, mut leet, mut alone) = (0, 0, 0, 0);
         let all = symbols.all();
         for at in symbols.specials() {
@@ -357,13 +349,19 @@ impl Marks {
                     }
                 }
                 b'!' => {
+                    stop(at);
                     exclaimed += 1;
                     if exclaimed == 2 {
                         self.put(Mark::Exclaimed, at, at + 1);
                     }
                 }
-                b'?' => self.put(Mark::Asked, at, at + 1),
+                b'?' => {
+                    stop(at);
+                    self.put(Mark::Asked, at, at + 1);
+                }
+                b';' | b'~' | FULL_STOP => stop(at),
                 b'%' if around.before() == b'0' => self.put(Mark::Percent, at - 1, at + 1),
+                b'.' if around.after() == b' ' => stop(at),
                 b'.' if around.before().is_ascii_alphanumeric() => {
                     if let Some(letters) = domain(all, at) {
                         let head = all.get(..at).unwrap_or_default();
@@ -375,7 +373,9 @@ impl Marks {
                 _ => {}
             }
         }
-        numbers
+        sentences.take(symbols, begun, body.end);
+        sentences.count = sentences.count.max(1);
+        (numbers, sentences)
     }
 
     /// What a number is: by its length and where it stands, by what it hides, by its last digits.
@@ -605,7 +605,7 @@ mod tests {
         ];
         for (text, first, last) in rows {
             let symbols = symbols(text);
-            let all = Sentences::of(&symbols, 0..symbols.all().len());
+            let all = Marks::default().find(text, &symbols, 0..symbols.all().len());
             assert_eq!(text.chars().take(all.first_end).collect::<String>(), first, "{text}");
             assert_eq!(text.chars().skip(all.last_start).collect::<String>(), last, "{text}");
         }

@@ -42,14 +42,19 @@ pub struct Reader {
 
 /// Pairs of marks and lists, which are the first features: which two make which feature.
 struct Pairs {
-    /// For each feature, a bit for each greater one that it makes a pair with.
+    /// By [`base`], a bit for each greater one that a feature makes a pair with.
     partners: Vec<[u64; 2]>,
-    /// For each feature, the pairs' features by the greater one.
+    /// By [`base`], the pairs' features by the greater one's.
     of_two: Vec<[u16; BASES_MAX]>,
 }
 
-/// Marks and lists at most.
-const BASES_MAX: usize = 128;
+/// Marks and lists at most: so many of either, that the bits of each are one word.
+const BASES_MAX: usize = 2 * 64;
+
+/// The number of a mark or list among those that make pairs: lists begin a word of their own.
+fn base(feature: usize) -> usize {
+    feature.checked_sub(Mark::ALL.len()).map_or(feature, |list| 64 + list)
+}
 
 /// What a reader needs beside the text, kept from text to text so that nothing is allocated.
 #[derive(Debug, Default)]
@@ -70,7 +75,7 @@ struct Seen {
     texts: Vec<u8>,
     /// The number of the text at hand, from 1. Every 255 texts it begins anew.
     text: u8,
-    /// A bit for each of the first [`BASES_MAX`] features.
+    /// A bit for each mark and each list, by [`base`].
     bases: [u64; 2],
 }
 
@@ -96,9 +101,7 @@ impl Seen {
 
     /// The same for a list.
     fn is_new_list(&mut self, list: u16) -> bool {
-        if let Some(bits) = self.bases.get_mut(usize::from(list / 64)) {
-            *bits |= 1 << (list % 64);
-        }
+        self.bases[1] |= 1 << (base(usize::from(list)) % 64);
         self.is_new(list)
     }
 }
@@ -382,7 +385,7 @@ impl Reader {
         }
         let mut spans = [(0, 0); BASES_MAX];
         for (feature, start, end) in fired.iter() {
-            if let Some(span) = spans.get_mut(usize::from(*feature)) {
+            if let Some(span) = spans.get_mut(base(usize::from(*feature))) {
                 *span = (*start, *end);
             }
         }
@@ -410,7 +413,7 @@ impl Pairs {
     }
 
     fn put(&mut self, one: usize, other: usize, feature: u16) {
-        let (low, high) = (one.min(other), one.max(other));
+        let (low, high) = (base(one.min(other)), base(one.max(other)));
         if let Some(partners) = self.partners.get_mut(low)
             && let Some(bits) = partners.get_mut(high / 64)
             && let Some(slot) = self.of_two.get_mut(low).and_then(|row| row.get_mut(high))
@@ -503,7 +506,7 @@ mod tests {
 
     #[test]
     fn marks_and_lists_fit_the_bits_of_pairs() {
-        assert!(Mark::ALL.len() + lexicon::lists().count() <= BASES_MAX);
+        assert!(Mark::ALL.len() <= 64 && lexicon::lists().count() <= 64);
     }
 
     #[test]

@@ -154,6 +154,7 @@ fn labelled(rows: &[(&str, Class)]) -> Vec<Labelled> {
         text: (*text).to_owned(),
         classes: vec![*class],
         source: 0,
+        share: 1.0,
     };
     rows.iter().map(row).collect()
 }
