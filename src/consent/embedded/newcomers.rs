@@ -87,8 +87,8 @@ fn bits(hash: u64) -> impl Iterator<Item = (usize, u64)> {
 impl Layer {
     /// The block of a hash, by its high half; the bits within come from the low one.
     fn place(&self, hash: u64) -> usize {
-        ((hash >> 32).wrapping_mul(0x9e37_79b9) as u32 as u64 * self.blocks.len() as u64 >> 32)
-            as usize
+        let mixed = u64::from(((hash >> 32) as u32).wrapping_mul(0x9e37_79b9));
+        ((mixed * self.blocks.len() as u64) >> 32) as usize
     }
 
     fn has(&self, hash: u64) -> bool {
