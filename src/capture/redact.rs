@@ -2,7 +2,7 @@
 //!
 //! | what | kept in `redacted` | kept in `whole` |
 //! |---|---|---|
-//! | password of a bind or outbind, and what stands behind the body's last field | no | no |
+//! | password of a bind or outbind, system_type of a bind, and what stands behind the body's last field | no | no |
 //! | the body of a PDU that cannot be parsed | no | no |
 //! | short_message, message_payload | only a user data header's concatenation, ports and language | yes |
 //! | optional parameters | those of [`kept`] | yes |
@@ -81,6 +81,8 @@ fn mark(frame: &[u8], texts: Texts, ranges: &mut Vec<Range<usize>>) -> Result<()
         Command::BindReceiver | Command::BindTransmitter | Command::BindTransceiver => {
             let bind = Bind::parse(frame)?;
             marks.hide(bind.password);
+            // With one NUL too many in front of it, the password is read as this.
+            marks.hide(bind.system_type);
             marks.hide_behind(bind.address_range);
         }
         Command::Outbind => {
