@@ -290,16 +290,11 @@ fn of_two_nodes_one_asks_and_together_they_keep_a_promise() {
         let passed = first.iter().chain(&second).filter(|status| **status == PASSED).count();
         assert_eq!(passed, 3, "{first:?} {second:?}");
         // Who was asked over either answers over the other, or the one.
-        // The node that is answered may hear of the question a moment later; a handset would say it again.
-        let until = Instant::now() + PATIENCE;
-        loop {
-            other.hears(&smscs[1], &said(7, "Y")).await;
-            tokio::time::sleep(Duration::from_millis(500)).await;
-            if one.send(&[(AD, 7)]).await == [PASSED] {
-                break;
-            }
-            assert!(Instant::now() < until, "the answer is not heard");
-        }
+        // Question and answer are dated by two nodes' readings of the engine's clock, which differ by as much as
+        // their polls take: a handset's owner takes longer to read and to answer.
+        tokio::time::sleep(Duration::from_secs(2)).await;
+        other.hears(&smscs[1], &said(7, "Y")).await;
+        one.send_until(AD, 7, PASSED).await;
         other.send_until(AD, 7, PASSED).await;
     });
 }
