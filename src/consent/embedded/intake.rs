@@ -220,7 +220,10 @@ impl Embedded {
     /// Ends an import, however much of the file was taken: merges the tables of its chunks when they are so
     /// many that look-ups would feel it. That rewrites all pairs, some two million a second. Blocks.
     pub fn end_import(&self) -> Result<(), Unavailable> {
-        let store = &self.shared().store;
+        let shared = self.shared();
+        // A proxy that runs on need not keep it.
+        locked(&shared.pending).newcomers = None;
+        let store = &shared.store;
         if store.loose_tables() < LOOSE_TABLES {
             return Ok(());
         }
