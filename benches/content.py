@@ -70,7 +70,7 @@ def shared(data, chance):
 
 
 # Nothing is fitted to them, so that there is something unseen to measure the built-in weights on.
-UNSEEN = "kept sixteenth twentieth service_kept advertisements_kept".split()
+UNSEEN = "kept sixteenth twentieth thirty_fourth service_kept advertisements_kept".split()
 
 # What a text weighs in the fit against a hand's, by its source: the research corpora are old and of another kind, and the
 # hands have appended and disguised advertisements of their own.
@@ -83,7 +83,7 @@ WRITERS = {
     "the second hand": "service_second public_second".split(),
     "the forms": ["forms"],
     "the fifth hand": "service_fifth advertisements_fifth public_fifth personal_fifth".split(),
-    **{f"the {hand} hand": [hand] for hand in "sixth seventh eighth ninth tenth eleventh twelfth thirteenth fourteenth fifteenth seventeenth eighteenth nineteenth".split()},
+    **{f"the {hand.replace('_', '-')} hand": [hand] for hand in "sixth seventh eighth ninth tenth eleventh twelfth thirteenth fourteenth fifteenth seventeenth eighteenth nineteenth twenty_first twenty_second twenty_third twenty_fourth twenty_fifth twenty_sixth twenty_seventh twenty_eighth twenty_ninth thirtieth thirty_first thirty_second thirty_third".split()},
     "the third and fourth hands": "service_english advertisements_english public_english personal_english fraud_second advertisements_second personal_second".split(),
 }
 
