@@ -252,6 +252,14 @@ impl Ledger {
         }
     }
 
+    /// Whether other nodes write to it, whose events this one hears of a moment later.
+    pub fn is_shared(&self) -> bool {
+        match self {
+            Self::Embedded(_) => false,
+            Self::Shared(_) => true,
+        }
+    }
+
     /// Counts questions that [`Ledger::standings`] answered without a look-up, for the figures of a node.
     pub fn answered(&self, questions: u64) {
         match self {

@@ -1,8 +1,9 @@
 //! A yes counts only while its handset is asked, which the ledger knows.
 //!
-//! Where many nodes share the ledger and this one cannot find out in time, the yes goes on to the ESME and is
-//! put off: it counts when the ledger says that the handset was asked before it answered. With its session it is
-//! forgotten: who said yes is then as if he had not answered.
+//! Where many nodes share the ledger and this one cannot find out in time, or may not have heard yet of a question
+//! that went over another, the yes goes on to the ESME and is put off: it counts when the ledger says that the
+//! handset was asked before it answered. With its session it is forgotten: who said yes is then as if he had not
+//! answered.
 
 use super::pump::Pair;
 use super::{Shared, heed};
@@ -14,21 +15,26 @@ use crate::session::Moment;
 /// Most answers that one session puts off.
 const PUT_OFF_MAX: usize = 256;
 
-/// How long after it was looked up in vain an answer is looked up again.
+/// How long after it was looked up in vain an answer is looked up again: several polls of the engine.
 const AGAIN_US: u64 = 1_000_000;
 
-/// Answers whose requests could not be looked up in time.
+/// How far two nodes' readings of the engine's clock may be apart.
+const CLOCKS_APART_US: u64 = 1_000_000;
+
+/// Answers of which it is not known yet whether they were asked for, each with the time when it is looked up
+/// again (steady clock), the earliest first.
 #[derive(Debug, Default)]
-pub(super) struct PutOff {
-    events: Vec<Event>,
-    /// When they are looked up again (steady clock).
-    again_us: u64,
-}
+pub(super) struct PutOff(Vec<(u64, Event)>);
 
 impl PutOff {
     /// When there is something to do.
     pub(super) fn deadline_us(&self) -> u64 {
-        if self.events.is_empty() { u64::MAX } else { self.again_us }
+        self.0.first().map_or(u64::MAX, |(again_us, _)| *again_us)
+    }
+
+    /// The next look at these is one wait away.
+    fn again(&mut self, events: impl IntoIterator<Item = Event>, now: Moment) {
+        self.0.extend(events.into_iter().map(|event| (now.steady_us + AGAIN_US, event)));
     }
 }
 
@@ -36,7 +42,7 @@ impl PutOff {
 pub(super) struct Weighed {
     /// A refusal always counts, a yes while the recipient is asked.
     pub(super) counting: Vec<Event>,
-    /// Of these nobody can tell now.
+    /// Of these nobody can tell yet.
     pub(super) unknown: Vec<Event>,
 }
 
@@ -59,10 +65,12 @@ pub(super) fn weigh(ledger: &Ledger, answers: &[Event], was_put_off: bool, now_u
     for event in answers {
         let is_asked = match event.happened {
             Happened::Granted(_) => match standings.next() {
-                Some(Consent::Known(one)) => Some(
-                    one.state == StandingState::Asked
-                        && !(was_put_off && one.from_us > event.time_us),
-                ),
+                Some(Consent::Known(one)) if one.state == StandingState::Asked => {
+                    Some(!was_put_off || one.from_us <= event.time_us + CLOCKS_APART_US)
+                }
+                // Over another node he may have been asked a moment ago.
+                Some(Consent::Known(_)) if ledger.is_shared() && !was_put_off => None,
+                Some(Consent::Known(_)) => Some(false),
                 Some(Consent::Unavailable) | None => None,
             },
             _ => Some(true),
@@ -83,33 +91,30 @@ impl Pair {
             return;
         }
         let (session, answers) = (self.session.id(), late.len());
-        let room = PUT_OFF_MAX.saturating_sub(self.agreeing.events.len());
-        late.truncate(room);
+        late.truncate(PUT_OFF_MAX.saturating_sub(self.agreeing.0.len()));
         let lost = answers - late.len();
-        tracing::warn!(session, answers, lost, "a yes counts later: the ledger cannot tell now");
-        self.agreeing.events.append(&mut late);
-        self.agreeing.again_us = now.steady_us + AGAIN_US;
+        if lost > 0 {
+            tracing::warn!(session, answers, lost, "too many a yes wait for the ledger's word");
+        }
+        self.agreeing.again(late, now);
     }
 
     /// Looks again at answers that were put off.
     pub(super) fn answer_late(&mut self, shared: &Shared, now: Moment) {
-        if now.steady_us < self.agreeing.deadline_us() {
-            return;
-        }
-        let Some(ledger) = &shared.ledger else { return };
-        self.agreeing.again_us = now.steady_us + AGAIN_US;
-        let now_us = self.agreeing.events.iter().map(|one| one.time_us).fold(now.wall_us, u64::max);
-        let weighed = weigh(ledger, &self.agreeing.events, true, now_us);
+        let is_due = |(again_us, _): &(u64, Event)| *again_us <= now.steady_us;
+        let due = self.agreeing.0.partition_point(is_due);
+        let Some(ledger) = shared.ledger.as_ref().filter(|_| due > 0) else { return };
+        let events: Vec<Event> = self.agreeing.0.drain(..due).map(|(_, event)| event).collect();
+        let now_us = events.iter().map(|one| one.time_us).fold(now.wall_us, u64::max);
+        let weighed = weigh(ledger, &events, true, now_us);
         if !weighed.unknown.is_empty() {
             // Nobody waits for it: it is there the next time.
             drop(ledger.lacks(&questions(&weighed.unknown), now_us));
         }
         let mut taken = Records::new();
-        if weighed.counting.is_empty()
-            || heed::tell(ledger, weighed.counting.iter(), now_us, &mut taken).is_ok()
-        {
-            self.agreeing.events = weighed.unknown;
-        }
+        let is_told = weighed.counting.is_empty()
+            || heed::tell(ledger, weighed.counting.iter(), now_us, &mut taken).is_ok();
+        self.agreeing.again(if is_told { weighed.unknown } else { events }, now);
         if !taken.is_empty()
             && let Err(error) = shared.journal.append(&mut taken)
         {
@@ -120,9 +125,9 @@ impl Pair {
 
     /// The session ends: what is still put off is not counted.
     pub(super) fn give_up_late(&self) {
-        let (session, lost) = (self.session.id(), self.agreeing.events.len());
+        let (session, lost) = (self.session.id(), self.agreeing.0.len());
         if lost > 0 {
-            tracing::error!(session, lost, "a yes was not counted: the ledger could not tell");
+            tracing::error!(session, lost, "a yes was not counted: the ledger had not told yet");
         }
     }
 }

@@ -290,11 +290,19 @@ fn of_two_nodes_one_asks_and_together_they_keep_a_promise() {
         let passed = first.iter().chain(&second).filter(|status| **status == PASSED).count();
         assert_eq!(passed, 3, "{first:?} {second:?}");
         // Who was asked over either answers over the other, or the one.
-        // Question and answer are dated by two nodes' readings of the engine's clock, which differ by as much as
-        // their polls take: a handset's owner takes longer to read and to answer.
-        tokio::time::sleep(Duration::from_secs(2)).await;
         other.hears(&smscs[1], &said(7, "Y")).await;
         one.send_until(AD, 7, PASSED).await;
         other.send_until(AD, 7, PASSED).await;
+        // Sooner than the other node, which knows of none, has heard of the question.
+        let quick: Vec<u64> = (200..220).collect();
+        let ads: Vec<_> = quick.iter().map(|to| (AD, *to)).collect();
+        assert_eq!(other.send(&ads).await, [REFUSED; 20]);
+        for to in &quick {
+            assert_eq!(one.send(&[(REQUEST, *to)]).await, [PASSED]);
+            other.hears(&smscs[1], &said(*to, "Y")).await;
+        }
+        for to in &quick {
+            one.send_until(AD, *to, PASSED).await;
+        }
     });
 }
