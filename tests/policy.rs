@@ -294,6 +294,7 @@ fn messages_are_judged_as_written() {
                 "early" => Parts::Early,
                 "limit" => Parts::Limit,
                 "late" => Parts::Late,
+                "taken back" => Parts::TakenBack,
                 other => panic!("no part is {other}"),
             },
             text: match &case.said {

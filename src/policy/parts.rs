@@ -12,6 +12,7 @@ pub(super) fn malformed(facts: &Facts<'_>) -> Option<Reason> {
         // its beginning. Both keep to the order: a handset keeps a later part for longer than its
         // message is remembered here, and may get the first one after that.
         Parts::Early => Some(Reason::PartsEarly),
+        Parts::TakenBack => Some(Reason::PartsTakenBack),
         Parts::Sound | Parts::Limit => None,
     }
 }

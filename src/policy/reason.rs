@@ -85,6 +85,7 @@ reasons! {
     PartsRefused => PartsMalformed, "Another part of the same message was refused.";
     PartsIncomplete => PartsMalformed, "The other parts of the message did not come in time.";
     PartsEarly => PartsMalformed, "A part came before one that precedes it.";
+    PartsTakenBack => PartsMalformed, "Another part is to be sent again, and so is this one.";
     PartsLimit => PartsLimit, "Too many parts, or too many messages that lack parts.";
     ContentUndecodable => ContentUndecodable, "The text cannot be read as the handset will.";
     ContentProhibited => ContentProhibited, "The text holds a listed word or phrase.";

@@ -51,6 +51,8 @@ pub enum Parts {
     Limit,
     /// A part that waited for others, which did not come in time.
     Late,
+    /// A part that was read with another one, which is not going on after all.
+    TakenBack,
 }
 
 /// By whom a text is signed: 【name】.

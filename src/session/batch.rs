@@ -2,19 +2,16 @@
 //! and told what went on.
 
 use super::desk::Desk;
-use super::facts::address;
 use super::knowledge::Knowledge;
 use super::moment::Moment;
 use super::multi::has_outcomes;
-use super::parts::part_of;
-use super::prepare::{Frame, Prepared, parse};
+use super::prepare::{Frame, Prepared};
 use super::session::{Session, StepKind};
 use crate::consent::{Claimed, Event, Happened, Question, Source};
 use crate::content::reply::Keyword;
 use crate::policy::{Consent, Facts, Mode, Nature, Reason, Standing, StandingState, nature};
 use crate::registry::{Allotment, Digits};
-use crate::smpp::multi::SubmitMulti;
-use crate::smpp::{Command, Header};
+use crate::text::joining::Part;
 
 /// Asks the consent ledger: one answer a question, in their order. An answer that is missing counts
 /// as [`Consent::Unavailable`].
@@ -37,8 +34,8 @@ pub(super) struct Vouched {
     /// Whether it counts against a promised frequency.
     counts: bool,
     keyword: Option<(Digits, Keyword)>,
-    /// Which part of a long message it is, unless that had come before.
-    new_part: Option<u8>,
+    /// Which part of which long message it is.
+    part: Option<Part>,
 }
 
 /// Puts the ledger's answers into the facts of the messages that need them; whether it had them all.
@@ -108,7 +105,7 @@ impl Session {
     /// Notes that the message at hand passed on the ledger's word.
     /// `destination`: which one of a submit_multi, from 0.
     pub(super) fn note(&mut self, prepared: &Prepared<'_>, question: Question, destination: u8) {
-        let Prepared { facts, keyword, new_part, .. } = prepared;
+        let Prepared { facts, keyword, part, .. } = prepared;
         let code = match facts.allotment {
             Allotment::Code(_, code) => Some(code.number),
             Allotment::None | Allotment::Alphanumeric(_) => None,
@@ -122,7 +119,7 @@ impl Session {
             asks: nature(facts) == Nature::Request,
             counts: matches!(&facts.consent, Some(Consent::Known(standing)) if promised(standing)),
             keyword: code.zip(*keyword),
-            new_part: *new_part,
+            part: *part,
         });
     }
 
@@ -192,8 +189,8 @@ impl Session {
         let (start, length) = self.place_of(vouched.step);
         let waiting = std::mem::take(&mut self.esme);
         let octets = waiting.octets().get(start..start + length).unwrap_or(&[]);
-        if knowledge.statuses.of(reason).is_retried() {
-            self.take_back_part(knowledge, vouched, octets, now);
+        if let Some(part) = vouched.part {
+            self.settle(knowledge, part, reason);
         }
         let kind = self.steps.get(vouched.step).map(|step| step.kind);
         match kind {
@@ -218,22 +215,12 @@ impl Session {
         self.esme = waiting;
     }
 
-    /// A part that will come again counts as not seen.
-    fn take_back_part(&self, knowledge: &Knowledge, vouched: &Vouched, octets: &[u8], now: Moment) {
-        let (Some(number), Some(header)) = (vouched.new_part, Header::of(octets)) else { return };
-        let Ok(mut message) = parse(header.command, octets) else { return };
-        if header.command == Command::SubmitMulti
-            && let Ok(multi) = SubmitMulti::parse(octets)
-        {
-            let mut destinations = multi.destinations();
-            let destination = destinations.nth(usize::from(vouched.destination));
-            message.destination = destination.map_or(message.destination, |one| one.named());
-        }
-        let (source, destination) = (address(&message.source), address(&message.destination));
-        let registry = &knowledge.registry;
-        let facts = Facts::fetch(registry, now.wall_us, self.provider, &source, &destination);
-        if let Some(key) = part_of(&facts, &message) {
-            knowledge.joinings.take_back(self.provider, &key, number);
+    /// A part that was refused will come again, and counts as not seen; or it is the end of its message.
+    pub(super) fn settle(&self, knowledge: &Knowledge, part: Part, reason: Reason) {
+        if knowledge.statuses.of(reason).is_retried() {
+            knowledge.joinings.take_back(self.provider, &part);
+        } else {
+            knowledge.joinings.refuse(self.provider, &part.key);
         }
     }
 

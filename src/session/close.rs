@@ -118,6 +118,9 @@ impl Session {
         };
         self.unanswered += 1;
         self.tally.unanswered += 1;
+        if open.command == Command::SubmitMulti {
+            self.carried_parts(open.sequence_number);
+        }
         if open.narrowed {
             self.left_outs.give_up(open.sequence_number);
         }

@@ -28,7 +28,8 @@ pub struct Gathered {
     pub oddities: Oddities,
     /// Whether its header does more than join parts and choose alphabets.
     pub beyond_text: bool,
-    /// qos_time_to_live of a data_sm: how long the SMSC keeps it, seconds.
+    /// qos_time_to_live: how long the SMSC keeps a data_sm, seconds. In other commands, which say it in a field
+    /// of their own, some SMSCs go by it and some do not.
     pub time_to_live_s: Option<u32>,
     /// Which part of a long message it is, by its user data header or its SAR parameters.
     pub concatenation: Result<Option<Concatenation>, PartsFault>,
@@ -57,9 +58,12 @@ impl Gathered {
             forms.for_each(|form| facts.forms.add(form));
         }
         facts.begins = stated(message.schedule_delivery_time, facts.now_us);
-        facts.ends = match self.time_to_live_s {
-            Some(seconds) => Stated::In(u64::from(seconds) * 1_000_000),
-            None => stated(message.validity_period, facts.now_us),
+        let ends = stated(message.validity_period, facts.now_us);
+        facts.ends = match (ends, self.time_to_live_s.map(|s| u64::from(s) * 1_000_000)) {
+            // Which of them the SMSC goes by is not known: the longer counts.
+            (Stated::In(field_us), Some(us)) => Stated::In(field_us.max(us)),
+            (Stated::Not, Some(us)) => Stated::In(us),
+            (Stated::Unreadable, _) | (_, None) => ends,
         };
         if self.beyond_text {
             facts.forms.add(Form::Header);

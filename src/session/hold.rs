@@ -28,7 +28,7 @@ use super::knowledge::Knowledge;
 use super::moment::Moment;
 use super::session::{Session, StepKind};
 use super::table::BindState;
-use crate::text::joining::{Key, Progress};
+use crate::text::joining::{Key, Part, Progress};
 
 /// What becomes of the parts of long messages.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -82,8 +82,7 @@ pub(super) enum Due {
 #[derive(Debug)]
 struct Held {
     octets: Vec<u8>,
-    key: Key,
-    number: u8,
+    part: Part,
     since_us: u64,
     times: HoldTimes,
 }
@@ -142,13 +141,13 @@ impl Hold {
     pub(super) fn put(
         &mut self,
         octets: &[u8],
-        (key, number): (Key, u8),
+        part: Part,
         times: HoldTimes,
         now: Moment,
     ) -> StepKind {
         self.octets += octets.len();
         let octets = octets.to_vec();
-        self.parts.push(Held { octets, key, number, since_us: now.steady_us, times });
+        self.parts.push(Held { octets, part, since_us: now.steady_us, times });
         StepKind::Kept
     }
 
@@ -188,8 +187,8 @@ impl Session {
     /// count as never come.
     pub fn let_go(&mut self, knowledge: &Knowledge) {
         self.let_looked_go(knowledge);
-        for part in self.hold.parts.drain(..) {
-            knowledge.joinings.take_back(self.provider, &part.key, part.number);
+        for held in self.hold.parts.drain(..) {
+            knowledge.joinings.take_back(self.provider, &held.part);
         }
         self.hold.octets = 0;
     }
@@ -206,7 +205,11 @@ impl Session {
         let mut due = Vec::new();
         for at in 0..self.hold.parts.len() {
             let Some(part) = self.hold.parts.get(at) else { break };
-            let progress = knowledge.joinings.progress(self.provider, &part.key);
+            if !goes_on {
+                // It is refused: no other part may go on by what it says.
+                knowledge.joinings.take_back(self.provider, &part.part);
+            }
+            let progress = knowledge.joinings.progress(self.provider, &part.part.key);
             let why = match progress {
                 _ if !goes_on => Some(Due::Alone),
                 Some(Progress::Complete | Progress::Refused) => Some(Due::Settled),
@@ -229,8 +232,9 @@ impl Session {
     /// Messages in the order of their first part here, each by the numbers of its parts.
     fn put_in_front(&mut self, mut due: Vec<(usize, Due)>) {
         let parts = &self.hold.parts;
-        let first_of = |key: &Key| parts.iter().position(|part| part.key == *key);
-        due.sort_by_key(|(at, _)| parts.get(*at).map(|part| (first_of(&part.key), part.number)));
+        let first_of = |key: &Key| parts.iter().position(|held| held.part.key == *key);
+        let place = |held: &Held| (first_of(&held.part.key), held.part.number);
+        due.sort_by_key(|(at, _)| parts.get(*at).map(place));
         let mut octets = Vec::new();
         for (at, _) in &due {
             octets.extend_from_slice(parts.get(*at).map_or(&[], |part| part.octets.as_slice()));

@@ -98,6 +98,8 @@ impl Session {
             octets += length;
             rest = behind;
         }
+        // Nothing of what is behind the end goes on.
+        self.take_back_all(knowledge, rest);
         self.hold.placed(self.steps.len());
         self.answer_kept();
         if let (Some(fault), None) = (fault, self.ending) {
@@ -168,28 +170,33 @@ impl Session {
         desk: &mut Desk,
         now: Moment,
     ) -> StepKind {
-        let Some(frame) = group.first_mut() else {
+        let Some(&Frame { octets, due, destinations, .. }) = group.first() else {
             return StepKind::Kept;
         };
-        let octets = frame.octets;
         let Some(header) = Header::of(octets) else {
             return StepKind::Kept;
         };
-        if frame.due.is_none() {
+        if due.is_none() {
             self.tally.from_esme[header.command.slot()] += 1;
         }
         if self.answers_own_unbind(Side::Esme, header.command, header.sequence_number) {
             return StepKind::Kept;
         }
         let place = table::from_esme(header.command, self.state, knowledge.unknown_command);
-        if place == Place::JudgeMessage && frame.due.is_none() {
+        if place != Place::JudgeMessage {
+            // It was looked at before the session came to this state.
+            self.take_back_all(knowledge, group);
+        } else if due.is_none() {
             self.hold.heard(self.window.len() + self.hold.len(), now);
         }
         match place {
-            Place::JudgeMessage if frame.destinations > 0 => {
+            Place::JudgeMessage if destinations > 0 => {
                 self.judge_multi(knowledge, header, group, now)
             }
-            Place::JudgeMessage => self.judge_message(knowledge, header, frame, desk, now),
+            Place::JudgeMessage => match group.first_mut() {
+                Some(frame) => self.judge_message(knowledge, header, frame, desk, now),
+                None => StepKind::Kept,
+            },
             Place::JudgeOperation => self.judge_operation(knowledge, header, octets, now),
             Place::JudgeBind => self.judge_bind(knowledge, header, octets, now),
             Place::Forward if has_body_of_none(header) => self.keep_back(knowledge, header, now),
@@ -206,6 +213,13 @@ impl Session {
             Place::AnswerHere => self.answer_here(header),
             Place::Refuse(status) => self.refuse_command(knowledge, header, status, now),
             Place::Drop => StepKind::Kept,
+        }
+    }
+
+    /// The parts of long messages among these frames do not go on: they count as never come.
+    fn take_back_all(&self, knowledge: &Knowledge, frames: &[Frame<'_>]) {
+        for part in frames.iter().filter_map(|frame| frame.message.as_ref()?.part) {
+            knowledge.joinings.take_back(self.provider, &part);
         }
     }
 
@@ -275,12 +289,13 @@ impl Session {
         let Some(prepared) = &mut frame.message else {
             return StepKind::Kept;
         };
-        if let (Some(key), Some(part), Some(times)) =
-            (prepared.key, prepared.gathered.part(), prepared.waits)
-        {
-            return self.hold.put(frame.octets, (key, part.number), times, now);
+        if let (Some(part), Some(times)) = (prepared.part, prepared.waits) {
+            return self.hold.put(frame.octets, part, times, now);
         }
         if self.draining {
+            if let Some(part) = prepared.part {
+                self.settle(knowledge, part, Reason::SessionDraining);
+            }
             let Prepared { message, gathered, facts, .. } = prepared;
             let judged = Judged::message(header, message, gathered, facts, knowledge.content);
             return self.refuse(knowledge, &judged, Reason::SessionDraining, now);
@@ -308,13 +323,14 @@ impl Session {
         prepared: &mut Prepared<'a>,
         now: Moment,
     ) -> (Judged<'a>, Decision) {
-        let Prepared { message, gathered, facts, question, key, new_part, is_stripped, .. } =
-            prepared;
+        let Prepared { message, gathered, facts, question, key, is_stripped, .. } = prepared;
+        let (joined, taken_back) = (prepared.part, prepared.taken_back);
         let mut judged = Judged::message(header, message, gathered, facts, knowledge.content);
         if self.remembers(knowledge, header.command) {
             judged.original = Original::of(self.owner, facts, message);
         }
         judged.is_stripped = *is_stripped;
+        judged.joined = joined;
         let part = gathered.part();
         if part.is_some() {
             // A handset joins it with others: whoever put another text in its place would change a message
@@ -332,15 +348,20 @@ impl Session {
         }
         facts.sweep = sweep(knowledge, facts);
         self.count_in_batch(facts, *question);
-        if key.is_some_and(|key| knowledge.joinings.is_refused(self.provider, &key)) {
-            facts.parts = Parts::Refused;
+        // What the look found need not hold any more: other parts of the batch, or over other binds, were
+        // placed since.
+        match key.and_then(|key| knowledge.joinings.since(self.provider, &key, taken_back)) {
+            Some(since @ Parts::Refused) => facts.parts = since,
+            Some(since) if facts.parts == Parts::Sound => facts.parts = since,
+            Some(_) | None => {}
         }
         let decision = policy::decide(facts, &knowledge.modes);
         if let (Some(key), Some(reason)) = (key, decision.refused) {
-            let is_retried = knowledge.statuses.of(reason).is_retried();
-            match *new_part {
-                _ if !is_retried => knowledge.joinings.refuse(self.provider, key),
-                Some(number) => knowledge.joinings.take_back(self.provider, key, number),
+            match joined {
+                Some(part) => self.settle(knowledge, part, reason),
+                None if !knowledge.statuses.of(reason).is_retried() => {
+                    knowledge.joinings.refuse(self.provider, key);
+                }
                 None => {}
             }
         }
@@ -401,6 +422,7 @@ impl Session {
             self.forwarded += 1;
             self.window.open(header.command, header.sequence_number, judged.original, now);
             self.window.await_receipt(judged.awaited);
+            self.window.carries(judged.joined);
             let (command, sequence_number) = (header.command, header.sequence_number);
             let asks_receipt = judged.asks_receipt();
             let strips = judged.is_stripped;

@@ -34,7 +34,10 @@ impl Session {
                     step.kind = StepKind::Refused { command, sequence_number, rule };
                 }
                 StepKind::Pass { command, sequence_number, .. } => {
-                    self.window.take_back(sequence_number);
+                    let open = self.window.take_back(sequence_number);
+                    if let Some(part) = open.and_then(|open| open.part) {
+                        knowledge.joinings.take_back(self.provider, &part);
+                    }
                     self.forwarded -= 1;
                     self.write_unavailable(command, status, sequence_number);
                     step.kind = StepKind::Refused { command, sequence_number, rule };
@@ -48,6 +51,9 @@ impl Session {
         }
         let passing: u64 = self.multis.iter().map(Multi::passing).sum();
         self.forwarded -= passing;
+        for part in self.multis.iter().flat_map(Multi::passing_parts) {
+            knowledge.joinings.take_back(self.provider, part);
+        }
         self.multis.clear();
         if let Some((command, number)) = self.bind.take() {
             // A bind whose record is not kept is no bind: it counts as never let through.

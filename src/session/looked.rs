@@ -21,7 +21,7 @@ pub const QUESTIONS_A_BATCH_MAX: usize = FRAMES_A_TURN - 1 + DESTINATIONS_MAX as
 pub(super) struct Looked {
     /// Octets of the frames, from the front of what waits from the ESME; 0 where no batch waits.
     octets: usize,
-    messages: Vec<Message>,
+    messages: Vec<Joined>,
     /// Under what they were looked at.
     circumstances: Option<Circumstances>,
 }
@@ -29,26 +29,19 @@ pub(super) struct Looked {
 /// How far the session had come, and whether it was being shut down.
 type Circumstances = (BindState, bool);
 
-#[derive(Clone, Copy, Debug)]
-struct Message {
-    joined: Joined,
-    /// Whether it had been looked at before, as a part that waited for others.
-    was_held: bool,
-}
-
 /// The same, handed out again in the same order.
 #[derive(Debug, Default)]
 pub(super) struct Recalled {
-    messages: Vec<Message>,
+    messages: Vec<Joined>,
     next: usize,
 }
 
 impl Recalled {
     /// What was found in the next message, if it was looked at before.
     pub(super) fn next(&mut self) -> Option<Joined> {
-        let message = self.messages.get(self.next)?;
+        let joined = *self.messages.get(self.next)?;
         self.next += 1;
-        Some(message.joined)
+        Some(joined)
     }
 }
 
@@ -60,10 +53,7 @@ impl Session {
 
     /// Keeps what was found in these frames.
     pub(super) fn keep_looked(&mut self, frames: &[Frame<'_>]) {
-        let of = |frame: &Frame<'_>| {
-            let joined = frame.message.as_ref()?.joined();
-            Some(Message { joined, was_held: frame.due.is_some() })
-        };
+        let of = |frame: &Frame<'_>| Some(frame.message.as_ref()?.joined());
         self.looked.messages.clear();
         self.looked.messages.extend(frames.iter().filter_map(of));
         // Of a submit_multi the frame of the last destination stands for all.
@@ -78,7 +68,8 @@ impl Session {
             std::mem::swap(&mut desk.recalled.messages, &mut self.looked.messages);
             desk.recalled.next = 0;
         } else {
-            self.put_back(knowledge, false);
+            // It drains by now, or unbinds: nothing that waited goes on.
+            self.put_back(knowledge);
         }
     }
 
@@ -92,18 +83,14 @@ impl Session {
     /// Lets a batch go that waits for the ledger: nobody is there to answer any more. Its parts count as never
     /// come.
     pub(super) fn let_looked_go(&mut self, knowledge: &Knowledge) {
-        self.put_back(knowledge, true);
+        self.put_back(knowledge);
         self.looked = Looked::default();
     }
 
-    /// Parts that the first look joined to their messages; those that came earlier only `with_held`.
-    fn put_back(&mut self, knowledge: &Knowledge, with_held: bool) {
-        for Message { joined, was_held } in self.looked.messages.drain(..) {
-            if let (Some(key), Some(number)) = (joined.key, joined.new_part)
-                && (with_held || !was_held)
-            {
-                knowledge.joinings.take_back(self.provider, &key, number);
-            }
+    /// The parts among them count as never come.
+    fn put_back(&mut self, knowledge: &Knowledge) {
+        for part in self.looked.messages.drain(..).filter_map(|joined| joined.part) {
+            knowledge.joinings.take_back(self.provider, &part);
         }
     }
 }

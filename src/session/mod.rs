@@ -72,6 +72,7 @@ pub use leases::{LEASE_US, Settled};
 pub use left_out::LEFT_OUT_OCTETS_MAX;
 pub use looked::QUESTIONS_A_BATCH_MAX;
 pub use moment::Moment;
+pub use multi::MULTI_PARTS_MAX;
 pub use parts::Joinings;
 pub use prepare::Parties;
 pub use probe::OWN_NUMBERS;

@@ -16,6 +16,11 @@ use crate::smpp::message::Message;
 use crate::smpp::multi::SubmitMulti;
 use crate::smpp::response::Unsuccess;
 use crate::smpp::{Command, CommandStatus, Header, narrow, write};
+use crate::text::joining::Part;
+
+/// Most parts of long messages in the open submit_multis of one session, of about 60 octets each. What is
+/// beyond is refused, since nobody could say what its SMSC did not take.
+pub const MULTI_PARTS_MAX: usize = 16_384;
 
 /// A submit_multi of the batch under way, of which something may go on.
 #[derive(Debug)]
@@ -26,6 +31,8 @@ pub(super) struct Multi {
     pub(super) outcomes: Vec<Outcome>,
     /// The PDU to those that may get it, where they are not all.
     pub(super) narrowed: Vec<u8>,
+    /// Of which long messages it is a part, to whom.
+    parts: Vec<(u8, Part)>,
 }
 
 /// What became of a destination.
@@ -52,6 +59,12 @@ impl Multi {
     /// Whether that destination gets it.
     pub(super) fn passes(&self, destination: u8) -> bool {
         self.outcomes.get(usize::from(destination)).is_some_and(|outcome| outcome.passes())
+    }
+
+    /// The parts that go on.
+    pub(super) fn passing_parts(&self) -> impl Iterator<Item = &Part> {
+        let parts = self.parts.iter().filter(|(destination, _)| self.passes(*destination));
+        parts.map(|(_, part)| part)
     }
 
     /// Writes the PDU to those that get it, out of the one that came.
@@ -90,18 +103,29 @@ impl Session {
             }
             weighed.push(Weighed { prepared, judged, decision });
         }
-        let refused = reason_of_all(knowledge, &weighed);
         let outcomes = weighed.iter().map(|one| outcome(knowledge, &one.decision)).collect();
-        let mut multi = Multi { step: self.steps.len(), outcomes, narrowed: Vec::new() };
-        match refused {
+        let parts = (0..).zip(&weighed).filter_map(|(at, one)| Some((at, one.prepared.part?)));
+        let (step, parts, narrowed) = (self.steps.len(), parts.collect(), Vec::new());
+        let mut multi = Multi { step, outcomes, narrowed, parts };
+        let is_remembered = self.may_carry(&multi);
+        let beyond = (!is_remembered).then_some(Reason::PartsLimit);
+        match reason_of_all(knowledge, &weighed).or(beyond) {
             None => {}
-            Some(_) if self.may_narrow(knowledge, &multi) && multi.narrow(octets) => {}
+            Some(_)
+                if is_remembered && self.may_narrow(knowledge, &multi) && multi.narrow(octets) => {}
             Some(reason) => {
                 self.vouched.truncate(vouched_before);
                 return self.refuse_multi(knowledge, header, weighed, reason, now);
             }
         }
         self.carry_out_multi(knowledge, header, &weighed, multi, now)
+    }
+
+    /// Whether there is room to remember which parts it carries.
+    fn may_carry(&self, multi: &Multi) -> bool {
+        let waiting = self.multis.iter().chain([multi]).map(|multi| multi.parts.len());
+        let open = self.multi_parts.iter().map(|(_, parts)| parts.len());
+        multi.parts.is_empty() || waiting.chain(open).sum::<usize>() <= MULTI_PARTS_MAX
     }
 
     /// Whether it may go on to some, and there is room to remember the others.
@@ -125,8 +149,8 @@ impl Session {
         for Weighed { prepared, judged, mut decision } in weighed {
             if decision.refused.is_none() {
                 decision.refused = Some(Reason::MultiRefused);
-                if let (Some(key), Some(number)) = (prepared.key, prepared.new_part) {
-                    knowledge.joinings.take_back(self.provider, &key, number);
+                if let Some(part) = prepared.part {
+                    knowledge.joinings.take_back(self.provider, &part);
                 }
             }
             self.record_verdict(&judged, &decision, status, now);
@@ -227,6 +251,9 @@ impl Session {
             }
             let message = Message { destination: destination.named(), ..read.message };
             let why = if is_it { reason } else { Reason::MultiRefused };
+            for (_, part) in multi.parts.iter().filter(|(to, _)| *to == at && !is_it) {
+                knowledge.joinings.take_back(self.provider, part);
+            }
             let judged = self.judged_later(knowledge, header, &message);
             self.record_later(&judged, why, status, now);
             self.count_refused(why);
@@ -253,6 +280,14 @@ impl Session {
     pub(super) fn remember_left_out(&mut self) {
         for multi in std::mem::take(&mut self.multis) {
             let step = self.steps.get(multi.step).map(|step| step.kind);
+            if let Some(
+                StepKind::Pass { sequence_number, .. } | StepKind::Narrowed { sequence_number, .. },
+            ) = step
+                && !multi.parts.is_empty()
+            {
+                let parts = multi.passing_parts().copied().collect();
+                self.multi_parts.push_back((sequence_number, parts));
+            }
             let Some(StepKind::Narrowed { sequence_number, .. }) = step else { continue };
             let (start, length) = self.place_of(multi.step);
             let frame = self.esme.octets().get(start..start + length).unwrap_or(&[]);
@@ -267,6 +302,13 @@ impl Session {
             self.window.narrow(sequence_number);
             self.left_outs.put(sequence_number, octets);
         }
+    }
+
+    /// The parts that a submit_multi carried which is answered or given up: it is the oldest of that number.
+    pub(super) fn carried_parts(&mut self, sequence_number: u32) -> Vec<Part> {
+        let is_it = |(number, _): &(u32, Vec<Part>)| *number == sequence_number;
+        let at = self.multi_parts.iter().position(is_it);
+        at.and_then(|at| self.multi_parts.remove(at)).map_or(Vec::new(), |(_, parts)| parts)
     }
 
     /// Where the octets of a step begin, and how many they are.

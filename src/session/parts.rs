@@ -20,7 +20,7 @@ use crate::registry::{ProviderId, Recipient, Sender};
 use crate::smpp::message::Message;
 use crate::smpp::tlv::Tag;
 use crate::text::joining::{
-    Arrived, Concatenation, Joining, Key, Known, Limits, PartsFault, Progress, Sar,
+    Arrived, Concatenation, Joining, Key, Known, Limits, Part, PartsFault, Progress, Sar,
 };
 use crate::text::{self, Body};
 
@@ -110,17 +110,26 @@ impl Joinings {
         self.changed(provider);
     }
 
-    /// A part was answered so that it is sent again.
-    pub(super) fn take_back(&self, provider: Option<ProviderId>, key: &Key, number: u8) {
+    /// A part does not go on, or did not arrive.
+    pub(super) fn take_back(&self, provider: Option<ProviderId>, part: &Part) {
         if let Some(mut joining) = provider.and_then(|provider| self.of(provider)) {
-            joining.take_back(key, number);
+            joining.take_back(part);
         }
     }
 
-    /// Whether a part of this message was refused.
-    pub(super) fn is_refused(&self, provider: Option<ProviderId>, key: &Key) -> bool {
-        let joining = provider.and_then(|provider| self.of(provider));
-        joining.is_some_and(|joining| joining.is_refused(key))
+    /// What has become of a message since a part of it was looked at, when so many parts had been taken back:
+    /// another part refused, or taken back.
+    pub(super) fn since(
+        &self,
+        provider: Option<ProviderId>,
+        key: &Key,
+        taken_back: u64,
+    ) -> Option<Parts> {
+        let joining = provider.and_then(|provider| self.of(provider))?;
+        if joining.is_refused(key) {
+            return Some(Parts::Refused);
+        }
+        joining.is_taken_back_since(taken_back, key).then_some(Parts::TakenBack)
     }
 }
 
@@ -152,19 +161,16 @@ fn key(facts: &Facts<'_>, concatenation: Concatenation) -> Option<Key> {
     }
 }
 
-/// The long message that a message is a part of.
-pub(super) fn part_of(facts: &Facts<'_>, message: &Message<'_>) -> Option<Key> {
-    key(facts, concatenation(message).ok()??)
-}
-
 /// What a message was found to be: a part of a longer one, or one of its own.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Joined {
     pub(super) parts: Parts,
     pub(super) heard: Heard,
     pub(super) key: Option<Key>,
-    /// The part's number, unless it had come before.
-    pub(super) new_part: Option<u8>,
+    /// The part itself, where it was added to its message.
+    pub(super) part: Option<Part>,
+    /// How many parts had been taken back when it was looked at.
+    pub(super) taken_back: u64,
     /// How long it waits for the others, where it does.
     pub(super) waits: Option<HoldTimes>,
 }
@@ -172,11 +178,12 @@ pub(super) struct Joined {
 impl Joined {
     /// A message of its own.
     pub(super) fn alone(heard: Heard) -> Joined {
-        Joined { parts: Parts::Sound, heard, key: None, new_part: None, waits: None }
+        Joined { heard, ..Joined::at_fault(Parts::Sound, None) }
     }
 
     fn at_fault(parts: Parts, key: Option<Key>) -> Joined {
-        Joined { parts, heard: Heard::default(), key, new_part: None, waits: None }
+        let (heard, taken_back) = (Heard::default(), u64::MAX);
+        Joined { parts, heard, key, part: None, taken_back, waits: None }
     }
 }
 
@@ -228,6 +235,7 @@ pub(super) fn join(
         data_coding: message.data_coding,
     };
     let number = concatenation.number;
+    let taken_back = joining.taken_back();
     let known = match arrival.due {
         None => joining.put(key, concatenation, arrived, arrival.now_us),
         Some(due) => match joining.recall(&key, number, arrived) {
@@ -250,7 +258,7 @@ pub(super) fn join(
         joinings.changed(Some(provider));
     }
     let parts = if known.missing_before() > 0 { Parts::Early } else { Parts::Sound };
-    let new_part = (arrival.due.is_some() || !known.is_repeated()).then_some(number);
+    let (key, part) = (Some(key), Some(known.part()));
     let apart = arrival.apart.filter(|_| texts.decides(facts));
     let times = apart.or(arrival.wished).filter(|_| {
         arrival.can_wait && waits(concatenation.total, known.progress(), known.is_repeated())
@@ -258,14 +266,14 @@ pub(super) fn join(
     if times.is_some() {
         // What it says is heard when it is judged.
         let heard = Heard::default();
-        return Some(Joined { parts, heard, key: Some(key), new_part, waits: times });
+        return Some(Joined { parts, heard, key, part, taken_back, waits: times });
     }
     if apart.is_some() && !known.is_complete() {
         // It cannot wait, and nobody knows with what another node would complete it.
-        return Some(Joined::at_fault(Parts::Late, Some(key)));
+        return Some(Joined::at_fault(Parts::Late, key));
     }
     let heard = hear(texts, facts, &known, options, desk);
-    Some(Joined { parts, heard, key: Some(key), new_part, waits: None })
+    Some(Joined { parts, heard, key, part, taken_back, waits: None })
 }
 
 fn hear(

@@ -21,7 +21,7 @@ use crate::smpp::message::Message;
 use crate::smpp::multi::{Destination, SubmitMulti};
 use crate::smpp::operation::ReplaceSm;
 use crate::smpp::{Command, Header, Malformed};
-use crate::text::joining::Key;
+use crate::text::joining::{Key, Part};
 
 /// A frame of a batch.
 #[derive(Debug)]
@@ -100,7 +100,7 @@ fn replace(facts: &mut Facts<'_>, message: &Message<'_>, original: Option<Origin
         facts.recipient = recipient(&Address { ton, npi, value: digits.as_bytes() });
         facts.earlier = Earlier::Own;
     }
-    if facts.ends == Stated::Not {
+    if message.validity_period.is_empty() {
         facts.ends = Stated::In(u64::MAX);
     }
 }
@@ -117,8 +117,10 @@ pub(super) struct Prepared<'a> {
     pub(super) keyword: Option<Keyword>,
     /// The long message that it is a part of.
     pub(super) key: Option<Key>,
-    /// Which part of it, unless that had come before.
-    pub(super) new_part: Option<u8>,
+    /// The part itself, where it was added to that.
+    pub(super) part: Option<Part>,
+    /// How many parts had been taken back when it was looked at.
+    pub(super) taken_back: u64,
     /// How long it waits for the other parts, where it does.
     pub(super) waits: Option<HoldTimes>,
     /// Whether it goes on without parameters that name another sender.
@@ -128,9 +130,9 @@ pub(super) struct Prepared<'a> {
 impl Prepared<'_> {
     /// What was found in its octets, and need not be looked for again.
     pub(super) fn joined(&self) -> Joined {
-        let Prepared { key, new_part, waits, .. } = *self;
+        let Prepared { key, part, taken_back, waits, .. } = *self;
         let heard = Heard { text: self.facts.text, keyword: self.keyword };
-        Joined { parts: self.facts.parts, heard, key, new_part, waits }
+        Joined { parts: self.facts.parts, heard, key, part, taken_back, waits }
     }
 }
 
@@ -273,10 +275,21 @@ impl Session {
                 Joined::alone(*before.get_or_insert_with(hear))
             })
         });
-        let Joined { parts, heard: Heard { text, keyword }, key, new_part, waits } = joined;
+        let Joined { parts, heard: Heard { text, keyword }, key, part, taken_back, waits } = joined;
         (facts.parts, facts.text) = (parts, text);
         let question = if waits.is_some() { None } else { self.question(knowledge, &mut facts) };
-        Prepared { message, gathered, facts, question, keyword, key, new_part, waits, is_stripped }
+        Prepared {
+            message,
+            gathered,
+            facts,
+            question,
+            keyword,
+            key,
+            part,
+            taken_back,
+            waits,
+            is_stripped,
+        }
     }
 
     /// What has to be asked of the ledger. Where that cannot even be asked, nobody knows.

@@ -2,6 +2,7 @@
 
 use super::desk::Desk;
 use super::end::EndReason;
+use super::facts::address;
 use super::knowledge::Knowledge;
 use super::left_out::LeftOut;
 use super::moment::Moment;
@@ -10,11 +11,14 @@ use super::receipts::remember_asked;
 use super::reply::REPLIES_AHEAD_MAX;
 use super::session::{KeptBind, Session, Side};
 use super::table::{self, BindState, Sign};
+use super::window::Open;
 use crate::audit::{self, ResponseRecord, UnsuccessRecord};
+use crate::registry::recipient;
 use crate::smpp::frame::cut;
 use crate::smpp::message::WireAddress;
 use crate::smpp::response::{SubmitMultiResp, Unsuccess};
 use crate::smpp::{Command, CommandStatus, Header, narrow, response};
+use crate::text::joining::Part;
 
 /// How a frame from the SMSC crosses.
 pub(super) enum Crossing {
@@ -142,7 +146,7 @@ impl Session {
         }
         match table::from_smsc(header.command) {
             Sign::BindAnswer => return self.bind_answered(header, now),
-            Sign::Answer => return self.answered(desk, header, frame, now),
+            Sign::Answer => return self.answered(knowledge, desk, (header, frame), now),
             Sign::Leave => self.state = BindState::Unbinding,
             Sign::Message => return self.hear_receipt(knowledge, desk, header, frame, now),
             Sign::None => {}
@@ -178,13 +182,20 @@ impl Session {
         Crossing::AsItCame
     }
 
-    fn answered(&mut self, desk: &mut Desk, header: Header, frame: &[u8], now: Moment) -> Crossing {
+    fn answered(
+        &mut self,
+        knowledge: &Knowledge,
+        desk: &mut Desk,
+        (header, frame): (Header, &[u8]),
+        now: Moment,
+    ) -> Crossing {
         let Some(open) = self.window.answer(header.sequence_number) else {
             // An answer to nothing that waits: late, double, or to an enquire_link. It crosses.
             return self.crossing(header, true);
         };
         self.progress_us = now.steady_us;
         self.answered_us = now.steady_us;
+        self.not_taken(knowledge, &open, header, frame);
         let latency_us = now.steady_us.saturating_sub(open.asked_us);
         let has_id = header.command_status.is_ok()
             && matches!(
@@ -210,6 +221,28 @@ impl Session {
         self.record_response(header, message_id, latency_us, flags, now);
         self.tally.responses_us.push(u32::try_from(latency_us).unwrap_or(u32::MAX));
         if open.narrowed { self.crossing(header, false) } else { Crossing::AsItCame }
+    }
+
+    /// Parts of long messages that the SMSC does not take reach no handset: their messages lack them until they
+    /// come again.
+    fn not_taken(&mut self, knowledge: &Knowledge, open: &Open, header: Header, frame: &[u8]) {
+        let is_ok = header.command_status.is_ok();
+        let provider = self.provider;
+        let take_back = |part: &Part| knowledge.joinings.take_back(provider, part);
+        open.part.iter().filter(|_| !is_ok).for_each(take_back);
+        if open.command != Command::SubmitMulti || self.multi_parts.is_empty() {
+            return;
+        }
+        let parts = self.carried_parts(open.sequence_number);
+        if !is_ok {
+            return parts.iter().for_each(take_back);
+        }
+        let Ok(answer) = SubmitMultiResp::parse(frame) else { return };
+        for Unsuccess { destination, .. } in answer.unsuccess() {
+            let Ok(to) = recipient(&address(&destination)) else { continue };
+            let to = to.msisdn.digits();
+            parts.iter().filter(|part| part.key.is_to(to.as_bytes())).for_each(take_back);
+        }
     }
 
     /// How the answer to a submit_multi crosses that did not go to all of its destinations.

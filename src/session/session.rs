@@ -1,5 +1,6 @@
 //! The pair's state and its verbs; judging and relaying have files of their own.
 
+use std::collections::VecDeque;
 use std::net::SocketAddr;
 
 use super::batch::Vouched;
@@ -23,6 +24,7 @@ use crate::registry::{Presented, ProviderId};
 use crate::smpp::frame::FrameBuf;
 use crate::smpp::{Command, CommandStatus};
 use crate::text;
+use crate::text::joining::Part;
 
 /// Most frames that one batch holds. What is left waits for the next, in the same turn.
 pub const FRAMES_A_TURN: usize = 512;
@@ -136,6 +138,9 @@ pub struct Session {
     pub(super) vouched: Vec<Vouched>,
     /// The submit_multis in `steps`, of which something may go on.
     pub(super) multis: Vec<Multi>,
+    /// Of those that went on, the parts of long messages that they carry, by sequence_number, until they are
+    /// answered.
+    pub(super) multi_parts: VecDeque<(u32, Vec<Part>)>,
     /// Of those that went on, the destinations that did not get them.
     pub(super) left_outs: LeftOuts,
     /// How the SMSC reads what the specifications leave to it.
@@ -213,6 +218,7 @@ impl Session {
             steps: Vec::new(),
             vouched: Vec::new(),
             multis: Vec::new(),
+            multi_parts: VecDeque::new(),
             left_outs: LeftOuts::default(),
             text_options,
             under_way: false,

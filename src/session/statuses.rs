@@ -122,7 +122,9 @@ fn compatible(reason: Reason) -> CommandStatus {
         Reason::CodeBroadcast => CommandStatus::ESME_RPROHIBITED,
         Reason::DestinationTon => CommandStatus::ESME_RINVDSTTON,
         Reason::DestinationNpi => CommandStatus::ESME_RINVDSTNPI,
-        Reason::RateExceeded | Reason::BindSessions => CommandStatus::ESME_RTHROTTLED,
+        Reason::RateExceeded | Reason::BindSessions | Reason::PartsTakenBack => {
+            CommandStatus::ESME_RTHROTTLED
+        }
         Reason::CommandUnknown | Reason::CommandNotCarried => CommandStatus::ESME_RINVCMDID,
         Reason::CommandState => CommandStatus::ESME_RINVBNDSTS,
         Reason::PduLength | Reason::PduField | Reason::PduParameter => {
@@ -212,6 +214,7 @@ fn precise(reason: Reason) -> Option<CommandStatus> {
         | Reason::AuditUnavailable
         | Reason::BodyEmpty
         | Reason::LedgerUnavailable
+        | Reason::PartsTakenBack
         | Reason::SessionDraining => return None,
     }))
 }
@@ -231,7 +234,7 @@ mod tests {
                         | Rule::AuditUnavailable
                         | Rule::LedgerUnavailable
                         | Rule::SessionDraining
-                );
+                ) || reason == Reason::PartsTakenBack;
                 let status = statuses.of(reason);
                 assert_eq!(status.is_retried(), again, "{reason:?} answers {status}");
                 assert!(!status.is_ok());

@@ -11,6 +11,7 @@ use crate::policy::{Consent, Decision, Facts, Text};
 use crate::registry::Sender;
 use crate::smpp::message::{Message, WireAddress};
 use crate::smpp::{CommandStatus, Header};
+use crate::text::joining::Part;
 
 /// What the record of a verdict says beside the decision.
 #[derive(Clone, Copy)]
@@ -34,6 +35,8 @@ pub(super) struct Judged<'a> {
     pub(super) awaited: Option<Awaited>,
     /// Whether it goes on without parameters that name another sender.
     pub(super) is_stripped: bool,
+    /// Which part of which long message it is.
+    pub(super) joined: Option<Part>,
 }
 
 impl<'a> Judged<'a> {
@@ -53,6 +56,7 @@ impl<'a> Judged<'a> {
             original: None,
             awaited: None,
             is_stripped: false,
+            joined: None,
         }
     }
 
@@ -104,6 +108,7 @@ impl<'a> Judged<'a> {
             original: None,
             awaited: None,
             is_stripped: false,
+            joined: None,
         }
     }
 

@@ -14,6 +14,7 @@ use super::moment::Moment;
 use super::originals::Original;
 use crate::audit::message_id::Tail;
 use crate::smpp::Command;
+use crate::text::joining::Part;
 
 /// Most open requests that a session may be configured to have.
 pub const WINDOW_REQUESTS_LIMIT: usize = 65_536;
@@ -37,6 +38,8 @@ pub struct Open {
     pub original: Option<Original>,
     /// Who waits for its receipt, on a listener that asks.
     pub awaited: Option<Awaited>,
+    /// Which part of which long message it is: it counts as seen unless the SMSC does not take it.
+    pub part: Option<Part>,
     answered: bool,
 }
 
@@ -102,6 +105,7 @@ impl Window {
             narrowed: false,
             original,
             awaited: None,
+            part: None,
             answered: false,
         });
         self.count += 1;
@@ -111,6 +115,13 @@ impl Window {
     pub fn await_receipt(&mut self, awaited: Option<Awaited>) {
         if let Some(newest) = self.open.back_mut() {
             newest.awaited = awaited;
+        }
+    }
+
+    /// Says of the newest request which part of a long message it is.
+    pub fn carries(&mut self, part: Option<Part>) {
+        if let Some(newest) = self.open.back_mut() {
+            newest.part = part;
         }
     }
 
@@ -148,15 +159,13 @@ impl Window {
     }
 
     /// Takes back the newest request with that number: it never went on.
-    pub fn take_back(&mut self, sequence_number: u32) {
+    pub fn take_back(&mut self, sequence_number: u32) -> Option<Open> {
         let newest =
-            self.open.iter().rposition(|o| !o.answered && o.sequence_number == sequence_number);
-        if let Some(at) = newest
-            && self.open.remove(at).is_some()
-        {
-            self.count -= 1;
-            self.trim();
-        }
+            self.open.iter().rposition(|o| !o.answered && o.sequence_number == sequence_number)?;
+        let taken = self.open.remove(newest)?;
+        self.count -= 1;
+        self.trim();
+        Some(taken)
     }
 
     /// The oldest open request.

@@ -32,6 +32,8 @@ pub struct Bind<'a> {
     pub addr_npi: u8,
     /// The addresses that the ESME serves.
     pub address_range: &'a [u8],
+    /// None by the specification. ESMEs send some all the same.
+    pub tlvs: Tlvs<'a>,
 }
 
 impl<'a> Bind<'a> {
@@ -46,6 +48,7 @@ impl<'a> Bind<'a> {
             addr_ton: cursor.u8("addr_ton")?,
             addr_npi: cursor.u8("addr_npi")?,
             address_range: cursor.c_octets("address_range", ADDRESS_RANGE_OCTETS_MAX)?,
+            tlvs: Tlvs::parse(cursor.rest())?,
         })
     }
 }

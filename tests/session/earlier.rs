@@ -121,6 +121,16 @@ fn request(command: Command, fill: impl FnOnce(&mut Vec<u8>)) -> Vec<u8> {
 }
 
 fn replace(id: &[u8], source: &[u8], validity: &[u8], text: &[u8]) -> Vec<u8> {
+    replace_with(id, source, validity, text, |_| {})
+}
+
+fn replace_with(
+    id: &[u8],
+    source: &[u8],
+    validity: &[u8],
+    text: &[u8],
+    tlvs: impl FnOnce(&mut Vec<u8>),
+) -> Vec<u8> {
     request(Command::ReplaceSm, |body| {
         write::c_octets(body, id);
         write::address(body, from(source));
@@ -128,6 +138,7 @@ fn replace(id: &[u8], source: &[u8], validity: &[u8], text: &[u8]) -> Vec<u8> {
         write::c_octets(body, validity);
         body.extend_from_slice(&[0, 0, text.len() as u8]);
         body.extend_from_slice(text);
+        tlvs(body);
     })
 }
 
@@ -162,7 +173,21 @@ fn a_text_in_place_of_another_is_judged_as_new_to_its_recipient() {
     let expiry = Some(CommandStatus::ESME_RINVEXPIRY);
     let day: &[u8] = b"000001000000000R";
     let undecodable = Some(CommandStatus(0x0426));
+    // What an SMSC does not read in a replace_sm does not make its validity shorter.
+    let a_minute = |out: &mut Vec<u8>| write::tlv(out, Tag::QOS_TIME_TO_LIVE, &[0, 0, 0, 60]);
+    let month: &[u8] = b"000030000000000R";
     let cases = [
+        (
+            "for a month, and a minute",
+            replace_with(b"7a", MIXED, month, &advertising, a_minute),
+            expiry,
+        ),
+        (
+            "as long as the code was valid, and a minute",
+            replace_with(b"7a", MIXED, b"", &advertising, a_minute),
+            expiry,
+        ),
+        ("for a day, and a minute", replace_with(b"7a", MIXED, day, &advertising, a_minute), full),
         ("a code for a code", replace(b"7a", MIXED, b"", &code), None),
         ("advertising for a code", replace(b"7a", MIXED, day, &advertising), full),
         ("for as long as the code was valid", replace(b"7a", MIXED, b"", &advertising), expiry),

@@ -1,7 +1,8 @@
 //! Long messages through the public face: order, limits, time, borders, and what is refused.
 
 use consentry::text::joining::{
-    Arrived, Concatenation, GAP, Joining, Key, Limits, PART_OCTETS_MAX, PartsFault, Sar, Scheme,
+    Arrived, COPIES_MAX, Concatenation, GAP, Joining, Key, Limits, PART_OCTETS_MAX, Part,
+    PartsFault, Sar, Scheme,
 };
 use consentry::text::{Body, DefaultAlphabet, Options, Packing, Undecodable, gsm7};
 use proptest::prelude::*;
@@ -146,15 +147,42 @@ fn a_part_that_was_taken_back_counts_as_never_come() {
         for (number, octets) in [(1, b"a"), (2, b"b"), (3, b"c")] {
             put(&mut joining, number, 3, octets, 0);
         }
-        joining.take_back(&key(7), taken);
-        joining.take_back(&key(7), taken);
+        let [one, two, three] = [1, 2, 3].map(|number| Part { key: key(7), number, message: 1 });
+        let part = [one, two, three][usize::from(taken) - 1];
+        let before = joining.taken_back();
+        put(&mut joining, 2, 3, b"b", 0);
+        joining.take_back(&Part { message: 0, ..part });
+        joining.take_back(&Part { message: 2, ..part });
+        assert_eq!(joining.held(), 3, "an earlier message's, and a later one's");
+        joining.take_back(&two);
+        assert_eq!(joining.held(), 3, "it came twice");
+        joining.take_back(&part);
+        joining.take_back(&part);
         assert_eq!(joining.held(), 2, "part {taken}");
         let again = put(&mut joining, taken, 3, b"x", 1);
         assert_eq!(again, "3/3! -0", "other octets than before, part {taken}");
-        (1..=3).for_each(|number| joining.take_back(&key(7), number));
+        let since = |joining: &Joining, count, of| joining.is_taken_back_since(count, &key(of));
+        assert!(since(&joining, before, 7) && !since(&joining, before, 8));
+        assert!(!since(&joining, joining.taken_back(), 7));
+        [one, two, three].iter().for_each(|part| joining.take_back(part));
         assert_eq!((joining.len(), joining.held()), (0, 0));
         assert_eq!(put(&mut joining, 2, 2, b"b", 2), "1/2 -1");
     }
+}
+
+#[test]
+fn a_part_comes_again_so_often_and_no_more() {
+    let mut joining = Joining::new(Limits::default());
+    put(&mut joining, 1, 2, b"a", 0);
+    for _ in 1..COPIES_MAX {
+        assert_eq!(put(&mut joining, 1, 2, b"a", 0), "1/2= -0");
+    }
+    assert_eq!(put(&mut joining, 1, 2, b"a", 0), "Held");
+    let part = Part { key: key(7), number: 1, message: 1 };
+    (1..COPIES_MAX).for_each(|_| joining.take_back(&part));
+    assert_eq!(joining.held(), 1, "one of them is left");
+    joining.take_back(&part);
+    assert!(joining.is_empty());
 }
 
 #[test]

@@ -63,7 +63,7 @@ fn shop(modes: Modes, submit_multi: MultiPolicy, long_messages: LongMessages) ->
     knowledge
 }
 
-fn usual() -> Knowledge {
+pub(super) fn usual() -> Knowledge {
     shop(Modes::default(), MultiPolicy::Whole, LongMessages::Progressive)
 }
 

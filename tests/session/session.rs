@@ -27,6 +27,8 @@ mod elsewhere;
 mod lookups;
 #[path = "probe.rs"]
 mod probe;
+#[path = "taken_back.rs"]
+mod taken_back;
 
 const SECOND: u64 = 1_000_000;
 const OURS: &[u8] = b"106900001234";
@@ -665,7 +667,7 @@ const ADVERTISING: &str = "【测试】全场五折，拒收请回复R";
 fn what_needs_consent_goes_out_soon_or_not_at_all() {
     let knowledge = purposes();
     let advertising = ucs2(ADVERTISING);
-    let submit = |source: &[u8], schedule: &[u8], validity: &[u8]| {
+    let submit_and = |source: &[u8], schedule: &[u8], validity: &[u8], seconds: Option<u32>| {
         let mut out = Vec::new();
         let (id, ok) = (Command::SubmitSm.id(), CommandStatus::ESME_ROK);
         write::pdu(&mut out, id, ok, 2, |body| {
@@ -677,6 +679,29 @@ fn what_needs_consent_goes_out_soon_or_not_at_all() {
             write::c_octets(body, validity);
             body.extend_from_slice(&[0, 0, 8, 0, advertising.len() as u8]);
             body.extend_from_slice(&advertising);
+            if let Some(seconds) = seconds {
+                write::tlv(body, Tag::QOS_TIME_TO_LIVE, &seconds.to_be_bytes());
+            }
+        });
+        out
+    };
+    let submit = |source: &[u8], schedule: &[u8], validity: &[u8]| {
+        submit_and(source, schedule, validity, None)
+    };
+    // One of several recipients: the rest is laid out as in a submit_sm.
+    let submit_multi = |validity: &[u8], seconds: u32| {
+        let mut out = Vec::new();
+        let (id, ok) = (Command::SubmitMulti.id(), CommandStatus::ESME_ROK);
+        write::pdu(&mut out, id, ok, 2, |body| {
+            write::c_octets(body, b"");
+            write::address(body, WireAddress { ton: 0, npi: 1, value: b"106900005678" });
+            body.extend_from_slice(&[1, 1]);
+            write::address(body, WireAddress { ton: 0, npi: 1, value: b"8613800138000" });
+            body.extend_from_slice(&[0, 0, 0, 0]);
+            write::c_octets(body, validity);
+            body.extend_from_slice(&[0, 0, 8, 0, advertising.len() as u8]);
+            body.extend_from_slice(&advertising);
+            write::tlv(body, Tag::QOS_TIME_TO_LIVE, &seconds.to_be_bytes());
         });
         out
     };
@@ -715,6 +740,19 @@ fn what_needs_consent_goes_out_soon_or_not_at_all() {
         ("until no time", submit(ours, b"", b"tomorrow"), long),
         ("data_sm for a day", data_sm(86_400), full),
         ("data_sm for more", data_sm(86_401), long),
+        // Some SMSCs go by the parameter, some by the field.
+        ("for a month, and a minute", submit_and(ours, b"", b"000030000000000R", Some(60)), long),
+        ("for a day, and a minute", submit_and(ours, b"", b"000001000000000R", Some(60)), full),
+        (
+            "for a day, and a month",
+            submit_and(ours, b"", b"000001000000000R", Some(2_592_000)),
+            long,
+        ),
+        ("until no time, and a minute", submit_and(ours, b"", b"tomorrow", Some(60)), long),
+        ("a minute by the parameter alone", submit_and(ours, b"", b"", Some(60)), full),
+        ("a month by the parameter alone", submit_and(ours, b"", b"", Some(2_592_000)), long),
+        ("to several for a month, and a minute", submit_multi(b"000030000000000R", 60), long),
+        ("to several for a day, and a minute", submit_multi(b"000001000000000R", 60), full),
     ];
     for (case, pdu, expected) in cases {
         let mut session = bound(&knowledge, Command::BindTransceiver);

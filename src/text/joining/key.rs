@@ -44,6 +44,11 @@ impl Key {
         let (source, destination) = (Address::new(source)?, Address::new(destination)?);
         Ok(Key { source, destination, reference })
     }
+
+    /// Whether it is of a message to this recipient, in canonical form.
+    pub fn is_to(&self, destination: &[u8]) -> bool {
+        Address::new(destination) == Ok(self.destination)
+    }
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ use super::super::decode::{self, Decoded};
 use super::super::options::Options;
 use super::super::undecodable::Undecodable;
 use super::parts::{Held, NONE};
-use super::{Joining, Progress};
+use super::{Joining, Key, Part, Progress};
 
 /// Stands in a text for parts that are not there: no word may be read across it.
 pub const GAP: char = '\u{fffd}';
@@ -16,6 +16,7 @@ pub struct Known<'a> {
     joining: &'a Joining,
     first: u32,
     state: Progress,
+    part: Part,
     repeated: bool,
     total: u8,
     seen: u8,
@@ -23,13 +24,19 @@ pub struct Known<'a> {
 }
 
 impl Joining {
-    pub(super) fn known_at(&self, slot: u32, number: u8, repeated: bool) -> Known<'_> {
+    pub(super) fn known_at(
+        &self,
+        slot: u32,
+        (key, number): (Key, u8),
+        repeated: bool,
+    ) -> Known<'_> {
         let message = self.messages.get(slot as usize);
         let first = message.map_or(NONE, |message| message.first);
         let before = self.places.chain(first).take_while(|held| held.number < number).count();
         Known {
             joining: self,
             first,
+            part: Part { key, number, message: message.map_or(0, |message| message.begun) },
             state: message.map_or(Progress::Refused, |message| message.state),
             repeated,
             total: message.map_or(0, |message| message.total),
@@ -40,6 +47,11 @@ impl Joining {
 }
 
 impl Known<'_> {
+    /// The part itself, to take it back by.
+    pub fn part(&self) -> Part {
+        self.part
+    }
+
     /// Whether the message was refused before: so is this part. There is no text then.
     pub fn is_refused(&self) -> bool {
         self.state == Progress::Refused

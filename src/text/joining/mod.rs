@@ -11,7 +11,7 @@
 //!
 //! | what comes | what becomes of it |
 //! |---|---|
-//! | a part again, same octets | known as before; it is no second part |
+//! | a part again, same octets | known as before; it is no second part. It is not there when it was taken back as often as it came |
 //! | a part again, other octets, message incomplete | [`PartsFault::Conflict`], and the message is refused |
 //! | another total or scheme, message incomplete | [`PartsFault::Changed`], and the message is refused |
 //! | part 1, message complete | the reference is used again: a new message begins |
@@ -26,17 +26,20 @@ mod key;
 mod known;
 mod parts;
 mod queue;
+mod taken_back;
 
 pub use concatenation::{Concatenation, Sar, Scheme};
 pub use fault::PartsFault;
 pub use key::{ADDRESS_OCTETS_MAX, Key};
 pub use known::{GAP, Known};
-pub use parts::{Arrived, PART_OCTETS_MAX};
+pub use parts::{Arrived, COPIES_MAX, PART_OCTETS_MAX};
+pub use taken_back::TAKEN_BACK_MAX;
 
 use std::collections::HashMap;
 
 use parts::{NONE, Places};
 use queue::{Queue, Queues};
+use taken_back::TakenBack;
 
 /// How much a [`Joining`] holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -73,8 +76,21 @@ pub enum Progress {
     Refused,
 }
 
+/// A part that was added to its message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Part {
+    /// Its message's.
+    pub key: Key,
+    /// Which one it is, from 1.
+    pub number: u8,
+    /// Which of the messages that there ever were: a reference is used again.
+    pub message: u64,
+}
+
 struct Message {
     key: Key,
+    /// How many messages had begun before it.
+    begun: u64,
     scheme: Scheme,
     total: u8,
     seen: u8,
@@ -102,6 +118,9 @@ pub struct Joining {
     free: Vec<u32>,
     queues: Queues,
     places: Places,
+    /// How many messages ever began.
+    begun: u64,
+    taken_back: TakenBack,
 }
 
 impl Joining {
@@ -114,6 +133,8 @@ impl Joining {
             free: Vec::new(),
             queues: Queues::new(),
             places: Places::new(limits.held_max),
+            begun: 0,
+            taken_back: TakenBack::default(),
         }
     }
 
@@ -163,7 +184,7 @@ impl Joining {
             None => self.begin(key, concatenation, now_us)?,
         };
         let repeated = self.join(slot, concatenation, arrived, now_us)?;
-        Ok(self.known_at(slot, concatenation.number, repeated))
+        Ok(self.known_at(slot, (key, concatenation.number), repeated))
     }
 
     /// What is known of the message of a part that came before, without adding it; `None` when the message
@@ -176,7 +197,7 @@ impl Joining {
                 .places
                 .chain(message.first)
                 .any(|held| held.number == number && held.arrived == arrived);
-        is_there.then(|| self.known_at(slot, number, true))
+        is_there.then(|| self.known_at(slot, (*key, number), true))
     }
 
     /// How far a message has come, if it is remembered.
@@ -192,9 +213,36 @@ impl Joining {
         }
     }
 
-    /// Takes back a part that is to be sent again: it counts as not seen.
-    pub fn take_back(&mut self, key: &Key, number: u8) {
-        let Some(&slot) = self.by_key.get(key) else { return };
+    /// How many parts were taken back ever: what is looked at now is looked at without them.
+    pub fn taken_back(&self) -> u64 {
+        self.taken_back.count
+    }
+
+    /// Whether a part of this message was taken back after the first `count` of all, or may have been.
+    pub fn is_taken_back_since(&self, count: u64, key: &Key) -> bool {
+        self.taken_back.since(count, key)
+    }
+
+    /// Takes back a part that did not go on, or did not arrive: it counts as not seen, unless it came more than
+    /// once.
+    pub fn take_back(&mut self, part: &Part) {
+        let Part { key, number, message } = part;
+        let slot = self.by_key.get(key).copied().filter(|&slot| {
+            self.messages.get(slot as usize).is_some_and(|one| one.begun == *message)
+        });
+        if !slot.is_some_and(|slot| self.is_left(slot, *number)) {
+            self.taken_back.note(*key);
+            slot.into_iter().for_each(|slot| self.remove(slot, *number));
+        }
+    }
+
+    /// Counts a part once less; whether it is there still.
+    fn is_left(&mut self, slot: u32, number: u8) -> bool {
+        let first = self.messages.get(slot as usize).map_or(NONE, |message| message.first);
+        self.places.once_less(first, number).is_some_and(|copies| copies > 0)
+    }
+
+    fn remove(&mut self, slot: u32, number: u8) {
         let Some(message) = self.messages.get_mut(slot as usize) else { return };
         let Some(first) = self.places.remove(message.first, number) else { return };
         let queue = message.queue();
@@ -246,7 +294,9 @@ impl Joining {
         }
         let Concatenation { scheme, total, .. } = part;
         let state = Progress::Incomplete;
-        let message = Message { key, scheme, total, seen: 0, state, first: NONE, since_us: now_us };
+        self.begun += 1;
+        let (begun, first, since_us) = (self.begun, NONE, now_us);
+        let message = Message { key, begun, scheme, total, seen: 0, state, first, since_us };
         let slot = match self.free.pop() {
             Some(slot) => {
                 if let Some(old) = self.messages.get_mut(slot as usize) {
@@ -284,7 +334,8 @@ impl Joining {
         let before = self.places.chain(first).find(|held| held.number == part.number);
         if let Some(before) = before {
             if before.arrived == arrived {
-                return Ok(true);
+                let may_come = self.places.again(first, part.number);
+                return may_come.then_some(true).ok_or(PartsFault::Held);
             }
             self.refuse_at(slot);
             return Err(PartsFault::Conflict);

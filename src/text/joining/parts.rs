@@ -18,6 +18,9 @@ pub struct Arrived<'a> {
     pub data_coding: u8,
 }
 
+/// How often a part may come with the same octets.
+pub const COPIES_MAX: u8 = u8::MAX;
+
 /// No place.
 pub(super) const NONE: u32 = u32::MAX;
 
@@ -27,6 +30,8 @@ struct Place {
     number: u8,
     has_header: bool,
     data_coding: u8,
+    /// How often it came and was not taken back.
+    copies: u8,
     next: u32,
 }
 
@@ -100,6 +105,7 @@ impl Places {
             number,
             has_header: arrived.has_header,
             data_coding: arrived.data_coding,
+            copies: 1,
             next: behind,
         })?;
         match self.places.get_mut(before as usize) {
@@ -128,6 +134,28 @@ impl Places {
                 Ok(self.places.len() as u32 - 1)
             }
         }
+    }
+
+    /// Counts a part of the chain that begins at `first` once more; whether it may come so often.
+    pub(super) fn again(&mut self, first: u32, number: u8) -> bool {
+        let place = self.find(first, number);
+        let counted = place.and_then(|place| Some((place.copies.checked_add(1)?, place)));
+        counted.map(|(copies, place)| place.copies = copies).is_some()
+    }
+
+    /// Counts it once less; how often it still counts. `None` when it is not in the chain.
+    pub(super) fn once_less(&mut self, first: u32, number: u8) -> Option<u8> {
+        let place = self.find(first, number)?;
+        place.copies = place.copies.saturating_sub(1);
+        Some(place.copies)
+    }
+
+    fn find(&mut self, first: u32, number: u8) -> Option<&mut Place> {
+        let mut at = first;
+        while let Some(place) = self.places.get(at as usize).filter(|p| p.number != number) {
+            at = place.next;
+        }
+        self.places.get_mut(at as usize)
     }
 
     /// Takes a part out of the chain that begins at `first`; the chain's new beginning. `None` when

@@ -1,6 +1,6 @@
 //! Parts joined: bounded whatever comes, and one text whatever the order.
 
-use consentry::text::joining::{Arrived, Concatenation, Joining, Key, Limits, Scheme};
+use consentry::text::joining::{Arrived, Concatenation, Joining, Key, Limits, Part, Scheme};
 use consentry::text::{self, Alphabet, Body, data_coding};
 
 use crate::input::Input;
@@ -38,7 +38,10 @@ pub fn joining(octets: &[u8]) {
                 let known = joining.is_refused(&key);
                 assert!(known || !joining.is_empty() || joining.held() == 0);
             }
-            220..235 => joining.take_back(&key, input.octet()),
+            220..235 => {
+                let (number, message) = (input.octet() % 10, u64::from(input.octet() % 32));
+                joining.take_back(&Part { key, number, message });
+            }
             _ => {
                 now_us += u64::from(input.octet());
                 joining.expire(now_us);
