@@ -59,7 +59,8 @@ pub(super) async fn run<T: Truth>(node: Arc<Node>, truth: Arc<T>) {
         let polled = timeout(answer, poll(&node, &*truth, &mut at, began)).await;
         match polled.map_err(PollFault::from).flatten() {
             Ok(is_all) => {
-                if said.take().is_some() || !node.is_up.swap(true, Ordering::AcqRel) {
+                let was_up = node.is_up.swap(true, Ordering::AcqRel);
+                if said.take().is_some() || !was_up {
                     tracing::info!("the consent engine answers");
                 }
                 if is_all {
