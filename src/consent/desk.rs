@@ -24,8 +24,8 @@ use sha2::{Digest, Sha256};
 
 use super::line::{self, hex};
 use super::{
-    EVENT_KINDS, EntityId, Event, Grant, Happened, ImportKey, Kept, Ledger, Line, LineFault,
-    Progress, Question, Refused, Scope, Source, Unavailable,
+    EVENT_KINDS, EntityId, Event, Gathered, Grant, Happened, ImportKey, Kept, Ledger, Line,
+    LineFault, Progress, Question, Refused, Scope, Source, Unavailable,
 };
 use crate::policy::{Standing, StandingState};
 use crate::registry::Msisdn;
@@ -195,20 +195,21 @@ fn events(
     told: &mut Vec<Told>,
 ) -> Result<String, DeskFault> {
     let now_us = ledger.now_us(now_us);
-    let mut events: Vec<Event> = Vec::new();
+    let mut gathered = Gathered::of_operator();
     // The line of each event.
     let mut numbers: Vec<usize> = Vec::new();
     let mut refused: Vec<(usize, String)> = Vec::new();
     for (number, text) in lines(body) {
-        let read =
-            Line::from_json(text).and_then(|line| line.events(ledger, source, now_us, &mut events));
+        let read = Line::from_json(text)
+            .and_then(|line| line.events(ledger, source, now_us, &mut gathered));
         match read {
-            Ok(()) => numbers.resize(events.len(), number),
+            Ok(()) => numbers.resize(gathered.events.len(), number),
             Err(LineFault::Name(_, super::NameFault::Unavailable(why))) => return Err(why.into()),
             Err(fault) => refused.push((number, fault.to_string())),
         }
     }
     let (left_out, waiting) = tell(ledger, &events, now_us, |_, one| told.push(one))?;
+    let events = gathered.events;
     let taken = events.len() - left_out.len();
     for one in left_out {
         refused.push((numbers.get(one.at).copied().unwrap_or(0), one.fault.to_string()));
