@@ -5,7 +5,7 @@
 //! | `number` | the recipient, in any spelling that `registry::recipient` takes | a fault |
 //! | `entity` | the legal entity's name | the default; for `revoked`, every entity that knows the number |
 //! | `event` | `granted`, `revoked`, `reviewed`, `asked` | `granted` |
-//! | `time` | when it happened | now |
+//! | `time` | when it happened | now; a grant of a file is [`Source::Undated`] then |
 //! | `until` | when a grant ends: a moment, or the last day | it has no end |
 //! | `class` | `commercial`, `service` | `commercial` |
 //! | `scope` | a list, product or shop of the entity | the whole entity |
@@ -225,6 +225,10 @@ impl<'a> Line<'a> {
         let time_us =
             if self.time.is_empty() { now_us } else { moment("time", &self.time, false)? };
         let happened = self.happened(ledger)?;
+        let source = match source {
+            Source::File if self.is_undated_grant() => Source::Undated,
+            source => source,
+        };
         let is_for_all = self.entity.is_empty() && matches!(happened, Happened::Revoked(_));
         let event = |entity| Event { entity, recipient, time_us, source, happened };
         if is_for_all {
@@ -234,6 +238,11 @@ impl<'a> Line<'a> {
         }
         gathered.events.push(event(self.entity(ledger)?));
         Ok(())
+    }
+
+    /// Whether it states consent and not when that was given.
+    pub fn is_undated_grant(&self) -> bool {
+        self.time.is_empty() && matches!(&*self.event, "" | "granted")
     }
 
     fn entity(&self, ledger: &Ledger) -> Result<EntityId, LineFault> {

@@ -158,6 +158,8 @@ struct Import<'a> {
     rejects: Option<File>,
     bar: Bar,
     entities: std::collections::BTreeSet<String>,
+    /// Whether it was said what grants without a time mean.
+    is_undated_said: bool,
 }
 
 /// Lines that were read and not written.
@@ -218,6 +220,7 @@ impl<'a> Import<'a> {
             rejects,
             bar,
             entities: Default::default(),
+            is_undated_said: false,
         })
     }
 
@@ -282,6 +285,14 @@ impl<'a> Import<'a> {
         line.fill(defaults);
         if !self.entities.contains(&*line.entity) && !line.entity.is_empty() {
             self.entities.insert(line.entity.clone().into_owned());
+        }
+        if line.is_undated_grant() && !self.is_undated_said {
+            self.is_undated_said = true;
+            self.bar.clear();
+            eprintln!(
+                "note: line {number} and perhaps others do not say when consent was given: such a line counts \
+                 as of now, and brings back nobody who refused"
+            );
         }
         match self.place {
             Place::Store(ledger, _) => {

@@ -252,7 +252,9 @@ impl Node {
                 Event { time_us: self.engine_us(event.time_us), ..*event }
             }
             // Their times are what somebody states.
-            Source::Operator | Source::Api | Source::File | Source::Stream => *event,
+            Source::Operator | Source::Api | Source::File | Source::Stream | Source::Undated => {
+                *event
+            }
         }
     }
 }
