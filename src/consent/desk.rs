@@ -13,7 +13,8 @@
 //! | `Note` | `/note` | `{"import","progress"}` | `{}` |
 //!
 //! Where nodes share a ledger and its engine does not answer, `waiting` says how many revocations are kept
-//! here until it does; nothing else is taken.
+//! here until it does; nothing else is taken. One that names no entity is then for every entity whose name
+//! is known here, [`super::UNSURE_EVENTS_MAX`] events of such lines at most.
 //!
 //! Every answer to something told comes when it is on the disk. Numbers are whole in answers: who
 //! asks has shown the token.
@@ -208,8 +209,8 @@ fn events(
             Err(fault) => refused.push((number, fault.to_string())),
         }
     }
-    let (left_out, waiting) = tell(ledger, &events, now_us, |_, one| told.push(one))?;
     let events = gathered.events;
+    let (left_out, waiting) = tell(ledger, &events, now_us, |_, one| told.push(one))?;
     let taken = events.len() - left_out.len();
     for one in left_out {
         refused.push((numbers.get(one.at).copied().unwrap_or(0), one.fault.to_string()));
