@@ -140,9 +140,7 @@ impl Walk {
         let (Some(segment), Some(file)) = (&mut self.segment, self.files.get(self.at)) else {
             return Ok(());
         };
-        segment
-            .forget_ahead()
-            .map_err(|source| ReadFault::Io { path: file.path.clone(), source })
+        segment.forget_ahead().map_err(|source| ReadFault::Io { path: file.path.clone(), source })
     }
 
     /// Calls `each` with the next group; `Some` says that there is none and how the journal ends.

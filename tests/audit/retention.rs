@@ -12,7 +12,7 @@ use consentry::archive::bundle::{Export, Format, check, export};
 use consentry::audit::index::Indexed;
 use consentry::audit::keys::{IndexKey, PublicKey, SigningKey};
 use consentry::audit::proof::{Checkpoint, NotaryOptions, Prover, Signed};
-use consentry::audit::retention::{Gone, Hold, Plan, Retention, RetentionFault, Term, plan};
+use consentry::audit::retention::{Gone, Hold, Plan, Retention, RetentionFault, Term, Turn, plan};
 use consentry::audit::{
     Address, Against, Durability, Found, Journal, KeyRing, OpenFault, Options, PASS, Query,
     ReadFault, Reader, Record, Records, ReplyRecord, Sealing, VerdictRecord, Verified, search,
@@ -29,11 +29,12 @@ fn term() -> Term {
     Term::new(6, TimeZone::get("Asia/Shanghai").expect("a zone"))
 }
 
-struct Place(tempfile::TempDir);
+/// A journal and its keys, and whose turn it is to change what is kept.
+struct Place(tempfile::TempDir, Turn);
 
 impl Place {
     fn new() -> Place {
-        Place(tempfile::tempdir().expect("a directory"))
+        Place(tempfile::tempdir().expect("a directory"), Turn::default())
     }
 
     fn journal(&self) -> PathBuf {
@@ -115,20 +116,13 @@ impl Place {
         let derived = |_| Ok(());
         let (directory, term, derived) = (&directory, &term, &derived);
         let keys = &Arc::new(KeyRing::open(&self.0.path().join("keys")).expect("keys"));
-        act(&Retention { directory, journal, keys, term, ended, derived, needed_from: None })
+        let (turn, needed_from) = (&self.1, None);
+        act(&Retention { directory, journal, turn, keys, term, ended, derived, needed_from })
     }
 
     fn hold(&self, time: &str, from: &str, until: &str) -> u64 {
         let journal = self.open(time);
-        let hold = Hold {
-            id: 0,
-            from_us: at(from),
-            until_us: at(until),
-            segments: Vec::new(),
-            reason: "案件 2026-7".to_owned(),
-            by: "法务".to_owned(),
-            set_us: 0,
-        };
+        let hold = case("法务", from, until);
         let set = self.with(&journal, &|_, _| None, |retention| retention.set_hold(hold, at(time)));
         journal.close(at(time) + 1).expect("closed");
         set.expect("set").id
@@ -348,6 +342,64 @@ fn what_a_hold_touches_stays_and_the_rest_goes_around_it() {
     assert_eq!(events, ["set", "lifted"]);
 }
 
+fn case(by: &str, from: &str, until: &str) -> Hold {
+    Hold {
+        id: 0,
+        from_us: at(from),
+        until_us: at(until),
+        segments: Vec::new(),
+        reason: "案件 2026-7".to_owned(),
+        by: by.to_owned(),
+        set_us: 0,
+    }
+}
+
+#[test]
+fn a_hold_that_is_set_while_a_purge_is_at_work_keeps_what_is_left() {
+    let place = three_months();
+    let now = "2026-12-16T09:00:00+08:00";
+    let journal = place.open(now);
+    place.wait_until_signed(now);
+    let asked = std::cell::Cell::new(0);
+    // While it looks through the first segment, the second one is held.
+    let ended = |_: &Record<'_>, time_us: u64| {
+        if asked.replace(asked.get() + 1) == 0 {
+            let june = case("法务", "2026-06-01T00:00:00+08:00", "2026-07-01T00:00:00+08:00");
+            place.with(&journal, &|_, _| None, |retention| {
+                let meanwhile = Retention { turn: &Turn::default(), ..*retention };
+                meanwhile.set_hold(june, at(now)).expect("set");
+            });
+        }
+        Some(time_us)
+    };
+    let gone = place.with(&journal, &ended, |retention| retention.purge(at(now), "test"));
+    assert_eq!(numbers(&gone.expect("one")), [1]);
+    let held = place.plan(now).segments.remove(0);
+    assert_eq!((held.sequence, held.holds), (2, vec![1]));
+    journal.close(at(now) + 1).expect("closed");
+}
+
+#[test]
+fn holds_that_are_set_at_once_are_all_kept() {
+    const AT_ONCE: u64 = 8;
+    let place = three_months();
+    let now = "2026-11-21T09:00:00+08:00";
+    let journal = place.open(now);
+    let set = |n: u64| {
+        let hold = case(&n.to_string(), "2026-06-01T00:00:00Z", "2026-07-01T00:00:00Z");
+        place.with(&journal, &|_, _| None, |one| one.set_hold(hold, at(now))).expect("set").id
+    };
+    let mut ids: Vec<u64> = std::thread::scope(|threads| {
+        let set = &set;
+        let setting: Vec<_> = (0..AT_ONCE).map(|n| threads.spawn(move || set(n))).collect();
+        setting.into_iter().map(|one| one.join().expect("set")).collect()
+    });
+    ids.sort_unstable();
+    assert_eq!(ids, (1..=AT_ONCE).collect::<Vec<_>>(), "no number twice");
+    assert_eq!(place.plan(now).holds.len() as u64, AT_ONCE, "none is lost");
+    journal.close(at(now) + 1).expect("closed");
+}
+
 #[test]
 fn consent_outlives_its_segment_with_its_proof() {
     let place = three_months();
@@ -541,6 +593,43 @@ fn a_clock_that_is_not_believed_purges_nothing() {
         assert_eq!(retention.purge(at(now), "test").expect("two").len(), 2);
     });
     journal.close(at(now) + 1).expect("closed");
+    place.verify().expect("whole");
+}
+
+#[test]
+fn a_clock_that_was_once_ahead_stops_no_purge_for_ever() {
+    let place = three_months();
+    // Ahead by three weeks, and set right.
+    quiet(&place, &["2026-12-15", "2026-11-25"]);
+    let purge = |now: &str, trusts: bool| {
+        let journal = place.open(now);
+        place.wait_until_signed(now);
+        let purged = place.with(&journal, &|_, _| None, |retention| {
+            if trusts {
+                retention.trust(at(now)).expect("trusted");
+            }
+            retention.purge(at(now), "test").map(|gone| gone.len()).map_err(|why| why.to_string())
+        });
+        journal.close(at(now) + 1).expect("closed");
+        purged
+    };
+    let rows: [(&str, bool, Result<usize, &str>); 6] = [
+        ("2026-12-01T09:00:00+08:00", false, Err("set back")),
+        // What it said then is not past yet.
+        ("2026-12-01T10:00:00+08:00", true, Err("from 2026-12-15T01:00:00.000001Z on")),
+        ("2026-12-16T09:00:00+08:00", false, Err("consentry audit purge --trust-clock")),
+        ("2026-12-16T10:00:00+08:00", true, Ok(2)),
+        ("2026-12-17T09:00:00+08:00", false, Ok(0)),
+        // Set back once more.
+        ("2026-12-14T09:00:00+08:00", false, Err("set back")),
+    ];
+    for (now, trusts, expected) in rows {
+        match (purge(now, trusts), expected) {
+            (Ok(gone), Ok(expected)) => assert_eq!(gone, expected, "{now}"),
+            (Err(why), Err(says)) => assert!(why.contains(says), "{now}: {why}"),
+            (other, _) => panic!("{now}: {other:?}"),
+        }
+    }
     place.verify().expect("whole");
 }
 
