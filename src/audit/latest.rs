@@ -79,7 +79,10 @@ impl Latest {
             self.begin_anew();
         }
         let reader = match &mut self.reader {
-            Some(reader) => reader,
+            Some(reader) => {
+                reader.forget_ahead()?;
+                reader
+            }
             None => {
                 self.next = end.saturating_sub(LATEST_RECORDS_MAX).max(1);
                 let reader = Reader::open_at(&self.directory, self.next, "")?;

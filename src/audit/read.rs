@@ -135,6 +135,14 @@ impl Walk {
         self.segment.as_ref().map(|segment| &segment.header)
     }
 
+    /// Reads again what was read of the file and not taken, as [`Reader::forget_ahead`] says.
+    pub fn forget_ahead(&mut self) -> Result<(), ReadFault> {
+        let (Some(segment), Some(file)) = (&mut self.segment, self.files.get(self.at)) else {
+            return Ok(());
+        };
+        segment.forget_ahead().map_err(|source| ReadFault::Io { path: file.path.clone(), source })
+    }
+
     /// Calls `each` with the next group; `Some` says that there is none and how the journal ends.
     pub fn next(&mut self, each: &mut dyn FnMut(Walked<'_>)) -> Result<Option<Ending>, ReadFault> {
         let mut looked_again = false;
@@ -521,6 +529,13 @@ impl Reader {
         self.at += octets.len();
         self.number += 1;
         Ok(Some(entry))
+    }
+
+    /// Call before reading on towards a later end than before, where the end is how far the journal keeps its
+    /// records for certain: what was read ahead beyond the earlier end may have been taken back, and its
+    /// numbers used again.
+    pub fn forget_ahead(&mut self) -> Result<(), ReadFault> {
+        self.walk.forget_ahead()
     }
 
     /// What the record at hand says of the rules in force, and of the first of a segment its header.

@@ -4,7 +4,7 @@
 //! octet that another would refuse.
 
 use std::fs::File;
-use std::io::{self, Read};
+use std::io::{self, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
 use super::format::{
@@ -189,6 +189,13 @@ impl Segment {
     /// A fault at the place that is looked at next.
     pub fn fault_here(&self, what: &str) -> Fault {
         self.fault(0, self.number, what)
+    }
+
+    /// Lets go what was read of the file beyond the groups that were taken: it is read again. Whoever stops
+    /// before something that the writer may still take back, and write otherwise, calls this before it goes on.
+    pub fn forget_ahead(&mut self) -> io::Result<()> {
+        (self.start, self.filled) = (0, 0);
+        self.file.seek(SeekFrom::Start(self.octet)).map(drop)
     }
 
     /// The next group. After `End` and `Torn` it may be asked again: the file may have grown.

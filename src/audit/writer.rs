@@ -120,11 +120,17 @@ impl Writer {
             written: 0,
             cut: None,
         };
-        if let Some(last) = last.filter(|last| !last.sealed) {
+        if let Some(last) = last {
             let file = Arc::new(OpenOptions::new().write(true).open(&last.path)?);
-            let before = writer.end.clone();
-            writer.open = Some(Open { file, path: last.path.clone(), before });
-            writer.leave_segment()?;
+            if last.sealed {
+                // Who sealed it may have been killed before the disk had the seal.
+                writer.retired.push(file);
+            } else {
+                let before = writer.end.clone();
+                writer.open = Some(Open { file, path: last.path.clone(), before });
+                writer.leave_segment()?;
+            }
+            writer.sync_left()?;
         }
         writer.end.rules = rules;
         writer.good = writer.end.clone();
@@ -152,6 +158,7 @@ impl Writer {
         };
         if due && self.open.is_some() && self.end.octet > HEADER_OCTETS as u64 {
             self.leave_segment()?;
+            self.sync_left()?;
         }
         if self.open.is_none() {
             self.begin_segment(u64_at(&self.group, 8))?;
@@ -241,6 +248,20 @@ impl Writer {
         if let Some(open) = self.open.take() {
             self.retired.push(open.file);
         }
+        Ok(())
+    }
+
+    /// Waits until the disk has the segments that were left, whole. Nothing of the next one is written before:
+    /// if the machine lost power and had that one, but not the end of this one, no start would believe either.
+    fn sync_left(&mut self) -> io::Result<()> {
+        for file in &self.retired {
+            file.sync_data()?;
+        }
+        if self.directory_changed {
+            self.lock.sync_all()?;
+            self.directory_changed = false;
+        }
+        self.retired.clear();
         Ok(())
     }
 
@@ -391,3 +412,94 @@ impl Unsynced {
 }
 
 const _: () = assert!(LINK_OCTETS < GROUP_OCTETS_MAX);
+
+#[cfg(test)]
+mod tests {
+    use std::os::fd::OwnedFd;
+    use std::path::Path;
+
+    use super::super::read::Reader;
+    use super::super::record::{EndRecord, Record};
+    use super::super::segment::list;
+    use super::super::verify;
+    use super::*;
+
+    fn writer(folder: &Path) -> Writer {
+        let lock = File::open(folder).unwrap();
+        Writer::new(folder.to_owned(), lock, 1, u64::MAX, [0; 32], None, None).unwrap()
+    }
+
+    /// Writes a group of one record and takes it as accepted if that succeeds.
+    fn write(writer: &mut Writer, session: u64, rotation: Rotation) -> io::Result<()> {
+        put_in(writer, session);
+        writer.write(rotation)?;
+        writer.keep();
+        Ok(())
+    }
+
+    fn put_in(writer: &mut Writer, session: u64) {
+        let mut records = Records::new();
+        let end = EndRecord { session, reason: 0, forwarded: 0, refused: 0, unanswered: 0 };
+        records.end(1, &end);
+        writer.group.clear();
+        writer.group.extend_from_slice(records.octets());
+    }
+
+    fn sessions(reader: &mut Reader, until: u64) -> Vec<u64> {
+        let mut found = Vec::new();
+        let mut next = 0;
+        while next < until
+            && let Some(entry) = reader.next().unwrap()
+        {
+            next = entry.number + 1;
+            if let Record::End(end) = entry.record() {
+                found.push(end.session);
+            }
+        }
+        found
+    }
+
+    #[test]
+    fn no_segment_is_begun_before_the_disk_has_the_one_before_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut writer = writer(folder.path());
+        write(&mut writer, 1, Rotation::Due).unwrap();
+        // A disk that refuses: a pipe cannot be synchronised.
+        let (_reading, writing) = io::pipe().unwrap();
+        writer.retired.push(Arc::new(File::from(OwnedFd::from(writing))));
+        write(&mut writer, 2, Rotation::Now).unwrap_err();
+        writer.roll_back();
+        assert_eq!(list(folder.path()).unwrap().len(), 1, "nothing of the next is there");
+        assert_eq!(writer.retired.len(), 2, "it is known what is not on the disk");
+
+        writer.retired.remove(0);
+        writer.try_again(1).unwrap();
+        write(&mut writer, 3, Rotation::Due).unwrap();
+        for session in 4..6 {
+            write(&mut writer, session, Rotation::Now).unwrap();
+            assert!(writer.retired.is_empty(), "what was left is on the disk already");
+        }
+        assert_eq!(list(folder.path()).unwrap().len(), 4);
+        let mut reader = Reader::open(folder.path()).unwrap();
+        assert_eq!(sessions(&mut reader, u64::MAX), [1, 3, 4, 5]);
+        verify(folder.path()).unwrap();
+    }
+
+    #[test]
+    fn who_reads_behind_the_writer_forgets_what_was_taken_back() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut writer = writer(folder.path());
+        write(&mut writer, 1, Rotation::Due).unwrap();
+        put_in(&mut writer, 2);
+        writer.write(Rotation::Due).unwrap();
+        // Group 2 is in the file and not accepted: the reader has its octets and stops before it.
+        let accepted = writer.accepted.load(Ordering::Acquire);
+        let mut reader = Reader::open(folder.path()).unwrap();
+        assert_eq!(sessions(&mut reader, accepted), [1]);
+        writer.roll_back();
+        writer.try_again(1).unwrap();
+        write(&mut writer, 3, Rotation::Due).unwrap();
+        reader.forget_ahead().unwrap();
+        assert_eq!(sessions(&mut reader, writer.accepted.load(Ordering::Acquire)), [3]);
+    }
+}

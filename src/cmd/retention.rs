@@ -12,7 +12,7 @@ use super::shown::time;
 use super::{Failure, relation};
 use crate::archive;
 use crate::audit::retention::{
-    self, Due, Gone, Hold, Plan, Retention, RetentionFault, Term, Watch, plan,
+    self, Due, Gone, Hold, Plan, Retention, RetentionFault, Term, Turn, Watch, plan,
 };
 use crate::audit::{Journal, KeyRing, Record, State};
 use crate::config::Config;
@@ -25,7 +25,7 @@ const LOOK: Duration = Duration::from_secs(3600);
 /// How long after its start it looks first: the notary has signed what was left by then.
 const FIRST_LOOK: Duration = Duration::from_secs(60);
 
-/// Purges, and sets and lifts holds, one at a time.
+/// Purges, and sets and lifts holds: one purge at a time, and what files say changed by one at a time.
 pub(super) struct Desk {
     directory: PathBuf,
     term: Term,
@@ -38,6 +38,7 @@ pub(super) struct Desk {
     /// The mirrors that are configured.
     mirrors: Vec<String>,
     watch: Mutex<Watch>,
+    turn: Turn,
 }
 
 /// A hold as it is asked for.
@@ -94,6 +95,7 @@ impl Desk {
             ledger,
             mirrors: super::mirrors::names(config),
             watch,
+            turn: Turn::default(),
         };
         desk.doubt();
         Ok(desk)
@@ -123,6 +125,7 @@ impl Desk {
         act(&Retention {
             directory: &self.directory,
             journal: &self.journal,
+            turn: &self.turn,
             keys: &self.keys,
             term: &self.term,
             ended: &ended,

@@ -153,6 +153,7 @@ impl Worker {
             false => Numbers::Masked(options.token.as_deref()),
         };
         let end = self.journal.synced_next();
+        reader.forget_ahead().map_err(|fault| SinkFault::Down(fault.to_string()))?;
         for _ in 0..options.batch {
             if ahead.record >= end {
                 return Ok(false);

@@ -12,11 +12,11 @@ use consentry::archive::bundle::{Export, Format, check, export};
 use consentry::audit::index::Indexed;
 use consentry::audit::keys::{IndexKey, PublicKey, SigningKey};
 use consentry::audit::proof::{Checkpoint, NotaryOptions, Prover, Signed};
-use consentry::audit::retention::{Gone, Hold, Plan, Retention, RetentionFault, Term, plan};
+use consentry::audit::retention::{Gone, Hold, Plan, Retention, RetentionFault, Term, Turn, plan};
 use consentry::audit::{
     Address, Against, Durability, Found, Journal, KeyRing, OpenFault, Options, PASS, Query,
     ReadFault, Reader, Record, Records, ReplyRecord, Sealing, VerdictRecord, Verified, search,
-    show, verify_against,
+    show, verify_against, verify_each,
 };
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
@@ -29,11 +29,12 @@ fn term() -> Term {
     Term::new(6, TimeZone::get("Asia/Shanghai").expect("a zone"))
 }
 
-struct Place(tempfile::TempDir);
+/// A journal and its keys, and whose turn it is to change what is kept.
+struct Place(tempfile::TempDir, Turn);
 
 impl Place {
     fn new() -> Place {
-        Place(tempfile::tempdir().expect("a directory"))
+        Place(tempfile::tempdir().expect("a directory"), Turn::default())
     }
 
     fn journal(&self) -> PathBuf {
@@ -115,20 +116,13 @@ impl Place {
         let derived = |_| Ok(());
         let (directory, term, derived) = (&directory, &term, &derived);
         let keys = &Arc::new(KeyRing::open(&self.0.path().join("keys")).expect("keys"));
-        act(&Retention { directory, journal, keys, term, ended, derived, needed_from: None })
+        let (turn, needed_from) = (&self.1, None);
+        act(&Retention { directory, journal, turn, keys, term, ended, derived, needed_from })
     }
 
     fn hold(&self, time: &str, from: &str, until: &str) -> u64 {
         let journal = self.open(time);
-        let hold = Hold {
-            id: 0,
-            from_us: at(from),
-            until_us: at(until),
-            segments: Vec::new(),
-            reason: "案件 2026-7".to_owned(),
-            by: "法务".to_owned(),
-            set_us: 0,
-        };
+        let hold = case("法务", from, until);
         let set = self.with(&journal, &|_, _| None, |retention| retention.set_hold(hold, at(time)));
         journal.close(at(time) + 1).expect("closed");
         set.expect("set").id
@@ -264,9 +258,8 @@ fn what_a_mirror_needs_stays_although_it_is_due() {
     journal.close(at(now) + 1).expect("closed");
 }
 
-#[test]
-fn what_was_signed_of_a_segment_and_kept_elsewhere_fits_its_purge() {
-    let place = three_months();
+/// The checkpoint of all of the first segment.
+fn last_signed_of_the_first(place: &Place) -> Signed {
     let mut signed: Vec<Signed> = Vec::new();
     let mut reader = Reader::open(&place.journal()).expect("the journal");
     while let Some(entry) = reader.next().expect("whole") {
@@ -275,7 +268,13 @@ fn what_was_signed_of_a_segment_and_kept_elsewhere_fits_its_purge() {
         }
     }
     signed.retain(|one| one.checkpoint.first == 1);
-    let whole = signed.iter().max_by_key(|one| one.checkpoint.size).expect("of all of it").clone();
+    signed.into_iter().max_by_key(|one| one.checkpoint.size).expect("of all of it")
+}
+
+#[test]
+fn what_was_signed_of_a_segment_and_kept_elsewhere_fits_its_purge() {
+    let place = three_months();
+    let whole = last_signed_of_the_first(&place);
     place.purge("2026-12-01T00:00:00+08:00").expect("one");
     let key = SigningKey::open(&place.0.path().join("keys")).expect("readable").expect("a key");
     let chain = [9; 32];
@@ -348,30 +347,90 @@ fn what_a_hold_touches_stays_and_the_rest_goes_around_it() {
     assert_eq!(events, ["set", "lifted"]);
 }
 
+fn case(by: &str, from: &str, until: &str) -> Hold {
+    Hold {
+        id: 0,
+        from_us: at(from),
+        until_us: at(until),
+        segments: Vec::new(),
+        reason: "案件 2026-7".to_owned(),
+        by: by.to_owned(),
+        set_us: 0,
+    }
+}
+
+#[test]
+fn a_hold_that_is_set_while_a_purge_is_at_work_keeps_what_is_left() {
+    let place = three_months();
+    let now = "2026-12-16T09:00:00+08:00";
+    let journal = place.open(now);
+    place.wait_until_signed(now);
+    let asked = std::cell::Cell::new(0);
+    // While it looks through the first segment, the second one is held.
+    let ended = |_: &Record<'_>, time_us: u64| {
+        if asked.replace(asked.get() + 1) == 0 {
+            let june = case("法务", "2026-06-01T00:00:00+08:00", "2026-07-01T00:00:00+08:00");
+            place.with(&journal, &|_, _| None, |retention| {
+                let meanwhile = Retention { turn: &Turn::default(), ..*retention };
+                meanwhile.set_hold(june, at(now)).expect("set");
+            });
+        }
+        Some(time_us)
+    };
+    let gone = place.with(&journal, &ended, |retention| retention.purge(at(now), "test"));
+    assert_eq!(numbers(&gone.expect("one")), [1]);
+    let held = place.plan(now).segments.remove(0);
+    assert_eq!((held.sequence, held.holds), (2, vec![1]));
+    journal.close(at(now) + 1).expect("closed");
+}
+
+#[test]
+fn holds_that_are_set_at_once_are_all_kept() {
+    const AT_ONCE: u64 = 8;
+    let place = three_months();
+    let now = "2026-11-21T09:00:00+08:00";
+    let journal = place.open(now);
+    let set = |n: u64| {
+        let hold = case(&n.to_string(), "2026-06-01T00:00:00Z", "2026-07-01T00:00:00Z");
+        place.with(&journal, &|_, _| None, |one| one.set_hold(hold, at(now))).expect("set").id
+    };
+    let mut ids: Vec<u64> = std::thread::scope(|threads| {
+        let set = &set;
+        let setting: Vec<_> = (0..AT_ONCE).map(|n| threads.spawn(move || set(n))).collect();
+        setting.into_iter().map(|one| one.join().expect("set")).collect()
+    });
+    ids.sort_unstable();
+    assert_eq!(ids, (1..=AT_ONCE).collect::<Vec<_>>(), "no number twice");
+    assert_eq!(place.plan(now).holds.len() as u64, AT_ONCE, "none is lost");
+    journal.close(at(now) + 1).expect("closed");
+}
+
 #[test]
 fn consent_outlives_its_segment_with_its_proof() {
     let place = three_months();
     place.purge("2026-12-01T00:00:00+08:00").expect("one");
     let keys = [PublicKey::read(&place.0.path().join("keys/signing.pub")).expect("a key")];
-    // Of its first nine records, keys, start, link, two verdicts, the yes, the no, link, stop, the yes
-    // is left, and so is the key of its numbers.
+    // Of its records, keys, start, link, two verdicts, the yes, the no, link, stop and what the notary found the
+    // time for, the yes is left, and so is the key of its numbers.
+    let behind = place.plan("2026-12-01T00:00:00+08:00").segments.remove(0).first;
     let mut prover = Prover::new(&place.journal());
-    let kept: Vec<u64> = (1..=9).filter(|number| prover.prove(*number).is_ok()).collect();
-    assert_eq!(kept, [6]);
-    let proof = prover.prove(6).expect("kept");
+    let kept: Vec<u64> = (1..behind).filter(|number| prover.prove(*number).is_ok()).collect();
+    let [yes] = kept[..] else { panic!("{kept:?}") };
+    let proof = prover.prove(yes).expect("kept");
     assert_eq!(proof.check(&keys), Ok(()));
     assert!(
         matches!(proof.kept().record(), Record::Reply(reply) if reply.reply == ReplyRecord::OPT_IN)
     );
     let ring = Arc::new(KeyRing::open(&place.0.path().join("keys")).expect("keys"));
-    let shown = show(&place.journal(), 6, &ring).expect("readable").expect("there");
+    let shown = show(&place.journal(), yes, &ring).expect("readable").expect("there");
     assert_eq!(shown.record(), Record::Reply(reply(ReplyRecord::OPT_IN)));
-    assert_eq!(show(&place.journal(), 5, &ring).expect("readable"), None);
-    is_found_and_handed_over(&place, &ring);
+    assert_eq!(show(&place.journal(), yes - 1, &ring).expect("readable"), None);
+    is_found_and_handed_over(&place, &ring, yes);
     let file = files(&place.journal(), "kept").remove(0);
     let sound = std::fs::read_to_string(&file).expect("read");
     std::fs::write(&file, sound.replacen("\"octets\":\"", "\"octets\":\"00", 1)).expect("written");
-    assert!(place.broken("a kept record that was changed").contains("is kept of record 6"));
+    let told = place.broken("a kept record that was changed");
+    assert!(told.contains(&format!("is kept of record {yes} ")), "{told}");
     std::fs::write(&file, &sound).expect("written");
     // The relation ended: it goes when the term has passed since.
     quiet(&place, &["2026-12-20", "2027-01-15", "2027-02-10"]);
@@ -386,7 +445,7 @@ fn consent_outlives_its_segment_with_its_proof() {
 }
 
 /// The yes of a segment that was purged, and the two of segments that are there.
-fn is_found_and_handed_over(place: &Place, ring: &Arc<KeyRing>) {
+fn is_found_and_handed_over(place: &Place, ring: &Arc<KeyRing>, yes: u64) {
     let (opt_in, any) =
         (reply(ReplyRecord::OPT_IN), Query { keys: Some(ring), ..Query::default() });
     let is_person = |source: &[u8], _: &[u8]| source == opt_in.source.raw;
@@ -406,10 +465,10 @@ fn is_found_and_handed_over(place: &Place, ring: &Arc<KeyRing>) {
         found
     };
     let all = replies(&any);
-    assert_eq!((all.len(), all[0]), (3, 6), "in the order of the records: {all:?}");
+    assert_eq!((all.len(), all[0]), (3, yes), "in the order of the records: {all:?}");
     assert_eq!(replies(&Query { number: Some(&is_person), ..any }), all);
     assert_eq!(replies(&Query { number: Some(&is_person), most: Some(1), ..any }), all);
-    assert_eq!(replies(&Query { until_us: june, ..any }), [6]);
+    assert_eq!(replies(&Query { until_us: june, ..any }), [yes]);
     let later: [Query<'_>; 5] = [
         Query { since_us: june, ..any },
         Query { number: Some(&is_nobody), ..any },
@@ -418,7 +477,7 @@ fn is_found_and_handed_over(place: &Place, ring: &Arc<KeyRing>) {
         Query { number: Some(&is_person), keys: None, ..any },
     ];
     for (case, query) in later.iter().enumerate() {
-        assert!(!replies(query).contains(&6), "case {case}");
+        assert!(!replies(query).contains(&yes), "case {case}");
     }
     // The segments that are there are passed over by their indexes, which say nothing of this one.
     let key = IndexKey::open_or_create(&place.0.path().join("keys")).expect("a key");
@@ -449,7 +508,8 @@ fn is_found_and_handed_over(place: &Place, ring: &Arc<KeyRing>) {
         std::fs::read(out.join(format!("records.{}", format.name()))).expect("a table")
     });
     let row = String::from_utf8(files[0].clone()).expect("text");
-    assert!(row.contains("\"says\":\"opt-in\"") && row.contains("\"record\":6"), "{row}");
+    let record = format!("\"record\":{yes},");
+    assert!(row.contains("\"says\":\"opt-in\"") && row.contains(&record), "{row}");
 }
 
 #[test]
@@ -480,6 +540,32 @@ fn a_purge_that_was_broken_off_is_finished_or_done_again() {
     whole.verify().expect("whole");
     assert_eq!(whole.purge("2026-12-01T00:00:00+08:00").expect("one").len(), 1);
     assert_eq!(whole.verify().expect("whole").kept, 1);
+}
+
+#[test]
+fn a_purge_while_it_is_verified_is_no_fault() {
+    let now = "2026-12-01T09:00:00+08:00";
+    // The first segment goes when its last record comes by, or the first one behind it.
+    for behind in [0, 1] {
+        let place = three_months();
+        let journal = place.open(now);
+        place.wait_until_signed(now);
+        let whole = last_signed_of_the_first(&place);
+        let until = whole.checkpoint.end() - 1 + behind;
+        let keys = [PublicKey::read(&place.0.path().join("keys/signing.pub")).expect("a key")];
+        let against = Against { keys: &keys, checkpoints: &[whole] };
+        let mut gone = Vec::new();
+        let verified = verify_each(&place.journal(), &against, &mut |number, _| {
+            if number == until {
+                let purged = place.with(&journal, &|_, _| None, |one| one.purge(at(now), "test"));
+                gone = numbers(&purged.expect("one"));
+            }
+        });
+        assert_eq!(gone, [1]);
+        verified.unwrap_or_else(|fault| panic!("{behind}: {fault}"));
+        journal.close(at(now) + 1).expect("closed");
+        assert_eq!(place.verify().expect("whole").purged, 1);
+    }
 }
 
 #[test]
@@ -541,6 +627,43 @@ fn a_clock_that_is_not_believed_purges_nothing() {
         assert_eq!(retention.purge(at(now), "test").expect("two").len(), 2);
     });
     journal.close(at(now) + 1).expect("closed");
+    place.verify().expect("whole");
+}
+
+#[test]
+fn a_clock_that_was_once_ahead_stops_no_purge_for_ever() {
+    let place = three_months();
+    // Ahead by three weeks, and set right.
+    quiet(&place, &["2026-12-15", "2026-11-25"]);
+    let purge = |now: &str, trusts: bool| {
+        let journal = place.open(now);
+        place.wait_until_signed(now);
+        let purged = place.with(&journal, &|_, _| None, |retention| {
+            if trusts {
+                retention.trust(at(now)).expect("trusted");
+            }
+            retention.purge(at(now), "test").map(|gone| gone.len()).map_err(|why| why.to_string())
+        });
+        journal.close(at(now) + 1).expect("closed");
+        purged
+    };
+    let rows: [(&str, bool, Result<usize, &str>); 6] = [
+        ("2026-12-01T09:00:00+08:00", false, Err("set back")),
+        // What it said then is not past yet.
+        ("2026-12-01T10:00:00+08:00", true, Err("from 2026-12-15T01:00:00.000001Z on")),
+        ("2026-12-16T09:00:00+08:00", false, Err("consentry audit purge --trust-clock")),
+        ("2026-12-16T10:00:00+08:00", true, Ok(2)),
+        ("2026-12-17T09:00:00+08:00", false, Ok(0)),
+        // Set back once more.
+        ("2026-12-14T09:00:00+08:00", false, Err("set back")),
+    ];
+    for (now, trusts, expected) in rows {
+        match (purge(now, trusts), expected) {
+            (Ok(gone), Ok(expected)) => assert_eq!(gone, expected, "{now}"),
+            (Err(why), Err(says)) => assert!(why.contains(says), "{now}: {why}"),
+            (other, _) => panic!("{now}: {other:?}"),
+        }
+    }
     place.verify().expect("whole");
 }
 

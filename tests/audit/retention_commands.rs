@@ -5,7 +5,9 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
 use crate::records::VERDICT;
-use consentry::audit::{Address, Durability, Journal, Options, Records, VerdictRecord};
+use consentry::audit::{
+    Address, Durability, Journal, Options, Records, VerdictRecord, segment_firsts,
+};
 use serde_json::Value;
 
 const REGISTRY: &str = r#"
@@ -44,8 +46,11 @@ impl Place {
     }
 
     fn audit(&self, args: &[&str]) -> (Option<i32>, String, String) {
+        self.run(&[&["audit"], args].concat())
+    }
+
+    fn run(&self, args: &[&str]) -> (Option<i32>, String, String) {
         let out = Command::new(env!("CARGO_BIN_EXE_consentry"))
-            .arg("audit")
             .args(args)
             .current_dir(self.0.path())
             .output()
@@ -175,6 +180,15 @@ fn a_running_proxy_does_it_through_its_admin_api() {
     assert_eq!(code, Some(0), "{out}{err}");
     let whole: Value = serde_json::from_str(&out).unwrap();
     assert_eq!(whole["purged_segments"], 3);
+    // Only the open segment is left, and a hold of what is in it names it.
+    let open = segment_firsts(&place.0.path().join("state/audit")).unwrap();
+    assert!(open.len() == 1 && open[0] > 1, "{open:?}");
+    let grant = ["consent", "grant", "-c", "consentry.toml", "13800000009", "测试有限公司"];
+    let granted = place.run(&[&grant[..], &["--proof-file", "registry.toml"]].concat());
+    assert_eq!(granted.0, Some(0), "{granted:?}");
+    let set = ["hold", "set", "--number", "13800000009", "--reason", "案件 9", "--by", "法务"];
+    assert_eq!(place.audit(&set).0, Some(0));
+    assert_eq!(place.lines(&["hold", "list"])[0]["segments"], serde_json::json!(open));
     drop(proxy);
     assert_eq!(place.audit(&["verify", "-c", "consentry.toml"]).0, Some(0));
 }

@@ -493,6 +493,45 @@ fn content_without_a_key_for_it_is_not_written() {
 }
 
 #[test]
+fn a_destruction_that_was_broken_off_is_finished_and_the_chain_verifies_meanwhile() {
+    let place = Place::new();
+    place.fill(NOW_US, true, 3);
+    place.fill(NOW_US + MONTH_US, true, 1);
+    let (directory, keys) = (place.journal(), place.keys());
+    let segments = written_under(&directory, "2026-11").expect("a list");
+    assert_eq!(segments.len(), 3);
+    let index = |first: u64| directory.join(format!("journal-{first:020}.idx"));
+    segments.iter().for_each(|first| std::fs::write(index(*first), b"tokens").expect("written"));
+    let of = |purpose: Purpose, first: u64| directory.join(purpose.name(first));
+    let zero = |file: &Path| {
+        let octets = std::fs::metadata(file).expect("there").len() as usize;
+        std::fs::write(file, vec![0; octets]).expect("overwritten");
+    };
+    // The first is done but for its index and the last of its files, of the second only the content is
+    // overwritten, and the key itself, which comes last, is too.
+    std::fs::remove_file(of(Purpose::Content, segments[0])).expect("removed");
+    zero(&of(Purpose::Numbers, segments[0]));
+    zero(&of(Purpose::Content, segments[1]));
+    zero(&NumbersKey::file(&keys, "2026-11"));
+    assert_eq!(verify(&directory).expect("the chain holds").sidecars.missing, 3);
+    let read = place.read(Some(Arc::new(KeyRing::open(&keys).expect("the rest can be read"))));
+    assert_eq!((read.gone.len(), read.numbers.len()), (3 * EACH, EACH));
+
+    let now_us = NOW_US + MONTH_US + 1;
+    let order = Order { key: "2026-11".to_owned(), content_only: false, reason: "r".to_owned() };
+    let journal = place.open(now_us, true);
+    order.carry_out(&journal, &directory, &keys, now_us).expect("carried out");
+    journal.close(now_us).expect("closes");
+    for first in segments {
+        for file in [index(first), of(Purpose::Numbers, first), of(Purpose::Content, first)] {
+            assert!(!file.exists(), "{}", file.display());
+        }
+    }
+    assert!(!NumbersKey::file(&keys, "2026-11").exists());
+    assert_eq!(verify(&directory).expect("the chain holds").sidecars.missing, 6);
+}
+
+#[test]
 fn keys_are_destroyed_as_ordered_and_that_is_on_record() {
     for content_only in [true, false] {
         let place = Place::new();

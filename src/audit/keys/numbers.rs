@@ -58,13 +58,16 @@ impl NumbersKey {
         Ok(found.into_iter().map(|(_, name)| name).collect())
     }
 
-    /// The key with this name; none if its file is not there.
+    /// The key with this name; none if its file is not there, or was overwritten with zeros to destroy it.
     pub fn open(folder: &Path, name: &str) -> Result<Option<NumbersKey>, KeyFault> {
         if order(name).is_none() {
             return Ok(None);
         }
         let file = NumbersKey::file(folder, name);
         let Some(octets) = read_secret(&file)? else { return Ok(None) };
+        if !octets.is_empty() && octets.iter().all(|octet| *octet == 0) {
+            return Ok(None);
+        }
         let secret = hex_key::read(&octets).ok_or_else(|| {
             KeyFault::new(&file, "is no numbers key, which is 64 hexadecimal digits; put it back")
         })?;

@@ -2,7 +2,8 @@
 //!
 //! It reads the segment files as any reader does, a fraction of a second after they were written and
 //! so out of the page cache; the path of a message knows nothing of it. It never reads beyond what
-//! the writer has accepted: what a failure rolls back is never signed. It hashes links alone. Sums, the tree over the
+//! the writer has accepted, and reads again what was in its buffer beyond that: what a failure rolls back is
+//! never signed. It hashes links alone. Sums, the tree over the
 //! records of a group and the chain, which the writer has just made, are not made a second time: that is for
 //! `verify`. What is signed is so what was written, and not what somebody has made of it since.
 //!
@@ -298,11 +299,16 @@ impl Work {
     }
 
     fn read_groups(&mut self, walk: &mut Walk) -> Result<(), Halt> {
+        let mut accepted = 0;
         // A segment that is begun and not accepted may still be undone: it is not entered.
         loop {
-            let accepted = self.accepted.load(Ordering::Acquire);
             if walk.number() >= accepted {
-                return Ok(());
+                accepted = self.accepted.load(Ordering::Acquire);
+                if walk.number() >= accepted {
+                    return Ok(());
+                }
+                // What is in the buffer was read when less was accepted: the rest of it may have been undone.
+                walk.forget_ahead()?;
             }
             if self.stop.is_asked() && accepted - walk.number() > LAST_RECORDS_MAX {
                 let says = "the journal is closed before it was signed to its end: that goes on at the next start";

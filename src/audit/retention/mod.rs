@@ -11,6 +11,7 @@
 //! | `plan` | which segment may go when, and why not |
 //! | `purge` | doing it |
 //! | `purged` | what was purged, so that the chain can be walked across it |
+//! | `turn` | one change of its files at a time |
 //! | `kept` | records that outlive their segment |
 //! | `record` | what is recorded of all this |
 
@@ -22,6 +23,7 @@ mod purge;
 mod purged;
 mod record;
 mod term;
+mod turn;
 
 pub use clock::{SILENCE_US, Watch};
 pub use hold::{HOLD_SEGMENTS_MAX, HOLD_TEXT_OCTETS_MAX, HOLDS_MAX, Hold, NO_END_US};
@@ -34,3 +36,4 @@ pub(super) use purged::PurgedFile;
 pub use record::{HoldRecord, PurgeRecord};
 pub(super) use record::{decode_hold, decode_purge};
 pub use term::Term;
+pub use turn::Turn;

@@ -92,6 +92,8 @@ pub fn plan(journal: &Path, term: &Term, now_us: u64) -> Result<Plan, RetentionF
     let purged = PurgedFile::read(journal).map_err(RetentionFault::io(journal))?;
     let Holds { holds, .. } = Holds::read(journal).map_err(RetentionFault::io(journal))?;
     files.retain(|file| !purged.has(file.first));
+    // A moment that is yet to come was trusted by another clock than this one.
+    let trusted_us = purged.trusted_us.min(now_us);
     let mut plan =
         Plan { segments: Vec::new(), holds, purged: purged.segments.len() as u64, doubt: None };
     let mut before = None;
@@ -102,14 +104,14 @@ pub fn plan(journal: &Path, term: &Term, now_us: u64) -> Result<Plan, RetentionF
         let kept =
             plan.holds.iter().filter(|hold| hold.keeps(due.first, due.oldest_us, due.newest_us));
         due.holds = kept.map(|hold| hold.id).collect();
-        plan.look(&mut before, (due.sequence, due.oldest_us, due.newest_us), purged.trusted_us);
+        plan.look(&mut before, (due.sequence, due.oldest_us, due.newest_us), trusted_us);
         plan.segments.push(due);
     }
     if let Some(last) = files.last() {
         // It may be written just now: where its end cannot be read, its beginning is taken.
         let due = due(last, term)?;
-        plan.look(&mut before, (due.sequence, due.oldest_us, due.newest_us), purged.trusted_us);
-        plan.look(&mut before, (due.sequence + 1, now_us, now_us), purged.trusted_us);
+        plan.look(&mut before, (due.sequence, due.oldest_us, due.newest_us), trusted_us);
+        plan.look(&mut before, (due.sequence + 1, now_us, now_us), trusted_us);
     }
     Ok(plan)
 }
@@ -134,9 +136,11 @@ impl Plan {
             time.map_or_else(|| micros.to_string(), |time| time.to_string())
         };
         let (at, then) = (shown(from_us), shown(before));
-        if from_us.saturating_add(BEHIND_US) < before {
+        // What lies before the moment at which an operator trusted the clock was looked at.
+        if from_us.saturating_add(BEHIND_US) < before && before > trusted_us {
             self.doubt.get_or_insert(format!(
-                "the clock said {at} after it had said {then}: it was set back, or ahead before"
+                "the clock said {at} after it had said {then}: it was set back, or ahead before; from \
+                 {then} on, if it is right then, consentry audit purge --trust-clock says so"
             ));
         } else if follows && from_us > before.saturating_add(SILENCE_US) && from_us > trusted_us {
             self.doubt.get_or_insert(format!(

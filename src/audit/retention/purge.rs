@@ -23,6 +23,7 @@ use super::plan::{Due, RetentionFault, plan};
 use super::purged::PurgedFile;
 use super::record::{HoldRecord, PurgeRecord};
 use super::term::Term;
+use super::turn::Turn;
 
 /// Of a record of consent and its time: when the relation that it is about ended, if it is known to
 /// have; its term begins then.
@@ -36,6 +37,9 @@ pub struct Retention<'a> {
     pub directory: &'a Path,
     /// The journal, which records what is done.
     pub journal: &'a Journal,
+    /// Whoever changes `purged.json` or the holds has it meanwhile; a purge for one segment at a time, so that
+    /// nobody who sets a hold waits for more.
+    pub turn: &'a Turn,
     /// What numbers are read with: of whose relation a record of consent is.
     pub keys: &'a Arc<KeyRing>,
     /// How long records are kept.
@@ -68,7 +72,7 @@ pub struct Gone {
 
 impl Retention<'_> {
     /// Purges every segment that may go at `now_us`; `by` says who. Nothing, where the clock is in doubt
-    /// or a record that outlives its segment is not signed yet.
+    /// or a record that outlives its segment is not signed yet. One call at a time.
     pub fn purge(&self, now_us: u64, by: &str) -> Result<Vec<Gone>, RetentionFault> {
         let plan = plan(self.directory, self.term, now_us)?;
         if let Some(doubt) = plan.doubt {
@@ -85,6 +89,7 @@ impl Retention<'_> {
 
     /// Says that the clock is right and the silence before now was one.
     pub fn trust(&self, now_us: u64) -> Result<(), RetentionFault> {
+        let _turn = self.turn.take();
         let mut file = PurgedFile::read(self.directory).map_err(self.io())?;
         file.trusted_us = now_us;
         file.write(self.directory).map_err(self.io())
@@ -95,6 +100,12 @@ impl Retention<'_> {
     }
 
     fn purge_one(&self, due: &Due, now_us: u64, by: &str) -> Result<Option<Gone>, RetentionFault> {
+        let _turn = self.turn.take();
+        // One may have been set since the plan was made.
+        let Holds { holds, .. } = Holds::read(self.directory).map_err(self.io())?;
+        if holds.iter().any(|hold| hold.keeps(due.first, due.oldest_us, due.newest_us)) {
+            return Ok(None);
+        }
         let name = segment_name(due.first);
         let file = SegmentFile { path: self.directory.join(&name), name, first: due.first };
         let (mut newest_us, mut messages, mut keep) = (0, 0, Vec::new());
@@ -185,6 +196,7 @@ impl Retention<'_> {
 
     /// Lets go what was kept of purged segments, is due by now and touched by no hold.
     fn purge_kept(&self, now_us: u64) -> Result<(), RetentionFault> {
+        let _turn = self.turn.take();
         let purged = PurgedFile::read(self.directory).map_err(self.io())?;
         let Holds { holds, .. } = Holds::read(self.directory).map_err(self.io())?;
         let mut unsealer = self.unsealer();
@@ -212,6 +224,7 @@ impl Retention<'_> {
 
     /// Sets a hold: recorded, then in force. Its `id` and `set_us` are given here.
     pub fn set_hold(&self, mut hold: Hold, now_us: u64) -> Result<Hold, RetentionFault> {
+        let _turn = self.turn.take();
         let mut holds = Holds::read(self.directory).map_err(self.io())?;
         let fits = |text: &str| !text.trim().is_empty() && text.len() <= HOLD_TEXT_OCTETS_MAX;
         if !fits(&hold.reason) || !fits(&hold.by) {
@@ -247,6 +260,7 @@ impl Retention<'_> {
         by: &str,
         now_us: u64,
     ) -> Result<Option<Hold>, RetentionFault> {
+        let _turn = self.turn.take();
         let mut holds = Holds::read(self.directory).map_err(self.io())?;
         let Some(at) = holds.holds.iter().position(|hold| hold.id == id) else { return Ok(None) };
         let hold = holds.holds.remove(at);

@@ -34,7 +34,8 @@ pub struct Purged {
 pub(in crate::audit) struct PurgedFile {
     /// By sequence number, growing.
     pub segments: Vec<Purged>,
-    /// A silence before this time was looked at by an operator, who said that the clock was right.
+    /// A silence before this time, or a clock that was set back before it, was looked at by an operator, who
+    /// said that the clock was right then.
     pub trusted_us: u64,
 }
 

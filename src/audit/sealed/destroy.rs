@@ -1,8 +1,9 @@
 //! Destroying keys: what was written under them can be read by nobody any more, and the chain holds.
 //!
 //! An order stands as a file in the folder of keys, `destroy-<key>.order`, until it is carried out by
-//! who writes the journal: it is recorded first, then the files are overwritten and removed, then the
-//! order is. Who is killed in between goes on with it the next time.
+//! who writes the journal: it is recorded first, and on the disk, then the files are overwritten and removed,
+//! then the order is. Who is killed in between goes on with it the next time: of each segment the key of its
+//! numbers is removed last, so that it tells what is still to be done.
 
 use std::fs::OpenOptions;
 use std::io::{self, Write};
@@ -120,6 +121,7 @@ impl Order {
         now_us: u64,
     ) -> Result<Destroyed, DestroyFault> {
         let segments = written_under(directory, &self.key).map_err(io_fault(directory))?;
+        let begun = overwritten(directory).map_err(io_fault(directory))?;
         let all = segment_firsts(directory).map_err(io_fault(directory))?;
         let newest = NumbersKey::list(keys)?.pop();
         let is_open = segments.last().is_some_and(|last| all.last() == Some(last));
@@ -133,12 +135,13 @@ impl Order {
             through: all.iter().find(|first| **first > last).map_or(0, |next| next - 1),
         };
         self.record(journal, &destroyed, now_us)?;
-        for first in &segments {
-            destroy(&directory.join(Purpose::Content.name(*first)))?;
-            if !self.content_only {
-                destroy(&directory.join(Purpose::Numbers.name(*first)))?;
-                // It would still tell whether a number that somebody names is there.
-                destroy(&directory.join(index_name(*first)))?;
+        for first in begun {
+            destroy_all(directory, first)?;
+        }
+        for first in segments {
+            match self.content_only {
+                true => destroy(&directory.join(Purpose::Content.name(first)))?,
+                false => destroy_all(directory, first)?,
             }
         }
         if !self.content_only {
@@ -176,13 +179,23 @@ impl Order {
             reason: &self.reason,
         };
         records.keys(now_us, &record);
-        let ticket = journal.append(&mut records)?;
-        Ok(journal.wait(ticket)?)
+        // Whatever the durability: what is gone for ever is not gone before the disk says why.
+        Ok(journal.append_synced(&mut records)?)
     }
 }
 
 /// First records of the segments whose numbers this key opens, in order.
 pub fn written_under(directory: &Path, key: &str) -> io::Result<Vec<u64>> {
+    segments(directory, |sidecar| sidecar.is_some_and(|sidecar| sidecar.node_key() == Some(key)))
+}
+
+/// First records of the segments whose destruction was begun and broken off, in order.
+fn overwritten(directory: &Path) -> io::Result<Vec<u64>> {
+    segments(directory, |sidecar| sidecar.is_none())
+}
+
+/// First records of the segments with such a sidecar of numbers, in order; none is one that was overwritten.
+fn segments(directory: &Path, is: impl Fn(Option<Sidecar>) -> bool) -> io::Result<Vec<u64>> {
     let mut found = Vec::new();
     for entry in std::fs::read_dir(directory)? {
         let name = entry?.file_name();
@@ -190,10 +203,7 @@ pub fn written_under(directory: &Path, key: &str) -> io::Result<Vec<u64>> {
             continue;
         };
         match Sidecar::read(directory, Purpose::Numbers, first) {
-            Ok(sidecar) => {
-                let is_under = sidecar.is_some_and(|sidecar| sidecar.node_key() == Some(key));
-                found.extend(is_under.then_some(first));
-            }
+            Ok(sidecar) => found.extend(is(sidecar).then_some(first)),
             // One that is damaged opens nothing, whatever becomes of it.
             Err(error) if error.kind() == io::ErrorKind::InvalidData => {}
             Err(error) => return Err(error),
@@ -203,16 +213,38 @@ pub fn written_under(directory: &Path, key: &str) -> io::Result<Vec<u64>> {
     Ok(found)
 }
 
+/// Destroys the keys of a segment, and what was made with them.
+fn destroy_all(directory: &Path, first: u64) -> Result<(), DestroyFault> {
+    let numbers = directory.join(Purpose::Numbers.name(first));
+    destroy(&directory.join(Purpose::Content.name(first)))?;
+    overwrite(&numbers)?;
+    // It would still tell whether a number that somebody names is there; without the key none is made anew
+    // that does.
+    destroy(&directory.join(index_name(first)))?;
+    // On the disk before the last file goes, which tells whoever comes back what is left to do.
+    let synced = std::fs::File::open(directory).and_then(|open| open.sync_all());
+    synced.map_err(io_fault(directory))?;
+    unless_gone(&numbers, std::fs::remove_file(&numbers))
+}
+
 /// Overwrites a file with zeros, on the disk, and removes it; one that is not there is destroyed.
 fn destroy(file: &Path) -> Result<(), DestroyFault> {
+    overwrite(file)?;
+    unless_gone(file, std::fs::remove_file(file))
+}
+
+fn overwrite(file: &Path) -> Result<(), DestroyFault> {
     let overwritten = (|| {
         let mut open = OpenOptions::new().write(true).open(file)?;
         let octets = usize::try_from(open.metadata()?.len()).unwrap_or(0);
         open.write_all(&vec![0; octets])?;
-        open.sync_all()?;
-        std::fs::remove_file(file)
+        open.sync_all()
     })();
-    match overwritten {
+    unless_gone(file, overwritten)
+}
+
+fn unless_gone(file: &Path, done: io::Result<()>) -> Result<(), DestroyFault> {
+    match done {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(io_fault(file)(error)),
         Ok(()) | Err(_) => Ok(()),
     }

@@ -165,8 +165,8 @@ struct Wrap {
 }
 
 impl Sidecar {
-    /// Reads the sidecar of a segment; none if there is none. An error of kind `InvalidData` says
-    /// that it is not what was written.
+    /// Reads the sidecar of a segment; none if there is none, or only the zeros that it was overwritten with to
+    /// destroy it. An error of kind `InvalidData` says that it is not what was written.
     pub fn read(directory: &Path, purpose: Purpose, first: u64) -> io::Result<Option<Sidecar>> {
         let path: PathBuf = directory.join(purpose.name(first));
         let file = match File::open(&path) {
@@ -176,6 +176,9 @@ impl Sidecar {
         };
         let mut octets = Vec::new();
         file.take(FILE_OCTETS_MAX).read_to_end(&mut octets)?;
+        if !octets.is_empty() && octets.iter().all(|octet| *octet == 0) {
+            return Ok(None);
+        }
         let damaged = || io::Error::new(io::ErrorKind::InvalidData, "is not what was written");
         Sidecar::decode(&octets, purpose, first).ok_or_else(damaged).map(Some)
     }

@@ -13,7 +13,7 @@ use super::super::{knowledge, ledger, serve};
 use super::number::Wanted;
 use super::{Answer, Failure, micros};
 use crate::audit::retention::{NO_END_US, purged_firsts};
-use crate::audit::{self, Found, Journal, KeyRing, Query};
+use crate::audit::{self, Found, Journal, KeyRing, Query, segment_firsts};
 use crate::config::Config;
 use crate::metrics::Metrics;
 use crate::policy::Rule;
@@ -49,7 +49,7 @@ pub(super) struct PurgeArgs {
     /// Only shows what would go.
     #[arg(long)]
     dry_run: bool,
-    /// Says that the clock is right although nothing was recorded for a month.
+    /// Says that the clock is right although nothing was recorded for a month, or it was set back before.
     #[arg(long)]
     trust_clock: bool,
     /// Who purges; stands in the record.
@@ -253,12 +253,13 @@ fn set(args: &SetArgs) -> Result<Answer, Failure> {
 /// First records of the segments that hold what a number or a provider sent or was sent, and what
 /// became of it.
 fn touched(config: &Config, args: &SetArgs, time: (u64, u64)) -> Result<Vec<u64>, Failure> {
-    let plan = planned(config, now_us())?;
-    let mut firsts: Vec<u64> = plan.segments.iter().map(|due| due.first).collect();
-    firsts.push(plan.segments.last().map_or(1, |last| last.next));
+    let folder = &config.audit.path;
+    let mut firsts = segment_firsts(folder)
+        .map_err(|error| Failure(format!("{}: {error}", folder.display())))?;
     // What outlived its segment is held by the segment's name.
-    firsts.extend(purged_firsts(&config.audit.path)?);
+    firsts.extend(purged_firsts(folder)?);
     firsts.sort_unstable();
+    firsts.dedup();
     let wanted = args.number.as_deref().map(Wanted::new);
     let is_meant = |source: &[u8], destination: &[u8]| {
         wanted.as_ref().is_some_and(|wanted| wanted.is_one_of(source, destination))
@@ -277,7 +278,7 @@ fn touched(config: &Config, args: &SetArgs, time: (u64, u64)) -> Result<Vec<u64>
         let at = firsts.partition_point(|first| *first <= number);
         touched.extend(at.checked_sub(1).and_then(|at| firsts.get(at)).copied());
     };
-    let searched = audit::search(&config.audit.path, &query, &mut |found| {
+    let searched = audit::search(folder, &query, &mut |found| {
         match found {
             Found::Bind { bind } => touch(bind.number),
             Found::Reply { reply, .. } => touch(reply.number),

@@ -10,7 +10,7 @@ use jiff::tz::TimeZone;
 use super::ended;
 use crate::audit::keys::SigningKey;
 use crate::audit::proof::{NotaryOptions, Prover};
-use crate::audit::retention::{Hold, Retention, Term};
+use crate::audit::retention::{Hold, Retention, Term, Turn};
 use crate::audit::{self, Address, ConsentRecord, Journal, KeyRing, Records, ReplyRecord, Sealing};
 use crate::consent::{
     CACHE_OCTETS_MIN, Cause, Event, Grant, Happened, Ledger, Options, Proof, ProofKind, Scope,
@@ -155,6 +155,7 @@ fn purge(folder: &Path, ledger: Option<&Ledger>, day: &str, hold: Option<Hold>) 
     let retention = Retention {
         directory: &directory,
         journal: &journal,
+        turn: &Turn::default(),
         keys: &keys,
         term: &Term::new(6, TimeZone::get("Asia/Shanghai").expect("a zone")),
         ended: &|record, time_us| ended(record, time_us, ledger, now_us),
@@ -223,6 +224,7 @@ fn what_nobody_can_tell_is_kept_and_so_is_what_a_hold_touches() {
         let retention = Retention {
             directory: &directory,
             journal: &journal,
+            turn: &Turn::default(),
             keys: &keys,
             term: &Term::new(6, TimeZone::UTC),
             ended: &|_, _| None,
