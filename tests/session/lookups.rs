@@ -27,7 +27,7 @@ const FAILED: CommandStatus = CommandStatus::ESME_RSUBMITFAIL;
 /// Recipients, and how each stands at the beginning.
 const FIRST: u64 = 8_613_800_138_000;
 
-static READER: LazyLock<Arc<Reader>> =
+pub(super) static READER: LazyLock<Arc<Reader>> =
     LazyLock::new(|| Arc::new(Reader::built_in().expect("weights")));
 
 static TEMPLATES: LazyLock<Arc<Templates>> =

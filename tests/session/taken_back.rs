@@ -17,11 +17,16 @@ const HOLD: LongMessages =
 
 /// `rate` is a line of the provider's table. One word is listed.
 fn strict(rate: &str, long_messages: LongMessages) -> Knowledge {
+    let text = format!(
+        "[[provider]]\nname = \"测试有限公司\"\nsystem_ids = [\"t\"]\nidentity = \"verified\"\n\
+         licence = {{ number = \"1\", valid_until = 2099-12-31 }}\n{rate}\n\
+         [[provider.code]]\nnumber = \"106900001234\"\n"
+    );
+    let registry = consentry::registry::parse(&text, "registry.toml").expect("a registry");
     let modes = Modes::default();
     let list = Prohibited::parse_all(&[("list.txt", "# version 1\n代开发票\n")]).expect("a list");
-    let reader = Reader::built_in().expect("weights");
-    let texts = Texts::new(reader, list, Vec::new(), &modes);
-    Knowledge { texts, long_messages, ..rated_knowledge(UnknownCommand::Refuse, 100, rate) }
+    let texts = Texts::new(super::lookups::READER.clone(), list, Vec::new(), &modes);
+    Knowledge { long_messages, ..Knowledge::new(registry, texts, modes) }
 }
 
 fn numbers(out: &mut Vec<u8>, number: u8) {
