@@ -53,9 +53,14 @@ pub struct Options {
     pub limits: Limits,
     /// What the configuration wants; a run on demand begins from it.
     pub wanted: Wanted,
+}
+
+/// What is in force, as far as captures name it.
+#[derive(Debug, Clone, Default)]
+pub struct Known {
     /// Names in the registry.
     pub providers: Vec<String>,
-    /// Stands in the header of each file: which rules were in force.
+    /// Stands in the header of each file: which rules were in force when its run began.
     pub rules: String,
 }
 
@@ -107,6 +112,7 @@ pub struct Figures {
 #[derive(Debug)]
 pub struct Capture {
     options: Options,
+    known: Mutex<Known>,
     /// The number of the run under way; 0 while there is none. All that a session looks at.
     running: Arc<AtomicU64>,
     last: Mutex<Last>,
@@ -122,8 +128,18 @@ struct Last {
 
 impl Capture {
     /// A capture that does not run yet.
-    pub fn new(options: Options) -> Capture {
-        Capture { options, running: Arc::new(AtomicU64::new(0)), last: Mutex::default() }
+    pub fn new(options: Options, known: Known) -> Capture {
+        Capture {
+            options,
+            known: Mutex::new(known),
+            running: Arc::new(AtomicU64::new(0)),
+            last: Mutex::default(),
+        }
+    }
+
+    /// Something else is in force: for runs that begin from now on.
+    pub fn follow(&self, known: Known) {
+        *run::locked(&self.known) = known;
     }
 
     /// The number of the run under way; 0 while there is none.
@@ -145,9 +161,12 @@ impl Capture {
     /// Whether a run like that may be asked for.
     pub fn check(&self, wanted: &Wanted) -> Result<(), StartFault> {
         let filter = &wanted.filter;
-        let known = &self.options.providers;
-        if let Some(name) = filter.providers.iter().find(|name| !known.contains(name)) {
-            return Err(StartFault::Provider(name.clone()));
+        let unknown = {
+            let known = &run::locked(&self.known).providers;
+            filter.providers.iter().find(|name| !known.contains(name)).cloned()
+        };
+        if let Some(name) = unknown {
+            return Err(StartFault::Provider(name));
         }
         let is_source = |text: &String| {
             (1..=SOURCE_OCTETS_MAX).contains(&text.len())
@@ -170,7 +189,8 @@ impl Capture {
         if last.run.as_ref().is_some_and(|run| run.ended().is_none()) {
             return Err(StartFault::Running);
         }
-        let Options { folder, limits, rules, .. } = &self.options;
+        let Options { folder, limits, .. } = &self.options;
+        let rules = run::locked(&self.known).rules.clone();
         let storage = |error| StartFault::Storage { folder: folder.display().to_string(), error };
         let comment = format!(
             "text {}, passwords overwritten, numbers whole; rules {rules}",

@@ -2,7 +2,10 @@
 
 use super::Failure;
 use super::knowledge::Loaded;
-use crate::capture::{Capture, End, Figures, Filter, Limits, Options, Texts, Verdict, Wanted};
+use super::record::hex;
+use crate::capture::{
+    Capture, End, Figures, Filter, Known, Limits, Options, Texts, Verdict, Wanted,
+};
 use crate::config::{self, CaptureText, CaptureVerdict};
 use crate::metrics::{CaptureEnd, CaptureOutcome, Metrics};
 
@@ -10,19 +13,25 @@ use crate::metrics::{CaptureEnd, CaptureOutcome, Metrics};
 /// [`Failure`].
 pub(super) fn capture(loaded: &Loaded) -> Result<Capture, Failure> {
     let config = &loaded.config.capture;
-    let providers = loaded.knowledge.registry.providers().iter();
-    let digest: String = loaded.digest.iter().map(|octet| format!("{octet:02x}")).collect();
-    let capture = Capture::new(Options {
+    let options = Options {
         folder: config.path.clone(),
         limits: Limits { file_octets: config.file_octets, files: config.files },
         wanted: wanted(config),
-        providers: providers.map(|provider| provider.name.clone()).collect(),
-        rules: format!("{} {digest}", loaded.knowledge.rule_set.name()),
-    });
+    };
+    let capture = Capture::new(options, known(loaded));
     capture
         .check(&capture.options().wanted)
         .map_err(|fault| Failure(format!("[capture] providers or sources: {fault}")))?;
     Ok(capture)
+}
+
+/// What captures name of what was loaded.
+pub(super) fn known(loaded: &Loaded) -> Known {
+    let providers = loaded.knowledge.registry.providers().iter();
+    Known {
+        providers: providers.map(|provider| provider.name.clone()).collect(),
+        rules: format!("{} {}", loaded.knowledge.rule_set.name(), hex(&loaded.digest)),
+    }
 }
 
 fn wanted(config: &config::Capture) -> Wanted {

@@ -6,7 +6,9 @@ use std::path::PathBuf;
 use serde_json::{Map, Value};
 
 use super::knowledge::{self, Loaded};
-use super::{Answer, Failure, blind, capture, ledger, mirrors, streams, tls, traces};
+use super::{
+    Answer, Failure, blind, capture, ledger, mirrors, retention, serve, streams, tls, traces,
+};
 use crate::admin::Token;
 use crate::config::{self, Config, MirrorKind, Place, Way, duration, size};
 use crate::policy::Rule;
@@ -42,16 +44,7 @@ pub fn run(args: Args) -> Result<Answer, Failure> {
         return Ok(Answer::Yes);
     };
     let loaded = knowledge::load(&file)?;
-    let config = &loaded.config;
-    if let Some(path) = config.admin.as_ref().and_then(|admin| admin.token_file.as_deref()) {
-        Token::read(path)?;
-    }
-    capture::capture(&loaded)?;
-    mirrors::check(config)?;
-    ledger::check(config)?;
-    streams::check(config)?;
-    traces::check(config)?;
-    let ends = tls::together(&tls::read(config)?).ends();
+    let ends = tls::together(&could_start(&loaded)?).ends();
     let facts = facts(&loaded, &ends);
     let mut kind = "";
     for fact in &facts {
@@ -66,6 +59,23 @@ pub fn run(args: Args) -> Result<Answer, Failure> {
         writeln!(out, "  {}", fact.text())?;
     }
     Ok(Answer::Yes)
+}
+
+/// What would keep a proxy from starting on these files, as far as reading finds it: nothing is made, and
+/// nothing opened that a running proxy holds. The certificates that it would show and trust.
+pub(super) fn could_start(loaded: &Loaded) -> Result<Vec<tls::Legs>, Failure> {
+    let config = &loaded.config;
+    if let Some(path) = config.admin.as_ref().and_then(|admin| admin.token_file.as_deref()) {
+        Token::read(path)?;
+    }
+    capture::capture(loaded)?;
+    mirrors::check(config)?;
+    ledger::check(config)?;
+    streams::check(config)?;
+    traces::check(config)?;
+    retention::term(config)?;
+    serve::sealing(config)?;
+    tls::read(config)
 }
 
 fn fact(kind: &'static str, name: impl ToString, fields: Vec<(&'static str, Value)>) -> Fact {

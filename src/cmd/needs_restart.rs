@@ -14,7 +14,6 @@ pub(super) fn keys(was: &Config, is: &Config) -> Vec<String> {
     add(was.limits.threads != is.limits.threads, "[limits] threads");
     add(was.limits.originals != is.limits.originals, "[limits] originals");
     add(was.limits.bind_failures != is.limits.bind_failures, "[limits] bind_failures");
-    add(was.timeouts.ejection != is.timeouts.ejection, "[timeouts] ejection");
     add(was.cluster != is.cluster, "[cluster]");
     consent(&was.consent, &is.consent, &mut add);
     audit(&was.audit, &is.audit, &mut add);

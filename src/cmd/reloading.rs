@@ -13,7 +13,7 @@ use serde_json::json;
 
 use super::knowledge::{self, Loaded};
 use super::record::hex;
-use super::{Failure, capture, ledger, needs_restart, serve};
+use super::{Failure, capture, ledger, needs_restart, serve, upstreams};
 use crate::config::Config;
 use crate::consent::Ledger;
 use crate::metrics::{Metrics, Reloaded};
@@ -64,6 +64,7 @@ pub(super) struct Reloader {
     started: Config,
     shared: Arc<Shared>,
     ledger: Ledger,
+    upstreams: Arc<upstreams::All>,
     now: Mutex<Now>,
 }
 
@@ -101,12 +102,14 @@ impl Reloader {
         digest: [u8; 32],
         shared: &Arc<Shared>,
         ledger: &Ledger,
+        upstreams: &Arc<upstreams::All>,
     ) -> Reloader {
         Reloader {
             file,
             started: config.clone(),
             shared: shared.clone(),
             ledger: ledger.clone(),
+            upstreams: upstreams.clone(),
             now: Mutex::new(Now {
                 digest,
                 files,
@@ -157,6 +160,7 @@ impl Reloader {
         let loaded = knowledge::load_after(&self.file, Some(before.knowledge.texts.reader()))?;
         // What would keep it from starting again is at fault now.
         capture::capture(&loaded)?;
+        let known = capture::known(&loaded);
         let Loaded { files, config, knowledge, digest, .. } = loaded;
         let done = |changed| Done {
             changed,
@@ -185,6 +189,8 @@ impl Reloader {
         // The last that can fail; from here on everything is done.
         self.shared.certificates.reload()?;
         show(&self.shared.metrics, &config, &knowledge.registry);
+        self.shared.capture.follow(known);
+        self.upstreams.judge_by(upstreams::times(&config.timeouts));
         let ruling = knowledge.ruling.clone();
         now.retired.push(self.shared.in_force.replace(knowledge, serve::settings(&config)));
         (now.digest, now.files, now.watch) = (digest, files, config.reload.watch);

@@ -17,11 +17,14 @@ use super::knowledge::Loaded;
 use super::reloading::Reloader;
 use super::serve::Running;
 use super::sockets::{Addresses, Given};
-use super::{Answer, Failure, knowledge, notify, serve, tls, watchdog};
+use super::{Answer, Failure, check, knowledge, notify, serve, watchdog};
+use crate::audit::KeyRing;
 use crate::config::{Log, LogFormat};
 
 /// For journal and ledger to be let go of by the process before, which has said that they are.
 const LOCK_WAIT: Duration = Duration::from_secs(10);
+/// How often files are looked at that have to be right before anybody serves.
+const AGAIN: Duration = Duration::from_secs(1);
 /// For what blocks a thread of the runtime to end with it.
 const RUNTIME_WAIT: Duration = Duration::from_secs(5);
 
@@ -77,8 +80,43 @@ pub fn run(args: Args) -> Result<Answer, Failure> {
         }
         // What it holds is free before it is opened again.
         drop(successor);
-        (loaded, addresses) = (knowledge::load(&args.config)?, kept);
+        (loaded, addresses) = match again(&args.config, &kept)? {
+            Some(prepared) => prepared,
+            None => return Ok(Answer::Yes),
+        };
     }
+}
+
+/// What to serve once more, on the addresses that were kept: tried until the files are right, since nobody
+/// else serves. `None` where it is told to stop meanwhile.
+fn again(config_file: &Path, kept: &Addresses) -> Result<Option<(Loaded, Addresses)>, Failure> {
+    let prepared = || {
+        let loaded = knowledge::load(config_file)?;
+        check::could_start(&loaded)?;
+        let addresses = Addresses::take(&loaded.config, kept.again()?.given())?;
+        Ok::<_, Failure>((loaded, addresses))
+    };
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(async {
+        let mut orders = Orders::listen()?;
+        let mut said = String::new();
+        loop {
+            match prepared() {
+                Ok(prepared) => return Ok(Some(prepared)),
+                Err(Failure(why)) if why == said => {}
+                Err(Failure(why)) => {
+                    tracing::error!(%why, "nobody serves: correct it, it is tried again every second");
+                    said = why;
+                }
+            }
+            notify::alive();
+            tokio::select! {
+                _ = orders.terminate.recv() => return Ok(None),
+                _ = orders.interrupt.recv() => return Ok(None),
+                () = tokio::time::sleep(AGAIN) => {}
+            }
+        }
+    })
 }
 
 /// Where this program is, as it was called: a link leads to the version of the day. What replaces it there
@@ -98,7 +136,9 @@ fn prepare(config_file: &Path, given: Given) -> Result<(Loaded, Addresses), Fail
     begin_log(&loaded.config.log)?;
     raise_open_files(loaded.config.limits.sessions);
     // Read again when it serves: a fault in them is to be found while somebody else still does.
-    tls::read(&loaded.config)?;
+    check::could_start(&loaded)?;
+    // Written by who serves, and read by who takes over.
+    KeyRing::open(&loaded.config.audit.keys)?;
     let addresses = Addresses::take(&loaded.config, given)?;
     Ok((loaded, addresses))
 }

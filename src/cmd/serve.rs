@@ -159,7 +159,8 @@ pub(super) async fn start(
         tracing::info!(address = %listener.address, "listening");
         acceptors.push(tokio::spawn(listener.serve(shared.clone())));
     }
-    let reloader = Arc::new(Reloader::new((file, files), &config, digest, &shared, &ledger));
+    let reloader =
+        Arc::new(Reloader::new((file, files), &config, digest, &shared, &ledger, &upstreams));
     let (ask_hand_over, hand_over_asked) = mpsc::channel(1);
     let admin_ends = CancellationToken::new();
     let admin = match admin_listener {
@@ -424,7 +425,7 @@ pub(super) fn note_registry(
 }
 
 /// With what the journal is encrypted.
-fn sealing(config: &Config) -> Result<Sealing, Failure> {
+pub(super) fn sealing(config: &Config) -> Result<Sealing, Failure> {
     let auditors = config.audit.auditors.iter().map(|file| Auditor::read(file));
     Ok(Sealing {
         keys: config.audit.keys.clone(),

@@ -160,6 +160,12 @@ impl Addresses {
         Ok(Addresses { sessions, admin: self.admin.as_ref().map(again).transpose()? })
     }
 
+    /// The same as what another configuration may name.
+    pub(super) fn given(self) -> Given {
+        let listeners = self.sessions.into_iter().chain(self.admin).collect();
+        Given { listeners, by_systemd: false }
+    }
+
     /// The sockets of `[[listen]]` and `[[outbind]]` in the configuration's order, and that of `[admin]`.
     pub(super) fn sockets(self) -> (Vec<TcpListener>, Option<TcpListener>) {
         let sessions = self.sessions.into_iter().map(|one| one.socket).collect();

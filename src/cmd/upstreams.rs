@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::consent::Api;
+use super::consent::{Api, reachable};
 use super::{Answer, Failure, knowledge};
 use crate::admin::upstreams::Meant;
 use crate::admin::{self, Steer};
@@ -59,7 +59,7 @@ pub fn run(args: Args) -> Result<Answer, Failure> {
         let file = file.display();
         return Err(Failure(format!("{file} has no [admin]: the proxy cannot be asked; add one")));
     };
-    let api = Api::new(admin.address, admin.token_file.as_deref())?;
+    let api = Api::new(reachable(admin.address), admin.token_file.as_deref())?;
     let ask = |path: &str, which: &Which| {
         let body = json!({ "address": which.address, "listener": which.listener });
         api.post(path, &body.to_string())
@@ -129,6 +129,11 @@ pub(super) struct All {
 impl All {
     pub(super) fn new(listeners: &[Listening], clock: Clock) -> All {
         All { listeners: listeners.iter().filter_map(Listening::upstreams).collect(), clock }
+    }
+
+    /// Other times are in force.
+    pub(super) fn judge_by(&self, times: Times) {
+        self.listeners.iter().for_each(|one| one.judge_by(times));
     }
 
     /// Listeners that refuse every bind, a sentence each.

@@ -13,7 +13,8 @@
 //! | `Note` | `/note` | `{"import","progress"}` | `{}` |
 //!
 //! Where nodes share a ledger and its engine does not answer, `waiting` says how many revocations are kept
-//! here until it does; nothing else is taken.
+//! here until it does; nothing else is taken. One that names no entity is then for every entity whose name
+//! is known here, [`super::UNSURE_EVENTS_MAX`] events of such lines at most.
 //!
 //! Every answer to something told comes when it is on the disk. Numbers are whole in answers: who
 //! asks has shown the token.
@@ -24,8 +25,8 @@ use sha2::{Digest, Sha256};
 
 use super::line::{self, hex};
 use super::{
-    EVENT_KINDS, EntityId, Event, Grant, Happened, ImportKey, Kept, Ledger, Line, LineFault,
-    Progress, Question, Refused, Scope, Source, Unavailable,
+    EVENT_KINDS, EntityId, Event, Gathered, Grant, Happened, ImportKey, Kept, Ledger, Line,
+    LineFault, Progress, Question, Refused, Scope, Source, Unavailable,
 };
 use crate::policy::{Standing, StandingState};
 use crate::registry::Msisdn;
@@ -195,19 +196,20 @@ fn events(
     told: &mut Vec<Told>,
 ) -> Result<String, DeskFault> {
     let now_us = ledger.now_us(now_us);
-    let mut events: Vec<Event> = Vec::new();
+    let mut gathered = Gathered::of_operator();
     // The line of each event.
     let mut numbers: Vec<usize> = Vec::new();
     let mut refused: Vec<(usize, String)> = Vec::new();
     for (number, text) in lines(body) {
-        let read =
-            Line::from_json(text).and_then(|line| line.events(ledger, source, now_us, &mut events));
+        let read = Line::from_json(text)
+            .and_then(|line| line.events(ledger, source, now_us, &mut gathered));
         match read {
-            Ok(()) => numbers.resize(events.len(), number),
+            Ok(()) => numbers.resize(gathered.events.len(), number),
             Err(LineFault::Name(_, super::NameFault::Unavailable(why))) => return Err(why.into()),
             Err(fault) => refused.push((number, fault.to_string())),
         }
     }
+    let events = gathered.events;
     let (left_out, waiting) = tell(ledger, &events, now_us, |_, one| told.push(one))?;
     let taken = events.len() - left_out.len();
     for one in left_out {

@@ -199,6 +199,9 @@ named! {
         File = 5 "file"
         /// A stream: messages of somebody else's, each with an id.
         Stream = 6 "stream"
+        /// A consent in an imported file that does not state when it was given: its time is that of the
+        /// import.
+        Undated = 7 "undated"
     }
     /// Why a consent was revoked.
     Cause {
@@ -243,6 +246,12 @@ pub enum EventFault {
         "time: consent counts only if it is later than the revocation, or rejection, before it"
     )]
     NotLater,
+    /// The same, of a file that does not say when the consent was given.
+    #[error(
+        "time: is missing, and the recipient has refused, or the proof was rejected, before: write when \
+         consent was given"
+    )]
+    Undated,
     /// Its time is more than five minutes ahead.
     #[error("time: is in the future")]
     Future,

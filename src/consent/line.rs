@@ -5,7 +5,7 @@
 //! | `number` | the recipient, in any spelling that `registry::recipient` takes | a fault |
 //! | `entity` | the legal entity's name | the default; for `revoked`, every entity that knows the number |
 //! | `event` | `granted`, `revoked`, `reviewed`, `asked` | `granted` |
-//! | `time` | when it happened | now |
+//! | `time` | when it happened | now; a grant of a file is [`Source::Undated`] then |
 //! | `until` | when a grant ends: a moment, or the last day | it has no end |
 //! | `class` | `commercial`, `service` | `commercial` |
 //! | `scope` | a list, product or shop of the entity | the whole entity |
@@ -25,7 +25,8 @@ use serde::de::{self, Deserializer, Visitor};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Cause, EntityId, Event, Grant, Happened, Ledger, NameFault, Proof, ProofKind, Scope, Source,
+    Cause, EntityId, Event, Gathered, Grant, Happened, Ledger, NameFault, Proof, ProofKind, Scope,
+    Source,
 };
 use crate::policy::{ConsentClass, Period, Promise, Review};
 use crate::registry::{Address, Msisdn, Npi, Ton, recipient};
@@ -211,29 +212,37 @@ impl<'a> Line<'a> {
         number(&self.number)
     }
 
-    /// The events that the line stands for, appended to `out`: one, or for a revocation that names
-    /// no entity one for each that knows the number.
+    /// The events that the line stands for, appended to what was gathered: one, or for a revocation that
+    /// names no entity one for each that knows the number, or is to know it by an event gathered before.
     pub fn events(
         &self,
         ledger: &Ledger,
         source: Source,
         now_us: u64,
-        out: &mut Vec<Event>,
+        gathered: &mut Gathered,
     ) -> Result<(), LineFault> {
         let recipient = self.recipient()?;
         let time_us =
             if self.time.is_empty() { now_us } else { moment("time", &self.time, false)? };
         let happened = self.happened(ledger)?;
+        let source = match source {
+            Source::File if self.is_undated_grant() => Source::Undated,
+            source => source,
+        };
         let is_for_all = self.entity.is_empty() && matches!(happened, Happened::Revoked(_));
         let event = |entity| Event { entity, recipient, time_us, source, happened };
         if is_for_all {
-            let known = ledger.entities_of(recipient);
-            let known = known.map_err(|why| LineFault::Name("number", why.into()))?;
-            out.extend(known.into_iter().map(event));
+            let known = gathered.entities_of(ledger, recipient)?;
+            gathered.events.extend(known.into_iter().map(event));
             return Ok(());
         }
-        out.push(event(self.entity(ledger)?));
+        gathered.events.push(event(self.entity(ledger)?));
         Ok(())
+    }
+
+    /// Whether it states consent and not when that was given.
+    pub fn is_undated_grant(&self) -> bool {
+        self.time.is_empty() && matches!(&*self.event, "" | "granted")
     }
 
     fn entity(&self, ledger: &Ledger) -> Result<EntityId, LineFault> {

@@ -13,6 +13,7 @@
 //! | `files` | databases in folders |
 //! | `hot` | standings in memory, bounded |
 //! | `line`, `csv` | events as people write them |
+//! | `gathered` | events that are told at once |
 //! | `import` | which import, and how far it came |
 //! | `id` | ids by which events of a stream are known that were told before |
 //! | [`desk`] | what operators ask and tell, as texts |
@@ -30,6 +31,7 @@ mod embedded;
 mod event;
 mod files;
 mod format;
+mod gathered;
 mod hot;
 mod id;
 mod import;
@@ -47,6 +49,7 @@ pub use event::{
     Cause, ENTITIES_MAX, EntityId, Event, EventFault, Grant, Happened, Kept, Proof, ProofKind,
     Question, SCOPES_MAX, Scope, Source,
 };
+pub use gathered::{Gathered, UNSURE_EVENTS_MAX};
 pub use id::{IDS_MAX, IdKey};
 pub use import::{CHUNK_EVENTS_MAX, HEAD_OCTETS, ImportKey, Progress};
 pub use key::PairKey;

@@ -6,7 +6,8 @@
 //!   one that a file states (a history that is imported) goes by its time instead: it ends the
 //!   grants that are not later than it.
 //! - After a revocation a grant counts only if it is later than the revocation and than every grant
-//!   that it ended: an old list that is imported again brings nothing back.
+//!   that it ended: an old list that is imported again brings nothing back. One of which nobody knows
+//!   when it was given, as in a list without times, lifts nothing.
 //! - A grant replaces an older one of its scope. One whose proof was rejected is replaced by a later
 //!   one only.
 //! - A revocation binds the entity: all scopes. A grant lifts it for its own scope.
@@ -171,7 +172,7 @@ impl Pair {
             return Ok(Change::None);
         }
         match &event.happened {
-            Happened::Granted(grant) => self.grant(grant, event.time_us)?,
+            Happened::Granted(grant) => self.grant(grant, event.time_us, event.source)?,
             Happened::Revoked(cause) => self.revoke(*cause, event.time_us, event.source),
             Happened::Reviewed { scope, sha256, review } => {
                 self.review(*scope, sha256.as_ref(), *review)?;
@@ -223,11 +224,13 @@ impl Pair {
     /// Whether a file or a stream states what is known already.
     fn knows(&self, event: &Event) -> bool {
         match &event.happened {
-            _ if !matches!(event.source, Source::File | Source::Stream) => false,
+            _ if !matches!(event.source, Source::File | Source::Stream | Source::Undated) => false,
             Happened::Granted(grant) => {
+                let is_undated = event.source == Source::Undated;
                 let state = GrantState::new(grant, event.time_us);
                 self.grants.iter().any(|old| {
-                    let same = GrantState { period: old.period, sent: old.sent, ..state };
+                    let from_us = if is_undated { old.from_us } else { state.from_us };
+                    let same = GrantState { from_us, period: old.period, sent: old.sent, ..state };
                     let is_submitted =
                         state.review == Review::Submitted && old.review != Review::Rejected;
                     *old == same
@@ -240,15 +243,19 @@ impl Pair {
         }
     }
 
-    fn grant(&mut self, grant: &Grant, time_us: u64) -> Result<(), EventFault> {
-        if self.bar_us > 0 && time_us <= self.bar_us {
-            return Err(EventFault::NotLater);
+    fn grant(&mut self, grant: &Grant, time_us: u64, source: Source) -> Result<(), EventFault> {
+        let is_undated = source == Source::Undated;
+        let not_later = if is_undated { EventFault::Undated } else { EventFault::NotLater };
+        if self.bar_us > 0 && (is_undated || time_us <= self.bar_us) {
+            return Err(not_later);
         }
         let mut state = GrantState::new(grant, time_us);
         let is_full = self.grants.len() >= GRANTS_MAX;
         match self.grants.iter_mut().find(|one| one.scope == grant.scope) {
-            Some(old) if old.review == Review::Rejected && time_us <= old.from_us => {
-                return Err(EventFault::NotLater);
+            Some(old)
+                if old.review == Review::Rejected && (is_undated || time_us <= old.from_us) =>
+            {
+                return Err(not_later);
             }
             // An older list, imported later: history, and nothing more.
             Some(old) if time_us < old.from_us => return Ok(()),
@@ -414,8 +421,8 @@ mod tests {
         Happened::Granted(Grant { scope: Scope(scope), class, until_us, promise: None, proof })
     }
 
-    /// Steps as words: `g10` a grant at second 10, `g10/1` of scope 1, `g10-50` until second 50,
-    /// `r20` a revocation now, `s20` one that a file states, `a20` a request, `ok`/`no` a review.
+    /// Steps as words: `g10` a grant at second 10, `g10/1` of scope 1, `g10-50` until second 50, `u10` one
+    /// that a file states without a time, imported at second 10, `r20` a revocation now, `s20` one that a file states, `a20` a request, `ok`/`no` a review.
     fn happen(step: &str) -> Event {
         let number = |text: &str| text.parse::<u64>().unwrap();
         let revoked = Happened::Revoked(Cause::Refused);
@@ -430,6 +437,7 @@ mod tests {
                 let (at, scope) = rest.split_once('/').map_or((rest, 0), |(at, s)| (at, number(s)));
                 event(number(at), Source::File, grant(scope as u8, until, Review::Submitted))
             }
+            (_, ("u", at)) => event(number(at), Source::Undated, grant(0, None, Review::Submitted)),
             // Another proof than all others'.
             (_, ("h", at)) => {
                 let Happened::Granted(grant) = grant(0, None, Review::Submitted) else { panic!() };
@@ -503,6 +511,14 @@ mod tests {
             ("g10 no h10", "rejected rejected", 1),
             ("g10 no ok", "rejected rejected", 1),
             ("r5 g10 no", "revoked revoked", 0),
+            // A list without times brings nobody back, however late it is imported.
+            ("u10", "granted granted", 0),
+            ("u10 u20", "granted granted", 0),
+            ("u10 r20 u30", "revoked revoked", 1),
+            ("s20 u30", "revoked revoked", 1),
+            ("g10 r20 g30 u40", "granted granted", 0),
+            ("u10 no u20", "rejected rejected", 1),
+            ("u10 r20 g30", "granted granted", 0),
             ("ok", "none none", 1),
             ("g10 r20 ok", "revoked revoked", 1),
             ("a80", "asked asked", 0),
@@ -543,7 +559,10 @@ mod tests {
         assert_eq!(pair.apply(&listed, 1), Ok(Change::History));
         assert_eq!(pair.apply(&happen("ok"), 2), Ok(Change::History));
         assert_eq!(pair.apply(&listed, 3), Ok(Change::None));
+        // Nor does a list say more that states no time.
+        assert_eq!(pair.apply(&happen("u50"), 3), Ok(Change::None));
         assert_eq!((pair.sequence, pair.grants[0].review), (2, Review::Reviewed));
+        assert_eq!(pair.grants[0].from_us, 10 * SECOND_US);
         let other = Happened::Reviewed {
             scope: Scope::ALL,
             sha256: Some([9; 32]),

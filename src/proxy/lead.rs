@@ -138,8 +138,12 @@ impl Pair {
                 leading.answer_by_us = u64::MAX;
                 return;
             }
-            None if leading.is_answered || !is_binding || is_ending => return,
-            None if self.smsc.as_ref().is_some_and(|smsc| smsc.ended) => Failure::Closed,
+            None if leading.is_answered || !is_binding || is_ending => {
+                // Nobody waits for the answer any more: who binds has unbound, or gone.
+                leading.answer_by_us = u64::MAX;
+                return;
+            }
+            None if self.smsc.as_ref().is_some_and(Leg::is_gone) => Failure::Closed,
             None if now.steady_us >= leading.answer_by_us => Failure::BindUnanswered,
             None => return,
         };

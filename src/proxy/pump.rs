@@ -34,7 +34,7 @@ use crate::audit::{Records, Ticket};
 use crate::consent::Ledger;
 use crate::metrics::{ProviderMetrics, SessionState, Verdict};
 use crate::registry::ProviderId;
-use crate::session::{BindState, EndReason, Moment, Session};
+use crate::session::{BindState, EndReason, Moment, Session, Side};
 
 /// Octets of answers' records that a session keeps for a journal that is not available; beyond it
 /// they are given up, and said so.
@@ -61,6 +61,11 @@ pub(super) struct Leg {
 impl Leg {
     pub(super) fn new(stream: Stream) -> Leg {
         Leg { stream, ended: false, deaf: false }
+    }
+
+    /// Whether nothing more is to be had of it, but for what it sent before it went.
+    pub(super) fn is_gone(&self) -> bool {
+        self.ended || self.deaf
     }
 }
 
@@ -242,6 +247,7 @@ impl Pair {
         }
         self.answer_late(&shared, now);
         while self.advance(&shared, now) {}
+        self.session.hold_smsc(self.holds_smsc(), now);
         self.look_at_lead(now);
         self.drain_on(now);
         self.enquire(now);
@@ -408,7 +414,7 @@ impl Pair {
     fn notice_ends(&mut self) {
         let unbinding = self.session.state() == BindState::Unbinding;
         let why = |gone| if unbinding { EndReason::Unbound } else { gone };
-        if self.smsc.as_ref().is_some_and(|leg| leg.ended) {
+        if self.smsc.as_ref().is_some_and(Leg::is_gone) {
             self.session.end(why(EndReason::SmscClosed));
         } else if self.esme.ended && !self.is_waiting() && !self.smsc_wanted {
             self.session.end(why(EndReason::EsmeClosed));
@@ -445,6 +451,19 @@ impl Pair {
     /// Whether what came from the ESME waits for journal or ledger: no more of it is read.
     pub(super) fn is_waiting(&self) -> bool {
         self.ticket.is_some() || self.inquiry.is_any()
+    }
+
+    /// Whether the SMSC is not heard because of us: what it said waits for journal and ledger, or for an ESME
+    /// that does not take it.
+    fn holds_smsc(&self) -> bool {
+        self.session.holds_answers() || !self.may_read_smsc()
+    }
+
+    /// Whether there is room for what the SMSC sends. What is held back for a handset's answer waits in the
+    /// session.
+    pub(super) fn may_read_smsc(&self) -> bool {
+        let most = self.terms.settings.session_buffer_octets;
+        self.to_esme.len() < most && self.session.waiting_from(Side::Smsc) < most
     }
 
     pub(super) fn has_room(&self) -> bool {

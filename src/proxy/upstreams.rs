@@ -81,6 +81,11 @@ impl Upstreams {
         &self.listener
     }
 
+    /// They are judged by these times from now on.
+    pub fn judge_by(&self, times: Times) {
+        self.lock().judge_by(times);
+    }
+
     /// Whether there is more than one.
     pub(super) fn are_several(&self) -> bool {
         self.members.len() > 1

@@ -51,12 +51,14 @@ impl Pair {
             any |= took(self.to_esme.poll_flush(&mut self.esme.stream, cx), &mut self.esme);
             if self.esme.deaf {
                 self.to_esme = ToEsme::default();
+                self.esme.ended = true;
             }
         }
-        if let Some(smsc) = &mut self.smsc
-            && (self.to_smsc.len() > 0 || smsc.stream.is_unflushed())
-        {
-            any |= took(self.to_smsc.poll_flush(&mut smsc.stream, cx), smsc);
+        // What an SMSC answered before it went may still be there to be read: it has not ended.
+        if let Some(smsc) = &mut self.smsc {
+            if !smsc.deaf && (self.to_smsc.len() > 0 || smsc.stream.is_unflushed()) {
+                any |= took(self.to_smsc.poll_flush(&mut smsc.stream, cx), smsc);
+            }
             if smsc.deaf {
                 self.to_smsc = ToSmsc::default();
             }
@@ -104,9 +106,7 @@ impl Pair {
     }
 
     pub(super) fn poll_read_smsc(&mut self, cx: &mut Context<'_>) -> bool {
-        let most = self.terms.settings.session_buffer_octets;
-        // What is held back for a handset's answer waits in the session.
-        let room = self.to_esme.len() < most && self.session.waiting_from(Side::Smsc) < most;
+        let room = self.may_read_smsc();
         match &mut self.smsc {
             Some(smsc) if !smsc.ended && room => {
                 let (session, clock) = (&mut self.session, self.shared.clock);
@@ -183,13 +183,12 @@ impl Pair {
     }
 }
 
-/// Whether a flush moved anything; a peer that cannot be written to is deaf and gone.
+/// Whether a flush moved anything; a peer that cannot be written to is deaf.
 fn took(flushed: Poll<std::io::Result<bool>>, leg: &mut Leg) -> bool {
     match flushed {
         Poll::Ready(Ok(moved)) => moved,
         Poll::Ready(Err(_)) => {
             leg.deaf = true;
-            leg.ended = true;
             true
         }
         Poll::Pending => false,

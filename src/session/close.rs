@@ -62,6 +62,24 @@ impl Session {
         own
     }
 
+    /// Says whether the SMSC is not heard now because of us: what it said is held back, or the ESME does not
+    /// take it and so it is not read. That is no silence of its own: no answer of it is overdue meanwhile, and
+    /// the time for one begins anew behind it.
+    pub fn hold_smsc(&mut self, is_held: bool, now: Moment) {
+        if is_held || self.holds_smsc {
+            self.held_until_us = now.steady_us;
+        }
+        self.holds_smsc = is_held;
+    }
+
+    /// When the SMSC's answer is overdue that was asked for at `asked_us`, on the steady clock.
+    pub(super) fn overdue_us(&self, asked_us: u64) -> u64 {
+        match self.holds_smsc {
+            true => u64::MAX,
+            false => asked_us.max(self.held_until_us).saturating_add(self.timeouts.response_us),
+        }
+    }
+
     /// Looks at the clock. Answers nothing: see [`Session::ending`].
     pub fn tick(&mut self, now: Moment) {
         let since = |then: u64| now.steady_us.saturating_sub(then);
@@ -83,12 +101,12 @@ impl Session {
         }
         self.tick_probe(now);
         while let Some(oldest) = self.window.oldest() {
-            if since(oldest.asked_us) < self.timeouts.response_us {
+            if now.steady_us < self.overdue_us(oldest.asked_us) {
                 break;
             }
             // One lost answer among others costs one slot; an SMSC that answers nothing at all
             // is gone, and its session with it.
-            if since(self.progress_us) >= self.timeouts.response_us {
+            if now.steady_us >= self.overdue_us(self.progress_us) {
                 self.end(EndReason::SmscSilent);
                 break;
             }
@@ -105,10 +123,7 @@ impl Session {
             }
             BindState::Bound(_) | BindState::Unbinding => u64::MAX,
         };
-        let response = self
-            .window
-            .oldest()
-            .map_or(u64::MAX, |o| o.asked_us.saturating_add(self.timeouts.response_us));
+        let response = self.window.oldest().map_or(u64::MAX, |o| self.overdue_us(o.asked_us));
         idle.min(bind).min(response).min(self.probe_deadline_us())
     }
 

@@ -90,7 +90,7 @@ impl Session {
     /// When something has to be done about it, on the steady clock.
     pub(super) fn probe_deadline_us(&self) -> u64 {
         let open = self.probe.as_ref().and_then(|probe| probe.open);
-        let answer = open.map(|(_, at_us)| at_us.saturating_add(self.timeouts.response_us));
+        let answer = open.map(|(_, at_us)| self.overdue_us(at_us));
         answer.unwrap_or(u64::MAX).min(self.probe_due_us())
     }
 
@@ -98,7 +98,7 @@ impl Session {
     pub(super) fn tick_probe(&mut self, now: Moment) {
         let open = self.probe.as_ref().and_then(|probe| probe.open);
         if let Some((_, at_us)) = open
-            && now.steady_us.saturating_sub(at_us) >= self.timeouts.response_us
+            && now.steady_us >= self.overdue_us(at_us)
         {
             self.end(EndReason::SmscSilent);
         }

@@ -170,6 +170,10 @@ pub struct Session {
     pub(super) bind_since_us: u64,
     pub(super) esme_active_us: u64,
     pub(super) progress_us: u64,
+    /// Whether we do not hear the SMSC, or do not pass on what it said; see [`Session::hold_smsc`].
+    pub(super) holds_smsc: bool,
+    /// When we last did not.
+    pub(super) held_until_us: u64,
     pub(super) forwarded: u64,
     pub(super) refused: u64,
     pub(super) unanswered: u64,
@@ -237,6 +241,8 @@ impl Session {
             bind_since_us: now.steady_us,
             esme_active_us: now.steady_us,
             progress_us: now.steady_us,
+            holds_smsc: false,
+            held_until_us: 0,
             forwarded: 0,
             refused: 0,
             unanswered: 0,
@@ -388,10 +394,17 @@ impl Session {
         self.answered_us
     }
 
-    /// Since when the SMSC owes an answer, on the steady clock; `None` where it owes none.
+    /// Since when the SMSC owes an answer, on the steady clock; `None` where it owes none. What is not heard
+    /// because of us it does not owe: it may have been said.
     pub fn owed_since_us(&self) -> Option<u64> {
         let asked_us = self.window.oldest().map(|open| open.asked_us);
-        asked_us.into_iter().chain(self.enquired_since_us()).min()
+        let owed_us = asked_us.into_iter().chain(self.enquired_since_us()).min();
+        owed_us.filter(|_| !self.holds_smsc).map(|since_us| since_us.max(self.held_until_us))
+    }
+
+    /// Whether a handset's answer, and all that the SMSC said behind it, is held back until it is kept.
+    pub fn holds_answers(&self) -> bool {
+        !self.heard.is_empty()
     }
 
     /// Whether nothing is open, held or under way, and no bind is.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::Record;
 use crate::consent::desk::{self, Told};
 use crate::consent::{
-    Event, EventFault, IdKey, Ledger, Line, LineFault, NameFault, Source, Unavailable,
+    Event, EventFault, Gathered, IdKey, Ledger, Line, LineFault, NameFault, Source, Unavailable,
 };
 
 /// A message as it came.
@@ -94,8 +94,9 @@ impl Intake {
     /// are durable, their ids are not remembered yet: see [`Intake::remember`].
     pub fn take(&self, messages: &[Message], now_us: u64) -> Result<Done, IntakeFault> {
         let now_us = self.ledger.now_us(now_us);
-        let mut events = Vec::new();
-        let read = self.read(messages, now_us, &mut events)?;
+        let mut gathered = Gathered::default();
+        let read = self.read(messages, now_us, &mut gathered)?;
+        let events = gathered.events;
         let mut told = Vec::new();
         let mut becomes: Vec<Became> = vec![Became::Known; events.len()];
         // What was told before without being remembered is in the history of its pair.
@@ -154,7 +155,7 @@ impl Intake {
         &self,
         messages: &[Message],
         now_us: u64,
-        events: &mut Vec<Event>,
+        gathered: &mut Gathered,
     ) -> Result<Vec<Read>, IntakeFault> {
         let lines: Vec<_> = messages.iter().map(|one| Line::from_message(&one.payload)).collect();
         let keys: Vec<Option<IdKey>> = lines
@@ -184,11 +185,11 @@ impl Intake {
                 read.push(Read::Again(*before));
                 continue;
             }
-            let from = events.len();
-            match self.events(line, message, now_us, events) {
+            let from = gathered.events.len();
+            match self.events(line, message, now_us, gathered) {
                 Ok(id) => {
                     first.insert(key, at);
-                    read.push(Read::Events { id, key, from, to: events.len() });
+                    read.push(Read::Events { id, key, from, to: gathered.events.len() });
                 }
                 Err(LineFault::Name(_, NameFault::Unavailable(why))) => return Err(why.into()),
                 Err(fault) => read.push(Read::Malformed(fault.to_string())),
@@ -203,7 +204,7 @@ impl Intake {
         mut line: Line<'a>,
         message: &Message,
         now_us: u64,
-        events: &mut Vec<Event>,
+        gathered: &mut Gathered,
     ) -> Result<String, LineFault> {
         if let Some(entity) = &self.entity {
             if line.entity.is_empty() {
@@ -222,7 +223,7 @@ impl Intake {
             }
             None => now_us,
         };
-        line.events(&self.ledger, Source::Stream, time_us, events)?;
+        line.events(&self.ledger, Source::Stream, time_us, gathered)?;
         Ok(line.id.into_owned())
     }
 

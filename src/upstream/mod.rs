@@ -112,6 +112,11 @@ impl Set {
         Set { members: upstreams.into_iter().take(UPSTREAMS_MAX).map(member).collect(), times }
     }
 
+    /// Other times are in force. An ejection under way lasts as long as it was to last.
+    pub fn judge_by(&mut self, times: Times) {
+        self.times = times;
+    }
+
     /// Where the next bind goes, and notes that it was tried. `sends`: whether who binds may send messages.
     /// `None` where nobody is left.
     pub fn choose(&mut self, tried: &mut Tried, sends: bool, now_us: u64) -> Option<usize> {

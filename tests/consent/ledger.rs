@@ -466,6 +466,77 @@ fn a_file_whose_beginning_changed_is_read_from_its_beginning() {
     assert_eq!(import(), (0, [100, 1, 99, 0]));
 }
 
+/// The figures of an import: lines, events taken, known, lines refused.
+fn figures(output: &Output) -> [u64; 4] {
+    let result: serde_json::Value = serde_json::from_str(&said(output).1).unwrap();
+    ["lines", "taken", "known", "refused"].map(|key| result[key].as_u64().unwrap())
+}
+
+fn shown(state: &str, number: &str, entity: &str) -> String {
+    let output = consentry(&["consent", "show", "--path", state, number, entity, "--json"]);
+    let standing: serde_json::Value = serde_json::from_str(&said(&output).1).unwrap();
+    standing["state"].as_str().unwrap().to_owned()
+}
+
+#[test]
+fn a_refusal_without_an_entity_is_for_all_whom_the_same_file_names_before_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let state = folder.path().join("state").display().to_string();
+    let csv = format!(
+        "number,entity,event,time,cause,proof_sha256\n\
+         13800000001,甲,,2026-01-01,,{DIGEST}\n\
+         13800000001,乙,,2026-01-01,,{DIGEST}\n\
+         13800000002,甲,,2026-01-01,,{DIGEST}\n\
+         13800000001,,revoked,2026-01-02,recycled,\n\
+         13800000001,丙,,2026-01-01,,{DIGEST}\n"
+    );
+    let file = write(folder.path(), "a.csv", &csv).display().to_string();
+    let output = consentry(&["consent", "import", "--path", &state, &file, "--json"]);
+    assert_eq!(figures(&output), [6, 6, 0, 0], "{}", complaints(&output));
+    for (number, entity, expected) in [
+        ("13800000001", "甲", "revoked"),
+        ("13800000001", "乙", "revoked"),
+        ("13800000001", "丙", "granted"),
+        ("13800000002", "甲", "granted"),
+    ] {
+        assert_eq!(shown(&state, number, entity), expected, "{entity}");
+    }
+}
+
+#[test]
+fn a_list_without_times_brings_nobody_back_however_it_is_imported_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let state = folder.path().join("state").display().to_string();
+    let list = |numbers: &[&str]| {
+        let line = |number: &&str| format!("{number},示例,{DIGEST}\n");
+        let lines: String = numbers.iter().map(line).collect();
+        write(folder.path(), "list.csv", &format!("number,entity,proof_sha256\n{lines}"))
+    };
+    let import = |from: &str, input: Stdio| {
+        let args = ["consent", "import", "--path", &state, from, "--format", "csv", "--json"];
+        Command::new(PROGRAM).args(args).stdin(input).output().unwrap()
+    };
+    let (one, two, three) = ("13800000001", "13800000002", "13800000003");
+    let file = list(&[one, two, three]).display().to_string();
+    let first = import(&file, Stdio::null());
+    assert_eq!(figures(&first), [4, 3, 0, 0], "{}", complaints(&first));
+    let note = "do not say when consent was given";
+    assert_eq!(complaints(&first).matches(note).count(), 1, "{}", complaints(&first));
+    let refused = consentry(&["consent", "revoke", "--path", &state, one, "示例"]);
+    assert_eq!(said(&refused).0, 0, "{}", complaints(&refused));
+    // Changed, so read from its beginning; and from where nobody knows how far an import came.
+    let file = list(&[one, two]);
+    let changed = import(&file.display().to_string(), Stdio::null());
+    let piped = import("-", std::fs::File::open(&file).unwrap().into());
+    for again in [changed, piped] {
+        assert_eq!(figures(&again), [3, 0, 1, 1], "{}", complaints(&again));
+        let why = "line 2: time: is missing, and the recipient has refused";
+        assert!(complaints(&again).contains(why), "{}", complaints(&again));
+        assert_eq!(shown(&state, one, "示例"), "revoked");
+        assert_eq!(shown(&state, two, "示例"), "granted");
+    }
+}
+
 /// Kills an import again and again until it is through: the same as one that was left alone.
 #[test]
 fn a_killed_import_continues_where_it_was() {

@@ -201,6 +201,51 @@ fn a_refusal_that_names_no_entity_is_for_all_who_know_the_number() {
 }
 
 #[test]
+fn a_refusal_that_names_no_entity_ends_what_came_just_before_it() {
+    let all = json!({ "id": "r-1", "number": NUMBER, "event": "revoked", "time": "2026-10-02" });
+    let mut other = grant("g-2", "2026-10-01");
+    other["entity"] = OTHER.into();
+    let mut stranger = grant("g-3", "2026-10-01");
+    stranger["number"] = "13800138001".into();
+    let lines = [grant("g-1", "2026-10-01"), stranger, all, other];
+    let state = |ledger: &Ledger, number: &str, entity: &str| {
+        let pair = json!({ "number": number, "entity": entity }).to_string();
+        let ask = Ask::Standings;
+        desk::answer(ledger, ask, pair.as_bytes(), Source::Api, NOW_US, &mut Vec::new())
+            .map(|shown| shown.contains("\"state\":\"revoked\""))
+            .expect("an answer")
+    };
+    for by in ["stream", "body", "body of a file"] {
+        let folder = tempfile::tempdir().expect("a folder");
+        let ledger = open(folder.path());
+        let unnamed: String = lines
+            .iter()
+            .map(|line| {
+                let mut line = line.clone();
+                line.as_object_mut().expect("an object").remove("id");
+                format!("{line}\n")
+            })
+            .collect();
+        let tell = |ask| {
+            desk::answer(&ledger, ask, unnamed.as_bytes(), Source::Api, NOW_US, &mut Vec::new())
+                .expect("an answer")
+        };
+        match by {
+            "stream" => {
+                let intake = Journal::default().intake(&ledger, None);
+                let done = intake.take(&lines.clone().map(message), NOW_US).expect("taken");
+                assert_eq!(counts(&done), (4, 0, 0));
+            }
+            "body" => assert_eq!(tell(Ask::Events), r#"{"refused":[],"taken":4}"#),
+            _ => assert_eq!(tell(Ask::Import), r#"{"refused":[],"taken":4}"#),
+        }
+        assert!(state(&ledger, NUMBER, SHOP), "{by}: it is ended");
+        assert!(!state(&ledger, NUMBER, OTHER), "{by}: what comes after it is not");
+        assert!(!state(&ledger, "13800138001", SHOP), "{by}: nor another's");
+    }
+}
+
+#[test]
 fn a_stream_of_one_entity_speaks_for_no_other() {
     let folder = tempfile::tempdir().expect("a folder");
     let (ledger, journal) = (open(folder.path()), Journal::default());

@@ -2,13 +2,16 @@
 
 use std::time::Duration;
 
-use consentry::consent::{Claim, Claimed, EventFault, Happened, Scope, Source};
+use consentry::consent::desk::{self, Ask};
+use consentry::consent::{
+    Claim, Claimed, EventFault, Happened, Ledger, Scope, Source, UNSURE_EVENTS_MAX,
+};
 use consentry::policy::StandingState;
 
 use super::forward::Forwarder;
 use super::servers::{self, Server};
 use super::stage::{
-    REVOKED, Stage, event, granted, history, now_us, reply, standing, tell, until, wait,
+    PATIENCE, REVOKED, Stage, event, granted, history, now_us, reply, standing, tell, until, wait,
 };
 
 #[test]
@@ -138,4 +141,91 @@ fn an_engine_that_went_back_is_told_again_and_answers_nothing_old_meanwhile() {
     });
     until("it is delivered again", || history(&other, shop, 0) == ["granted", "revoked"]);
     assert_eq!(standing(&other, shop, 1), Some(StandingState::Granted));
+}
+
+/// What an operator tells by the API.
+fn told(ledger: &Ledger, body: &str) -> serde_json::Value {
+    let body = body.as_bytes();
+    let answer = desk::answer(ledger, Ask::Events, body, Source::Api, now_us(), &mut Vec::new());
+    serde_json::from_str(&answer.expect("it is taken")).expect("an object")
+}
+
+#[test]
+fn a_refusal_without_an_entity_is_for_all_known_here_while_the_engine_is_out_of_reach() {
+    let Some(server) = servers::shared() else { return };
+    let stage = Stage::on(server);
+    let way = Forwarder::start(stage.address);
+    let node = stage.node_at("node", way.address);
+    assert!(node.settle(PATIENCE), "the engine is heard");
+    let shop = node.entity("shop").expect("a name");
+    let bank = node.entity("bank").expect("a name");
+    assert_eq!(tell(&node, &[event(shop, 1, Source::Api, granted(None))]), Ok((0, Vec::new())));
+    way.refuse(true);
+    until("it is seen", || !node.figures().expect("it is shared").is_up);
+    let recycled = |number: usize| {
+        let number = 8_613_000_000_000 + number;
+        format!("{{\"number\":{number},\"event\":\"revoked\",\"cause\":\"recycled\"}}\n")
+    };
+    let answer = told(&node, &recycled(1));
+    assert_eq!((&answer["taken"], &answer["waiting"]), (&2.into(), &2.into()), "{answer}");
+    for entity in [shop, bank] {
+        assert_eq!(standing(&node, entity, 1), Some(StandingState::Revoked), "at once");
+    }
+    // At the limit, and one past it.
+    let most = UNSURE_EVENTS_MAX / 2;
+    let body: String = (0..=most).map(|at| recycled(100 + at)).collect();
+    let answer = told(&node, &body);
+    assert_eq!(answer["taken"], UNSURE_EVENTS_MAX, "{answer}");
+    assert_eq!(answer["refused"].as_array().map(Vec::len), Some(1), "{answer}");
+    assert_eq!(answer["refused"][0]["line"], most + 1);
+    let why = answer["refused"][0]["why"].as_str().unwrap_or_default();
+    assert!(why.starts_with("entity: is missing") && why.ends_with("name the entity"), "{why}");
+    way.refuse(false);
+    until("all is delivered", || node.figures().expect("it is shared").outbox_events == 0);
+    let other = stage.node("other");
+    assert_eq!(history(&other, shop, 1), ["granted", "revoked"]);
+    assert_eq!(history(&other, bank, 1), ["revoked"]);
+    assert_eq!(history(&other, bank, 100), ["revoked"]);
+    // With the engine it is for those who know the number.
+    assert_eq!(told(&node, &recycled(2))["taken"], 0);
+}
+
+#[test]
+fn nothing_is_told_to_a_ledger_that_means_others_by_the_same_numbers() {
+    let Some(server) = servers::shared() else { return };
+    let (mut stage, mut elsewhere) = (Stage::on(server), Stage::on(server));
+    let node = stage.node("node");
+    let shop = node.entity("shop").expect("a name");
+    reply(&node, shop, 1, REVOKED);
+    until("it is delivered", || node.figures().expect("it is shared").outbox_events == 0);
+    drop(node);
+    let there = elsewhere.node("there");
+    assert_eq!(there.entity("another"), Ok(shop), "the same number");
+    let grants: Vec<_> =
+        (1..4).map(|number| event(shop, number, Source::Api, granted(None))).collect();
+    assert_eq!(tell(&there, &grants), Ok((0, Vec::new())));
+    // The node's outbox is kept, and its configuration leads to the other ledger.
+    std::mem::swap(&mut stage.folder, &mut elsewhere.folder);
+    let node = elsewhere.node_at("node", elsewhere.address);
+    let revoked = [event(shop, 2, Source::Operator, REVOKED)];
+    assert_eq!(tell(&node, &revoked), Ok((1, Vec::new())), "it waits");
+    let why = tell(&node, &grants[..1]).expect_err("grants wait");
+    assert!(why.contains("gives numbers to other legal entities"), "{why}");
+    assert!(node.entity("new").is_err() && node.entities_of(revoked[0].recipient).is_err());
+    reply(&node, shop, 3, REVOKED);
+    let until_then = std::time::Instant::now() + Duration::from_millis(800);
+    while std::time::Instant::now() < until_then {
+        for number in 1..4 {
+            assert_eq!(history(&there, shop, number), ["granted"], "{number}");
+        }
+        assert_eq!(node.figures().expect("it is shared").outbox_events, 2);
+    }
+    assert_eq!(there.find_entity("new"), None);
+    drop(node);
+    std::mem::swap(&mut stage.folder, &mut elsewhere.folder);
+    let node = stage.node("node");
+    until("it is delivered", || node.figures().expect("it is shared").outbox_events == 0);
+    for number in 1..4 {
+        assert_eq!(history(&node, shop, number), ["revoked"], "{number}");
+    }
 }

@@ -342,6 +342,30 @@ async fn the_api_begins_and_ends_a_capture_for_who_has_the_token() {
 }
 
 #[tokio::test]
+async fn a_capture_knows_what_a_reload_has_put_in_force() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let smsc = smsc(Options::default());
+    let proxy = Proxy::start(folder.path(), smsc.address(), &capture(""), "");
+    let admin = proxy.admin.expect("an address");
+    let wanted = r#"{"providers":["新来有限公司"]}"#;
+    assert_eq!(http(admin, "POST", "", wanted).0, 400, "nobody knows him");
+    let file = folder.path().join("registry.toml");
+    let registry = std::fs::read_to_string(&file).expect("it is there");
+    let new = "[[provider]]\nname = \"新来有限公司\"\nsystem_ids = [\"new\"]\n\
+               licence = { number = \"B2-2\", valid_until = 2099-12-31 }\nidentity = \"verified\"\n";
+    std::fs::write(&file, registry + new).expect("written");
+    let (status, said) = ask(admin, "POST /api/v1/reload", "", "");
+    assert_eq!(status, 200, "{said}");
+    let (status, began) = http(admin, "POST", "", wanted);
+    assert_eq!(status, 200, "{began}");
+    assert_eq!(http(admin, "DELETE", "", "").0, 200);
+    let written = std::fs::read(&files(folder.path())[0]).expect("a file");
+    let digest = json(&said)["digest"].as_str().expect("a digest").to_owned();
+    let names_rules = written.windows(digest.len()).any(|some| some == digest.as_bytes());
+    assert!(names_rules, "its header names the rules in force");
+}
+
+#[tokio::test]
 async fn a_file_that_cannot_be_written_ends_the_capture_and_nothing_else() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let smsc = smsc(Options::default());

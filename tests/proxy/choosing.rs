@@ -1,7 +1,7 @@
 //! Which upstream a bind goes to, as data: one event after the other, and whole histories with seeds in which
 //! SMSCs go up, down and silent.
 
-use consentry::upstream::{FAILURES_MAX, Failure, Set, Times, Tried, Upstream};
+use consentry::upstream::{Change, FAILURES_MAX, Failure, Set, Times, Tried, Upstream};
 
 const SECOND: u64 = 1_000_000;
 const TIMES: Times = Times { response_us: 60 * SECOND, ejection_us: 10 * SECOND };
@@ -206,6 +206,15 @@ fn what_speaks_for_and_against_an_upstream() {
         ],
     );
     assert_eq!(FAILURES_MAX, 3, "these stories count to it");
+}
+
+#[test]
+fn other_times_are_in_force_at_once() {
+    let mut set = set(&[(0, 1), (0, 1)]);
+    assert_eq!(set.owed(0, 0, 5 * SECOND), None);
+    set.judge_by(Times { response_us: 6 * SECOND, ejection_us: 20 * SECOND });
+    let ejected = Change::Ejected { until_us: 26 * SECOND, why: Failure::Silent };
+    assert_eq!(set.owed(0, 5 * SECOND, 6 * SECOND), Some(ejected));
 }
 
 #[test]

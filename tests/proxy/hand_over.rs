@@ -11,6 +11,7 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use consentry::peer::esme::Esme;
+use consentry::peer::smsc::Fault;
 use consentry::smpp::{Command, CommandStatus, Header, write};
 
 use crate::notified::Systemd;
@@ -259,12 +260,22 @@ async fn what_cannot_take_over_leaves_the_first_process_as_it_is() {
     let mut esme = bound(&proxy).await;
     let (bad, elsewhere) =
         (format!("{good}surprise = 1\n"), good.replace("\"127.0.0.1:0\"", "\"192.0.2.1:9\""));
+    let auditor = good.replace("[audit]\n", "[audit]\nauditors = [\"auditor.pub\"]\n");
+    let captured = format!("{good}[capture]\nproviders = [\"nobody\"]\n");
+    let admin = format!("{good}[admin]\naddress = \"127.0.0.1:0\"\ntoken_file = \"token\"\n");
+    let stray = format!("{good}keys = \"stray\"\n");
+    std::fs::create_dir(folder.path().join("stray")).expect("a folder");
+    std::fs::write(folder.path().join("stray/numbers-2026-01.key"), "no key").expect("written");
     let mut failed = 0;
     for (script, config, expected) in [
         (Some("#!/bin/sh\nexit 3\n"), &good, "it ended without a word: exit status: 3"),
         (Some("\u{7f}ELF and nothing more"), &good, "cannot be started: "),
         (None, &bad, "surprise is not a key here"),
         (None, &elsewhere, "cannot listen on 192.0.2.1:9"),
+        (None, &auditor, "auditor.pub"),
+        (None, &captured, "[capture] providers or sources"),
+        (None, &admin, "token"),
+        (None, &stray, "numbers-2026-01.key"),
     ] {
         replace(folder.path(), script);
         std::fs::write(&file, config).expect("written");
@@ -289,6 +300,17 @@ async fn what_cannot_take_over_leaves_the_first_process_as_it_is() {
     assert_eq!((passed.len(), unanswered), (2 * failed, 0));
 }
 
+/// A program that is killed at the first call that would change the journal.
+fn killed_at_the_journal(folder: &Path) -> String {
+    let (library, journal) = (shim::library(), folder.join("audit"));
+    format!(
+        "#!/bin/sh\nexport LD_PRELOAD='{}' CONSENTRY_FAULT_KILL=1 CONSENTRY_FAULT_FOLDER='{}'\n\
+         exec '{BINARY}' \"$@\"\n",
+        library.display(),
+        journal.display()
+    )
+}
+
 #[tokio::test]
 async fn a_process_that_fails_after_the_sessions_have_ended_gives_everything_back() {
     let folder = tempfile::tempdir().expect("a temporary folder");
@@ -299,15 +321,7 @@ async fn a_process_that_fails_after_the_sessions_have_ended_gives_everything_bac
     let mut esme = bound(&proxy).await;
     esme.send(&submit(2, OURS, |_| {})).await.expect("sent");
     assert!(answer(&mut esme).await.is_some());
-    // It is killed at the first call that would change the journal.
-    let (library, journal) = (shim::library(), folder.path().join("audit"));
-    let script = format!(
-        "#!/bin/sh\nexport LD_PRELOAD='{}' CONSENTRY_FAULT_KILL=1 CONSENTRY_FAULT_FOLDER='{}'\n\
-         exec '{BINARY}' \"$@\"\n",
-        library.display(),
-        journal.display()
-    );
-    replace(folder.path(), Some(&script));
+    replace(folder.path(), Some(&killed_at_the_journal(folder.path())));
     proxy.signal("-USR2");
     let told = within("it says why", || proxy.logged("the new process does not serve").pop());
     assert!(told.contains("it ended without a word: signal: 9"), "{told}");
@@ -319,6 +333,47 @@ async fn a_process_that_fails_after_the_sessions_have_ended_gives_everything_bac
     proxy.signal("-TERM");
     assert_eq!(proxy.wait(), Some(0));
     assert_eq!(recorded(folder.path()), (vec![2, 3], 0));
+}
+
+#[tokio::test]
+async fn what_was_written_meanwhile_is_served_by_its_addresses_once_it_is_right() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let (one, other) = (smsc(Default::default()), smsc(Default::default()));
+    let second =
+        format!("[[listen]]\naddress = \"127.0.0.2:0\"\nsmsc = [\"{}\"]\n", other.address());
+    let mut proxy = start(folder.path(), one.address(), &second, "");
+    let file = folder.path().join("consentry.toml");
+    let good = std::fs::read_to_string(&file).expect("it is there");
+    let mut esme = bound(&proxy).await;
+    one.fault(Fault::Silent);
+    esme.send(&submit(2, OURS, |_| {})).await.expect("sent");
+    within("it is under way", || (one.counts().messages > 0).then_some(()));
+    replace(folder.path(), Some(&killed_at_the_journal(folder.path())));
+    proxy.signal("-USR2");
+    within("it drains", || proxy.logged("the new process is ready: draining").pop());
+    // The files change while its last session has a message open.
+    std::fs::write(&file, format!("{good}surprise = 1\n")).expect("written");
+    drop(esme);
+    let told = within("it says why", || proxy.logged("nobody serves").pop());
+    assert!(told.contains("surprise is not a key here"), "{told}");
+    one.fault(Fault::None);
+    let swapped = second.clone() + &good.replace(&second, "");
+    std::fs::write(&file, swapped).expect("written");
+    within("it serves again", || {
+        (proxy.logged("listening address=127.0.0.1").len() == 2).then_some(())
+    });
+    let mut esme = bound(&proxy).await;
+    assert_eq!(
+        (one.counts().binds, other.counts().binds),
+        (2, 0),
+        "each address leads where it says"
+    );
+    esme.send(&submit(3, OURS, |_| {})).await.expect("sent");
+    assert_eq!(answer(&mut esme).await.map(|a| a.1), Some(CommandStatus::ESME_ROK));
+    drop(esme);
+    proxy.signal("-TERM");
+    assert_eq!(proxy.wait(), Some(0));
+    assert_eq!(recorded(folder.path()).0, vec![2, 3]);
 }
 
 /// `consentry hand-over` on a configuration with that admin address.
@@ -346,9 +401,10 @@ async fn the_command_asks_through_the_admin_api_and_tells_what_came_of_it() {
     drop(bound(&proxy).await);
 
     replace(folder.path(), None);
-    let Output { status, stdout, .. } = ask(folder.path(), address);
+    let Output { status, stdout, stderr } = ask(folder.path(), address);
     let said = String::from_utf8_lossy(&stdout);
-    assert_eq!(status.code(), Some(0), "{said}");
+    let why = String::from_utf8_lossy(&stderr);
+    assert_eq!(status.code(), Some(0), "{said}{why}");
     let successors = Successors(&proxy);
     let id = successors.ids(1)[0];
     assert_eq!(said, format!("process {id} is ready and takes over\n"));

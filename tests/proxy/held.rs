@@ -15,6 +15,7 @@ use tokio::io::AsyncWriteExt;
 use tokio::net::TcpListener;
 use tokio::time::{sleep, timeout};
 
+use crate::budget::within;
 use crate::running::Proxy;
 use crate::wire::{Wire, listener};
 use crate::{OURS, answer, audit, submit};
@@ -102,6 +103,27 @@ async fn a_refusal_is_kept_once_by_ledger_and_journal_however_often_it_is_tried(
     let entity = ledger.find_entity("测试有限公司").expect("the provider");
     let handset = Msisdn::new(8_613_800_138_000).expect("a number");
     assert_eq!(ledger.history(entity, handset).expect("a history").len(), 1, "revocations");
+}
+
+#[tokio::test]
+async fn an_answer_that_waits_behind_a_refusal_is_not_overdue() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let (listener, address) = listener().await;
+    let more = audit("written") + "[timeouts]\nresponse = \"1s\"\n";
+    let proxy = Proxy::start(folder.path(), address, &more, "trap '' XFSZ;");
+    let (mut esme, mut smsc) = bound(&proxy, &listener).await;
+    esme.send(&submit(2, OURS, |_| {})).await.expect("sent");
+    let asked = smsc.expect(Command::SubmitSm).await;
+    limit_files(&proxy, "1");
+    smsc.send(&refusal()).await;
+    smsc.answer(&asked, CommandStatus::ESME_ROK).await;
+    // It is tried every second: three times the response time has passed.
+    within("it is tried", Duration::from_secs(30), || {
+        proxy.logged("a handset's answer is held back until it can be kept").len() >= 4
+    });
+    assert_eq!(proxy.logged("smsc_silent"), [""; 0]);
+    let came = timeout(Duration::from_millis(100), esme.next()).await;
+    assert!(came.is_err(), "{came:?} came: neither the answer nor the end is due");
 }
 
 #[tokio::test]

@@ -41,6 +41,7 @@ mod shim;
 mod sockets;
 mod start;
 mod tls;
+mod unheard;
 mod upstreams;
 mod wire;
 

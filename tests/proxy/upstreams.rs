@@ -458,6 +458,60 @@ async fn an_upstream_that_is_drained_loses_nothing() {
     assert_eq!((passed.len(), unanswered), (accepted + 1, 0));
 }
 
+/// How often threads of the process have gone to sleep so far.
+fn sleeps(id: u32) -> u64 {
+    let threads = std::fs::read_dir(format!("/proc/{id}/task")).expect("it lives");
+    let count = |one: std::fs::DirEntry| {
+        let status = std::fs::read_to_string(one.path().join("status")).unwrap_or_default();
+        let line = status.lines().find_map(|line| line.strip_prefix("voluntary_ctxt_switches:"));
+        line.and_then(|count| count.trim().parse::<u64>().ok()).unwrap_or(0)
+    };
+    threads.filter_map(Result::ok).map(count).sum()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_unbinds_before_the_bind_is_answered_costs_nothing_afterwards() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let (a, b) = (Odd::start(Fault::Mute).await, Odd::start(Fault::Mute).await);
+    let more = "[timeouts]\nconnect = \"1s\"";
+    let proxy =
+        Proxy::start_with(folder.path(), &config(&in_order(&[a.address, b.address]), more), "");
+    let mut esme = Wire::connect(proxy.address()).await;
+    let fields = write::BindFields {
+        system_id: b"test",
+        password: b"secret",
+        system_type: b"",
+        interface_version: 0x34,
+    };
+    let mut bind = Vec::new();
+    write::bind(&mut bind, Command::BindTransceiver, 1, fields);
+    esme.send(&bind).await;
+    within("it is connected", || upstreams(&proxy)[0]["sessions"] == 1);
+    let mut unbind = Vec::new();
+    write::header_only(&mut unbind, Command::Unbind.id(), CommandStatus::ESME_ROK, 2);
+    esme.send(&unbind).await;
+    within("it unbinds", || {
+        asked_of(&proxy, "GET /api/v1/sessions", "").1.contains("\"unbinding\"")
+    });
+    // The time is over in which the SMSC should have answered the bind; then a second is looked at.
+    tokio::time::sleep(Duration::from_millis(1500)).await;
+    let before = sleeps(proxy.id());
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    let often = sleeps(proxy.id()) - before;
+    assert!(often < 400, "woken {often} times in a second in which nothing happened");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_command_reaches_an_admin_that_listens_on_every_address() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let smsc = smsc(Options::default());
+    let config = config(&in_order(&[smsc.address()]), "")
+        .replace("[admin]\naddress = \"127.0.0.1:", "[admin]\naddress = \"0.0.0.0:");
+    let _proxy = Proxy::start_with(folder.path(), &config, "");
+    let (code, says) = run(folder.path(), &["--json"]);
+    assert!(code == Some(0) && says.contains(&smsc.address().to_string()), "{says}");
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_idle_smsc_is_enquired_of_and_one_that_says_nothing_is_left() {
     let folder = tempfile::tempdir().expect("a temporary folder");

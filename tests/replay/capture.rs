@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use consentry::capture::redact::{FILL, redact};
 use consentry::capture::{
-    Capture, Chosen, End, Filter, Limits, Note, Options, StartFault, Stream, Texts, Verdict,
+    Capture, Chosen, End, Filter, Known, Limits, Note, Options, StartFault, Stream, Texts, Verdict,
     Wanted, Way,
 };
 use consentry::smpp::bind::{Bind, Outbind};
@@ -289,9 +289,11 @@ fn options(folder: &Path, texts: Texts) -> Options {
         folder: folder.join("capture"),
         limits: Limits { file_octets: 64 << 20, files: 2 },
         wanted: Wanted { texts, ..Wanted::default() },
-        providers: vec!["测试有限公司".to_owned()],
-        rules: "rules".to_owned(),
     }
+}
+
+fn known() -> Known {
+    Known { providers: vec!["测试有限公司".to_owned()], rules: "rules".to_owned() }
 }
 
 fn wanting(change: impl FnOnce(&mut Wanted)) -> Wanted {
@@ -303,7 +305,7 @@ fn wanting(change: impl FnOnce(&mut Wanted)) -> Wanted {
 #[test]
 fn what_may_not_be_asked_is_refused_and_touches_no_disk() {
     let folder = tempfile::tempdir().expect("a temporary folder");
-    let capture = Capture::new(options(folder.path(), Texts::Redacted));
+    let capture = Capture::new(options(folder.path(), Texts::Redacted), known());
     let names = |count: usize| vec!["1".to_owned(); count];
     for (wanted, told) in [
         (
@@ -333,7 +335,7 @@ fn what_may_not_be_asked_is_refused_and_touches_no_disk() {
     assert!(capture.stop() && capture.running() == 0);
     let file = folder.path().join("blocked");
     std::fs::write(&file, "").expect("written");
-    let blocked = Capture::new(options(&file, Texts::Redacted));
+    let blocked = Capture::new(options(&file, Texts::Redacted), known());
     assert!(matches!(blocked.start(Wanted::default()), Err(StartFault::Storage { .. })));
 }
 
@@ -364,7 +366,7 @@ fn a_run_ends_at_its_time_or_size_and_its_files_are_whole() {
         (wanting(|w| w.octets = Some(64 << 10)), End::Size),
     ] {
         let folder = tempfile::tempdir().expect("a temporary folder");
-        let capture = Capture::new(options(folder.path(), Texts::Redacted));
+        let capture = Capture::new(options(folder.path(), Texts::Redacted), known());
         capture.start(wanted).expect("it starts");
         let (count, ended) = put_until_the_end(&capture);
         assert_eq!((ended, capture.running()), (Some(end), 0));

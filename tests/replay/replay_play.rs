@@ -42,13 +42,12 @@ fn report(output: &Output) -> Value {
 
 /// A trace of the proxy's own with one stream, each of whose messages was answered ESME_ROK.
 fn own_trace(folder: &Path) -> PathBuf {
-    let capture = Capture::new(capture::Options {
+    let options = capture::Options {
         folder: folder.to_owned(),
         limits: Limits { file_octets: 1 << 20, files: 1 },
         wanted: Wanted::default(),
-        providers: Vec::new(),
-        rules: String::new(),
-    });
+    };
+    let capture = Capture::new(options, capture::Known::default());
     let run = capture.start(Wanted::default()).expect("a folder to write in");
     let esme = "192.0.2.1:40000".parse().expect("an address");
     let mut stream = Stream::new(esme, "192.0.2.2:2775".parse().expect("one"), true, 1);

@@ -97,6 +97,20 @@ fn an_smsc_that_does_not_answer_it_is_silent_and_one_that_nacks_it_lives() {
 }
 
 #[test]
+fn its_answer_is_not_overdue_while_the_smsc_is_not_heard_because_of_us() {
+    let mut session = enquiring();
+    enquired(&mut session, 30).expect("due");
+    session.hold_smsc(true, at(40));
+    session.tick(at(500));
+    assert_eq!((session.ending(), session.owed_since_us()), (None, None));
+    session.hold_smsc(false, at(510));
+    session.tick(at(569));
+    assert_eq!((session.ending(), session.next_deadline_us()), (None, 570 * SECOND));
+    session.tick(at(570));
+    assert_eq!(session.ending(), Some(EndReason::SmscSilent));
+}
+
+#[test]
 fn an_esme_that_counts_into_our_numbers_gets_its_own_answers() {
     let last = *OWN_NUMBERS.end();
     // A submit_sm that is open with the number that would be next: another is taken.

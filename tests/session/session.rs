@@ -800,6 +800,21 @@ fn waits_end_in_the_right_way() {
     silent.tick(at(61));
     assert_eq!(silent.ending(), Some(EndReason::SmscSilent));
 
+    // What is not heard because of us is no silence: the time begins anew behind it.
+    let mut unheard = bound(knowledge, Command::BindTransceiver);
+    give(&mut unheard, knowledge, &submit(2, OURS), 1);
+    unheard.hold_smsc(true, at(20));
+    assert_eq!((unheard.owed_since_us(), unheard.next_deadline_us()), (None, 601 * SECOND));
+    unheard.tick(at(200));
+    assert_eq!((unheard.ending(), unheard.open_requests()), (None, 1));
+    unheard.hold_smsc(false, at(210));
+    assert_eq!(unheard.owed_since_us(), Some(210 * SECOND));
+    assert_eq!(unheard.next_deadline_us(), 270 * SECOND);
+    unheard.tick(at(269));
+    assert_eq!((unheard.ending(), unheard.open_requests()), (None, 1));
+    unheard.tick(at(270));
+    assert_eq!(unheard.ending(), Some(EndReason::SmscSilent));
+
     // One answer lost among others costs one slot and not the session.
     let mut lossy = bound(knowledge, Command::BindTransceiver);
     give(&mut lossy, knowledge, &submit(2, OURS), 1);

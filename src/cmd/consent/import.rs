@@ -18,7 +18,7 @@ use crate::consent::desk::Told;
 use crate::consent::line::{self, Defaults, LINE_OCTETS_MAX, Line, LineFault};
 use crate::consent::shared::engine;
 use crate::consent::{
-    CHUNK_EVENTS_MAX, Event, HEAD_OCTETS, ImportKey, Ledger, NameFault, Progress, ProofKind,
+    CHUNK_EVENTS_MAX, Gathered, HEAD_OCTETS, ImportKey, Ledger, NameFault, Progress, ProofKind,
     Refused, Source,
 };
 
@@ -158,13 +158,15 @@ struct Import<'a> {
     rejects: Option<File>,
     bar: Bar,
     entities: std::collections::BTreeSet<String>,
+    /// Whether it was said what grants without a time mean.
+    is_undated_said: bool,
 }
 
 /// Lines that were read and not written.
 #[derive(Default)]
 struct Chunk {
     /// For the store.
-    events: Vec<Event>,
+    gathered: Gathered,
     /// For a proxy.
     body: String,
     /// Of each event, or of each line of the body: the line's number, and where its text is.
@@ -218,6 +220,7 @@ impl<'a> Import<'a> {
             rejects,
             bar,
             entities: Default::default(),
+            is_undated_said: false,
         })
     }
 
@@ -283,10 +286,18 @@ impl<'a> Import<'a> {
         if !self.entities.contains(&*line.entity) && !line.entity.is_empty() {
             self.entities.insert(line.entity.clone().into_owned());
         }
+        if line.is_undated_grant() && !self.is_undated_said {
+            self.is_undated_said = true;
+            self.bar.clear();
+            eprintln!(
+                "note: line {number} and perhaps others do not say when consent was given: such a line counts \
+                 as of now, and brings back nobody who refused"
+            );
+        }
         match self.place {
             Place::Store(ledger, _) => {
-                line.events(ledger, Source::File, now_us(), &mut self.chunk.events)?;
-                let count = self.chunk.events.len();
+                line.events(ledger, Source::File, now_us(), &mut self.chunk.gathered)?;
+                let count = self.chunk.gathered.events.len();
                 self.chunk.keep(number, text, count);
             }
             Place::Proxy(_) => {
@@ -325,11 +336,12 @@ impl<'a> Import<'a> {
         let mut failed = None;
         // More events than lines: revocations that name no entity. Only the last run is noted as
         // progress: should it end before, the others are taken again, and known.
-        let runs = chunk.events.len().div_ceil(CHUNK_EVENTS_MAX).max(1);
+        let all = &chunk.gathered.events;
+        let runs = all.len().div_ceil(CHUNK_EVENTS_MAX).max(1);
         for run in 0..runs {
             let from = run * CHUNK_EVENTS_MAX;
-            let to = (from + CHUNK_EVENTS_MAX).min(chunk.events.len());
-            let events = chunk.events.get(from..to).unwrap_or_default();
+            let to = (from + CHUNK_EVENTS_MAX).min(all.len());
+            let events = all.get(from..to).unwrap_or_default();
             let mut partial = Progress {
                 taken: at.taken,
                 known: at.known,
@@ -413,7 +425,7 @@ impl Chunk {
 
     /// Empties it, for the next lines.
     fn clear(&mut self) {
-        self.events.clear();
+        self.gathered.clear();
         self.body.clear();
         self.lines.clear();
         self.text.clear();

@@ -429,6 +429,9 @@ impl Drop for Handle {
 impl Shared {
     fn standing(&self, question: &Question, now_us: u64) -> Consent {
         let key = PairKey::new(question.entity, question.recipient);
+        // Before the look-up: what is not found while the layer is being filled may be there a moment later,
+        // and all of it be.
+        let is_warm = self.is_warm.load(Ordering::Acquire);
         let evictions = match self.hot.find(key) {
             Ok(entry) => match hot::answer(entry, question.scope, now_us, self.silent_after_us) {
                 Answer::Standing(standing) => return Consent::Known(standing),
@@ -438,7 +441,7 @@ impl Shared {
                 },
                 Answer::Elsewhere => None,
             },
-            Err(_) if self.is_warm.load(Ordering::Acquire) && self.hot.is_whole() => {
+            Err(_) if is_warm && self.hot.is_whole() => {
                 return Consent::Known(Standing::NONE);
             }
             Err(evictions) => Some(evictions),

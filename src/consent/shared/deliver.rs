@@ -43,9 +43,11 @@ pub(super) async fn run<T: Truth>(node: Arc<Node>, truth: Arc<T>) {
     }
 }
 
-/// Delivers all that waits.
+/// Delivers all that waits, while the engine means by the numbers whom this node means.
 async fn deliver<T: Truth>(node: &Node, truth: &T) -> Result<(), FileFault> {
-    while let Some(parcel) = node.outbox.next(DELIVER_EVENTS_MAX)? {
+    while node.names.agree()
+        && let Some(parcel) = node.outbox.next(DELIVER_EVENTS_MAX)?
+    {
         match timeout(ANSWER, truth.deliver(&parcel)).await {
             Ok(Ok(faults)) => {
                 for fault in faults {
@@ -59,6 +61,10 @@ async fn deliver<T: Truth>(node: &Node, truth: &T) -> Result<(), FileFault> {
                 let mark = node.outbox.mark();
                 if let Ok(Ok(position)) = timeout(ANSWER, truth.position(mark.outbox)).await {
                     node.outbox.hear(mark, position)?;
+                    if !node.outbox.is_current(mark) {
+                        // It went back, or is another one: the feed looks at its names first.
+                        node.names.doubt();
+                    }
                 }
                 sleep(AGAIN).await;
             }

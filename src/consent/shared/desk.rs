@@ -10,6 +10,8 @@ use std::time::{Duration, Instant};
 use tokio::sync::{Semaphore, mpsc};
 use tokio::time::timeout;
 
+use super::names::NamesFault;
+use super::node::Node;
 use super::remote::Remote;
 use super::{Batch, Engine, EngineFault, Imported, NameKind, Outcome, Shared, Told, engine};
 use crate::consent::pair::Pair;
@@ -51,6 +53,21 @@ pub(super) async fn run(remote: Arc<Remote>, mut jobs: mpsc::Receiver<Job>) {
     }
 }
 
+/// Nobody is asked or told anything by numbers of which it is not known that they mean the same to both.
+async fn agree(node: &Node, remote: &Remote) -> Result<(), EngineFault> {
+    match node.names.agree() {
+        true => Ok(()),
+        false => node.follow(remote, 0, true).await.map_err(of_names),
+    }
+}
+
+fn of_names(fault: NamesFault) -> EngineFault {
+    match fault {
+        NamesFault::Engine(fault) => fault,
+        NamesFault::Disk(_) | NamesFault::Others => EngineFault::Down(fault.to_string()),
+    }
+}
+
 impl Shared {
     /// Asks the engine, and waits for the answer.
     fn ask<R, F>(
@@ -62,10 +79,15 @@ impl Shared {
         F: Future<Output = Result<R, EngineFault>> + Send,
     {
         let (answer, answered) = sync_channel(1);
+        let node = self.handle.node.clone();
         let job: Job = Box::new(move |remote| {
             Box::pin(async move {
                 let late = || EngineFault::Unknown("it does not answer in time".to_owned());
-                let done = timeout(ANSWER, job(remote)).await.unwrap_or_else(|_| Err(late()));
+                let asked = async {
+                    agree(&node, &remote).await?;
+                    job(remote).await
+                };
+                let done = timeout(ANSWER, asked).await.unwrap_or_else(|_| Err(late()));
                 // Who asked waits for it.
                 let _ = answer.send(done);
             })
@@ -83,8 +105,7 @@ impl Shared {
         let number = self.ask(move |remote| async move {
             let number = remote.engine.give(kind, &given).await?;
             if number.is_ok() {
-                let followed = node.names.follow(&*remote, node.outbox.disk(), 0, true).await;
-                followed.map_err(|fault| EngineFault::Down(fault.to_string()))?;
+                node.follow(&*remote, 0, true).await.map_err(of_names)?;
             }
             Ok(number)
         });

@@ -59,7 +59,8 @@ pub(super) async fn run<T: Truth>(node: Arc<Node>, truth: Arc<T>) {
         let polled = timeout(answer, poll(&node, &*truth, &mut at, began)).await;
         match polled.map_err(PollFault::from).flatten() {
             Ok(is_all) => {
-                if said.take().is_some() || !node.is_up.swap(true, Ordering::AcqRel) {
+                let was_up = node.is_up.swap(true, Ordering::AcqRel);
+                if said.take().is_some() || !was_up {
                     tracing::info!("the consent engine answers");
                 }
                 if is_all {
@@ -107,8 +108,7 @@ async fn poll<T: Truth>(
     let answered_us = (node.wall_us)();
     // Names before pairs that mention them, and again when the engine went back: it must still mean the
     // same by the same numbers.
-    let disk = node.outbox.disk();
-    if let Err(fault) = node.names.follow(truth, disk, changes.names, changes.back).await {
+    if let Err(fault) = node.follow(truth, changes.names, changes.back).await {
         if matches!(fault, NamesFault::Others) {
             node.unhear();
         }
@@ -116,7 +116,12 @@ async fn poll<T: Truth>(
     }
     // From here on nothing is waited for: a poll takes effect as a whole or not at all. First what this
     // node took and the engine has lost; then what the engine says.
-    if !node.outbox.hear(mark, position)? {
+    let still_counts = node.outbox.hear(mark, position)?;
+    if !changes.back && !node.outbox.is_current(mark) {
+        // It went back unseen: perhaps without the names that it gave last.
+        node.names.doubt();
+    }
+    if !still_counts {
         return Ok(false);
     }
     keep_time(node, changes.engine_now_us, asked_us, answered_us)?;

@@ -2,6 +2,7 @@
 //! start without the engine.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{PoisonError, RwLock};
 
 use super::disk::Disk;
@@ -16,7 +17,7 @@ pub(super) enum NamesFault {
     Engine(#[from] EngineFault),
     #[error("the outbox: {0}")]
     Disk(#[from] FileFault),
-    /// By the same number it means somebody else. Nothing may be answered.
+    /// By the same number it means somebody else. Nothing may be answered, and nothing told.
     #[error(
         "the consent engine gives numbers to other legal entities or scopes than it gave before: it is \
          another ledger, or lost its last transactions; restore it, or give this node another outbox"
@@ -115,6 +116,8 @@ impl Kind {
 pub(super) struct Names {
     pub entities: Kind,
     pub scopes: Kind,
+    /// Whether the engine was found to mean the same by the same numbers, and nothing spoke against it since.
+    agree: AtomicBool,
 }
 
 impl Names {
@@ -123,23 +126,42 @@ impl Names {
         Ok(Names {
             entities: Kind::open(NameKind::Entity, disk)?,
             scopes: Kind::open(NameKind::Scope, disk)?,
+            agree: AtomicBool::new(false),
         })
     }
 
+    /// Whether the engine means by the numbers whom this node means. What is told while it does not would be
+    /// told of others.
+    pub fn agree(&self) -> bool {
+        self.agree.load(Ordering::Acquire)
+    }
+
+    /// The engine may be another, or another state of itself: nothing is told until it was looked at.
+    pub fn doubt(&self) {
+        self.agree.store(false, Ordering::Release);
+    }
+
     /// Learns what the engine has, where that is not as many as are known, or when it may have gone back.
+    /// Whether it agrees from now on, and did not before.
     pub async fn follow<T: Truth>(
         &self,
         truth: &T,
         disk: &Disk,
         count: u64,
         is_doubted: bool,
-    ) -> Result<(), NamesFault> {
+    ) -> Result<bool, NamesFault> {
         let known = self.entities.len() + self.scopes.len();
-        if known as u64 == count && !is_doubted {
-            return Ok(());
+        if known as u64 == count && !is_doubted && self.agree() {
+            return Ok(false);
         }
         let (entities, scopes) = truth.names().await?;
-        self.entities.follow(truth, disk, entities).await?;
-        self.scopes.follow(truth, disk, scopes).await
+        let followed = match self.entities.follow(truth, disk, entities).await {
+            Ok(()) => self.scopes.follow(truth, disk, scopes).await,
+            Err(fault) => Err(fault),
+        };
+        if matches!(followed, Err(NamesFault::Others)) {
+            self.doubt();
+        }
+        followed.map(|()| !self.agree.swap(true, Ordering::AcqRel))
     }
 }

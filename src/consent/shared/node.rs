@@ -10,8 +10,9 @@ use tokio::time::Instant;
 use super::cache::{Cache, Gap};
 use super::claim::Asked;
 use super::fetch::Wanted;
-use super::names::Names;
+use super::names::{Names, NamesFault};
 use super::outbox::Outbox;
+use super::truth::Truth;
 use super::{Counts, Told};
 use crate::consent::{
     Cause, Claim, Claiming, Event, Happened, Lookup, PairKey, Question, Refused, Source,
@@ -115,6 +116,20 @@ impl Node {
 
     fn since_begun_us(&self, at: Instant) -> u64 {
         u64::try_from(at.saturating_duration_since(self.begun).as_micros()).unwrap_or(NEVER - 1)
+    }
+
+    /// Learns the engine's names: [`Names::follow`]. From the moment on at which they agree, what waits is
+    /// delivered.
+    pub async fn follow<T: Truth>(
+        &self,
+        truth: &T,
+        count: u64,
+        is_doubted: bool,
+    ) -> Result<(), NamesFault> {
+        if self.names.follow(truth, self.outbox.disk(), count, is_doubted).await? {
+            self.outbox.posted.notify_one();
+        }
+        Ok(())
     }
 
     /// Everything that the engine had when a poll began is known.
@@ -252,7 +267,9 @@ impl Node {
                 Event { time_us: self.engine_us(event.time_us), ..*event }
             }
             // Their times are what somebody states.
-            Source::Operator | Source::Api | Source::File | Source::Stream => *event,
+            Source::Operator | Source::Api | Source::File | Source::Stream | Source::Undated => {
+                *event
+            }
         }
     }
 }

@@ -333,6 +333,8 @@ struct Simulation {
     world: Arc<Mutex<World>>,
     nodes: Vec<Running>,
     chance: Chance,
+    /// How often nodes that are started from now on ask for changes.
+    poll: Duration,
     /// Everything that was acknowledged: by node and position.
     acknowledged: BTreeMap<(usize, u64), Told>,
     /// Messages that went on under the promise.
@@ -393,6 +395,7 @@ impl Simulation {
             world: Arc::new(Mutex::new(world)),
             nodes: Vec::new(),
             chance,
+            poll: super::POLL,
             acknowledged: BTreeMap::new(),
             sent: 0,
             moment_us: EPOCH_US,
@@ -412,7 +415,7 @@ impl Simulation {
         let offset = disk.note(Note::Offset).unwrap().map_or(0, u64::cast_signed);
         let outbox = Outbox::open(disk, None).unwrap();
         let times = Times {
-            poll: super::POLL,
+            poll: self.poll,
             staleness: BOUND,
             deadline: DEADLINE,
             silent_after_us: SILENT_US,
@@ -656,14 +659,34 @@ impl Simulation {
     }
 }
 
+/// Virtual time.
+fn runtime() -> tokio::runtime::Runtime {
+    let mut runtime = tokio::runtime::Builder::new_current_thread();
+    runtime.enable_time().start_paused(true).build().unwrap()
+}
+
+#[test]
+fn the_first_poll_that_is_answered_says_that_the_engine_is_up() {
+    runtime().block_on(async {
+        let mut simulation = Simulation::new(1);
+        locked(&simulation.world).is_down = true;
+        // So long that there is one answered poll only.
+        simulation.poll = Duration::from_secs(3600);
+        simulation.crash(0);
+        let node = simulation.nodes[0].node.clone();
+        let is_up = || node.is_up.load(std::sync::atomic::Ordering::Acquire);
+        sleep(Duration::from_secs(2)).await;
+        assert!(!is_up());
+        locked(&simulation.world).is_down = false;
+        sleep(Duration::from_secs(120)).await;
+        assert!(node.staleness().is_some(), "it was answered");
+        assert!(is_up());
+    });
+}
+
 /// One schedule by virtual time.
 fn run(seed: u64) {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_time()
-        .start_paused(true)
-        .build()
-        .unwrap();
-    runtime.block_on(async {
+    runtime().block_on(async {
         let mut simulation = Simulation::new(seed);
         sleep(Duration::from_millis(200)).await;
         for _ in 0..120 {
