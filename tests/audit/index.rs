@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -340,8 +341,13 @@ fn ids(place: &Place) -> Vec<String> {
     ids
 }
 
-/// A journal in which each segment is about recipients of its own.
+/// A journal in which each segment is about recipients of its own. Its index.key is always the same: under some,
+/// a filter says of something that it may be there that is not, and one segment more is read.
 fn one_each(place: &Place, segments: u64) {
+    std::fs::create_dir(place.keys()).expect("a folder");
+    let file = IndexKey::file(&place.keys());
+    std::fs::write(&file, "31".repeat(32)).expect("a key");
+    std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o600)).expect("its mode");
     let mut options = Options::new(Durability::Written);
     options.sealing = Some(Sealing { keys: place.keys(), auditors: Vec::new(), content: false });
     let (journal, _) = Journal::open(&place.journal(), options, NOW_US).expect("opens");

@@ -147,5 +147,10 @@ async fn an_answer_that_a_slow_esme_keeps_from_being_read_is_not_overdue() {
     }
     let answer = esme.expect(Command::SubmitSmResp).await;
     assert_eq!(Header::of(&answer).map(|header| header.sequence_number), Some(2));
-    drop(speaks.await.expect("it has said everything"));
+    // The session goes on: it had not ended behind what still came.
+    let mut smsc = speaks.await.expect("it has said everything");
+    esme.send(&submit(3, OURS, |_| {})).await;
+    let request = smsc.expect(Command::SubmitSm).await;
+    smsc.answer(&request, OK).await;
+    esme.expect(Command::SubmitSmResp).await;
 }
