@@ -171,7 +171,7 @@ fn what_the_smsc_does_not_take_is_not_there() {
             answered(&mut session, &knowledge, sequence, status);
         }
         // Another text in its place.
-        send(&mut session, &knowledge, &one(9, 1, "代开"), 1)
+        send(&mut session, &knowledge, &one(9, 1, "别的"), 1)
     };
     let (passes, contradicts) = ((vec![9], vec![]), (vec![], vec![(9, REFUSED)]));
     let rows: [(&[(u32, CommandStatus)], &Outcome); 6] = [
