@@ -350,12 +350,16 @@ impl Session {
         self.count_in_batch(facts, *question);
         // What the look found need not hold any more: other parts of the batch, or over other binds, were
         // placed since.
-        match key.and_then(|key| knowledge.joinings.since(self.provider, &key, taken_back)) {
-            Some(since @ Parts::Refused) => facts.parts = since,
-            Some(since) if facts.parts == Parts::Sound => facts.parts = since,
-            Some(_) | None => {}
+        let since = key.and_then(|key| knowledge.joinings.since(self.provider, &key, taken_back));
+        if since == Some(Parts::Refused) {
+            facts.parts = Parts::Refused;
         }
-        let decision = policy::decide(facts, &knowledge.modes);
+        let mut decision = policy::decide(facts, &knowledge.modes);
+        // To be sent again it is told only where nothing else is against it.
+        if since == Some(Parts::TakenBack) && decision.refused.is_none() {
+            facts.parts = Parts::TakenBack;
+            decision = policy::decide(facts, &knowledge.modes);
+        }
         if let (Some(key), Some(reason)) = (key, decision.refused) {
             match joined {
                 Some(part) => self.settle(knowledge, part, reason),

@@ -138,6 +138,16 @@ fn no_part_goes_on_by_one_that_the_same_write_takes_back() {
 }
 
 #[test]
+fn what_is_forbidden_is_told_as_that_and_not_to_be_sent_again() {
+    let knowledge = strict("rate = 1", LongMessages::Progressive);
+    let mut session = bound(&knowledge, Command::BindTransceiver);
+    let write = [submit(2, OURS), one(3, 1, "请看代开"), one(4, 2, "发票")].concat();
+    let (passed, answers) = send(&mut session, &knowledge, &write, 1);
+    assert_eq!(passed, [2]);
+    assert!(matches!(answers[..], [(3, first), (4, FAILED)] if first.is_retried()), "{answers:?}");
+}
+
+#[test]
 fn a_part_behind_an_unbind_is_none_for_those_over_other_binds() {
     let unbind = bare(Command::Unbind.id(), OK, 2);
     let too_late = (vec![2], vec![(3, CommandStatus::ESME_RINVBNDSTS)]);
