@@ -37,7 +37,7 @@ ROOT = HERE.parent.parent
 # Blocks of ```console there may be. One more is a decision: write why it cannot be run, and count it here.
 NOT_RUN = 19
 # Seconds that all commands of one document may take, and documents that are run at once.
-DOCUMENT_MAX = 180
+DOCUMENT_MAX = 600
 AT_ONCE = 3
 FAULTS_SHOWN = 20
 # Languages of other fences. What is in them is no command. Python is that of docs/streams.md: tests/interop/streams.py runs it.
