@@ -1,8 +1,8 @@
 //! Events that are gathered to be told at once: of a batch of a stream, of a body, of a chunk of a file.
 
-use std::collections::HashSet;
+use std::collections::BTreeSet;
 
-use super::{EntityId, Event, Ledger, LineFault, PairKey, Unavailable};
+use super::{EntityId, Event, Ledger, LineFault, Unavailable};
 use crate::registry::Msisdn;
 
 /// Events that revocations without an entity may become in one body while nobody can tell which entities
@@ -16,7 +16,7 @@ pub struct Gathered {
     pub events: Vec<Event>,
     /// The pairs of the first so many events. Nobody asks for them in most files, so they are not kept
     /// before somebody does.
-    pairs: HashSet<PairKey>,
+    pairs: BTreeSet<(Msisdn, EntityId)>,
     paired: usize,
     is_operators: bool,
     /// Why the engine was asked no more, and the events that were taken since for all entities.
@@ -45,7 +45,7 @@ impl Gathered {
     ) -> Result<Vec<EntityId>, LineFault> {
         if self.unsure.is_none() {
             match ledger.entities_of(recipient) {
-                Ok(known) => return Ok(self.with_gathered(ledger, recipient, known)),
+                Ok(known) => return Ok(self.with_gathered(recipient, known)),
                 Err(why @ Unavailable::Engine(_)) if self.is_operators => {
                     self.unsure = Some((why, 0));
                 }
@@ -55,18 +55,12 @@ impl Gathered {
         self.everybody(ledger)
     }
 
-    fn with_gathered(
-        &mut self,
-        ledger: &Ledger,
-        recipient: Msisdn,
-        mut known: Vec<EntityId>,
-    ) -> Vec<EntityId> {
+    fn with_gathered(&mut self, recipient: Msisdn, mut known: Vec<EntityId>) -> Vec<EntityId> {
         let new = self.events.get(self.paired..).unwrap_or_default();
-        self.pairs.extend(new.iter().map(|event| PairKey::new(event.entity, event.recipient)));
+        self.pairs.extend(new.iter().map(|event| (event.recipient, event.entity)));
         self.paired = self.events.len();
-        let is_gathered =
-            |entity: &EntityId| self.pairs.contains(&PairKey::new(*entity, recipient));
-        known.extend(ledger.entities().into_iter().filter(is_gathered));
+        let gathered = (recipient, EntityId(0))..=(recipient, EntityId(u16::MAX));
+        known.extend(self.pairs.range(gathered).map(|(_, entity)| *entity));
         known.sort_unstable();
         known.dedup();
         known
