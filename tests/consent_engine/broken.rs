@@ -9,7 +9,9 @@ use consentry::consent::{ImportKey, PairKey, Progress, Scope};
 use consentry::policy::StandingState;
 
 use super::forward::Forwarder;
-use super::stage::{Chance, NOW_US, REVOKED, batch, entity, grant, person, staged, told};
+use super::stage::{
+    Chance, NOW_US, REVOKED, batch, engine_of, entity, grant, person, staged, told,
+};
 
 fn delivery(outbox: u64, first: u64, events: &[Told]) -> Batch<'_> {
     Batch { origin: Some(Origin { node: "node-1", outbox, first }), events, claims: false }
@@ -115,7 +117,9 @@ fn connections_cut_before_and_after_commit_lose_and_double_nothing() {
 #[test]
 fn a_client_that_stops_under_the_lock_is_put_out_and_what_it_had_undone() {
     staged(async |stage, other| {
-        let stopping = stage.engine(1);
+        let (address, database) = (stage.server.address(), &stage.database);
+        let url = format!("postgres://consentry@{address}/{database}?application_name=stopping");
+        let stopping = engine_of(&url, 1);
         stopping.apply(&batch(&revocations(0, 1))).await.unwrap();
         let events = revocations(1, 2);
         let lost = batch(&events);
@@ -123,11 +127,10 @@ fn a_client_that_stops_under_the_lock_is_put_out_and_what_it_had_undone() {
         // Polled once: it has sent for the lock. What the answer was it is never told.
         let polled = applying.as_mut().poll(&mut Context::from_waker(Waker::noop()));
         assert!(polled.is_pending());
-        let idle = format!(
-            "SELECT 1 FROM pg_stat_activity WHERE datname = '{}' AND state = 'idle in transaction'",
-            stage.database
-        );
-        while stage.query(&idle).is_empty() {
+        // Until it stands idle under the lock. On a slow machine it is put out before it was seen there.
+        let on_its_way = "SELECT 1 FROM pg_stat_activity WHERE application_name = 'stopping' AND NOT \
+            (state = 'idle in transaction' AND state_change < clock_timestamp() - interval '20 ms')";
+        while !stage.query(on_its_way).is_empty() {
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
         let applied = other.apply(&batch(&revocations(3, 1))).await.unwrap();
