@@ -234,8 +234,7 @@ async fn the_standby_serves_while_the_active_is_gone_and_binds_return_to_it() {
     within("traffic", || a.counts().messages > 100);
     assert_eq!((a.counts().binds, b.counts().binds), (3, 0));
     // It dies under load: its sessions end, and the same ESMEs bind again at once.
-    let before_it_died = a.received();
-    drop(a);
+    let before_it_died = a.end();
     let mut accepted = 0;
     for sender in senders {
         accepted += sender.await.expect("the sender ends with its connection");

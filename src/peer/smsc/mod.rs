@@ -29,6 +29,9 @@ use crate::smpp::CommandStatus;
 /// PDUs that may wait for one session to take them; more are not delivered.
 pub const QUEUE_PDUS_MAX: usize = 1024;
 
+/// How long [`Smsc::end`] waits for what goes on there.
+const END: Duration = Duration::from_secs(5);
+
 /// How the SMSC behaves. [`Options::default`] is a friendly one on a free port of 127.0.0.1.
 pub struct Options {
     /// Where it listens; port 0 takes a free one.
@@ -304,6 +307,17 @@ impl Smsc {
     /// The first [`Options::received_max`] PDUs that came, oldest first within a session.
     pub fn received(&self) -> Vec<Received> {
         lock(&self.shared.received).iter().cloned().collect()
+    }
+
+    /// Ends at once, in the middle of its sessions, and says what it had received: all that it had answered is among it.
+    pub fn end(mut self) -> Vec<Received> {
+        if let Some(runtime) = self.runtime.take() {
+            // Waiting for threads is not allowed inside another runtime.
+            std::thread::scope(|scope| {
+                scope.spawn(|| runtime.shutdown_timeout(END));
+            });
+        }
+        self.received()
     }
 
     /// Changes what every session does wrong, from its next read on.
