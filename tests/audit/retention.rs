@@ -62,7 +62,12 @@ impl Place {
 
     /// One segment: two messages, a word that gives consent and one that ends it.
     fn record(&self, time: &str) {
-        let journal = self.open(time);
+        self.record_signed(time, true);
+    }
+
+    /// The same; without `signs`, it is signed by the next opening, in that one's segment.
+    fn record_signed(&self, time: &str, signs: bool) {
+        let journal = self.try_open(at(time), signs).expect("the journal opens");
         let mut records = Records::new();
         for number in 1..3 {
             records.verdict(at(time) + u64::from(number), &verdict(number));
@@ -345,6 +350,32 @@ fn what_a_hold_touches_stays_and_the_rest_goes_around_it() {
         }
     }
     assert_eq!(events, ["set", "lifted"]);
+}
+
+#[test]
+fn what_signs_a_held_segment_outlives_its_own() {
+    let place = Place::new();
+    place.record_signed("2026-05-31T10:00:00+08:00", false);
+    quiet(&place, &["2026-06-10"]);
+    let id = place.hold(
+        "2026-06-20T09:00:00+08:00",
+        "2026-05-01T00:00:00+08:00",
+        "2026-06-01T00:00:00+08:00",
+    );
+    quiet(
+        &place,
+        &["2026-07-20", "2026-08-20", "2026-09-20", "2026-10-20", "2026-11-20", "2026-12-15"],
+    );
+    let gone = place.purge("2026-12-22T00:00:00+08:00").expect("those of June");
+    // What signed it, and that it was held.
+    assert!(gone.len() == 2 && gone.iter().all(|one| one.kept > 0), "{gone:?}");
+    assert_eq!(place.verify().expect("whole around the hold").purged, 2);
+    assert!(place.lift("2026-12-23T00:00:00+08:00", id));
+    let gone = place.purge("2026-12-24T00:00:00+08:00").expect("the one that was held");
+    assert_eq!(gone.iter().map(|one| (one.first, one.kept)).collect::<Vec<_>>(), [(1, 1)]);
+    let left = files(&place.journal(), "kept");
+    assert_eq!(left.len(), 2, "its yes and the hold; what signed it went after it: {left:?}");
+    assert_eq!(place.verify().expect("whole").purged, 3);
 }
 
 fn case(by: &str, from: &str, until: &str) -> Hold {

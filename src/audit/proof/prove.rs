@@ -309,7 +309,15 @@ impl Prover {
         else {
             return Ok(None);
         };
+        let purged = PurgedFile::read(&self.directory).map_err(io)?.segments.into_iter();
+        let mut purged = purged.filter(|one| one.first > file.first).peekable();
         for next in later {
+            while let Some(one) = purged.next_if(|one| one.first < next.first) {
+                // Its checkpoint over this segment outlived it.
+                for proof in kept(&self.directory, one.first).map_err(io)? {
+                    collect(&proof.octets, file, &mut checkpoints);
+                }
+            }
             if checkpoints.last().is_some_and(|last| last.checkpoint.size == leaves.size()) {
                 break;
             }

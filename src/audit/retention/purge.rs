@@ -15,8 +15,8 @@ use super::super::proof::{Leaves, Proof, ProveFault, Prover};
 use super::super::read::{ReadFault, decode, fault};
 use super::super::record::Record;
 use super::super::records::Records;
-use super::super::sealed::{KeyRing, Purpose, Unsealer};
-use super::super::segment::SegmentFile;
+use super::super::sealed::{FORM_SEALED, KeyRing, Purpose, Unsealer};
+use super::super::segment::{SegmentFile, list};
 use super::hold::{HOLD_SEGMENTS_MAX, HOLD_TEXT_OCTETS_MAX, HOLDS_MAX, Hold, Holds};
 use super::kept;
 use super::plan::{Due, RetentionFault, plan};
@@ -106,6 +106,7 @@ impl Retention<'_> {
         if holds.iter().any(|hold| hold.keeps(due.first, due.oldest_us, due.newest_us)) {
             return Ok(None);
         }
+        let standing = self.standing()?;
         let name = segment_name(due.first);
         let file = SegmentFile { path: self.directory.join(&name), name, first: due.first };
         let (mut newest_us, mut messages, mut keep) = (0, 0, Vec::new());
@@ -114,7 +115,8 @@ impl Retention<'_> {
             let time_us = u64_at(octets, 8);
             newest_us = newest_us.max(time_us);
             messages += u64::from(octets.get(2) == Some(&(Kind::Verdict as u8)));
-            if self.outlives(&mut unsealer, due.first, (number, octets), now_us) {
+            let signs = signs_another(octets, due.first, &standing);
+            if signs || self.outlives(&mut unsealer, due.first, (number, octets), now_us) {
                 keep.push(number);
             }
         });
@@ -149,6 +151,13 @@ impl Retention<'_> {
         remove(self.directory, due.first).map_err(self.io())?;
         (self.derived)(due.first).map_err(self.io())?;
         Ok(Some(Gone { first: due.first, last: segment.number() - 1, kept: record.kept }))
+    }
+
+    /// First records of the segments that are there.
+    fn standing(&self) -> Result<Vec<u64>, RetentionFault> {
+        let purged = PurgedFile::read(self.directory).map_err(self.io())?;
+        let firsts = list(self.directory).map_err(self.io())?.into_iter().map(|file| file.first);
+        Ok(firsts.filter(|first| !purged.has(*first)).collect())
     }
 
     fn unsealer(&self) -> Unsealer {
@@ -199,6 +208,7 @@ impl Retention<'_> {
         let _turn = self.turn.take();
         let purged = PurgedFile::read(self.directory).map_err(self.io())?;
         let Holds { holds, .. } = Holds::read(self.directory).map_err(self.io())?;
+        let standing = self.standing()?;
         let mut unsealer = self.unsealer();
         for one in &purged.segments {
             let proofs = kept::read(self.directory, one.first).map_err(self.io())?;
@@ -206,6 +216,7 @@ impl Retention<'_> {
             let mut stays = |proof: &Proof| {
                 let time_us = u64_at(&proof.octets, 8);
                 holds.iter().any(|hold| hold.keeps(one.first, time_us, time_us))
+                    || signs_another(&proof.octets, one.first, &standing)
                     || self.outlives(
                         &mut unsealer,
                         one.first,
@@ -276,10 +287,24 @@ impl Retention<'_> {
 const KEPT_KINDS: [u8; 4] =
     [Kind::Reply as u8, Kind::Consent as u8, Kind::Purge as u8, Kind::Hold as u8];
 
+/// Whether a record of the segment that begins with `first` is a checkpoint over another one that is there. The last
+/// records of a segment are often signed in the next one: without that, nothing of the segment could be proved when it goes.
+fn signs_another(octets: &[u8], first: u64, standing: &[u64]) -> bool {
+    match decode(octets) {
+        Record::Checkpoint(signed) => {
+            let of = signed.checkpoint.first;
+            of != first && standing.contains(&of)
+        }
+        _ => false,
+    }
+}
+
 /// Removes every file of a segment but what is kept of it, and the key of the numbers in that.
 pub(in crate::audit) fn remove(journal: &Path, first: u64) -> std::io::Result<()> {
     let name = segment_name(first);
-    let numbers = kept::file(journal, first).exists().then(|| Purpose::Numbers.name(first));
+    let is_sealed = |proof: &Proof| proof.octets.get(3) == Some(&FORM_SEALED);
+    let numbers = kept::read(journal, first)?.iter().any(is_sealed);
+    let numbers = numbers.then(|| Purpose::Numbers.name(first));
     let stem = format!("{}.", name.trim_end_matches(".seg"));
     let mut files: Vec<PathBuf> = Vec::new();
     for entry in std::fs::read_dir(journal)? {
