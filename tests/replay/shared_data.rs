@@ -208,7 +208,7 @@ fn bound(knowledge: &Knowledge) -> Session {
     let timeouts = Timeouts { bind_us: 1 << 40, idle_us: 1 << 40, response_us: 1 << 40 };
     let peer = std::net::SocketAddr::from(([127, 0, 0, 1], 1));
     let mut session = Session::new(1, peer, "test", timeouts, Options::default(), NOW);
-    let bind = b"\0\0\0\x19\0\0\0\x09\0\0\0\0\0\0\0\x01t\0\0\0\x34\0\0\0\0";
+    let bind = b"\0\0\0\x18\0\0\0\x09\0\0\0\0\0\0\0\x01t\0\0\0\x34\0\0\0";
     session.receive(Side::Esme, &bind[..], NOW);
     assert!(session.judge(knowledge, &mut Desk::default(), &mut |_, _| {}, NOW));
     session.recorded();
