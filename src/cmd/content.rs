@@ -101,7 +101,7 @@ struct Fit {
     #[arg(long, default_value_t = Settings::default().alarm_cost)]
     alarm_cost: f32,
     /// By how much commercial must lead.
-    #[arg(long, default_value_t = Settings::default().margin)]
+    #[arg(long, default_value_t = Settings::default().margin, allow_negative_numbers = true)]
     margin: f32,
     /// Labelled files.
     #[arg(required = true)]
