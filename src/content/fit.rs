@@ -115,7 +115,7 @@ pub fn fit(rows: &[Labelled], settings: &Settings) -> Weights {
         }
         model.shrink(settings, common);
     }
-    let summed = (settings.passes - settings.passes / 2) as f32;
+    let summed = (settings.passes - settings.passes / 2).max(1) as f32;
     weights.start = model.start.sum.map(|sum| sum / summed);
     for (class, lead) in LEADS {
         if let Some(start) = weights.start.get_mut(class.index()) {

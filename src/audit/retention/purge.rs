@@ -290,6 +290,9 @@ const KEPT_KINDS: [u8; 4] =
 /// Whether a record of the segment that begins with `first` is a checkpoint over another one that is there. The last
 /// records of a segment are often signed in the next one: without that, nothing of the segment could be proved when it goes.
 fn signs_another(octets: &[u8], first: u64, standing: &[u64]) -> bool {
+    if octets.get(2) != Some(&(Kind::Checkpoint as u8)) {
+        return false;
+    }
     match decode(octets) {
         Record::Checkpoint(signed) => {
             let of = signed.checkpoint.first;
