@@ -283,10 +283,8 @@ impl Tree {
 
     /// The tree in one array, in which the children of the root stand at their numbers.
     fn lay(self, characters: usize) -> Words {
-        let mut laid = Laid { nodes: vec![None; characters + 1], first_free: characters + 1 };
-        if let Some(slot) = laid.nodes.first_mut() {
-            *slot = Some(NO_NODE);
-        }
+        let mut laid = Laid::new(characters + 1);
+        laid.put(0, NO_NODE);
         let mut level: Vec<(usize, u32)> = Vec::new();
         for (number, child) in self.children.first().into_iter().flatten() {
             // Nobody goes there from a node: they are where a search begins.
@@ -326,25 +324,44 @@ impl Tree {
 /// The array while it is filled.
 struct Laid {
     nodes: Vec<Option<Node>>,
+    /// A bit for each place, set where it is free; behind the end all are.
+    free: Vec<u64>,
     /// No place before it is free.
     first_free: usize,
 }
 
 impl Laid {
-    fn is_free(&self, at: usize) -> bool {
-        self.nodes.get(at).is_none_or(Option::is_none)
+    /// With the places for the root and its children; the children of others stand behind these.
+    fn new(places: usize) -> Laid {
+        Laid { nodes: vec![None; places], free: Vec::new(), first_free: places }
     }
 
-    /// The least base from which children with these numbers, ascending, find free places.
+    /// Which of the 64 places from this one on are free, the lowest bit for the first.
+    fn free_from(&self, at: usize) -> u64 {
+        let word = |at: usize| self.free.get(at).copied().unwrap_or(!0);
+        match at % 64 {
+            0 => word(at / 64),
+            shift => word(at / 64) >> shift | word(at / 64 + 1) << (64 - shift),
+        }
+    }
+
+    /// The least base from which children with these numbers, ascending, find free places: 64 bases are looked at at once.
     fn base(&mut self, numbers: &[usize]) -> usize {
-        while !self.is_free(self.first_free) {
+        while self.free_from(self.first_free) & 1 == 0 {
             self.first_free += 1;
         }
         let least = numbers.first().copied().unwrap_or_default();
-        let bases = self.first_free.saturating_sub(least).max(1)..;
-        let mut free =
-            bases.filter(|base| numbers.iter().all(|number| self.is_free(base + number)));
-        free.next().unwrap_or(self.nodes.len())
+        let mut base = self.first_free.saturating_sub(least).max(1);
+        loop {
+            let fits = numbers.iter().fold(!0, |fits, number| match fits {
+                0 => 0,
+                fits => fits & self.free_from(base + number),
+            });
+            if fits != 0 {
+                return base + fits.trailing_zeros() as usize;
+            }
+            base += 64;
+        }
     }
 
     fn put(&mut self, at: usize, node: Node) {
@@ -353,6 +370,12 @@ impl Laid {
         }
         if let Some(slot) = self.nodes.get_mut(at) {
             *slot = Some(node);
+        }
+        if self.free.len() <= at / 64 {
+            self.free.resize(at / 64 + 1, !0);
+        }
+        if let Some(word) = self.free.get_mut(at / 64) {
+            *word &= !(1 << (at % 64));
         }
     }
 
