@@ -256,6 +256,7 @@ def main():
     parser.add_argument("--fixtures", default=str(ROOT / "proto-fixtures/content"))
     parser.add_argument("--ship", help="fit on everything, write the weights here, measure nothing")
     parser.add_argument("--unseen", action="store_true", help="measure the built-in weights on what nothing was fitted to, and nothing else")
+    parser.add_argument("--quarters", action="store_true", help="three fits, each without a quarter of the hands from the sixth on, and nothing else")
     parser.add_argument("--work", default=tempfile.mkdtemp(), help="keep the prepared files here")
     parser.add_argument("--wrong", action="store_true", help="show what is judged wrong")
     args, fit = parser.parse_known_args()
@@ -267,6 +268,15 @@ def main():
     weights = args.ship or f"{args.work}/weights.tsv"
     if args.ship:
         measured(args, rows, [], weights, chance, fit)
+        return
+    if args.quarters:
+        hands = sorted(sources[0] for sources in WRITERS.values() if len(sources) == 1 and sources != ["forms"])
+        counts = {}
+        for out in (hands[quarter::4] for quarter in range(3)):
+            train, test = [row for row in rows if row["source"] not in out], [row for row in rows if row["source"] in out]
+            for (_, target), count in measured(args, train, test, weights, chance, fit).items():
+                counts["all left out", target] = tuple(map(sum, zip(count, counts.get(("all left out", target), (0, 0, 0)))))
+        table(counts)
         return
     left = f"{args.work}/left.ndjson"
     write(left, shared(args.data, chance, is_fitted=False))
