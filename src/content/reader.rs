@@ -168,7 +168,7 @@ impl Reader {
                 }
                 Sort::Word => {
                     let saying = words.entry(feature.name.clone()).or_default();
-                    (saying.own, saying.row) = (at as u16, thousandths(&feature.weights));
+                    saying.own = at as u16;
                 }
                 Sort::Pair => {
                     let place = |of: &str| places.get(of).copied();
@@ -245,7 +245,7 @@ impl Reader {
                 self.tell_lists(word, body.start, sentences, seen, add);
             }
             if seen.is_new(word.own()) {
-                add(word.row(), &mut of_words);
+                self.add(word.own(), &mut of_words);
             }
         });
         let mut of_pairs = [0; 8];
@@ -322,7 +322,7 @@ impl Reader {
     #[inline(never)]
     fn tell_lists(
         &self,
-        word: Match<'_>,
+        word: Match,
         body: usize,
         sentences: Sentences,
         seen: &mut Seen,

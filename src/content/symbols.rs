@@ -130,13 +130,14 @@ pub(super) struct Alphabet {
 }
 
 impl Alphabet {
-    /// That of these words. The most frequent characters have the least numbers, and so lie together.
+    /// That of these words. The most frequent characters have the least numbers, and so lie together; none has
+    /// the greatest.
     pub(super) fn of<'w>(words: impl Iterator<Item = &'w str>) -> Alphabet {
         let mut counts: BTreeMap<char, u32> = BTreeMap::new();
         words.flat_map(str::chars).for_each(|c| *counts.entry(c).or_default() += 1);
         let mut characters: Vec<(char, u32)> = counts.into_iter().collect();
         characters.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
-        let numbered = characters.into_iter().map(|(c, _)| c).zip(1..=u16::MAX);
+        let numbered = characters.into_iter().map(|(c, _)| c).zip(1..u16::MAX);
         let mut alphabet =
             Alphabet { plane: Box::new([Symbol(0); 0x1_0000]), numbers: numbered.collect() };
         let mut numbers = vec![0; 0x1_0000];

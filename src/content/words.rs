@@ -2,7 +2,8 @@
 //!
 //! The tree lies in one array: a node's children stand at its base and their characters' numbers. The
 //! search goes down from all characters of a text at the same time, one level after the other: where one
-//! ends is then nothing that the processor has to guess.
+//! ends is then nothing that the processor has to guess. Nodes are small, so that most of them stay near the
+//! processor; what words say lies elsewhere.
 
 use std::collections::BTreeMap;
 
@@ -11,13 +12,11 @@ use super::symbols::{Alphabet, Symbol};
 /// What a word says for each class, in thousandths.
 pub(super) type Row = [i16; 8];
 
-/// What a word says.
+/// What a word is.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Saying {
     /// Its own feature; 0, which is a mark's, for none.
     pub(super) own: u16,
-    /// What that one says.
-    pub(super) row: Row,
     /// The lists that it is a word of.
     pub(super) lists: Vec<u16>,
 }
@@ -25,61 +24,69 @@ pub(super) struct Saying {
 /// All words.
 pub(super) struct Words {
     nodes: Vec<Node>,
-    /// The lists that words are in, by [`Node::lists`]; the first is empty.
+    /// For each place, which of `lists` the word that ends there is in.
+    listed: Vec<u16>,
+    /// The lists that words are in; the first is empty.
     lists: Vec<Vec<u16>>,
 }
 
-/// A node lies in one line of the processor's cache, with all that is to be known of the word that ends there.
+/// Eight nodes lie in one line of the processor's cache.
 #[derive(Clone, Copy, Debug)]
-#[repr(align(32))]
+#[repr(align(8))]
 struct Node {
-    /// Where its children stand, with their numbers added; 0 for none.
+    /// Where its children stand, with their numbers added; 0 for none. No two nodes have the same. The
+    /// highest bit says whether the word that ends here is in any list.
     base: u32,
-    /// Its parent.
-    parent: u32,
+    /// The number by which it is its parent's child; [`NOBODY`] for those where a search begins.
+    number: u16,
     /// The word's own feature; 0 for none.
     own: u16,
-    /// Which lists it is in; 0 for none.
-    lists: u16,
-    row: Row,
 }
 
 impl Node {
+    const LISTED: u32 = 1 << 31;
+
     #[inline]
-    fn is_word(&self) -> bool {
-        u32::from(self.own) | u32::from(self.lists) != 0
+    fn base(self) -> u32 {
+        self.base & !Node::LISTED
+    }
+
+    #[inline]
+    fn is_listed(self) -> bool {
+        self.base & Node::LISTED != 0
+    }
+
+    #[inline]
+    fn is_word(self) -> bool {
+        u32::from(self.own) | self.base & Node::LISTED != 0
     }
 }
 
-/// No node's number, and no node's parent.
-const NOBODY: u32 = u32::MAX;
+/// No character's number.
+const NOBODY: u16 = u16::MAX;
 
-const NO_NODE: Node = Node { base: 0, parent: NOBODY, own: 0, lists: 0, row: [0; 8] };
+const NO_NODE: Node = Node { base: 0, number: NOBODY, own: 0 };
 
 /// A word in a text.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Match<'w> {
-    node: &'w Node,
+pub(super) struct Match {
+    node: Node,
+    place: u32,
     /// Its first symbol.
     pub(super) start: usize,
     /// One past its last.
     pub(super) end: usize,
 }
 
-impl<'w> Match<'w> {
+impl Match {
     /// Its own feature; 0 for none.
     pub(super) fn own(self) -> u16 {
         self.node.own
     }
 
-    /// What that one says.
-    pub(super) fn row(self) -> &'w Row {
-        &self.node.row
-    }
-
     /// Whether it is in any list.
     pub(super) fn is_listed(self) -> bool {
-        self.node.lists != 0
+        self.node.is_listed()
     }
 }
 
@@ -157,30 +164,27 @@ impl Words {
     /// Tells every word that was found, the shortest first. Words that begin with a letter begin behind none
     /// and end before none: they are whole.
     #[inline]
-    pub(super) fn each<'w>(
-        &'w self,
-        text: &[Symbol],
-        matches: &Matches,
-        mut found: impl FnMut(Match<'w>),
-    ) {
+    pub(super) fn each(&self, text: &[Symbol], matches: &Matches, mut found: impl FnMut(Match)) {
         let has_letters = Symbol::any_latin(text);
         for (start, symbol) in text.iter().enumerate() {
-            if let Some(node) = self.nodes.get(symbol.number() as usize)
+            let place = symbol.number();
+            if let Some(&node) = self.nodes.get(place as usize)
                 && node.is_word()
                 && !(has_letters && is_cut(text, start, start + 1))
             {
-                found(Match { node, start, end: start + 1 });
+                found(Match { node, place, start, end: start + 1 });
             }
         }
         let mut begin = 0;
         for (length, level) in (2..).zip(&matches.levels) {
             for one in matches.reached.get(begin..*level).unwrap_or_default() {
                 let (start, end) = (one.start() as usize, one.start() as usize + length);
-                if let Some(node) = self.nodes.get(one.node() as usize)
+                let place = one.node();
+                if let Some(&node) = self.nodes.get(place as usize)
                     && node.is_word()
                     && !(has_letters && is_cut(text, start, end))
                 {
-                    found(Match { node, start, end });
+                    found(Match { node, place, start, end });
                 }
             }
             begin = *level;
@@ -188,8 +192,9 @@ impl Words {
     }
 
     /// The lists that a word is in.
-    pub(super) fn lists(&self, word: Match<'_>) -> &[u16] {
-        self.lists.get(usize::from(word.node.lists)).map_or(&[], Vec::as_slice)
+    pub(super) fn lists(&self, word: Match) -> &[u16] {
+        let lists = self.listed.get(word.place as usize).copied().unwrap_or_default();
+        self.lists.get(usize::from(lists)).map_or(&[], Vec::as_slice)
     }
 }
 
@@ -219,12 +224,12 @@ fn descend(nodes: &[Node], text: &[Symbol], done: &[Reached], room: &mut [Reache
 }
 
 /// Where a node's child by a symbol would be, and whether it is there. The nodes of words of one symbol
-/// have its number, and so has nobody else.
+/// stand at its number, and are nobody's children.
 #[inline]
 fn child(nodes: &[Node], parent: u32, symbol: Symbol) -> Option<(u32, bool)> {
-    let place = nodes.get(parent as usize)?.base + symbol.number();
+    let place = nodes.get(parent as usize)?.base() + symbol.number();
     let node = nodes.get(place as usize)?;
-    Some((place, node.parent == parent))
+    Some((place, u32::from(node.number) == symbol.number()))
 }
 
 /// Room for so many.
@@ -246,13 +251,14 @@ fn is_cut(text: &[Symbol], start: usize, end: usize) -> bool {
 /// The tree while it grows. The first node is the root.
 struct Tree {
     children: Vec<BTreeMap<u32, usize>>,
-    says: Vec<(u16, u16, Row)>,
+    /// The own feature of each node's word, and its lists' place.
+    says: Vec<(u16, u16)>,
     lists: Vec<Vec<u16>>,
 }
 
 impl Default for Tree {
     fn default() -> Tree {
-        let (children, says) = (vec![BTreeMap::new()], vec![<(u16, u16, Row)>::default()]);
+        let (children, says) = (vec![BTreeMap::new()], vec![<(u16, u16)>::default()]);
         Tree { children, says, lists: vec![Vec::new()] }
     }
 }
@@ -265,7 +271,7 @@ impl Tree {
         let child = *children.entry(number).or_insert(new);
         if child == new {
             self.children.push(BTreeMap::new());
-            self.says.push(<(u16, u16, Row)>::default());
+            self.says.push(<(u16, u16)>::default());
         }
         child
     }
@@ -277,18 +283,18 @@ impl Tree {
             self.lists.len() - 1
         });
         if let Some(says) = self.says.get_mut(at) {
-            *says = (saying.own, lists as u16, saying.row);
+            *says = (saying.own, lists as u16);
         }
     }
 
     /// The tree in one array, in which the children of the root stand at their numbers.
     fn lay(self, characters: usize) -> Words {
         let mut laid = Laid::new(characters + 1);
-        laid.put(0, NO_NODE);
+        laid.put(0, NOBODY, (0, 0));
         let mut level: Vec<(usize, u32)> = Vec::new();
         for (number, child) in self.children.first().into_iter().flatten() {
             // Nobody goes there from a node: they are where a search begins.
-            laid.put(*number as usize, self.node(*child, NOBODY));
+            laid.put(*number as usize, NOBODY, self.said(*child));
             level.push((*child, *number));
         }
         while !level.is_empty() {
@@ -302,30 +308,32 @@ impl Tree {
                 };
                 let numbers: Vec<usize> = children.keys().map(|number| *number as usize).collect();
                 let base = laid.base(&numbers);
-                laid.give(place, base as u32);
+                laid.give(place, base);
                 for (number, child) in children {
                     let at = base + *number as usize;
-                    laid.put(at, self.node(*child, place));
+                    laid.put(at, *number as u16, self.said(*child));
                     next.push((*child, at as u32));
                 }
             }
             level = next;
         }
-        let nodes = laid.nodes.into_iter().map(|node| node.unwrap_or(NO_NODE)).collect();
-        Words { nodes, lists: self.lists }
+        Words { nodes: laid.nodes, listed: laid.listed, lists: self.lists }
     }
 
-    fn node(&self, at: usize, parent: u32) -> Node {
-        let (own, lists, row) = self.says.get(at).copied().unwrap_or_default();
-        Node { base: 0, parent, own, lists, row }
+    fn said(&self, at: usize) -> (u16, u16) {
+        self.says.get(at).copied().unwrap_or_default()
     }
 }
 
 /// The array while it is filled.
 struct Laid {
-    nodes: Vec<Option<Node>>,
-    /// A bit for each place, set where it is free; behind the end all are.
-    free: Vec<u64>,
+    nodes: Vec<Node>,
+    /// See [`Words::listed`].
+    listed: Vec<u16>,
+    /// Places that are free.
+    free: Free,
+    /// Bases that are free.
+    bases: Free,
     /// No place before it is free.
     first_free: usize,
 }
@@ -333,29 +341,21 @@ struct Laid {
 impl Laid {
     /// With the places for the root and its children; the children of others stand behind these.
     fn new(places: usize) -> Laid {
-        Laid { nodes: vec![None; places], free: Vec::new(), first_free: places }
+        let (nodes, listed) = (vec![NO_NODE; places], vec![0; places]);
+        Laid { nodes, listed, free: Free::default(), bases: Free::default(), first_free: places }
     }
 
-    /// Which of the 64 places from this one on are free, the lowest bit for the first.
-    fn free_from(&self, at: usize) -> u64 {
-        let word = |at: usize| self.free.get(at).copied().unwrap_or(!0);
-        match at % 64 {
-            0 => word(at / 64),
-            shift => word(at / 64) >> shift | word(at / 64 + 1) << (64 - shift),
-        }
-    }
-
-    /// The least base from which children with these numbers, ascending, find free places: 64 bases are looked at at once.
+    /// The least base that nobody has from which children with these numbers, ascending, find free places: 64 bases are looked at at once.
     fn base(&mut self, numbers: &[usize]) -> usize {
-        while self.free_from(self.first_free) & 1 == 0 {
+        while self.free.from(self.first_free) & 1 == 0 {
             self.first_free += 1;
         }
         let least = numbers.first().copied().unwrap_or_default();
         let mut base = self.first_free.saturating_sub(least).max(1);
         loop {
-            let fits = numbers.iter().fold(!0, |fits, number| match fits {
+            let fits = numbers.iter().fold(self.bases.from(base), |fits, number| match fits {
                 0 => 0,
-                fits => fits & self.free_from(base + number),
+                fits => fits & self.free.from(base + number),
             });
             if fits != 0 {
                 return base + fits.trailing_zeros() as usize;
@@ -364,24 +364,46 @@ impl Laid {
         }
     }
 
-    fn put(&mut self, at: usize, node: Node) {
+    fn put(&mut self, at: usize, number: u16, (own, lists): (u16, u16)) {
         if self.nodes.len() <= at {
-            self.nodes.resize(at + 1, None);
+            self.nodes.resize(at + 1, NO_NODE);
+            self.listed.resize(at + 1, 0);
         }
-        if let Some(slot) = self.nodes.get_mut(at) {
-            *slot = Some(node);
+        let base = if lists == 0 { 0 } else { Node::LISTED };
+        if let (Some(node), Some(listed)) = (self.nodes.get_mut(at), self.listed.get_mut(at)) {
+            (*node, *listed) = (Node { base, number, own }, lists);
         }
-        if self.free.len() <= at / 64 {
-            self.free.resize(at / 64 + 1, !0);
+        self.free.take(at);
+    }
+
+    fn give(&mut self, at: u32, base: usize) {
+        if let Some(node) = self.nodes.get_mut(at as usize) {
+            node.base |= base as u32;
         }
-        if let Some(word) = self.free.get_mut(at / 64) {
-            *word &= !(1 << (at % 64));
+        self.bases.take(base);
+    }
+}
+
+/// A bit for each number, set where it is free; behind the end all are.
+#[derive(Default)]
+struct Free(Vec<u64>);
+
+impl Free {
+    /// Which of the 64 numbers from this one on are free, the lowest bit for the first.
+    fn from(&self, at: usize) -> u64 {
+        let word = |at: usize| self.0.get(at).copied().unwrap_or(!0);
+        match at % 64 {
+            0 => word(at / 64),
+            shift => word(at / 64) >> shift | word(at / 64 + 1) << (64 - shift),
         }
     }
 
-    fn give(&mut self, at: u32, base: u32) {
-        if let Some(Some(node)) = self.nodes.get_mut(at as usize) {
-            node.base = base;
+    fn take(&mut self, at: usize) {
+        if self.0.len() <= at / 64 {
+            self.0.resize(at / 64 + 1, !0);
+        }
+        if let Some(word) = self.0.get_mut(at / 64) {
+            *word &= !(1 << (at % 64));
         }
     }
 }
