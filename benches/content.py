@@ -77,11 +77,11 @@ def shared(data, chance, is_fitted=True):
 
 
 # Nothing is fitted to them, so that there is something unseen to measure the built-in weights on.
-UNSEEN = "kept sixteenth twentieth thirty_fourth fifty_seventh fifty_eighth service_kept advertisements_kept".split()
+UNSEEN = "kept sixteenth twentieth thirty_fourth fifty_seventh fifty_eighth sixty_fifth sixty_sixth seventy_third seventy_fourth service_kept advertisements_kept".split()
 
-# What a text weighs in the fit against a hand's, by its source: the labels of these research corpora are rough, and the
-# hands have appended and disguised advertisements of their own.
-SHARES = {**dict.fromkeys("80w_ccf2015 fbs_ccs2020".split(), 0.3), **dict.fromkeys("made:disguised made:appended".split(), 0.2)}
+# What a text weighs in the fit against a hand's, by its source: the labels of the two large research corpora are rough, the
+# third is small beside all hands, and the hands have appended and disguised advertisements of their own.
+SHARES = {"80w_ccf2015": 0.4, "fbs_ccs2020": 0.5, "uci": 2, **dict.fromkeys("made:disguised made:appended".split(), 0.2)}
 
 # Who wrote what: one after the other is left out whole. Of the hands from the tenth on no text was read, but settings were chosen by
 # their counts.
@@ -90,7 +90,7 @@ WRITERS = {
     "the second hand": "service_second public_second".split(),
     "the forms": ["forms"],
     "the fifth hand": "service_fifth advertisements_fifth public_fifth personal_fifth".split(),
-    **{f"the {hand.replace('_', '-')} hand": [hand] for hand in "sixth seventh eighth ninth tenth eleventh twelfth thirteenth fourteenth fifteenth seventeenth eighteenth nineteenth twenty_first twenty_second twenty_third twenty_fourth twenty_fifth twenty_sixth twenty_seventh twenty_eighth twenty_ninth thirtieth thirty_first thirty_second thirty_third thirty_fifth thirty_sixth thirty_seventh thirty_eighth thirty_ninth fortieth forty_first forty_second forty_third forty_fourth forty_fifth forty_sixth forty_seventh forty_eighth forty_ninth fiftieth fifty_first fifty_second fifty_third fifty_fourth fifty_fifth fifty_sixth".split()},
+    **{f"the {hand.replace('_', '-')} hand": [hand] for hand in "sixth seventh eighth ninth tenth eleventh twelfth thirteenth fourteenth fifteenth seventeenth eighteenth nineteenth twenty_first twenty_second twenty_third twenty_fourth twenty_fifth twenty_sixth twenty_seventh twenty_eighth twenty_ninth thirtieth thirty_first thirty_second thirty_third thirty_fifth thirty_sixth thirty_seventh thirty_eighth thirty_ninth fortieth forty_first forty_second forty_third forty_fourth forty_fifth forty_sixth forty_seventh forty_eighth forty_ninth fiftieth fifty_first fifty_second fifty_third fifty_fourth fifty_fifth fifty_sixth fifty_ninth sixtieth sixty_first sixty_second sixty_third sixty_fourth sixty_seventh sixty_eighth sixty_ninth seventieth seventy_first seventy_second seventy_fifth seventy_sixth seventy_seventh seventy_eighth seventy_ninth eightieth eighty_first eighty_second".split()},
     "the third and fourth hands": "service_english advertisements_english public_english personal_english fraud_second advertisements_second personal_second".split(),
 }
 

@@ -29,14 +29,14 @@ struct Count {
     texts: u32,
     /// The text that had it last, from 1.
     last: usize,
-    /// A bit for each source, modulo 64.
-    sources: u64,
+    /// See [`bit`].
+    sources: u128,
     sums: Row,
 }
 
-/// Sources are told apart in so many bits.
-fn bit(source: usize) -> u64 {
-    1 << (source % 64)
+/// A bit for each source. Two that are 128 apart are taken for one.
+fn bit(source: usize) -> u128 {
+    1 << (source % 128)
 }
 
 /// How many sources a feature needs: what is asked for, as far as there are so many.
@@ -165,7 +165,7 @@ fn signed(text: &str, mut each: impl FnMut(&str)) {
 /// knows marks and lists alone.
 pub(super) fn pairs(reader: &Reader, rows: &[Labelled], settings: &Settings) -> Vec<String> {
     let mut scratch = Scratch::default();
-    let mut counts: HashMap<(u16, u16), (u32, u64), FixedState> = HashMap::default();
+    let mut counts: HashMap<(u16, u16), (u32, u128), FixedState> = HashMap::default();
     for row in rows {
         let mut fired: Vec<u16> = reader.fired(&row.text, &mut scratch).collect();
         fired.sort_unstable();
@@ -183,7 +183,7 @@ pub(super) fn pairs(reader: &Reader, rows: &[Labelled], settings: &Settings) -> 
         }
     }
     let sources_min = sources_min(rows, settings);
-    let is_common = |(_, (texts, sources)): &((u16, u16), (u32, u64))| {
+    let is_common = |(_, (texts, sources)): &((u16, u16), (u32, u128))| {
         *texts >= settings.texts_min * 2 && sources.count_ones() >= sources_min
     };
     let mut common: Vec<(u16, u16)> =

@@ -29,8 +29,8 @@ pub struct Settings {
     pub words_max: usize,
     /// Texts that a word must occur in to be looked at; a pair in twice as many.
     pub texts_min: u32,
-    /// Sources that a word or pair must occur in, as far as there are so many: what only one source says is
-    /// its own way of speaking.
+    /// Sources that a word or pair must occur in, as far as there are so many: what only few sources say is
+    /// their own way of speaking.
     pub sources_min: u32,
     /// Passes over all rows.
     pub passes: u32,
@@ -53,14 +53,14 @@ impl Default for Settings {
         Settings {
             words_max: 57_000,
             texts_min: 4,
-            sources_min: 3,
+            sources_min: 6,
             passes: 30,
             l1: 0.002,
             l2: 0.02,
             common_pull: 3.0,
             dropout: 0.3,
             alarm_cost: 5.0,
-            margin: -0.3,
+            margin: -0.5,
         }
     }
 }
@@ -71,7 +71,7 @@ const STEP: f32 = 0.15;
 /// What speaks for these classes before anything is read, beside what was learned: of personal texts half as many may be
 /// called commercial as of service messages, and both kinds are hardly ever sent in number. Over three fits, each without a
 /// quarter of the hands, this cost fewer advertisements than a higher cost of mistakes about them.
-const LEADS: [(Class, f32); 2] = [(Class::Public, 1.0), (Class::Personal, 1.5)];
+const LEADS: [(Class, f32); 2] = [(Class::Public, 1.0), (Class::Personal, 2.6)];
 
 /// A word or pair whose weights all lie nearer to each other than this says nothing and is left out.
 const SPREAD_MIN: f32 = 0.15;
@@ -117,13 +117,13 @@ pub fn fit(rows: &[Labelled], settings: &Settings) -> Weights {
     }
     let summed = (settings.passes - settings.passes / 2).max(1) as f32;
     weights.start = model.start.sum.map(|sum| sum / summed);
+    for (feature, slot) in weights.features.iter_mut().zip(&model.slots) {
+        feature.weights = slot.sum.map(|sum| (sum / summed * 1000.0).round() / 1000.0);
+    }
     for (class, lead) in LEADS {
         if let Some(start) = weights.start.get_mut(class.index()) {
             *start += lead;
         }
-    }
-    for (feature, slot) in weights.features.iter_mut().zip(&model.slots) {
-        feature.weights = slot.sum.map(|sum| (sum / summed * 1000.0).round() / 1000.0);
     }
     weights.features.retain(|feature| {
         matches!(feature.sort, Sort::Mark | Sort::List) || spread(&feature.weights) >= SPREAD_MIN
