@@ -34,8 +34,8 @@ pub(super) struct Words {
 #[derive(Clone, Copy, Debug)]
 #[repr(align(8))]
 struct Node {
-    /// Where its children stand, with their numbers added; 0 for none. No two nodes have the same. The
-    /// highest bit says whether the word that ends here is in any list.
+    /// Where its children stand, with their numbers added; 0 for none. No two nodes with children have the same, so
+    /// that a child's number tells whose it is. The highest bit says whether the word that ends here is in any list.
     base: u32,
     /// The number by which it is its parent's child; [`NOBODY`] for those where a search begins.
     number: u16,
@@ -447,8 +447,12 @@ mod tests {
         #[test]
         fn every_word_is_found(words in prop::collection::btree_set(text(5), 1..40), raw in text(60)) {
             let words: Vec<String> = words.into_iter().collect();
-            let own = |own| Saying { own, ..Saying::default() };
-            let said: BTreeMap<String, Saying> = words.iter().cloned().zip((1..).map(own)).collect();
+            // Every third is in a list as well, every fourth in a list alone.
+            let saying = |at: u16| Saying {
+                own: if at % 4 == 0 { 0 } else { at },
+                lists: if at % 3 == 0 || at % 4 == 0 { vec![at] } else { Vec::new() },
+            };
+            let said: BTreeMap<String, Saying> = words.iter().cloned().zip((1..).map(saying)).collect();
             let alphabet = Alphabet::of(words.iter().map(String::as_str));
             let tree = Words::new(&said, &alphabet);
             let (mut normal, mut symbols, mut matches) = <(Normal, Symbols, Matches)>::default();
@@ -459,7 +463,11 @@ mod tests {
             let octet = |at: usize| octets.get(at).copied().unwrap_or(normal.text().len());
             let mut found = Vec::new();
             tree.each(symbols.all(), &matches, |one| {
-                if one.own() != 0 { found.push((octet(one.start), octet(one.end), one.own())); }
+                let listed = tree.lists(one).first().copied();
+                assert_eq!(one.is_listed(), listed.is_some());
+                let number = if one.own() == 0 { listed.unwrap_or_default() } else { one.own() };
+                assert!(listed.is_none_or(|listed| listed == number));
+                found.push((octet(one.start), octet(one.end), number));
             });
             found.sort_unstable();
             prop_assert_eq!(found, looked_for(&words, normal.text()));
