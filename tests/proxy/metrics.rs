@@ -32,7 +32,7 @@ pub fn series(admin: SocketAddr) -> BTreeMap<String, f64> {
 
 /// Asks until every series has its value; the last answer when that does not come.
 pub fn wait_for(admin: SocketAddr, expected: &[(&str, f64)]) {
-    let until = Instant::now() + Duration::from_secs(5);
+    let until = Instant::now() + Duration::from_secs(30);
     loop {
         let series = series(admin);
         let other = expected.iter().find(|(name, value)| series.get(*name) != Some(value));
