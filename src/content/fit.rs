@@ -73,6 +73,9 @@ const STEP: f32 = 0.15;
 /// quarter of the hands, this cost fewer advertisements than a higher cost of mistakes about them.
 const LEADS: [(Class, f32); 2] = [(Class::Public, 1.0), (Class::Personal, 2.6)];
 
+/// Texts from which leads count whole, and before that in proportion: of few texts too little is learned to weigh against them.
+const LED_TEXTS_MIN: usize = 10_000;
+
 /// A word or pair whose weights all lie nearer to each other than this says nothing and is left out.
 const SPREAD_MIN: f32 = 0.15;
 
@@ -120,9 +123,10 @@ pub fn fit(rows: &[Labelled], settings: &Settings) -> Weights {
     for (feature, slot) in weights.features.iter_mut().zip(&model.slots) {
         feature.weights = slot.sum.map(|sum| (sum / summed * 1000.0).round() / 1000.0);
     }
+    let led = (rows.len() as f32 / LED_TEXTS_MIN as f32).min(1.0);
     for (class, lead) in LEADS {
         if let Some(start) = weights.start.get_mut(class.index()) {
-            *start += lead;
+            *start += lead * led;
         }
     }
     weights.features.retain(|feature| {

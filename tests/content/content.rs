@@ -163,7 +163,7 @@ fn labelled(rows: &[(&str, Class)]) -> Vec<Labelled> {
 fn fitting_learns_and_is_the_same_each_time() {
     let code = Class::Service(Kind::Code);
     let mut rows = Vec::new();
-    for _ in 0..100 {
+    for _ in 0..10 {
         rows.extend([
             ("蓝鲸来了快看蓝鲸", Class::Commercial),
             ("灰鹤口令一二", code),
