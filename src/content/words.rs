@@ -449,8 +449,8 @@ mod tests {
             let words: Vec<String> = words.into_iter().collect();
             // Every third is in a list as well, every fourth in a list alone.
             let saying = |at: u16| Saying {
-                own: if at % 4 == 0 { 0 } else { at },
-                lists: if at % 3 == 0 || at % 4 == 0 { vec![at] } else { Vec::new() },
+                own: if at.is_multiple_of(4) { 0 } else { at },
+                lists: if at.is_multiple_of(3) || at.is_multiple_of(4) { vec![at] } else { Vec::new() },
             };
             let said: BTreeMap<String, Saying> = words.iter().cloned().zip((1..).map(saying)).collect();
             let alphabet = Alphabet::of(words.iter().map(String::as_str));
